@@ -1,0 +1,120 @@
+"""The settings that all domains share, as frozen dataclasses from which the command lines are made.
+
+Nothing here imports torch, so that `--help` answers at once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from common.errors import UserError
+
+Precision = Literal["auto", "fp32", "bf16"]
+LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
+LikelihoodName = Literal["bernoulli", "logistic", "gaussian"]
+Transformation = Literal["translation", "cutout", "colour"]
+
+
+def require(condition: bool, flag: str, problem: str) -> None:
+    """Raise a UserError about a flag unless the condition holds."""
+    if not condition:
+        raise UserError(f"--{flag.replace('_', '-')} {problem}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig:
+    """Where a command computes."""
+
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+    precision: Precision = "auto"  # auto: bf16 on GPUs that have it, else fp32
+
+    def __post_init__(self) -> None:
+        """Configs check themselves; each calls its bases', so that a command may combine several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(DeviceConfig):
+    """What every train command shares: its limits, its folder and its randomness."""
+
+    out: Path | None = None  # folder of the run; default runs/<domain>-<data>-<model>
+    steps: int | None = None  # stop after so many steps
+    images: int | None = None  # stop after so many training examples
+    minutes: float | None = None  # stop after so many minutes, and save
+    batch: int = 64  # examples a step, over all processes together
+    accumulate: int = 1  # split each batch into so many parts that go through the device one by one
+    seed: int = 0  # of weights, data order and noise
+    resume: bool = False  # go on from the newest checkpoint of --out
+    overwrite: bool = False  # delete an existing run of that name first
+    snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality
+    compile: bool = False  # compile generators (pays on GPUs and long runs)
+    final_lr: float = 0.1  # the learning rate at the end, as a share of that at the start (cosine in between)
+    warm_up: int = 0  # examples over which the learning rate rises from 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "images", "minutes", "batch", "accumulate", "snapshot"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, f"must be above 0, not {value}")
+        require(self.batch % self.accumulate == 0, "accumulate", f"{self.accumulate} must divide --batch {self.batch}")
+        require(not (self.resume and self.overwrite), "resume", "and --overwrite exclude each other; name one")
+        require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What GANs and VAEs share."""
+
+    latent: int = 64  # length of the latent vector
+    lr: float | None = None  # learning rate; default 2e-4 for GANs and 1e-3 for VAEs
+    average: float = 10_000  # half-life of the moving average of the weights, in examples
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "lr", "average"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, f"must be above 0, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What is done to the images that a critic sees, and how often."""
+
+    augment: tuple[Transformation, ...] = ()  # any of translation, cutout, colour
+    augment_strength: float = 1.0  # probability of each; where an adaptive one starts
+    augment_target: float | None = None  # adaptive: keep mean(sign(real logits)) here (0.6 in Karras et al. 2020)
+    augment_images: float = 500_000  # adaptive: examples in which the strength may go from 0 to 1
+    augment_warm_up: float = 0.0  # share of the run in which a fixed strength grows from 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanConfig(ModelConfig, AugmentConfig):
+    """The rules of the two-player game."""
+
+    loss: LossName = "relativistic"
+    penalty: float = 1.0  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
+    penalty_end: float | None = None  # its weight at the end (cosine in between); default: the same
+    penalty_every: int = 4  # lazy: applied every so many steps, as many times heavier (Karras et al. 2020)
+    critic_lr: float | None = None  # default: --lr
+    betas: tuple[float, float] = (0.0, 0.99)  # Adam's
+    condition_dropout: float = 0.1  # how often the condition is hidden, so that one network also samples without it
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.penalty >= 0, "penalty", f"must be 0 or more, not {self.penalty}")
+        require(self.penalty_every >= 1, "penalty_every", f"must be 1 or more, not {self.penalty_every}")
+        for name in ("augment_strength", "condition_dropout"):
+            require(0 <= getattr(self, name) <= 1, name, f"must be in [0, 1], not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeConfig(ModelConfig):
+    """The terms of the evidence lower bound."""
+
+    likelihood: LikelihoodName = "logistic"  # logistic: discretised over the 256 levels
+    beta: float = 1.0  # weight of the KL term
+    beta_warm_up: float = 0.0  # examples over which beta rises from 0
+    free_bits: float = 0.0  # nats of KL a latent dimension that cost nothing
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beta", "beta_warm_up", "free_bits"):
+            require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")

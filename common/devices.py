@@ -1,0 +1,58 @@
+"""Which device a command computes on, and in which precision."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from common.config import DeviceConfig
+from common.errors import UserError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is CUDA, then MPS, then the CPU.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"--device {name} is no device; use auto, cpu, cuda, cuda:1 or mps") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: not available here; use --device cpu")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"--device {name} is not supported; use auto, cpu, cuda, cuda:1 or mps")
+    return device
+
+
+def bf16_wanted(config: DeviceConfig, device: torch.device) -> bool:
+    """Whether to autocast to bfloat16: where asked, and by default on GPUs that have it (it is slower on CPUs)."""
+    if config.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return config.precision == "bf16"
+
+
+def accelerator_for(config: DeviceConfig, out: Path) -> Accelerator:
+    """Accelerate's view of the device and of the processes that torchrun or `accelerate launch` started."""
+    device = pick_device(config.device)
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="bf16" if bf16_wanted(config, device) else "no",
+        log_with="tensorboard",
+        project_dir=out,
+    )
+
+
+def hardware(accelerator: Accelerator) -> str:
+    """What computes, in words, for the cards of models."""
+    processes = f"{accelerator.num_processes} x " if accelerator.num_processes > 1 else ""
+    if accelerator.device.type == "cuda":
+        return f"{processes}{torch.cuda.get_device_name(accelerator.device)}"
+    return f"{processes}{torch.get_num_threads()} CPU threads" if accelerator.device.type == "cpu" else processes + "MPS"

@@ -1,0 +1,184 @@
+"""Pictures for people: grids, labelled sheets, moving pictures and curves.
+
+Images come as batches (N, C, H, W) with one channel or three, uint8 in [0, 255] or float in [-1, 1]. The same input
+gives the same pixels.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from common.errors import UserError
+from common.files import replacing
+
+VISIBLE = 96  # pixels that a small picture is enlarged to, at most
+FONT_SIZE = 16  # pixels
+MARGIN = 8  # pixels around a row's label
+BACKGROUND = 255
+PICTURE_OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".jpg": {"quality": 95},
+    ".jpeg": {"quality": 95},
+    ".webp": {"lossless": True},
+}
+
+
+def pictures(images: Tensor) -> list[Image.Image]:
+    """Every image of a batch (N, C, H, W) as an RGB picture of its own size."""
+    return [Image.fromarray(pixels) for pixels in _to_pixels(images).numpy()]
+
+
+def grid(images: Tensor, columns: int | None = None, gap: int = 2, upscale: int | None = None) -> Image.Image:
+    """Lay a batch out row by row on white.
+
+    Image i starts at x = gap + (i % columns) * (W * upscale + gap), and y likewise from i // columns.
+
+    Args:
+        images: (N, C, H, W), at least one.
+        columns: images in a row; a square grid by default.
+        gap: white pixels between and around the images.
+        upscale: whole factor by which pixels are repeated; by default small images are brought near 96 pixels.
+    """
+    pixels = _enlarge(_to_pixels(images), upscale)  # (N, H, W, 3)
+    count, height, width, _ = pixels.shape
+    columns = columns or math.ceil(count**0.5)
+    rows = math.ceil(count / columns)
+    canvas = torch.full((gap + rows * (height + gap), gap + columns * (width + gap), 3), BACKGROUND, dtype=torch.uint8)
+    for index, image in enumerate(pixels):
+        y, x = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        canvas[y : y + height, x : x + width] = image
+    return Image.fromarray(canvas.numpy())
+
+
+def sheet(rows: Sequence[tuple[str, Tensor]], gap: int = 2, upscale: int | None = None) -> Image.Image:
+    """A labelled sheet: one row of images for every (label, images), with the label to the left of it.
+
+    Args:
+        rows: labels and their images (N, C, H, W); N and the sizes may differ from row to row.
+        gap, upscale: as in `grid`.
+    """
+    strips = [grid(images, columns=len(images), gap=gap, upscale=upscale) for _, images in rows]
+    font = ImageFont.load_default(FONT_SIZE)
+    boxes = [_text_box(label, font) for label, _ in rows]
+    left = max(right for right, _ in boxes) + 2 * MARGIN
+    heights = [max(strip.height, bottom + MARGIN) for strip, (_, bottom) in zip(strips, boxes, strict=True)]
+    canvas = Image.new("RGB", (left + max(strip.width for strip in strips), sum(heights)), (BACKGROUND,) * 3)
+    draw, top = ImageDraw.Draw(canvas), 0
+    for (label, _), strip, height in zip(rows, strips, heights, strict=True):
+        canvas.paste(strip, (left, top))
+        draw.text((MARGIN, top + height // 2), label, fill=(0, 0, 0), font=font, anchor="lm")
+        top += height
+    return canvas
+
+
+def curves(rows: Sequence[Mapping[str, Any]], columns: int = 3) -> Image.Image:
+    """Draw the figures of a `metrics.jsonl` against the images seen, one small chart for each figure.
+
+    Args:
+        rows: one mapping a line, with the number of images seen under "images". Every other number but "step" is a
+            figure; a row need not have them all, and what is not a finite number is left out.
+        columns: charts in a row.
+
+    Raises:
+        UserError: no row has a figure.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and few callers draw curves
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    series = _series(rows)
+    if not series:
+        raise UserError("there is nothing to draw: no figures have been logged yet; train for longer")
+    columns = min(columns, len(series))
+    lines = math.ceil(len(series) / columns)
+    figure = Figure(figsize=(4 * columns, 2.4 * lines), dpi=100, layout="constrained")
+    for index, (name, points) in enumerate(series.items()):
+        axes = figure.add_subplot(lines, columns, index + 1)
+        axes.plot(*zip(*points, strict=True), linewidth=1, marker="." if len(points) < 50 else "")
+        axes.set_title(name, fontsize=10, loc="left")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+    figure.supxlabel("images seen", fontsize=9)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+
+
+def save_picture(image: Image.Image, path: str | Path) -> None:
+    """Write a picture in the format of its ending (.png, .jpg, .jpeg, .webp), whole or not at all.
+
+    Raises:
+        UserError: another ending, or the file cannot be written.
+    """
+    options = PICTURE_OPTIONS[require_ending(path, PICTURE_OPTIONS)]
+    with replacing(path) as temporary:
+        image.convert("RGB").save(temporary, **options)
+
+
+def save_gif(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -> None:
+    """Write frames of one size as a GIF that repeats for ever, whole or not at all.
+
+    A GIF counts time in hundredths of a second, and browsers slow down what is faster than 50 frames a second, so the
+    rate is the nearest possible one up to 50. Frames that follow an equal one are stored as a longer wait.
+
+    Raises:
+        UserError: the ending is not .gif, or the file cannot be written.
+    """
+    require_ending(path, [".gif"])
+    wait = max(2, round(100 / fps)) * 10  # milliseconds
+    with replacing(path) as temporary:
+        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=wait, loop=0)
+
+
+def require_ending(path: str | Path, endings: Collection[str]) -> str:
+    """The ending of `path` in small letters, if it is one of `endings`; lets a command refuse before it works.
+
+    Raises:
+        UserError: it is another one.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in endings:
+        raise UserError(f"cannot write {path}: its name must end in {', '.join(endings)}")
+    return ending
+
+
+def _to_pixels(images: Tensor) -> Tensor:
+    """A batch as uint8 RGB with the channels last, (N, H, W, 3); NaN becomes mid-grey."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"images must be (N, 1 or 3, H, W) with N > 0, not {tuple(images.shape)}")
+    images = images.detach().cpu()
+    if images.dtype != torch.uint8:
+        images = images.float().nan_to_num(0).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous()
+
+
+def _enlarge(pixels: Tensor, factor: int | None) -> Tensor:
+    """Repeat every pixel `factor` times each way, (N, H, W, 3) -> (N, H * factor, W * factor, 3)."""
+    factor = factor or max(1, VISIBLE // max(pixels.shape[1:3]))
+    return pixels.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
+
+
+def _text_box(text: str, font: Any) -> tuple[int, int]:
+    """Width and height in pixels that a text of one line or more takes."""
+    left, top, right, bottom = ImageDraw.Draw(Image.new("RGB", (1, 1))).textbbox((0, 0), text, font=font)
+    return math.ceil(right - left), math.ceil(bottom - top)
+
+
+def _series(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """(images, value) points of every figure, in the order in which the figures first appear."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if "images" in row and name not in ("images", "step") and _is_number(value):
+                series.setdefault(name, []).append((row["images"], value))
+    return series
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,84 @@
+"""Blocks that two or more domains use."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Resampling = Literal["up", "down"]
+
+
+class MinibatchDeviation(nn.Module):
+    """Append one channel that tells how much the images of a group differ, so that a critic sees lost diversity.
+
+    Karras et al. 2018. Groups are neighbours in the batch, so slices of a whole number of groups give on several
+    processes what one process gives.
+    """
+
+    def __init__(self, group: int = 4):
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C + 1, H, W)."""
+        n, _, height, width = x.shape
+        group = self.group if n % self.group == 0 else n
+        grouped = x.float().reshape(n // group, group, -1)  # (N / group, group, C * H * W)
+        deviation = (grouped.var(1, correction=0) + 1e-8).sqrt().mean(1)  # (N / group,)
+        channel = deviation.repeat_interleave(group).view(n, 1, 1, 1).expand(n, 1, height, width)
+        return torch.cat([x, channel.to(x.dtype)], 1)
+
+
+class FeatureModulation(nn.Module):
+    """Scale and shift each channel by a learned function of a style vector (FiLM, Perez et al. 2018)."""
+
+    def __init__(self, style: int, channels: int):
+        super().__init__()
+        self.project = nn.Linear(style, 2 * channels)
+        nn.init.normal_(self.project.weight, std=0.02)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """x (N, C, H, W), style (N, style) -> (N, C, H, W)."""
+        scale, shift = self.project(style)[:, :, None, None].chunk(2, 1)
+        return x * (1 + scale) + shift
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x) with f zero at the start (Zhang et al. 2019: Fixup), no normalisation, bilinear resampling.
+
+    Both convolutions work at the narrower of the two widths and the resampling stands between them, so that neither
+    direction pays for many channels at many pixels.
+
+    Args:
+        inputs, outputs: channels.
+        resampling: "up" doubles the side, "down" halves it; None keeps it.
+        style: length of the style vector that modulates f, 0 for none.
+    """
+
+    def __init__(self, inputs: int, outputs: int, resampling: Resampling | None = None, style: int = 0):
+        super().__init__()
+        middle = min(inputs, outputs)
+        self.resampling = resampling
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.first = nn.Conv2d(inputs, middle, 3, padding=1)
+        self.second = nn.Conv2d(middle, outputs, 3, padding=1)
+        self.modulation = FeatureModulation(style, middle) if style else None
+        nn.init.kaiming_normal_(self.first.weight, a=0.2)
+        nn.init.zeros_(self.first.bias)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """x (N, inputs, H, W), style (N, style) -> (N, outputs, H', W')."""
+        h = self.first(F.leaky_relu(x, 0.2))
+        if self.modulation is not None and style is not None:
+            h = self.modulation(h, style)
+        h = self.second(F.leaky_relu(self._resample(h), 0.2))
+        return self._resample(self.shortcut(x)) + h
+
+    def _resample(self, x: Tensor) -> Tensor:
+        if self.resampling == "up":
+            return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return F.avg_pool2d(x, 2) if self.resampling == "down" else x

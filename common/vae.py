@@ -1,0 +1,407 @@
+"""The variational autoencoder core: posterior, likelihoods, bounds, diagnostics and a sampler (Kingma & Welling 2014).
+
+The pieces meet in two quantities, the negative log-likelihood (N,) and the divergence per latent dimension (N, D), so
+a domain whose decoder reads more than a latent (a teacher-forced sequence) overrides `VAE.nll` and keeps the rest.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.config import VaeConfig
+from common.game import Batch, Draw, Game, OptimizerConfig, Player
+
+LOG_TWO_PI = math.log(2 * math.pi)
+
+
+DEFAULT_LR = 1e-3
+
+
+# --- the posterior
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A diagonal Gaussian q(z | x) for each of N data, with the prior N(0, I) as its reference.
+
+    Attributes:
+        mean: (N, D).
+        log_variance: (N, D).
+    """
+
+    mean: Tensor
+    log_variance: Tensor
+
+    @classmethod
+    def from_parameters(cls, parameters: Tensor) -> Self:
+        """Split an encoder's output (N, 2D) into mean and log-variance, the latter bent into (-15, 15)."""
+        mean, log_variance = _full(parameters).chunk(2, dim=-1)
+        return cls(mean, _bend(log_variance, 15))
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparameterised z = mean + deviation * noise.
+
+        Args:
+            noise: standard normal, (N, D), or (K, N, D) for K samples a datum; z has its shape.
+
+        Raises:
+            ValueError: the noise has other rows or dimensions, which would broadcast silently.
+        """
+        if noise.shape[-2:] != self.mean.shape:
+            raise ValueError(f"noise {tuple(noise.shape)} does not fit a posterior {tuple(self.mean.shape)}")
+        return self.mean + (self.log_variance / 2).exp() * noise
+
+    def kl(self) -> Tensor:
+        """KL(q(z_d | x) || N(0, 1)) of each latent dimension, (N, D), in nats (Kingma & Welling 2014, appendix B)."""
+        return (self.mean.square() + torch.expm1(self.log_variance) - self.log_variance) / 2
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z | x) in nats: (N,) for z (N, D), and (K, N) for z (K, N, D) or (K, 1, D)."""
+        return _normal_log_density(z, self.mean, self.log_variance).sum(-1)
+
+
+def _normal_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    return -((value - mean).square() * (-log_variance).exp() + log_variance + LOG_TWO_PI) / 2
+
+
+def _bend(value: Tensor, limit: float) -> Tensor:
+    """Squash into (-limit, limit), slope 1 at zero: exp() cannot overflow, and no gradient is cut off."""
+    return limit * torch.tanh(value / limit)
+
+
+def _full(value: Tensor) -> Tensor:
+    """At least float32, because sums over dimensions lose too much in half precision."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
+
+
+# --- the likelihoods
+
+
+class Likelihood(nn.Module, ABC):
+    """p(x | z): reads a decoder's output as a distribution over data (N, C, ...) in [-1, 1].
+
+    Attributes:
+        per_channel: how many output channels the decoder makes for each data channel; the first C are the first
+            parameter of every channel, the next C the second.
+    """
+
+    per_channel: ClassVar[int] = 1
+
+    @abstractmethod
+    def nll(self, output: Tensor, data: Tensor) -> Tensor:
+        """-log p(data | z) in nats, summed over the data's dimensions.
+
+        Args:
+            output: (N, per_channel * C, ...), or with K samples in front (K, N, per_channel * C, ...).
+            data: (N, C, ...) in [-1, 1].
+
+        Returns:
+            (N,), or (K, N).
+        """
+
+    @abstractmethod
+    def mean(self, output: Tensor) -> Tensor:
+        """The picture to show, (N, C, ...) in [-1, 1], for output (N, per_channel * C, ...)."""
+
+    def bits_per_dimension(self, nats: Tensor, dimensions: int) -> Tensor:
+        """A negative log-likelihood in nats as bits for each of `dimensions` data values."""
+        return nats / (dimensions * math.log(2))
+
+
+class Bernoulli(Likelihood):
+    """Independent black-or-white pixels; the output is the logit of white.
+
+    Grey data is taken as the probability of white: a useful loss, but then no likelihood of the grey values, and its
+    bits per dimension compare with those of binary pixels only.
+    """
+
+    def nll(self, output: Tensor, data: Tensor) -> Tensor:
+        logits = _full(output)
+        white = ((data + 1) / 2).to(logits.dtype).expand_as(logits)
+        return _sum_data(F.binary_cross_entropy_with_logits(logits, white, reduction="none"), data)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return torch.tanh(_full(output) / 2)  # 2 sigmoid(logit) - 1
+
+
+class DiscretisedLogistic(Likelihood):
+    """256 grey levels, each the mass of a logistic over its bin; the edge bins are open (Salimans et al. 2017).
+
+    The output is the mean and the log-scale in units of the data, bent into (-7, 7): at -7 it is a ninth of a
+    level, sharp enough to put all mass on one.
+    """
+
+    per_channel = 2
+
+    def nll(self, output: Tensor, data: Tensor) -> Tensor:
+        mean, log_scale = _full(output).chunk(2, dim=1 - data.ndim)
+        precision = (-_bend(log_scale, 7)).exp()
+        upper = (data - mean + 1 / 255) * precision
+        lower = (data - mean - 1 / 255) * precision
+        black, white = data < -0.999, data > 0.999
+        # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)), which never cancels in the tails
+        under = F.logsigmoid(upper).masked_fill(white, 0)
+        over = F.logsigmoid(-lower).masked_fill(black, 0)
+        between = (-torch.expm1(-precision * (2 / 255))).log().masked_fill(black | white, 0)
+        return -_sum_data(under + over + between, data)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return _full(output).chunk(2, dim=1)[0].clamp(-1, 1)
+
+
+class Gaussian(Likelihood):
+    """Real values around the output, with one variance for all dimensions, learned (Rybkin et al. 2021) or fixed."""
+
+    log_variance: Tensor
+
+    def __init__(self, log_variance: float = 0.0, learned: bool = True) -> None:
+        super().__init__()
+        self.log_variance = nn.Parameter(torch.tensor(float(log_variance)), requires_grad=learned)
+
+    def nll(self, output: Tensor, data: Tensor) -> Tensor:
+        return -_sum_data(_normal_log_density(data, _full(output), self.log_variance), data)
+
+    def mean(self, output: Tensor) -> Tensor:
+        return _full(output).clamp(-1, 1)
+
+    def bits_per_dimension(self, nats: Tensor, dimensions: int) -> Tensor:
+        """As for the other likelihoods, the density times the width of a grey level (2 / 255) standing for its mass."""
+        return super().bits_per_dimension(nats, dimensions) + math.log2(255 / 2)
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "bernoulli": Bernoulli,
+    "logistic": DiscretisedLogistic,
+    "gaussian": Gaussian,
+}
+
+
+def _sum_data(value: Tensor, data: Tensor) -> Tensor:
+    """Sum over all but the batch dimension of `data`, whatever stands in front of it."""
+    return value.sum(tuple(range(1 - data.ndim, 0)))
+
+
+# --- the loss
+
+
+def vae_loss(nll: Tensor, kl: Tensor, beta: float = 1.0, free_bits: float = 0.0) -> tuple[Tensor, dict[str, Tensor]]:
+    """The negative ELBO, averaged over the batch, its divergence weighted (beta-VAE, Higgins et al. 2017).
+
+    Free bits (Kingma et al. 2016, eq. 15): a latent dimension pays max(mean divergence over the batch, `free_bits`),
+    so it has no reason to fall below. That mean is taken over the rows given: with free bits, several processes
+    are not exactly one.
+
+    Args:
+        nll: (N,) nats.
+        kl: (N, D) nats.
+
+    Returns:
+        The scalar to descend; and in nats per datum `nll`, `kl` and `elbo`, with neither beta nor free bits in them.
+    """
+    distortion, rates = nll.mean(), kl.mean(0)
+    loss = distortion + beta * rates.clamp(min=free_bits).sum()
+    return loss, {"nll": distortion, "kl": rates.sum(), "elbo": -distortion - rates.sum()}
+
+
+def warm_up(images: float, over: float) -> float:
+    """A weight that rises linearly from 0 to 1 over the first `over` images (Bowman et al. 2016), 1 if `over` is 0."""
+    return min(1.0, images / over) if over > 0 else 1.0
+
+
+# --- the model and its game
+
+
+class Condition(Protocol):
+    """What the model is told beside its input: read from a batch, then embedded (a network of `common.cgan`)."""
+
+    def read(self, batch: Batch) -> Tensor:
+        """The raw condition of a batch, its rows first."""
+        ...
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Its embedding, (N, width)."""
+        ...
+
+
+class VAE(nn.Module):
+    """An encoder, a decoder and a likelihood; with a condition, a conditional VAE (Sohn et al. 2015).
+
+    The methods take the raw condition, such as class labels (N,), and raise ValueError if it is missing in a
+    conditional model or given to another.
+
+    Args:
+        encoder: (x, embedded condition (N, width) or None) -> (N, 2D), mean and log-variance.
+        decoder: (z (N, D), embedded condition or None) -> the likelihood's parameters, (N, per_channel * C, ...).
+        likelihood: how the decoder's output is read.
+        condition: embeds what encoder and decoder are told.
+    """
+
+    condition: Condition | None
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, condition: Condition | None = None
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.condition = condition
+
+    def read(self, batch: Batch) -> Tensor | None:
+        """The raw condition of a batch, or None if the model takes none."""
+        return None if self.condition is None else self.condition.read(batch)
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Posterior:
+        """q(z | x), for x (N, C, ...)."""
+        return Posterior.from_parameters(self.encoder(x, self._embed(condition)))
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The likelihood's parameters for z (N, D); `likelihood.mean` makes a picture of them."""
+        return self.decoder(z, self._embed(condition))
+
+    def nll(self, x: Tensor, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """-log p(x | z), (N,) nats."""
+        return self.likelihood.nll(self.decode(z, condition), x)
+
+    def forward(self, x: Tensor, noise: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The two terms of the ELBO, one-sample -log p(x | z) (N,) and exact divergence (N, D), with noise (N, D)."""
+        posterior = self.encode(x, condition)
+        return self.nll(x, posterior.sample(noise), condition), posterior.kl()
+
+    def _embed(self, raw: Tensor | None) -> Tensor | None:
+        if raw is None and self.condition is None:
+            return None
+        if raw is None or self.condition is None:
+            raise ValueError("this model needs a condition" if raw is None else "this model takes no condition")
+        return self.condition(raw)
+
+
+def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor]) -> Game:
+    """The game of one player, "vae".
+
+    Args:
+        vae: with a latent of `config.latent` dimensions.
+        config: how it is trained.
+        prepare: from a batch as it is stored to x as the encoder takes it (uint8 to floats in [-1, 1], say).
+    """
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        nll, kl = vae(prepare(batch), draw.normal(config.latent), vae.read(batch))
+        return vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
+
+    player = Player(vae, loss, OptimizerConfig(lr=config.lr or DEFAULT_LR), average=config.average, compile=True)
+    return Game({"vae": player}, product="vae")
+
+
+# --- evaluation
+
+
+@torch.no_grad()
+def importance_bound(vae: VAE, x: Tensor, condition: Tensor | None, samples: int, generator: torch.Generator) -> Tensor:
+    """The importance-weighted bound on log p(x) with K samples (IWAE, Burda et al. 2016, eq. 8), (N,) nats.
+
+    Its expectation rises with K from the ELBO (K = 1) to log p(x). One sample of the whole batch is decoded at a time,
+    so memory does not grow with K.
+
+    Args:
+        vae: in evaluation mode.
+        x: (N, C, ...).
+        condition: raw, or None.
+        samples: K >= 1.
+        generator: of the noise, on the device of x.
+    """
+    posterior = vae.encode(x, condition)
+    prior = Posterior(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.mean))
+
+    def log_weight() -> Tensor:
+        mean = posterior.mean
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        z = posterior.sample(noise)
+        return prior.log_prob(z) - posterior.log_prob(z) - vae.nll(x, z, condition)
+
+    return torch.stack([log_weight() for _ in range(samples)]).logsumexp(0) - math.log(samples)
+
+
+def active_units(means: Tensor, threshold: float = 0.01) -> int:
+    """How many latent dimensions the data move: posterior means (N, D) with variance above `threshold`.
+
+    Burda et al. 2016, section 5.2; the rest have collapsed onto the prior.
+    """
+    return int((means.var(0) > threshold).sum())
+
+
+@torch.no_grad()
+def mutual_information(posterior: Posterior, z: Tensor) -> float:
+    """I_q(x; z) in nats over the N data given: what a latent tells of its datum (Hoffman & Johnson 2016).
+
+    It equals E_x KL(q(z | x) || p(z)) - KL(q(z) || p(z)), estimated as the mean of log q(z_i | x_i) - log q(z_i) with
+    the aggregate posterior q(z) = mean_j q(z | x_j) over all N. An estimate from N data cannot exceed log N, which is
+    why a training batch will not do: at N = 1000 the cap is 6.9 nats, and an estimate close to it says only
+    "at least". Time is O(N^2 D); memory is bounded.
+
+    Args:
+        posterior: of N data, N >= 1000.
+        z: one sample of each, (N, D).
+
+    Raises:
+        ValueError: fewer than 1000 data.
+    """
+    count, dimensions = z.shape
+    if count < 1000:
+        raise ValueError(f"mutual information needs at least 1000 data, not {count}: an estimate cannot exceed log N")
+    rows = max(1, 4_000_000 // (count * dimensions))
+    pairs = (posterior.log_prob(chunk[:, None]) for chunk in z.split(rows))  # each (rows, N), q(z_i | x_j)
+    aggregate = torch.cat([pair.logsumexp(1) for pair in pairs]) - math.log(count)
+    return float((posterior.log_prob(z) - aggregate).mean())
+
+
+class AggregateSampler(nn.Module):
+    """A Gaussian mixture in the place of the prior, fitted to the aggregate posterior (Ghosh et al. 2020).
+
+    It puts samples where the decoder was trained. Its state is buffers, so it is saved like any network; until it is
+    fitted it is the prior N(0, I).
+
+    Args:
+        dimensions: D of the latent.
+        components: of the mixture, each with a full covariance.
+    """
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def __init__(self, dimensions: int, components: int = 10) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, dimensions))
+        self.register_buffer("factors", torch.eye(dimensions).repeat(components, 1, 1))  # covariance = factor factor^T
+
+    def fit(self, samples: Tensor, seed: int = 0) -> Self:
+        """Fit by expectation-maximisation to one posterior sample per datum, (N, D), and return itself.
+
+        Posterior means will not do: they lack the posteriors' own variance.
+
+        Raises:
+            ValueError: fewer samples than components, or samples that are not finite.
+        """
+        from sklearn.mixture import GaussianMixture  # here, because it is slow to import and sampling needs none of it
+
+        mixture = GaussianMixture(len(self.weights), reg_covar=1e-4, random_state=seed)
+        mixture.fit(samples.detach().cpu().double().numpy())
+        self.weights.copy_(torch.from_numpy(mixture.weights_))
+        self.means.copy_(torch.from_numpy(mixture.means_))
+        self.factors.copy_(torch.linalg.cholesky(torch.from_numpy(mixture.covariances_)))
+        return self
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw z, (count, D), with a generator on the sampler's device."""
+        component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        noise = torch.randn(count, self.means.shape[1], generator=generator, device=self.means.device)
+        spread = torch.einsum("cij, nj -> nci", self.factors, noise)[torch.arange(count), component]
+        return self.means[component] + spread

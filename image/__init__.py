@@ -1,0 +1,1 @@
+"""Images: train, sample and measure GANs and VAEs."""

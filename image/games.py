@@ -1,0 +1,26 @@
+"""From settings to a game: image networks joined with a core."""
+
+import torch
+
+from common.augment import Augmentation
+from common.game import Game, mix
+from common.gan import GanGame
+from common.vae import vae_game
+from image.config import TrainConfig
+from image.networks import NetworkConfig, build_critic, build_generator, build_vae
+from image.studio import prepare
+
+
+def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
+    """The game of the run's core, its networks initialised from the seed.
+
+    Raises:
+        UserError: no network has that side.
+    """
+    torch.manual_seed(mix(config.seed, 0))
+    if config.core in ("vae", "cvae"):
+        return vae_game(build_vae(network), config, prepare)
+    generator, critic = build_generator(network), build_critic(network)
+    augmentation = Augmentation(config, config.batch) if config.augment else None
+    condition = generator.condition if network.classes else None
+    return GanGame(generator, critic, config, prepare, condition, augmentation).game()

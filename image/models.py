@@ -1,0 +1,102 @@
+"""A trained image model as one thing to sample from, whichever core made it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.errors import UserError
+from common.vae import VAE
+from common.weights import find_weights, load_config, load_model
+from image.data import to_uint8
+from image.networks import NetworkConfig, build_generator, build_vae
+
+CHUNK = 256  # samples that go through the network at a time
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A generator or VAE with what is needed to use it.
+
+    Attributes:
+        network: a generator (z, labels) -> images in [-1, 1], or a VAE.
+        config: what it was built from.
+        classes: names of the classes it can be asked for; () if none.
+        name: of the weights.
+        data: name, size and channels of what it was trained on.
+    """
+
+    network: nn.Module
+    config: NetworkConfig
+    classes: tuple[str, ...] = ()
+    name: str = ""
+    data: dict[str, Any] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def latents(self, count: int, seed: int = 0) -> Tensor:
+        """Draw z from the prior, (count, latent), on the CPU, so that a seed means the same on every device."""
+        return torch.randn(count, self.config.latent, generator=torch.Generator().manual_seed(seed))
+
+    def sample(self, count: int, labels: Tensor | None = None, seed: int = 0, truncation: float = 1.0) -> Tensor:
+        """Draw images, uint8 (count, C, H, W); z ~ N(0, truncation^2 I).
+
+        Args:
+            labels: (count,) int64, or None for no label (a conditional VAE then draws labels evenly).
+        """
+        return self.decode(self.latents(count, seed) * truncation, labels)
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images uint8 (N, C, H, W) on the CPU for latents z (N, latent) and labels (N,) or None."""
+        if labels is None and isinstance(self.network, VAE) and self.classes:
+            labels = torch.arange(len(z)) % len(self.classes)
+        parts = []
+        for rows in torch.arange(len(z)).split(CHUNK):
+            chosen = None if labels is None else labels[rows].to(self.device)
+            parts.append(to_uint8(self._images(z[rows].to(self.device), chosen)).cpu())
+        return torch.cat(parts)
+
+    def label(self, name: str) -> int:
+        """The number of a class, by name (any case) or number.
+
+        Raises:
+            UserError: the model has no such class.
+        """
+        lowered = [known.lower() for known in self.classes]
+        if name.lower() in lowered:
+            return lowered.index(name.lower())
+        if name.isdigit() and int(name) < len(self.classes):
+            return int(name)
+        known = ", ".join(self.classes) or "none: it is unconditional"
+        raise UserError(f"--label {name}: {self.name} does not know it; its labels are {known}")
+
+    def _images(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        if isinstance(self.network, VAE):
+            return self.network.likelihood.mean(self.network.decode(z, labels))
+        return self.network(z, labels)
+
+
+def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageModel:
+    """Load an image model by bundled name, path (a weights folder or a run) or Hub id.
+
+    Raises:
+        UserError: there is none, or it is damaged or of another kind.
+    """
+    folder = find_weights(source, "image")
+    config = load_config(folder, "image", "any")
+    builders = {"gan": build_generator, "vae": build_vae}
+    if config["kind"] not in builders:
+        raise UserError(f"--weights {source} holds a {config['kind']}, which draws nothing; name a gan or vae")
+    try:
+        network_config = NetworkConfig(**config["network"])
+        network, classes, data = builders[config["kind"]](network_config), tuple(config["classes"]), config["data"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train the model anew") from error
+    network = load_model(folder, network).to(device, memory_format=torch.channels_last)
+    return ImageModel(network, network_config, classes, folder.name, data)

@@ -1,0 +1,236 @@
+"""Generators, critics, encoders and decoders of images, for any side of the form start * 2^k with start 4 to 7."""
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.cgan import ClassCondition, ProjectionHead
+from common.config import LikelihoodName
+from common.errors import UserError
+from common.gan import spectrally_normalised
+from common.networks import MinibatchDeviation, ResidualBlock
+from common.vae import LIKELIHOODS, VAE
+from image.config import Net
+
+MAX_WIDTH = 8  # the narrow end has at most this many times the width
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that a generator, critic, encoder or decoder is built from; it travels in a weights folder."""
+
+    net: Net
+    side: int  # height and width in pixels
+    channels: int  # 1 or 3
+    width: int  # channels at the full resolution
+    latent: int
+    classes: int = 0  # 0: unconditional
+    spectral_norm: bool = False  # on every layer of the critic
+    likelihood: LikelihoodName = "logistic"  # VAEs only
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def stages(side: int) -> tuple[int, int]:
+    """Split a side into (start, doublings): 28 -> (7, 2), 64 -> (4, 4).
+
+    Raises:
+        UserError: the side is not start * 2^k with start 4 to 7 and k >= 1.
+    """
+    doublings = max(int(math.log2(max(side, 1) / 4)), 0)
+    start = side >> doublings
+    if doublings < 1 or start << doublings != side or not 4 <= start <= 7:
+        raise UserError(f"--size {side} cannot be reached by doubling 4, 5, 6 or 7; try 28, 32, 64, 96 or 128")
+    return start, doublings
+
+
+def build_generator(config: NetworkConfig) -> nn.Module:
+    """The generator of `config`: (z (N, latent), labels (N,) or None) -> images (N, C, side, side) in [-1, 1]."""
+    return {"dcgan": DcganGenerator, "residual": ResidualGenerator}[config.net](config)
+
+
+def build_critic(config: NetworkConfig) -> nn.Module:
+    """The critic of `config`: (images, labels or None) -> logits (N,)."""
+    critic = {"dcgan": DcganCritic, "residual": ResidualCritic}[config.net](config)
+    return spectrally_normalised(critic) if config.spectral_norm else critic
+
+
+def build_vae(config: NetworkConfig) -> VAE:
+    """The VAE of `config`, conditional on labels if it has classes."""
+    likelihood = LIKELIHOODS[config.likelihood]()
+    decoder = ResidualDecoder(config, likelihood.per_channel)
+    return VAE(ResidualEncoder(config), decoder, likelihood, _condition(config, config.latent))
+
+
+def widths(config: NetworkConfig) -> list[int]:
+    """Channels at each side, from the smallest to the full one."""
+    _, doublings = stages(config.side)
+    return [min(config.width << k, config.width * MAX_WIDTH) for k in range(doublings, -1, -1)]
+
+
+def _condition(config: NetworkConfig, width: int) -> ClassCondition | None:
+    return ClassCondition(config.classes, width) if config.classes else None
+
+
+class DcganGenerator(nn.Module):
+    """Radford et al. 2016: a projection, then transposed convolutions with BatchNorm and ReLU, and tanh."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        start, _ = stages(config.side)
+        self.condition = _condition(config, config.latent)
+        channels = widths(config)[:-1]  # the last doubling goes straight to the image
+        inputs = config.latent * (2 if config.classes else 1)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, channels[0], start, bias=False)]
+        for wide, narrow in pairwise(channels):
+            layers += [nn.BatchNorm2d(wide), nn.ReLU(True), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
+        layers += [nn.BatchNorm2d(channels[-1]), nn.ReLU(True)]
+        layers += [nn.ConvTranspose2d(channels[-1], config.channels, 4, 2, 1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(_dcgan_initialisation)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.condition is not None:
+            z = torch.cat([z, self.condition(_labels(labels, z, self.condition))], 1)
+        return self.layers(z[:, :, None, None])
+
+
+class DcganCritic(nn.Module):
+    """Radford et al. 2016: strided convolutions with BatchNorm and leaky ReLU; a projection head if conditional."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        start, _ = stages(config.side)
+        channels = widths(config)[:-1][::-1]
+        layers: list[nn.Module] = [nn.Conv2d(config.channels, channels[0], 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        for narrow, wide in pairwise(channels):
+            layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
+            layers += [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, True)]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        features = channels[-1] * start * start
+        self.head = ProjectionHead(features, _condition(config, features))
+        self.apply(_dcgan_initialisation)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.layers(images), labels)
+
+
+class ResidualTrunk(nn.Module):
+    """From a vector to maps: residual blocks without normalisation, each modulated by a style made of the vector.
+
+    The last doubling is a pixel shuffle, so no block pays for the full resolution. Zero-initialised residual branches
+    and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.
+    """
+
+    def __init__(self, config: NetworkConfig, inputs: int, outputs: int):
+        super().__init__()
+        self.start, _ = stages(config.side)
+        channels, style = widths(config)[:-1], 2 * config.latent
+        self.style = nn.Sequential(nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2))
+        self.project = nn.Linear(inputs, channels[0] * self.start**2)
+        blocks = [ResidualBlock(channels[0], channels[0], None, style)]
+        for wide, narrow in pairwise(channels):
+            blocks.append(ResidualBlock(wide, narrow, "up", style))
+        self.blocks = nn.ModuleList(blocks)
+        self.last = nn.Sequential(
+            nn.LeakyReLU(0.2), nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1), nn.PixelShuffle(2)
+        )
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(N, inputs) -> (N, outputs, side, side)."""
+        style = self.style(vector)
+        x = self.project(vector).view(len(vector), -1, self.start, self.start)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            x = block(x, style)
+        return self.last(x)
+
+
+class ResidualGenerator(nn.Module):
+    """The residual trunk, fed with the latent and the class embedding scaled to the latent's length."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.condition = _condition(config, config.latent)
+        self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), config.channels)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.condition is not None:
+            embedded = nn.functional.normalize(self.condition(_labels(labels, z, self.condition)))
+            z = torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
+        return torch.tanh(self.trunk(z))
+
+
+class ResidualCritic(nn.Module):
+    """Residual blocks without normalisation, the minibatch deviation, and a projection head (Huang et al. 2024)."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        start, _ = stages(config.side)
+        channels = widths(config)[:-1][::-1]
+        blocks: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4 * config.channels, channels[0], 3, padding=1)]
+        for narrow, wide in pairwise(channels):
+            blocks.append(ResidualBlock(narrow, wide, "down"))
+        self.blocks = nn.Sequential(*blocks)
+        self.last = nn.Sequential(
+            MinibatchDeviation(),
+            nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(channels[-1] * start * start, channels[-1]),
+            nn.LeakyReLU(0.2),
+        )
+        self.head = ProjectionHead(channels[-1], _condition(config, channels[-1]))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.last(self.blocks(images)), labels)
+
+
+class ResidualEncoder(nn.Module):
+    """The critic's trunk, ending in the posterior's mean and log-variance."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        start, _ = stages(config.side)
+        channels = widths(config)[:-1][::-1]
+        blocks: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4 * config.channels, channels[0], 3, padding=1)]
+        for narrow, wide in pairwise(channels):
+            blocks.append(ResidualBlock(narrow, wide, "down"))
+        self.blocks = nn.Sequential(*blocks, ResidualBlock(channels[-1], channels[-1]), nn.LeakyReLU(0.2), nn.Flatten())
+        features = channels[-1] * start * start + (config.latent if config.classes else 0)
+        self.last = nn.Linear(features, 2 * config.latent)
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Images and embedded condition (N, latent) -> (N, 2 * latent)."""
+        features = self.blocks(images)
+        return self.last(features if condition is None else torch.cat([features, condition], 1))
+
+
+class ResidualDecoder(nn.Module):
+    """The generator's trunk, ending in the parameters of a likelihood, `per_channel` of them a colour channel."""
+
+    def __init__(self, config: NetworkConfig, per_channel: int):
+        super().__init__()
+        self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), per_channel * config.channels)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """z (N, latent) and embedded condition (N, latent) -> (N, per_channel * C, side, side)."""
+        return self.trunk(z if condition is None else torch.cat([z, condition], 1))
+
+
+def _labels(labels: Tensor | None, z: Tensor, condition: ClassCondition) -> Tensor:
+    """The labels given, or "no label" for every row."""
+    return torch.full((len(z),), condition.classes, device=z.device) if labels is None else labels
+
+
+def _dcgan_initialisation(module: nn.Module) -> None:
+    """The paper's N(0, 0.02) for convolutions and N(1, 0.02) for the gains of BatchNorm."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

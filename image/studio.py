@@ -1,0 +1,150 @@
+"""The trainer's eyes on an image model: sample sheets, quality during training, and the weights' config and card."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.collapse import CollapseAlarm
+from common.figures import save_picture, sheet
+from common.game import mix
+from common.metrics import class_histogram, entropy, frechet_distance, halves, nearest_class, neighbourhoods
+from common.trainer import Verdict
+from image.config import TrainConfig
+from image.data import ImageData, to_model
+from image.features import Extractor, load_extractor
+from image.models import ImageModel
+from image.networks import NetworkConfig
+
+JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
+SHOWN = 10  # samples a row of a sheet
+ROWS = 12  # rows of a sheet at most
+GRACE = 60_000  # training images before the collapse alarm may speak
+
+
+class ImageStudio:
+    """Judges with the bundled features, against training images only: held-out ones are left for `image.evaluate`.
+
+    Args:
+        config: the run's settings.
+        data: what is trained on.
+        network: what the product is built from.
+        device: where samples and features are computed.
+    """
+
+    def __init__(self, config: TrainConfig, data: ImageData, network: NetworkConfig, device: torch.device):
+        self.config, self.data, self.network, self.device = config, data, network, device
+        self.classes = data.spec.classes if network.classes else ()
+        self.extractor: Extractor = load_extractor(device=device)
+        images, self.real_labels = self._reference()
+        self.real = self.extractor.features(images)
+        first, second = halves(self.real)
+        self.floor = neighbourhoods(first, second).coverage
+        self.alarm = CollapseAlarm(GRACE, self.classes)
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """Draw one row a class (or ten rows), from the same latents every time, into `path`.png."""
+        model = self._model(network)
+        labels = list(range(len(self.classes)))[:ROWS] or [None] * min(ROWS, 10)
+        rows = []
+        for row, label in enumerate(labels):
+            chosen = None if label is None else torch.full((SHOWN,), label)
+            images = model.sample(SHOWN, chosen, seed=row)
+            rows.append(("" if label is None else self.classes[label], images))
+        save_picture(sheet(rows), path.with_suffix(".png"))
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """Fréchet distance, coverage and, for labelled data, the classes of samples, all against training images."""
+        count = len(self.real)
+        wanted = torch.arange(count) % len(self.classes) if self.classes else None
+        samples = self._model(network).sample(count, wanted, seed=mix(self.config.seed, 1) % (1 << 32))
+        features = self.extractor.features(samples.split(256))
+        if not torch.isfinite(features).all():
+            return Verdict(score=float("inf"), warning="samples are not finite")
+        around = neighbourhoods(self.real, features)
+        distance = frechet_distance(self.real, features)
+        figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
+        got = self._classes_of(features)
+        histograms: dict[str, list[int]] = {}
+        if got is not None and wanted is not None:
+            figures["class_match"] = (got == wanted).float().mean().item()
+            histograms = {
+                "wanted": class_histogram(wanted, len(self.classes)).tolist(),
+                "got": class_histogram(got, len(self.classes)).tolist(),
+            }
+        elif got is not None:
+            figures["class_entropy"] = entropy(class_histogram(got, len(self.data.spec.classes)))
+        warning = self.alarm.update(coverage=around.coverage, floor=self.floor, images=images, **histograms)
+        return Verdict(figures, distance, warning)
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The weights folder's config and card."""
+        kind = "vae" if self.config.core in ("vae", "cvae") else "gan"
+        config = {
+            "domain": "image",
+            "kind": kind,
+            "network": self.network.as_json(),
+            "classes": list(self.classes),
+            "data": {"name": self.data.name, "size": self.data.spec.size, "channels": self.data.spec.channels},
+        }
+        return config, _card(self.config, self.data, self.extractor.name, facts)
+
+    def state(self) -> dict[str, Any]:
+        """The collapse alarm's memory."""
+        return self.alarm.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the collapse alarm's memory back."""
+        self.alarm.restore(state)
+
+    def _model(self, network: nn.Module) -> ImageModel:
+        return ImageModel(network, self.network, self.classes)
+
+    def _reference(self) -> tuple[list[Tensor], Tensor | None]:
+        """A fixed random choice of training images, and their labels."""
+        arrays = self.data.train.tensors
+        order = torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(0))[:JUDGED]
+        labels = arrays["label"][order] if "label" in arrays else None
+        return [arrays["image"][rows] for rows in order.split(256)], labels
+
+    def _classes_of(self, features: Tensor) -> Tensor | None:
+        return None if self.real_labels is None else nearest_class(features, self.real, self.real_labels)
+
+
+def prepare(batch: dict[str, Tensor]) -> Tensor:
+    """A batch as loaded -> images (N, C, H, W) in [-1, 1], channels last."""
+    return to_model(batch["image"]).contiguous(memory_format=torch.channels_last)
+
+
+def _card(config: TrainConfig, data: ImageData, extractor: str, facts: dict[str, Any]) -> str:
+    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
+    return f"""# {data.name}, {config.core}
+
+A generative model of {data.spec.size} x {data.spec.size} images.
+
+- Command: `{command(config)}`
+- These weights: after {facts["best_images"]:,} of {facts["images"]:,} training images, \
+{facts["seconds"] / 60:.0f} minutes on {facts["hardware"]}
+- Data: {data.source}; {len(data.train):,} training images
+
+Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many training images, features `{extractor}`
+(`python -m image.evaluate` measures against held-out images):
+
+| figure | value |
+|---|---|
+{figures}
+
+Known faults: the Fréchet distance is over features of 32 x 32 pixels and is no FID.
+"""
+
+
+def command(config: TrainConfig) -> str:
+    """The command line that repeats a run: every flag that differs from its default."""
+    words = ["python -m image.train"]
+    for name, value in vars(config).items():
+        if value != getattr(TrainConfig(), name) and name not in ("out", "resume", "overwrite"):
+            flag = f"--{name.replace('_', '-')}"
+            plain = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words.append(flag if value is True else f"{flag} {plain}")
+    return " ".join(words)

@@ -1,0 +1,50 @@
+"""`python -m image.train`: train a generative model of images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from common.cli import run
+from image.config import WIDTHS, TrainConfig
+
+PROGRAM = "image.train"
+DEFAULT_IMAGES = 200_000  # where no limit is given
+
+
+def main(config: TrainConfig) -> None:
+    """Train a generative model of images; with no flags, a class-conditional GAN of digits.
+
+    Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
+    from the first checkpoint on.
+    """
+    from common.trainer import Trainer, open_run  # torch loads only once the command line is known to be good
+    from image.data import load_images
+    from image.games import build_game
+    from image.networks import NetworkConfig
+    from image.studio import ImageStudio
+
+    if config.steps is None and config.images is None and config.minutes is None:
+        config = replace(config, images=DEFAULT_IMAGES)
+    data = load_images(config.data, config.size, config.fit, config.grey)
+    spec = data.spec
+    core = config.core if spec.classes else config.core.removeprefix("c")
+    network = NetworkConfig(
+        net=config.net,
+        side=spec.size,
+        channels=spec.channels,
+        width=WIDTHS[config.net_size],
+        latent=config.latent,
+        classes=len(spec.classes) if core.startswith("c") else 0,
+        spectral_norm=config.spectral_norm,
+        likelihood=config.likelihood,
+    )
+    game = build_game(config, network)
+    out = config.out or Path("runs") / f"image-{data.name}-{core}"
+    open_run(out, config)
+    trainer = Trainer(config, out)
+    progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
+    print(f"wrote {out}: weights after {progress.best_images:,} images, sheets in samples/, figures in metrics.jsonl")
+    print(f"try: python -m image.generate --weights {out} --out sheet.png")
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

@@ -1,0 +1,1 @@
+"""Music: a MIDI GAN. Its commands arrive in a later release."""

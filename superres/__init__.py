@@ -1,0 +1,1 @@
+"""Super-resolution: SRGAN for pictures and video. Its commands arrive in a later release."""

@@ -1,0 +1,1 @@
+"""Text: a sequence VAE. Its commands arrive in a later release."""
