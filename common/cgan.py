@@ -33,8 +33,8 @@ class ClassCondition(nn.Module):
         return raw.masked_fill(dropped, self.classes)
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Labels (N,) -> embeddings (N, width)."""
-        return self.embedding(raw)
+        """Labels (N,), or weights of all labels (N, classes + 1) for what lies between -> embeddings (N, width)."""
+        return raw @ self.embedding.weight if raw.is_floating_point() else self.embedding(raw)
 
 
 class ProjectionHead(nn.Module):

@@ -97,11 +97,13 @@ def restore_player(
         if key.startswith(prefix):
             index, slot = key.removeprefix(prefix).split(".")
             state.setdefault(int(index), {})[slot] = value
+    optimizer.state.clear()
     for index, slots in state.items():
         parameter = parameters[index]
-        # Moments take their parameter's layout, or the fused kernels would walk memory in another order.
+        # Copies, because the optimiser writes into them. Moments take their parameter's layout, or the fused kernels
+        # would walk memory in another order.
         optimizer.state[parameter] = {
-            slot: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.to(parameter.device)
+            slot: torch.empty_like(parameter if value.shape == parameter.shape else value, device=parameter.device).copy_(value)
             for slot, value in slots.items()
         }
 

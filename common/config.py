@@ -21,15 +21,19 @@ def require(condition: bool, flag: str, problem: str) -> None:
         raise UserError(f"--{flag.replace('_', '-')} {problem}")
 
 
+class Checked:
+    """Configs check themselves when made; each calls its bases', so that a command may combine several."""
+
+    def __post_init__(self) -> None:
+        """The end of the chain."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class DeviceConfig:
+class DeviceConfig(Checked):
     """Where a command computes."""
 
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
     precision: Precision = "auto"  # auto: bf16 on GPUs that have it, else fp32
-
-    def __post_init__(self) -> None:
-        """Configs check themselves; each calls its bases', so that a command may combine several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,25 +61,27 @@ class RunConfig(DeviceConfig):
             require(value is None or value > 0, name, f"must be above 0, not {value}")
         require(self.batch % self.accumulate == 0, "accumulate", f"{self.accumulate} must divide --batch {self.batch}")
         require(not (self.resume and self.overwrite), "resume", "and --overwrite exclude each other; name one")
+        require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """What GANs and VAEs share."""
 
     latent: int = 64  # length of the latent vector
-    lr: float | None = None  # learning rate; default 2e-4 for GANs and 1e-3 for VAEs
+    lr: float | None = None  # learning rate; default 5e-4 for GANs and 1e-3 for VAEs
     average: float = 10_000  # half-life of the moving average of the weights, in examples
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("latent", "lr", "average"):
             value = getattr(self, name)
             require(value is None or value > 0, name, f"must be above 0, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
+class AugmentConfig(Checked):
     """What is done to the images that a critic sees, and how often."""
 
     augment: tuple[Transformation, ...] = ()  # any of translation, cutout, colour
@@ -84,13 +90,19 @@ class AugmentConfig:
     augment_images: float = 500_000  # adaptive: examples in which the strength may go from 0 to 1
     augment_warm_up: float = 0.0  # share of the run in which a fixed strength grows from 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.augment_images > 0, "augment_images", f"must be above 0, not {self.augment_images}")
+        for name in ("augment_strength", "augment_warm_up"):
+            require(0 <= getattr(self, name) <= 1, name, f"must be in [0, 1], not {getattr(self, name)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class GanConfig(ModelConfig, AugmentConfig):
     """The rules of the two-player game."""
 
     loss: LossName = "relativistic"
-    penalty: float = 1.0  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
+    penalty: float = 0.5  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
     penalty_end: float | None = None  # its weight at the end (cosine in between); default: the same
     penalty_every: int = 4  # lazy: applied every so many steps, as many times heavier (Karras et al. 2020)
     critic_lr: float | None = None  # default: --lr
@@ -99,10 +111,14 @@ class GanConfig(ModelConfig, AugmentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.penalty >= 0, "penalty", f"must be 0 or more, not {self.penalty}")
+        for name in ("penalty", "penalty_end"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, name, f"must be 0 or more, not {value}")
         require(self.penalty_every >= 1, "penalty_every", f"must be 1 or more, not {self.penalty_every}")
-        for name in ("augment_strength", "condition_dropout"):
-            require(0 <= getattr(self, name) <= 1, name, f"must be in [0, 1], not {getattr(self, name)}")
+        require(self.critic_lr is None or self.critic_lr > 0, "critic_lr", f"must be above 0, not {self.critic_lr}")
+        require(all(0 <= beta < 1 for beta in self.betas), "betas", f"must be in [0, 1), not {self.betas}")
+        dropout = self.condition_dropout
+        require(0 <= dropout <= 1, "condition_dropout", f"must be in [0, 1], not {dropout}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ class ReadsBatch(Protocol):
     def drop(self, raw: Tensor, dropped: Tensor) -> Tensor: ...
 
 
-DEFAULT_LR = 2e-4
+DEFAULT_LR = 5e-4
 
 
 class GanGame:
@@ -132,6 +132,7 @@ class GanGame:
         self.generator, self.critic, self.config = generator, critic, config
         self.prepare, self.condition, self.augmentation = prepare, condition, augmentation
         self.adversarial = LOSSES[config.loss]
+        self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
 
     def game(self) -> Game:
         """Critic first, then generator; the (averaged) generator is the product."""
@@ -162,9 +163,8 @@ class GanGame:
         zero_centred = penalised and self.config.loss != "wasserstein"
         # A penalty needs full precision: its second derivatives are small.
         with torch.autocast(real.device.type, enabled=False) if penalised else nullcontext():
-            # One joint forward: BatchNorm sees both sides, and one large batch is cheaper than two small ones.
             images = torch.cat([real, fake.to(real.dtype)]).requires_grad_(zero_centred)
-            logits = self.critic(self._augment(images, draw), None if raw is None else torch.cat([raw, raw]))
+            logits = self._judge_both(self._augment(images, draw), raw)
             real_logits, fake_logits = logits.float().chunk(2)
             loss = self.adversarial.critic(real_logits, fake_logits)
             figures = {"critic": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
@@ -180,14 +180,26 @@ class GanGame:
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's loss against the frozen critic."""
         raw = self._condition(batch, draw)
-        fake = self._augment(self.generator(draw.normal(self.config.latent), raw), draw)
+        fake = self.generator(draw.normal(self.config.latent), raw)
         if self.adversarial.pairs:
+            real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
             with torch.no_grad():
-                real_logits = self.critic(self._augment(self.prepare(batch), draw), raw).float()
+                real_logits = self.critic(real, raw).float()
         else:
+            fake = self._augment(fake, draw)
             real_logits = fake.new_zeros(len(fake))
         loss = self.adversarial.generator(real_logits, self.critic(fake, raw).float())
         return loss, {"generator": loss}
+
+    def _judge_both(self, images: Tensor, raw: Tensor | None) -> Tensor:
+        """Logits of real and fake images (2N, ...), which share their conditions (N, ...).
+
+        In one forward, as one large batch is cheaper than two small ones; but BatchNorm must not see them mixed, or in
+        its own turn, where it sees fakes alone, the generator would meet another critic.
+        """
+        if self.batch_normalised:
+            return torch.cat([self.critic(half, raw) for half in images.chunk(2)])
+        return self.critic(images, None if raw is None else torch.cat([raw, raw]))
 
     def _condition(self, batch: Batch, draw: Draw) -> Tensor | None:
         if self.condition is None:

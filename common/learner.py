@@ -25,7 +25,6 @@ class Learner:
         network = player.network.to(accelerator.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if player.average else None
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.buffers = [b for b in network.buffers() if b.is_floating_point()]
         settings = player.optimizer
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -40,19 +39,27 @@ class Learner:
         self.skipped = torch.zeros((), device=accelerator.device)
 
     @property
+    def guard(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All that the guard remembers, for checkpoints."""
+        return self.streak, self.longest, self.skipped
+
+    @property
     def product(self) -> nn.Module:
         """The network to show and save: the averaged one where there is one."""
         return self.player.network if self.average is None else self.average
 
     def turn(self, game: Game, parts: list[tuple[Batch, Draw]], lr_scale: float) -> dict[str, Tensor]:
         """Compute the loss over the parts of a batch, average it over processes and take one guarded step."""
-        before = [b.clone() for b in self.buffers]
+        # Every player's buffers: a critic's BatchNorm sees images in the generator's turn, too.
+        networks = [player.network for player in game.players.values()]
+        buffers = [b for network in networks for b in network.buffers() if b.is_floating_point()]
+        before = [b.clone() for b in buffers]
         self.player.network.train()
         with only(self.player, game):
-            loss, figures = self._gradients(parts)
-        finite = self._reduce(loss)
+            loss, figures = self._gradients(parts, buffers)
+        finite = self._reduce(loss, buffers)
         self._step(finite, lr_scale)
-        for buffer, old in zip(self.buffers, before, strict=True):
+        for buffer, old in zip(buffers, before, strict=True):
             buffer.copy_(torch.where(finite, buffer, old))
         return figures
 
@@ -67,24 +74,29 @@ class Learner:
         for averaged, current in zip(self.average.buffers(), self.player.network.buffers(), strict=True):
             averaged.lerp_(current, weight) if current.is_floating_point() else averaged.copy_(current)
 
-    def _gradients(self, parts: list[tuple[Batch, Draw]]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _gradients(self, parts: list[tuple[Batch, Draw]], buffers: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the parts' gradients. Like processes, parts start from the same buffers, and their ends are averaged."""
         self.optimizer.zero_grad(set_to_none=True)
         total, sums = torch.zeros((), device=self.accelerator.device), dict[str, Tensor]()
+        before, ends = [b.clone() for b in buffers], list[list[Tensor]]()
         for batch, draw in parts:
+            _copy(before, buffers)
             with self.accelerator.autocast():
                 loss, figures = self.player.loss(batch, draw)
             self.accelerator.backward(loss / len(parts))
             total += loss.detach() / len(parts)
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0) + value.detach() / len(parts)
+            ends.append([b.clone() for b in buffers])
+        _copy([torch.stack(values).mean(0) for values in zip(*ends, strict=True)], buffers)
         return total, sums
 
     @torch.no_grad()
-    def _reduce(self, loss: Tensor) -> Tensor:
+    def _reduce(self, loss: Tensor, buffers: list[Tensor]) -> Tensor:
         """Average gradients and buffers over the processes, in one flat message; return whether all of it is finite."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         if self.accelerator.num_processes > 1:
-            tensors = [*gradients, *self.buffers, loss]
+            tensors = [*gradients, *buffers, loss]
             flat = self.accelerator.reduce(torch.cat([t.float().reshape(-1) for t in tensors]), "mean")
             for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
                 tensor.copy_(mean.view_as(tensor))
@@ -102,3 +114,8 @@ class Learner:
         self.streak = torch.where(finite, 0.0, self.streak + 1)
         self.longest = torch.maximum(self.longest, self.streak)
         self.skipped += (~finite).float()
+
+
+def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)

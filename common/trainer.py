@@ -6,6 +6,7 @@ bit on the CPU, and one process or eight compute the same up to rounding.
 
 import json
 import math
+import os
 import shutil
 import signal
 import sys
@@ -85,6 +86,7 @@ class Progress:
     lr_scale: float = 1.0
     returns: int = 0
     skipped: int = 0
+    guards: dict[str, list[float]] = field(default_factory=dict)  # of each player, as of the latest snapshot
     best: float | None = None
     best_images: int = 0
     figures: dict[str, float] = field(default_factory=dict)  # of the latest verdict
@@ -329,15 +331,15 @@ class Trainer:
     # ---- snapshots ---------------------------------------------------------------------------------------------------
 
     def _snapshot_due(self) -> bool:
+        """Whether the time has come, and the run is not in the middle of skipped steps: no state to go back to."""
         before = self.progress.images - self.config.batch
-        return before // self.config.snapshot != self.progress.images // self.config.snapshot
+        crossed = before // self.config.snapshot != self.progress.images // self.config.snapshot
+        return crossed and not any(learner.streak.item() for learner in self.learners.values())
 
     def _snapshot(self, bar: tqdm) -> None:
         """Checkpoint, and, on the first process, draw, judge and keep the best weights."""
-        learners = self.learners.values()
-        if any(learner.streak.item() for learner in learners):
-            return  # the state is finite, but the run is in trouble: not one to go back to
         self.snapshot_step = self.progress.step
+        self.progress.guards = {name: torch.stack(learner.guard).tolist() for name, learner in self.learners.items()}
         if self.accelerator.is_main_process:
             self._judge(bar)
             self.checkpoints.save(self.progress.step, self._state(), asdict(self.progress))
@@ -380,8 +382,9 @@ class Trainer:
         self._load_state(tensors)
         self.progress = Progress(**facts)
         self.studio.restore(self.progress.studio)
-        for learner in self.learners.values():
-            learner.skipped.zero_()
+        for name, values in self.progress.guards.items():
+            for tensor, value in zip(self.learners[name].guard, values, strict=True):
+                tensor.fill_(value)
 
 
 def open_run(out: Path, settings: RunConfig) -> None:
@@ -391,6 +394,10 @@ def open_run(out: Path, settings: RunConfig) -> None:
         UserError: the run exists and neither --resume nor --overwrite is given; or the settings are not those of the
             run to resume; or what is to be overwritten is not a run.
     """
+    if int(os.environ.get("RANK", 0)) > 0:
+        return  # the first process does it for all
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder")
     record, now = out / SETTINGS, _plain(settings)
     is_run = record.is_file()
     if settings.resume:

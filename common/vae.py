@@ -240,18 +240,25 @@ class VAE(nn.Module):
         decoder: (z (N, D), embedded condition or None) -> the likelihood's parameters, (N, per_channel * C, ...).
         likelihood: how the decoder's output is read.
         condition: embeds what encoder and decoder are told.
+        sampler: stands in for the prior once it is fitted; part of the model so that it travels with its weights.
     """
 
     condition: Condition | None
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, condition: Condition | None = None
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        condition: Condition | None = None,
+        sampler: "AggregateSampler | None" = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
         self.condition = condition
+        self.sampler = sampler
 
     def read(self, batch: Batch) -> Tensor | None:
         """The raw condition of a batch, or None if the model takes none."""

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from common.config import GanConfig, RunConfig, VaeConfig, require
+from common.config import Checked, GanConfig, RunConfig, VaeConfig, require
 
 Core = Literal["cgan", "gan", "cvae", "vae"]
 Net = Literal["residual", "dcgan"]
 NetSize = Literal["debug", "small", "base", "large"]
+Sampler = Literal["prior", "mixture"]
 
-WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 32, "base": 64, "large": 128}  # see `image.networks`
+WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class TrainConfig(RunConfig, GanConfig, VaeConfig):
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     core: Core = "cgan"  # c: conditional on the class; falls back to gan or vae when the data has no labels
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
-    net_size: NetSize = "small"  # width of the networks: 8, 32, 64 or 128 channels
+    net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     spectral_norm: bool = False  # on every layer of the critic
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """A trained image model as one thing to sample from, whichever core made it."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from common.errors import UserError
 from common.vae import VAE
 from common.weights import find_weights, load_config, load_model
-from image.data import to_uint8
+from image.config import Sampler
+from image.data import to_model, to_uint8
 from image.networks import NetworkConfig, build_generator, build_vae
 
 CHUNK = 256  # samples that go through the network at a time
@@ -25,7 +27,7 @@ class ImageModel:
         config: what it was built from.
         classes: names of the classes it can be asked for; () if none.
         name: of the weights.
-        data: name, size and channels of what it was trained on.
+        data: name of what it was trained on, and how pictures were made square ("fit").
     """
 
     network: nn.Module
@@ -39,21 +41,57 @@ class ImageModel:
         """Where the network is."""
         return next(self.network.parameters()).device
 
-    def latents(self, count: int, seed: int = 0) -> Tensor:
-        """Draw z from the prior, (count, latent), on the CPU, so that a seed means the same on every device."""
-        return torch.randn(count, self.config.latent, generator=torch.Generator().manual_seed(seed))
+    @property
+    def vae(self) -> VAE:
+        """The network as what only VAEs can do wants it.
 
-    def sample(self, count: int, labels: Tensor | None = None, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        """Draw images, uint8 (count, C, H, W); z ~ N(0, truncation^2 I).
+        Raises:
+            UserError: it is a GAN's generator.
+        """
+        if not isinstance(self.network, VAE):
+            raise UserError(f"{self.name} is a GAN, which has no encoder and no --sampler mixture; name a VAE's weights")
+        return self.network
+
+    def latents(self, count: int, seed: int = 0, sampler: Sampler = "prior") -> Tensor:
+        """Draw z, (count, latent), on the CPU, so that a seed means the same on every device.
+
+        Args:
+            sampler: the prior N(0, I), or a VAE's mixture (`common.vae.AggregateSampler`).
+
+        Raises:
+            UserError: the mixture of a GAN.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if sampler == "mixture":
+            assert (mixture := self.vae.sampler) is not None
+            return copy.deepcopy(mixture).cpu().sample(count, generator)
+        return torch.randn(count, self.config.latent, generator=generator)
+
+    def sample(self, count: int, labels: Tensor | None = None, seed: int = 0, sampler: Sampler = "prior") -> Tensor:
+        """Draw images, uint8 (count, C, H, W).
 
         Args:
             labels: (count,) int64, or None for no label (a conditional VAE then draws labels evenly).
         """
-        return self.decode(self.latents(count, seed) * truncation, labels)
+        return self.decode(self.latents(count, seed, sampler), labels)
+
+    @torch.inference_mode()
+    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Encode images uint8 (N, C, H, W) to their posteriors' means and decode those.
+
+        Raises:
+            UserError: the model is no VAE.
+        """
+        chosen = None if labels is None else labels.to(self.device)
+        return self.decode(self.vae.encode(to_model(images).to(self.device), chosen).mean, labels)
 
     @torch.inference_mode()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images uint8 (N, C, H, W) on the CPU for latents z (N, latent) and labels (N,) or None."""
+        """Images uint8 (N, C, H, W) on the CPU for latents z (N, latent).
+
+        Args:
+            labels: (N,) int64; weights of all labels and "no label" (N, classes + 1), for what lies between; or None.
+        """
         if labels is None and isinstance(self.network, VAE) and self.classes:
             labels = torch.arange(len(z)) % len(self.classes)
         parts = []
@@ -73,8 +111,8 @@ class ImageModel:
             return lowered.index(name.lower())
         if name.isdigit() and int(name) < len(self.classes):
             return int(name)
-        known = ", ".join(self.classes) or "none: it is unconditional"
-        raise UserError(f"--label {name}: {self.name} does not know it; its labels are {known}")
+        known = f"its labels are {', '.join(self.classes)}" if self.classes else "it takes none"
+        raise UserError(f"--label {name}: unknown to {self.name}; {known}")
 
     def _images(self, z: Tensor, labels: Tensor | None) -> Tensor:
         if isinstance(self.network, VAE):

@@ -13,10 +13,10 @@ from common.config import LikelihoodName
 from common.errors import UserError
 from common.gan import spectrally_normalised
 from common.networks import MinibatchDeviation, ResidualBlock
-from common.vae import LIKELIHOODS, VAE
+from common.vae import LIKELIHOODS, VAE, AggregateSampler
 from image.config import Net
 
-MAX_WIDTH = 8  # the narrow end has at most this many times the width
+MAX_WIDTH = 16  # the narrow end has at most this many times the width
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def build_vae(config: NetworkConfig) -> VAE:
     """The VAE of `config`, conditional on labels if it has classes."""
     likelihood = LIKELIHOODS[config.likelihood]()
     decoder = ResidualDecoder(config, likelihood.per_channel)
-    return VAE(ResidualEncoder(config), decoder, likelihood, _condition(config, config.latent))
+    condition, sampler = _condition(config, config.latent), AggregateSampler(config.latent)
+    return VAE(ResidualEncoder(config), decoder, likelihood, condition, sampler)
 
 
 def widths(config: NetworkConfig) -> list[int]:
@@ -137,9 +138,11 @@ class ResidualTrunk(nn.Module):
         for wide, narrow in pairwise(channels):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
-        self.last = nn.Sequential(
-            nn.LeakyReLU(0.2), nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1), nn.PixelShuffle(2)
-        )
+        subpixels = nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1)
+        with torch.no_grad():  # the four pixels of a shuffle start alike, so there is no checkerboard (Aitken et al. 2017)
+            subpixels.weight.copy_(subpixels.weight[::4].repeat_interleave(4, 0))
+            subpixels.bias.zero_()
+        self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels, nn.PixelShuffle(2))
 
     def forward(self, vector: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs, side, side)."""

@@ -107,7 +107,8 @@ def _files_in_zip(path: Path, data: str) -> dict[str, File]:
     """As `_file_on_disk`; a .zip states its files' CRC-32, so a data set is the same one packed and unpacked."""
 
     def file(info: zipfile.ZipInfo) -> File:
-        return File(lambda: io.BufferedReader(archive.open(info)), lambda: f"{info.CRC:08x} {info.file_size}")
+        stated = f"{info.CRC:08x} {info.file_size}"
+        return File(lambda: io.BufferedReader(archive.open(info)), lambda: stated)  # type: ignore[type-var]
 
     try:
         archive = zipfile.ZipFile(path)

@@ -11,6 +11,7 @@ from common.figures import save_picture, sheet
 from common.game import mix
 from common.metrics import class_histogram, entropy, frechet_distance, halves, nearest_class, neighbourhoods
 from common.trainer import Verdict
+from common.vae import VAE
 from image.config import TrainConfig
 from image.data import ImageData, to_model
 from image.features import Extractor, load_extractor
@@ -18,6 +19,7 @@ from image.models import ImageModel
 from image.networks import NetworkConfig
 
 JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
+FITTED = 5_000  # training images to whose latents a VAE's sampler is fitted
 SHOWN = 10  # samples a row of a sheet
 ROWS = 12  # rows of a sheet at most
 GRACE = 60_000  # training images before the collapse alarm may speak
@@ -62,6 +64,8 @@ class ImageStudio:
         features = self.extractor.features(samples.split(256))
         if not torch.isfinite(features).all():
             return Verdict(score=float("inf"), warning="samples are not finite")
+        if isinstance(network, VAE):
+            self._fit_sampler(network)
         around = neighbourhoods(self.real, features)
         distance = frechet_distance(self.real, features)
         figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
@@ -86,7 +90,7 @@ class ImageStudio:
             "kind": kind,
             "network": self.network.as_json(),
             "classes": list(self.classes),
-            "data": {"name": self.data.name, "size": self.data.spec.size, "channels": self.data.spec.channels},
+            "data": {"name": self.data.name, "fit": self.config.fit},
         }
         return config, _card(self.config, self.data, self.extractor.name, facts)
 
@@ -101,12 +105,27 @@ class ImageStudio:
     def _model(self, network: nn.Module) -> ImageModel:
         return ImageModel(network, self.network, self.classes)
 
+    def _fit_sampler(self, vae: VAE) -> None:
+        """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
+        assert vae.sampler is not None
+        generator, samples = torch.Generator(self.device).manual_seed(0), []
+        for rows in self._choice(FITTED).split(256):
+            batch = self.data.train.gather(rows)
+            images = to_model(batch["image"]).to(self.device)
+            labels = batch["label"].to(self.device) if self.classes else None
+            posterior = vae.encode(images, labels)
+            samples.append(posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=self.device)))
+        vae.sampler.fit(torch.cat(samples))
+
     def _reference(self) -> tuple[list[Tensor], Tensor | None]:
-        """A fixed random choice of training images, and their labels."""
-        arrays = self.data.train.tensors
-        order = torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(0))[:JUDGED]
+        """Training images, and their labels."""
+        arrays, order = self.data.train.tensors, self._choice(JUDGED)
         labels = arrays["label"][order] if "label" in arrays else None
         return [arrays["image"][rows] for rows in order.split(256)], labels
+
+    def _choice(self, count: int) -> Tensor:
+        """A fixed random choice of so many training images (or of all there are), int64."""
+        return torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(0))[:count]
 
     def _classes_of(self, features: Tensor) -> Tensor | None:
         return None if self.real_labels is None else nearest_class(features, self.real, self.real_labels)

@@ -304,7 +304,7 @@ def test_a_zip_is_the_same_data_set_as_its_folder(folder: Path, tmp_path: Path) 
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
         for path in sorted(folder.rglob("*.png")):
             archive.write(path, path.relative_to(folder))
-        archive.writestr("__MACOSX/a/._0.png", "litter")
+        archive.writestr("__MACOSX/a/0.png", "litter")
     one, other = load_images(str(folder)), load_images(str(tmp_path / "packed.zip"))
     assert one.spec == other.spec and other.name == "packed" and not other.skipped
     for part in ("train", "test"):

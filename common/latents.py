@@ -1,0 +1,40 @@
+"""Walking and calculating in a latent space whose prior is N(0, I), which in many dimensions is a thin sphere."""
+
+import torch
+from torch import Tensor
+
+PARALLEL = 1e-4  # sine of an angle below which two directions count as one (or as opposite)
+
+
+def slerp(start: Tensor, end: Tensor, share: float | Tensor) -> Tensor:
+    """Spherical interpolation (Shoemake 1985; White 2016): constant angular speed, and no passage through the origin.
+
+    Where the two point the same way, or opposite ways, so that no great circle is the shortest, it is linear.
+
+    Args:
+        start, end: (..., D).
+        share: 0 gives `start` and 1 `end`; a number, or a tensor that broadcasts against (..., 1).
+    """
+    share = torch.as_tensor(share, dtype=start.dtype, device=start.device)
+    cosine = torch.cosine_similarity(start, end, dim=-1).clamp(-1, 1).unsqueeze(-1)
+    angle = cosine.arccos()
+    sine = angle.sin()
+    linear = sine < PARALLEL
+    sine = torch.where(linear, 1, sine)
+    first = torch.where(linear, 1 - share, ((1 - share) * angle).sin() / sine)
+    second = torch.where(linear, share, (share * angle).sin() / sine)
+    return first * start + second * end
+
+
+def walk(stops: Tensor, share: float) -> Tensor:
+    """The point on the spherical path through `stops` (K >= 2, ..., D) after `share` in [0, 1] of its legs, (..., D)."""
+    leg = min(int(share * (len(stops) - 1)), len(stops) - 2)
+    return slerp(stops[leg], stops[leg + 1], share * (len(stops) - 1) - leg)
+
+
+def analogy(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
+    """first - second + third (Radford et al. 2016), brought back to their mean length; all (..., D)."""
+    terms = torch.stack([first, second, third])
+    result = first - second + third
+    length = result.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return result * terms.norm(dim=-1, keepdim=True).mean(0) / length
