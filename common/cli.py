@@ -4,12 +4,13 @@ Nothing here imports torch, so that `--help` answers at once.
 """
 
 import contextlib
+import inspect
 import io
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any, get_type_hints
 
 import tyro
@@ -27,8 +28,8 @@ def run(main: Callable[[Any], None], program: str) -> None:
         main(parse(main, program))
     except UserError as error:
         _fail(program, str(error))
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"{program}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,7 +46,7 @@ def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None
                 config_type,
                 args=arguments,
                 prog=f"python -m {program}",
-                description=main.__doc__,
+                description=inspect.getdoc(main),
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit as stop:
@@ -60,11 +61,11 @@ def _fail(program: str, message: str) -> None:
 
 
 def _first_paragraph(box: str) -> str:
-    """The message of a framed error text, without its frame: one line."""
-    lines = [re.sub(r"^[│\s]+|[│\s]+$", "", line) for line in box.splitlines() if line.startswith("│")]
-    message = []
-    for line in lines:
-        if not line or set(line) <= {"─"}:
-            break
-        message.append(line)
-    return " ".join(message) or box.strip()
+    """The message of a framed error text, without its frame: one line.
+
+    The frame is drawn in Unicode, with the title in its upper edge, or in ASCII, with the title on a line of its own.
+    """
+    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    groups = groupby(lines, key=lambda line: not line.strip("─-"))  # rules and empty lines part the paragraphs
+    paragraphs = [" ".join(group) for is_rule, group in groups if not is_rule]
+    return paragraphs[1 if len(paragraphs) > 1 and "╭" not in box else 0]

@@ -101,12 +101,12 @@ class AugmentConfig(Checked):
 class GanConfig(ModelConfig, AugmentConfig):
     """The rules of the two-player game."""
 
-    loss: LossName = "relativistic"
+    loss: LossName = "relativistic"  # adversarial loss
     penalty: float = 0.5  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
     penalty_end: float | None = None  # its weight at the end (cosine in between); default: the same
     penalty_every: int = 4  # lazy: applied every so many steps, as many times heavier (Karras et al. 2020)
-    critic_lr: float | None = None  # default: --lr
-    betas: tuple[float, float] = (0.0, 0.99)  # Adam's
+    critic_lr: float | None = None  # the critic's learning rate; default: --lr
+    betas: tuple[float, float] = (0.0, 0.99)  # of Adam
     condition_dropout: float = 0.1  # how often the condition is hidden, so that one network also samples without it
 
     def __post_init__(self) -> None:

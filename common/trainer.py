@@ -144,7 +144,7 @@ class Trainer:
                 self._snapshot(bar)
         self.accelerator.end_training()
         if self.interrupted:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(f"saved after {self.progress.images:,} images in {self.out}; go on with --resume")
         return self.progress
 
     # ---- start -------------------------------------------------------------------------------------------------------
@@ -287,12 +287,14 @@ class Trainer:
             f"learning rate now x{progress.lr_scale:g}",
         )
 
-    def _log(self, figures: dict[str, float]) -> None:
+    def _log(self, figures: dict[str, float], warning: str | None = None) -> None:
         if not self.accelerator.is_main_process:
             return
         progress = self.progress
         finite = {name: value for name, value in figures.items() if math.isfinite(value)}
         row = {"step": progress.step, "images": progress.images, "seconds": round(progress.seconds, 3)} | finite
+        if warning:
+            row["warning"] = warning
         with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         self.accelerator.log(finite, step=progress.images)
@@ -355,7 +357,7 @@ class Trainer:
             verdict = self.studio.judge(product, progress.images)
             product.train(was_training)
         progress.studio = self.studio.state()
-        self._log(verdict.figures)
+        self._log(verdict.figures, verdict.warning)
         seen = ", ".join(f"{name} {value:.3g}" for name, value in verdict.figures.items())
         if better := verdict.score is None or progress.best is None or verdict.score < progress.best:
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures

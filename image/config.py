@@ -1,9 +1,11 @@
 """The settings of the image commands; nothing here imports torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from common.config import Checked, GanConfig, RunConfig, VaeConfig, require
+from common.errors import UserError
 
 Core = Literal["cgan", "gan", "cvae", "vae"]
 Net = Literal["residual", "dcgan"]
@@ -12,10 +14,12 @@ Sampler = Literal["prior", "mixture"]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.figures`)
+
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(RunConfig, GanConfig, VaeConfig):
-    """Settings of `python -m image.train`."""
+class SubjectConfig(Checked):
+    """What is trained, on what."""
 
     data: str = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
     size: int | None = None  # side of the square images in pixels; default: the data's own, or 64
@@ -31,4 +35,80 @@ class TrainConfig(RunConfig, GanConfig, VaeConfig):
         require(self.size is None or self.size > 0, "size", f"must be above 0, not {self.size}")
         vae = self.core in ("vae", "cvae")
         require(not (vae and self.net == "dcgan"), "net", "dcgan has no VAE; use --net residual")
-        require(self.batch >= 2, "batch", "must be 2 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(GanConfig, VaeConfig, RunConfig, SubjectConfig):
+    """Settings of `python -m image.train`; --help lists the last base's first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig(Checked):
+    """Settings of `python -m image.generate`."""
+
+    weights: str = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
+    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
+    n: int | None = None  # samples (default 64); strips, or columns of --arithmetic and --reconstruct (default 8)
+    label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
+    seed: int = 0  # of the latents; means the same on every device
+    truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
+    sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
+    interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
+    to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
+    frames: int | None = None  # pictures in a strip; default 10 in a sheet and 24 a step in a .gif
+    arithmetic: tuple[str, str, str] | None = None  # A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
+    reconstruct: str | None = None  # VAEs: held-out pictures of this data set above their reconstructions
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (("n", 1), ("frames", 2), ("seed", 0), ("to_seed", 0)):
+            value = getattr(self, name)
+            require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
+        require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
+        require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)} or /")
+        self._require_one_mode()
+
+    @property
+    def ending(self) -> str:
+        """The ending of --out in small letters; "" for a folder."""
+        path = Path(self.out)
+        return "" if self.out.endswith("/") or path.is_dir() else path.suffix.lower()
+
+    def _require_one_mode(self) -> None:
+        """Refuse two modes at once, and flags that the mode would leave unread."""
+        modes = [name for name in ("interpolate", "arithmetic", "reconstruct") if getattr(self, name) is not None]
+        if len(modes) > 1:
+            raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
+        mode = f"with --{modes[0]}" if modes else "without --interpolate"
+        walks = self.interpolate or (self.arithmetic and self.ending == ".gif")
+        unread = {
+            "to_seed": self.interpolate != "seeds",
+            "frames": not walks,
+            "label": bool(self.arithmetic or self.reconstruct),
+            "truncation": bool(self.reconstruct),
+            "sampler": bool(self.reconstruct),
+        }
+        for name, ignored in unread.items():
+            given = getattr(self, name) != getattr(type(self), name)
+            require(not (ignored and given), name, f"means nothing {mode}; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Checked):
+    """Settings of `python -m image.evaluate`."""
+
+    weights: str = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: str | None = None  # whose held-out pictures are the measure; default: the set that was trained on
+    n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
+    seed: int = 0  # of the latents and of the choice of real pictures
+    sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
+    extractor: Literal["features", "inception"] = "features"  # our own small network, or Inception-v3 (extra "fid")
+    classifier: str | None = None  # judge of labels, a bundled name or a folder; default: <data>-classifier if bundled
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

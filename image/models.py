@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,7 +62,8 @@ class ImageModel:
         """
         generator = torch.Generator().manual_seed(seed)
         if sampler == "mixture":
-            assert (mixture := self.vae.sampler) is not None
+            mixture = self.vae.sampler
+            assert mixture is not None
             return copy.deepcopy(mixture).cpu().sample(count, generator)
         return torch.randn(count, self.config.latent, generator=generator)
 
@@ -137,4 +137,4 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train the model anew") from error
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
-    return ImageModel(network, network_config, classes, folder.name, data)
+    return ImageModel(network, network_config, classes, folder.resolve().name, data)

@@ -16,7 +16,7 @@ from common.networks import MinibatchDeviation, ResidualBlock
 from common.vae import LIKELIHOODS, VAE, AggregateSampler
 from image.config import Net
 
-MAX_WIDTH = 16  # the narrow end has at most this many times the width
+WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def build_vae(config: NetworkConfig) -> VAE:
 def widths(config: NetworkConfig) -> list[int]:
     """Channels at each side, from the smallest to the full one."""
     _, doublings = stages(config.side)
-    return [min(config.width << k, config.width * MAX_WIDTH) for k in range(doublings, -1, -1)]
+    return [min(config.width << k, config.width * WIDEST[config.net]) for k in range(doublings, -1, -1)]
 
 
 def _condition(config: NetworkConfig, width: int) -> ClassCondition | None:

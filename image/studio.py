@@ -19,7 +19,6 @@ from image.models import ImageModel
 from image.networks import NetworkConfig
 
 JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
-FITTED = 5_000  # training images to whose latents a VAE's sampler is fitted
 SHOWN = 10  # samples a row of a sheet
 ROWS = 12  # rows of a sheet at most
 GRACE = 60_000  # training images before the collapse alarm may speak
@@ -109,7 +108,7 @@ class ImageStudio:
         """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
         assert vae.sampler is not None
         generator, samples = torch.Generator(self.device).manual_seed(0), []
-        for rows in self._choice(FITTED).split(256):
+        for rows in self._choice(JUDGED).split(256):
             batch = self.data.train.gather(rows)
             images = to_model(batch["image"]).to(self.device)
             labels = batch["label"].to(self.device) if self.classes else None

@@ -7,7 +7,7 @@ from common.cli import run
 from image.config import WIDTHS, TrainConfig
 
 PROGRAM = "image.train"
-DEFAULT_IMAGES = 200_000  # where no limit is given
+DEFAULT_LIMITS = {"images": 200_000, "minutes": 8.0}  # where none is given: whichever comes first
 
 
 def main(config: TrainConfig) -> None:
@@ -23,7 +23,7 @@ def main(config: TrainConfig) -> None:
     from image.studio import ImageStudio
 
     if config.steps is None and config.images is None and config.minutes is None:
-        config = replace(config, images=DEFAULT_IMAGES)
+        config = replace(config, **DEFAULT_LIMITS)
     data = load_images(config.data, config.size, config.fit, config.grey)
     spec = data.spec
     core = config.core if spec.classes else config.core.removeprefix("c")

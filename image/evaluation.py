@@ -1,0 +1,181 @@
+"""One evaluation from the weights to the report."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from common.devices import pick_device
+from common.errors import UserError
+from common.figures import curves
+from common.files import replacing, write_json
+from common.trainer import SETTINGS
+from common.vae import VAE
+from common.weights import MODEL, bundled, find_weights
+from image.config import EvaluateConfig
+from image.data import ImageData
+from image.features import Extractor, load_extractor
+from image.gallery import by_class, draw_sheet, load_for
+from image.inception import Inception
+from image.measure import (
+    VOTERS,
+    ClassCount,
+    FeatureExtractor,
+    K,
+    Material,
+    bounds,
+    classifier_judge,
+    closest_pairs,
+    count_classes,
+    gather,
+    likelihood,
+    memory,
+    quality,
+    voting_judge,
+)
+from image.models import ImageModel, load_image_model
+from image.report import Evaluation, Table, as_html, as_json
+from image.sources import BUILT_IN
+
+SHOWN = 10  # pictures in a row of the report
+AGAINST_REAL = ("samples", "real")
+
+
+def output_folder(config: EvaluateConfig) -> Path:
+    """--out, or a folder in the run that is measured, or one named after the weights."""
+    folder = find_weights(config.weights, "image")
+    is_run = (folder / SETTINGS).is_file()
+    return config.out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
+
+
+def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
+    """Measure, and write evaluation.json and report.html into `out`.
+
+    Raises:
+        UserError: weights, data, classifier or extractor cannot be had or do not fit each other, or the disk is full.
+    """
+    device = pick_device(config.device)
+    model, folder = load_image_model(config.weights, device), find_weights(config.weights, "image")
+    data = load_for(model, config.data or trained_on(model, folder))
+    classifier = find_classifier(config, data, device)
+    extractor: FeatureExtractor = load_extractor(device=device) if config.extractor == "features" else Inception(device)
+    material = gather(model, data, extractor, config.n, config.seed, config.sampler)
+    tables, classes = measure(model, data, material, extractor.name, classifier, config.seed)
+    facts = {
+        "weights": config.weights,
+        "weights_sha256": hashlib.sha256((folder / MODEL).read_bytes()).hexdigest(),
+        "data": data.name,
+        "source": data.source,
+        "n": len(material),
+        "seed": config.seed,
+        "sampler": config.sampler,
+        "extractor": extractor.name,
+        "classifier": classifier.name if classifier else None,
+    }
+    evaluation = Evaluation(facts, protocol(config, facts, material, bool(model.classes)), tables, classes)
+    write_json(out / "evaluation.json", as_json(evaluation))
+    page = as_html(evaluation, f"{model.name} on {data.name}", pictures(model, material, data, folder))
+    with replacing(out / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return evaluation
+
+
+def measure(
+    model: ImageModel, data: ImageData, material: Material, name: str, classifier: Extractor | None, seed: int
+) -> tuple[list[Table], list[ClassCount]]:
+    """All tables that model and data allow; `name` is the feature extractor's."""
+    classes: list[ClassCount] = []
+    tables = [
+        Table("Samples against held-out pictures", AGAINST_REAL, quality(material, name)),
+        Table("Memorisation", AGAINST_REAL, memory(material)),
+    ]
+    if data.spec.classes:
+        labels = data.train.tensors["label"]
+        judge = classifier_judge(classifier, data) if classifier else voting_judge(material, labels)
+        figures, classes = count_classes(material, judge, data.spec.classes)
+        tables.append(Table("Labels", AGAINST_REAL, figures))
+    if isinstance(model.network, VAE):
+        held_out, training = bounds(model, data.test, seed), bounds(model, data.train, seed)
+        title = f"Likelihood of {held_out.n:,} held-out and {training.n:,} training pictures"
+        tables.append(Table(title, ("held-out", "training"), likelihood(held_out, training, model.config.latent)))
+    return tables, classes
+
+
+def trained_on(model: ImageModel, folder: Path) -> str:
+    """The data set of a run, or the built-in one whose name the weights carry.
+
+    Raises:
+        UserError: it was a folder or .zip, and the weights do not tell where.
+    """
+    record = folder / SETTINGS
+    if record.is_file():
+        return json.loads(record.read_text(encoding="utf-8"))["data"]
+    name = (model.data or {}).get("name", "")
+    if name not in BUILT_IN:
+        raise UserError(f"--data: {model.name} was trained on {name}, which is not built in; name its folder or .zip")
+    return name
+
+
+def find_classifier(config: EvaluateConfig, data: ImageData, device: torch.device) -> Extractor | None:
+    """--classifier, or the bundled one of the data, or None; checked against the data's classes.
+
+    Raises:
+        UserError: it cannot be loaded, or does not know the classes.
+    """
+    own = f"{data.name}-classifier"
+    name = config.classifier or (own if own in bundled("image") else None)
+    if name is None or not data.spec.classes:
+        return None
+    classifier = load_extractor(name, device)
+    classifier_judge(classifier, data)
+    return classifier
+
+
+def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, conditional: bool) -> str:
+    """How it was measured."""
+    n, least = len(material), "" if len(material) == config.n else f" ({config.n:,} asked for; there are no more)"
+    labels = ", labels as the held-out pictures have them" if conditional else ""
+    judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures"
+    return (
+        f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} held-out pictures "
+        f"of {facts['data']}. Real against real: {n:,} training pictures in the samples' place (for diversity and labels, "
+        f"the held-out pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training pictures are sought "
+        f"among all {len(material.train_features):,}. Labels are judged by {judge}."
+    )
+
+
+def pictures(model: ImageModel, material: Material, data: ImageData, folder: Path) -> list[tuple[str, Image.Image]]:
+    """The report's pictures under their captions."""
+    shown = [("Samples, the first of those measured", draw_sheet(_sample_rows(model, material)))]
+    rows, neighbours = closest_pairs(material, SHOWN)
+    pairs = [("sample", material.samples[rows]), ("training", data.train.tensors["image"][neighbours])]
+    shown.append(("The samples nearest to a training picture, of the first 1,000", draw_sheet(pairs)))
+    if isinstance(model.network, VAE):
+        originals, labels = material.held_out[:SHOWN], material.wanted
+        rebuilt = model.reconstruct(originals, None if labels is None else labels[:SHOWN])
+        shown.append(
+            ("Held-out pictures and their reconstructions", draw_sheet([("original", originals), ("rebuilt", rebuilt)]))
+        )
+    if log := _log(folder / "metrics.jsonl"):
+        shown.append(("Curves of the training", curves(log)))
+    return shown
+
+
+def _sample_rows(model: ImageModel, material: Material) -> list[tuple[str, Tensor]]:
+    if material.wanted is None:
+        return [("", material.samples[: SHOWN * SHOWN])]
+    order = material.wanted.argsort(stable=True)
+    return [
+        (label, images[:SHOWN]) for label, images in by_class(model, material.samples[order], material.wanted[order])
+    ]
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    """The figures of a run, if these weights are one; a run under way may be writing its last line."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]

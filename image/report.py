@@ -1,0 +1,163 @@
+"""An evaluation for people and for programs: tables on the terminal, `evaluation.json` and one page of HTML."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from html import escape
+from typing import Any
+
+from PIL import Image
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from image.measure import ClassCount, Figure
+
+CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real recognised")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures under a title; `columns` say what a figure's value and its reference are."""
+
+    title: str
+    columns: tuple[str, str]
+    figures: Sequence[Figure]
+
+    @property
+    def header(self) -> list[str]:
+        return ["figure", *self.columns, "better", "N"]
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """One row a figure, as text."""
+        return [_cells(figure) for figure in self.figures]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was found.
+
+    Attributes:
+        facts: weights, data, N, seed, extractor and so on, as JSON.
+        protocol: how it was measured, in a sentence or two.
+        tables: of figures.
+        classes: one entry a class; [] for data without labels.
+    """
+
+    facts: dict[str, Any]
+    protocol: str
+    tables: Sequence[Table]
+    classes: Sequence[ClassCount] = field(default_factory=list)
+
+    @property
+    def class_cells(self) -> list[list[str]]:
+        """The table of classes, as text."""
+        return [[str(value) for value in asdict(count).values()] for count in self.classes]
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The whole evaluation as JSON: facts, protocol, figures by table, and classes."""
+    tables = {
+        table.title: [
+            {"figure": f.name, table.columns[0]: f.value, table.columns[1]: f.reference, "better": f.better, "n": f.n}
+            | (
+                {}
+                if f.errors is None
+                else {f"{name} error": e for name, e in zip(table.columns, f.errors, strict=True)}
+            )
+            for f in table.figures
+        ]
+        for table in evaluation.tables
+    }
+    classes = [asdict(count) for count in evaluation.classes]
+    return evaluation.facts | {"protocol": evaluation.protocol, "tables": tables, "classes": classes}
+
+
+def print_tables(evaluation: Evaluation, console: Console) -> None:
+    """Print protocol and tables."""
+    for table in evaluation.tables:
+        _print(console, table.title, table.header, table.cells)
+    if evaluation.classes:
+        _print(console, "Classes", CLASS_COLUMNS, evaluation.class_cells)
+    console.print(evaluation.protocol)
+
+
+def as_html(evaluation: Evaluation, title: str, pictures: Sequence[tuple[str, Image.Image]]) -> str:
+    """One self-contained page: title, protocol, tables, and pictures under their captions."""
+    tables = [_html_table(table.title, table.header, table.cells) for table in evaluation.tables]
+    if evaluation.classes:
+        tables.append(_html_table("Classes", CLASS_COLUMNS, evaluation.class_cells))
+    figures = [
+        f'<figure><figcaption>{escape(caption)}</figcaption><img alt="{escape(caption)}" src="{_data_url(image)}"></figure>'
+        for caption, image in pictures
+    ]
+    facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in evaluation.facts.items())
+    return PAGE.format(
+        title=escape(title),
+        protocol=escape(evaluation.protocol),
+        tables="\n".join(tables),
+        figures="\n".join(figures),
+        facts=facts,
+    )
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; margin: 1.5rem 0; }}
+caption {{ text-align: left; font-weight: 600; padding: .3rem 0; }}
+th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums; }}
+th:first-child, td:first-child {{ text-align: left; }}
+figure {{ margin: 2rem 0; overflow-x: auto; }}
+figcaption {{ font-weight: 600; margin-bottom: .5rem; }}
+img {{ max-width: 100%; height: auto; image-rendering: pixelated; }}
+dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }}
+dt {{ font-weight: 600; }}
+dd {{ margin: 0; overflow-wrap: anywhere; }}
+</style>
+<h1>{title}</h1>
+<p>{protocol}</p>
+{tables}
+{figures}
+<h2>Facts</h2>
+<dl>{facts}</dl>
+</html>
+"""
+
+
+def _cells(figure: Figure) -> list[str]:
+    errors = figure.errors or (None, None)
+    values = [_number(*pair) for pair in zip((figure.value, figure.reference), errors, strict=True)]
+    return [figure.name, *values, figure.better, f"{figure.n:,}"]
+
+
+def _number(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if error is None else f"{value:.3g} ± {error:.1g}"
+
+
+def _print(console: Console, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = RichTable(title=title, title_justify="left")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><caption>{escape(title)}</caption>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _data_url(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

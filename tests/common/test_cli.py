@@ -1,0 +1,192 @@
+"""One style of command line: help at once, bad input in one line and exit code 2, Ctrl-C in 130."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from common.cli import parse, run
+from common.config import GanConfig, RunConfig, VaeConfig, require
+from common.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaintConfig(RunConfig):
+    """Settings of a command."""
+
+    colour: Literal["red", "blue"] = "red"  # of the paint
+    coats: int = 1  # how many
+    matt: bool = False  # whether it shines
+    sizes: tuple[int, ...] = ()  # of brushes
+
+
+def paint(config: PaintConfig) -> None:
+    """Paint it."""
+
+
+def asked(*arguments: str) -> PaintConfig:
+    return parse(paint, "image.paint", list(arguments))
+
+
+def test_a_command_line_makes_a_config() -> None:
+    assert asked() == PaintConfig()
+    config = asked("--colour", "blue", "--coats", "3", "--matt", "--sizes", "1", "2", "--out", "here")
+    assert config == PaintConfig(colour="blue", coats=3, matt=True, sizes=(1, 2), out=Path("here"))
+
+
+BAD = {
+    "unknown flag": ["--colr", "red"],
+    "bad value": ["--coats", "many"],
+    "fraction": ["--coats", "1.5"],
+    "bad choice": ["--colour", "green"],
+    "missing value": ["--coats"],
+    "stray word": ["red"],
+    "value for a switch": ["--matt", "yes"],
+    "out of range": ["--steps", "-1"],
+    "not a number": ["--minutes", "nan"],
+    "two that exclude each other": ["--resume", "--overwrite"],
+}
+
+
+def outcome(command: Callable[..., None], program: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """The exit code of a command run with these arguments."""
+    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        run(command, program)
+    return stop.value.code
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(paint, "image.paint", monkeypatch, *arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("image.paint: ") and said.err.count("\n") == 1 and said.err.endswith("\n")
+    assert not set(said.err) & set("│╭╰─╮╯")
+    assert any(word.lstrip("-") in said.err for word in arguments)
+
+
+def test_help_goes_to_stdout_with_exit_code_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(paint, "image.paint", monkeypatch, "--help") in (0, None)
+    said = capsys.readouterr()
+    assert said.err == ""
+    for expected in ("python -m image.paint", "Paint it.", "--colour", "of the paint", "--minutes", "--resume"):
+        assert expected in said.out
+
+
+def test_an_error_that_the_user_can_mend_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(config: PaintConfig) -> None:
+        raise UserError("--colour red is sold out; try blue")
+
+    assert outcome(main, "image.paint", monkeypatch) == 2
+    assert capsys.readouterr().err == "image.paint: --colour red is sold out; try blue\n"
+
+
+def test_ctrl_c_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def main(config: PaintConfig) -> None:
+        raise KeyboardInterrupt
+
+    assert outcome(main, "image.paint", monkeypatch) == 130
+    assert capsys.readouterr().err == "image.paint: interrupted\n"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def main(config: PaintConfig) -> None:
+        _ = 1 / 0
+
+    monkeypatch.setattr(sys, "argv", ["image.paint"])
+    with pytest.raises(ZeroDivisionError):
+        run(main, "image.paint")
+
+
+# --- in processes of their own
+
+
+def test_help_of_training_imports_no_torch(root: Path) -> None:
+    script = (
+        "import runpy, sys\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try:\n    runpy.run_module('image.train', run_name='__main__')\n"
+        "except SystemExit as stop:\n    print('CODE', stop.code)\n"
+        "print('HEAVY', sorted({'torch', 'accelerate', 'torchvision', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert "CODE 0" in done.stdout and "HEAVY []" in done.stdout
+    for flag in ("--data", "--core", "--steps", "--images", "--minutes", "--seed", "--device", "--precision", "--resume"):
+        assert flag in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
+    script = (
+        "from common.cli import run\nfrom common.config import DeviceConfig\n"
+        "def main(config: DeviceConfig) -> None:\n"
+        "    for _ in range(100_000): print('a long answer')\n"
+        "run(main, 'long')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stdout.readline() == "a long answer\n"
+        process.stdout.close()
+        assert process.wait(60) == 141 and process.stderr and process.stderr.read() == ""
+
+
+# --- configs check themselves, however they are combined
+
+
+@dataclass(frozen=True, kw_only=True)
+class EverythingConfig(RunConfig, GanConfig, VaeConfig):
+    """As a train command combines them."""
+
+    width: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.width > 0, "width", "must be above 0")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0),
+        ("images", -1),
+        ("minutes", 0.0),
+        ("batch", 0),
+        ("accumulate", 3),
+        ("snapshot", 0),
+        ("warm_up", -1),
+        ("final_lr", 1.5),
+        ("latent", 0),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("average", 0.0),
+        ("augment_strength", 1.5),
+        ("augment_images", 0.0),
+        ("augment_warm_up", -0.5),
+        ("penalty", -1.0),
+        ("penalty_end", -1.0),
+        ("penalty_every", 0),
+        ("critic_lr", 0.0),
+        ("betas", (0.0, 1.0)),
+        ("condition_dropout", 1.1),
+        ("beta", -1.0),
+        ("beta_warm_up", -1.0),
+        ("free_bits", -0.1),
+        ("width", 0),
+    ],
+)
+def test_a_value_out_of_range_is_told_with_its_flag(field: str, value: object) -> None:
+    with pytest.raises(UserError) as caught:
+        EverythingConfig(**{field: value})  # type: ignore[arg-type]
+    assert str(caught.value).startswith(f"--{field.replace('_', '-')} ") and "\n" not in str(caught.value)

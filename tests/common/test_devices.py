@@ -1,0 +1,46 @@
+"""Which device a command computes on, and in which precision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.config import DeviceConfig
+from common.devices import accelerator_for, bf16_wanted, hardware, pick_device
+from common.errors import UserError
+
+BEST = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def test_auto_takes_the_best_there_is() -> None:
+    assert pick_device("auto").type == BEST
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "cuda:", "meta", "xpu:0", "cuda:99", "no such thing"])
+def test_what_is_no_device_here_is_told(name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        pick_device(name)
+    assert f"--device {name}" in str(caught.value) and "\n" not in str(caught.value) and "cpu" in str(caught.value)
+
+
+@pytest.mark.skipif(BEST != "cpu", reason="this machine has an accelerator")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps"])
+def test_an_accelerator_that_is_not_here_is_told(name: str) -> None:
+    with pytest.raises(UserError, match=f"--device {name}.*use --device cpu"):
+        pick_device(name)
+
+
+def test_bf16_where_it_is_asked_for_or_helps() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert not bf16_wanted(DeviceConfig(), cpu)
+    assert bf16_wanted(DeviceConfig(precision="bf16"), cpu) and bf16_wanted(DeviceConfig(precision="bf16"), cuda)
+    assert not bf16_wanted(DeviceConfig(precision="fp32"), cuda)
+    if BEST == "cuda":
+        assert bf16_wanted(DeviceConfig(), cuda) == torch.cuda.is_bf16_supported()
+
+
+def test_the_accelerator_computes_where_it_is_told(tmp_path: Path) -> None:
+    accelerator = accelerator_for(DeviceConfig(device="cpu"), tmp_path)
+    assert accelerator.device.type == "cpu" and accelerator.mixed_precision == "no" and accelerator.num_processes == 1
+    assert "CPU" in hardware(accelerator)

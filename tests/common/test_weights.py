@@ -1,0 +1,202 @@
+"""Weights folders: what is saved comes back, and what is not as it should be is told in one line."""
+
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from common.errors import UserError
+from common.weights import CARD, CONFIG, MODEL, bundled, find_weights, load_config, load_model, load_tensors, save_weights
+
+CONFIGURED = {"domain": "image", "kind": "gan", "classes": ["Ankle boot", "Café"]}
+
+
+def network(width: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(2, width, 3), nn.BatchNorm2d(width), nn.Linear(width, 1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A weights folder."""
+    torch.manual_seed(0)
+    save_weights(tmp_path / "weights", network(), CONFIGURED, "# The card\n")
+    return tmp_path / "weights"
+
+
+def message(caught: pytest.ExceptionInfo[UserError]) -> str:
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- save and load
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    saved = network().to(memory_format=torch.channels_last)
+    saved(torch.randn(2, 2, 5, 3 + 2)) if False else saved[1](saved[0](torch.randn(2, 2, 5, 5)))  # moves BatchNorm's buffers
+    save_weights(tmp_path / "w", saved, CONFIGURED, "# Card é\n")
+    assert sorted(path.name for path in (tmp_path / "w").iterdir()) == sorted([CARD, CONFIG, MODEL])
+    assert (tmp_path / "w" / CARD).read_text(encoding="utf-8") == "# Card é\n"
+    config = load_config(tmp_path / "w", "image", "gan")
+    assert {name: config[name] for name in CONFIGURED} == CONFIGURED
+    loaded = load_model(tmp_path / "w", network())
+    assert not loaded.training
+    for name, tensor in saved.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name])
+
+
+def test_saving_again_replaces(folder: Path) -> None:
+    other = network()
+    save_weights(folder, other, CONFIGURED, "new")
+    assert torch.equal(load_file(folder / MODEL)["0.weight"], other[0].weight)
+    assert (folder / CARD).read_text() == "new" and len(list(folder.iterdir())) == 3
+
+
+def altered(folder: Path, **changes: torch.Tensor | None) -> None:
+    tensors: dict[str, Any] = load_file(folder / MODEL) | {name.replace("_", "."): value for name, value in changes.items()}
+    save_file({name: value for name, value in tensors.items() if value is not None}, folder / MODEL)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"2_bias": None}, "lacks the tensor 2.bias"),
+        ({"2_extra": torch.zeros(1)}, "unknown tensor 2.extra"),
+        ({"2_bias": torch.zeros(2)}, r"2.bias of shape \(2,\) where \(1,\) is expected"),
+        ({"2_weight": torch.zeros(3, 1)}, r"2.weight of shape \(3, 1\) where \(1, 3\)"),
+    ],
+    ids=["missing", "extra", "shape", "transposed"],
+)
+def test_keys_and_shapes_are_checked(folder: Path, change: dict[str, torch.Tensor | None], said: str) -> None:
+    altered(folder, **change)
+    with pytest.raises(UserError, match=f"{folder / MODEL}.*{said}") as caught:
+        load_model(folder, network())
+    message(caught)
+
+
+class Mine:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, ("import sys; sys.mine_exploded = True",)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "pickle", "missing", "folder"])
+def test_what_is_no_safetensors_file_is_told(folder: Path, damage: str) -> None:
+    path = folder / MODEL
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        contents = {"truncated": whole[:-20], "empty": b"", "text": b"hello " * 9, "pickle": pickle.dumps(Mine())}
+        path.write_bytes(contents[damage])
+    with pytest.raises(UserError, match="truncated or damaged") as caught:
+        load_tensors(path)
+    assert str(path) in message(caught)
+    assert not hasattr(sys, "mine_exploded")
+
+
+# --- config.json
+
+
+def test_weights_of_another_kind_or_domain_are_told(folder: Path) -> None:
+    assert load_config(folder, "image", "any")["kind"] == "gan"
+    for domain, kind in [("image", "vae"), ("text", "gan"), ("text", "any")]:
+        with pytest.raises(UserError, match=f"holds image/gan weights; this command wants {domain}/{kind}") as caught:
+            load_config(folder, domain, kind)
+        message(caught)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"3", b"{}", b'{"quartet": 2}', b"\xff\xfe", None], ids=str
+)
+def test_a_config_that_is_none_is_told(folder: Path, content: bytes | None) -> None:
+    (folder / CONFIG).unlink()
+    if content is not None:
+        (folder / CONFIG).write_bytes(content)
+    with pytest.raises(UserError, match=str(folder / CONFIG)) as caught:
+        load_config(folder, "image", "gan")
+    message(caught)
+
+
+# --- by name, path or Hub id
+
+
+@pytest.fixture
+def domain(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package that bundles the weights "first" and "second"."""
+    package = tmp_path / "site" / "painting"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    for name in ("second", "first"):
+        save_weights(package / "weights" / name, network(), CONFIGURED, "")
+    (package / "weights" / "not-weights").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.delitem(sys.modules, "painting", raising=False)
+    return "painting"
+
+
+def test_bundled_weights_are_found_by_name(domain: str) -> None:
+    assert list(bundled(domain)) == ["first", "second"]
+    assert find_weights("second", domain) == bundled(domain)["second"]
+    load_model(find_weights("first", domain), network())
+
+
+def test_a_folder_is_found_by_path(folder: Path, domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_weights(str(folder), domain) == folder
+    monkeypatch.chdir(folder.parent.parent)
+    relative = f"{folder.parent.name}/weights"  # looks like a Hub id, but is there
+    assert find_weights(relative, domain) == Path(relative)
+
+
+@pytest.mark.parametrize("source", ["third", "./third", "../a/b", "/no/such", "~/x", "a/b/c", ""])
+def test_an_unknown_name_lists_what_there_is(source: str, domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"--weights {source}") as caught:
+        find_weights(source, domain)
+    assert source == "" or "bundled are first, second" in message(caught)
+
+
+def test_a_folder_or_file_that_holds_no_weights_is_told(folder: Path, domain: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="has no config.json and model.safetensors") as caught:
+        find_weights(str(tmp_path / "empty"), domain)
+    message(caught)
+    with pytest.raises(UserError, match="is a file; name the folder"):
+        find_weights(str(folder / MODEL), domain)
+
+
+def test_the_hub_offline_is_one_clear_line(domain: str) -> None:
+    with pytest.raises(UserError, match="--weights someone/something: not in the cache, and the Hub cannot be reached") as caught:
+        find_weights("someone/something", domain)
+    message(caught)
+    with pytest.raises(UserError, match="--weights some one/some thing") as caught:
+        find_weights("some one/some thing", domain)
+    message(caught)
+
+
+def test_a_name_on_the_hub_is_taken_from_its_cache(
+    folder: Path, domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants as constants
+
+    commit = "0" * 40
+    snapshot = tmp_path / "hub" / "models--someone--something" / "snapshots" / commit
+    snapshot.parent.mkdir(parents=True)
+    folder.rename(snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    found = find_weights("someone/something", domain)
+    assert json.loads((found / CONFIG).read_text())["kind"] == "gan"
+    load_model(found, network())
+
+
+def test_the_card_s_folder_is_what_training_leaves(folder: Path) -> None:
+    assert load_tensors(folder / MODEL).keys() == network().state_dict().keys()
