@@ -36,9 +36,9 @@ def main(config: CollapseConfig) -> None:
         print(f"\n{name}: coverage by images")
         for row in rows:
             if "coverage" in row:
-                print(f"  {row['images']:>8,}  {row['coverage']:.3f}  {row.get('warning', '')}")
+                print(f"  {row['images']:>8,}  {row['coverage']:.3f}  {'ALARM' if 'warning' in row else ''}")
         warned = [row["images"] for row in rows if "warning" in row]
-        print(f"  the alarm {f'fired first at {warned[0]:,} images' if warned else 'was silent'}")
+        print(f"  the alarm {f'fired first at {warned[0]:,} images' if warned else 'was silent'}", flush=True)
 
 
 if __name__ == "__main__":

@@ -271,9 +271,10 @@ class Trainer:
         """Go back to the last good weights at half the learning rate; the clock and the data go on."""
         progress = self.progress
         if progress.returns >= RETURNS:
+            left = f"The last good weights are in {self.out}" if self.checkpoints.paths() else "No weights were saved"
             raise UserError(
-                f"training became non-finite {progress.returns + 1} times, last at step {progress.step}, and stops. The last good "
-                f"weights are in {self.out}. Try a lower learning rate, a larger --batch or --precision fp32"
+                f"training became non-finite {progress.returns + 1} times, last at step {progress.step}, and stops. {left}. "
+                "Try a lower learning rate, a larger --batch or --precision fp32"
             )
         progress.returns += 1
         progress.lr_scale *= 0.5
@@ -295,8 +296,12 @@ class Trainer:
         row = {"step": progress.step, "images": progress.images, "seconds": round(progress.seconds, 3)} | finite
         if warning:
             row["warning"] = warning
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        path = self.out / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}; make room and go on with --resume") from error
         self.accelerator.log(finite, step=progress.images)
 
     def _forget_later_logs(self) -> None:
@@ -364,8 +369,8 @@ class Trainer:
             config, card = self.studio.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
             save_weights(self.out, product, config, card)
         self._say(bar, f"{progress.images:>9,} images  {seen}{'  (best so far)' if better and verdict.score is not None else ''}")
-        if verdict.warning:
-            self._say(bar, f"warning: {verdict.warning}")
+        for line in (verdict.warning or "").splitlines():
+            self._say(bar, f"warning: {line}")
 
     def _state(self) -> dict[str, Tensor]:
         state: dict[str, Tensor] = {}

@@ -6,9 +6,24 @@ from common.augment import Augmentation
 from common.game import Game, mix
 from common.gan import GanGame
 from common.vae import vae_game
-from image.config import TrainConfig
+from image.config import WIDTHS, TrainConfig
+from image.data import ImageSpec
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae
 from image.studio import prepare
+
+
+def network_config(config: TrainConfig, spec: ImageSpec) -> NetworkConfig:
+    """The networks that a run's settings and its images ask for."""
+    return NetworkConfig(
+        net=config.net,
+        side=spec.size,
+        channels=spec.channels,
+        width=WIDTHS[config.net_size],
+        latent=config.latent,
+        classes=len(spec.classes) if config.core.startswith("c") else 0,
+        spectral_norm=config.spectral_norm,
+        likelihood=config.likelihood,
+    )
 
 
 def build_game(config: TrainConfig, network: NetworkConfig) -> Game:

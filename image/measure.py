@@ -6,7 +6,7 @@ The real-against-real floor is N training pictures in the samples' place, agains
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -76,9 +76,9 @@ class ClassCount:
     """One class in the samples and in the held-out pictures; a judge says which class a picture is of."""
 
     name: str
-    wanted: int  # samples that were asked to be of it (0 if the model takes no labels)
+    asked_for: int | None  # samples that were asked to be of it; None if the model takes no labels
     recognised: int  # samples that the judge takes for it
-    right: int  # samples of both kinds
+    right: int | None  # samples of both kinds
     real: int  # held-out pictures of it
     real_recognised: int  # held-out pictures that the judge takes for it
 
@@ -208,14 +208,14 @@ def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> t
         )
     histograms = [class_histogram(labels, len(names) + 1) for labels in (got, real_got)]
     figures.append(Figure("class entropy, nats", entropy(histograms[0]), entropy(histograms[1]), "as real", n))
-    none = torch.full_like(got, -1)
-    asked = none if wanted is None else wanted
-    columns = [_counts(names, labels) for labels in (asked, got, torch.where(asked == got, got, none), real, real_got)]
+    right = None if wanted is None else got[got == wanted]
+    columns = [_counts(labels, len(names)) for labels in (wanted, got, right, real, real_got)]
     return figures, [ClassCount(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
 
 
-def _counts(names: tuple[str, ...], labels: Tensor) -> list[int]:
-    return [int((labels == label).sum()) for label in range(len(names))]
+def _counts(labels: Tensor | None, classes: int) -> list[Any]:
+    """How many labels there are of each class; None for each if there are none at all."""
+    return [None] * classes if labels is None else class_histogram(labels, classes + 1)[:classes].tolist()
 
 
 # --- likelihood

@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 
 from image.measure import ClassCount, Figure
 
-CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real recognised")
+CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real recognised")  # as in ClassCount
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Evaluation:
     @property
     def class_cells(self) -> list[list[str]]:
         """The table of classes, as text."""
-        return [[str(value) for value in asdict(count).values()] for count in self.classes]
+        return [[_cell(value) for value in asdict(count).values()] for count in self.classes]
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -134,6 +134,10 @@ def _cells(figure: Figure) -> list[str]:
     errors = figure.errors or (None, None)
     values = [_number(*pair) for pair in zip((figure.value, figure.reference), errors, strict=True)]
     return [figure.name, *values, figure.better, f"{figure.n:,}"]
+
+
+def _cell(value: str | int | None) -> str:
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
 def _number(value: float | None, error: float | None) -> str:

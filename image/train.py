@@ -1,10 +1,11 @@
 """`python -m image.train`: train a generative model of images."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from common.cli import run
-from image.config import WIDTHS, TrainConfig
+from image.config import TrainConfig
 
 PROGRAM = "image.train"
 DEFAULT_LIMITS = {"images": 200_000, "minutes": 8.0}  # where none is given: whichever comes first
@@ -18,32 +19,26 @@ def main(config: TrainConfig) -> None:
     """
     from common.trainer import Trainer, open_run  # torch loads only once the command line is known to be good
     from image.data import load_images
-    from image.games import build_game
-    from image.networks import NetworkConfig
+    from image.games import build_game, network_config
     from image.studio import ImageStudio
 
     if config.steps is None and config.images is None and config.minutes is None:
         config = replace(config, **DEFAULT_LIMITS)
     data = load_images(config.data, config.size, config.fit, config.grey)
-    spec = data.spec
-    core = config.core if spec.classes else config.core.removeprefix("c")
-    network = NetworkConfig(
-        net=config.net,
-        side=spec.size,
-        channels=spec.channels,
-        width=WIDTHS[config.net_size],
-        latent=config.latent,
-        classes=len(spec.classes) if core.startswith("c") else 0,
-        spectral_norm=config.spectral_norm,
-        likelihood=config.likelihood,
-    )
+    if data.skipped:
+        name, reason = next(iter(data.skipped.items()))
+        print(f"{PROGRAM}: skipped {len(data.skipped):,} files of --data, such as {name} ({reason})", file=sys.stderr)
+    if not data.spec.classes:
+        config = replace(config, core=config.core.removeprefix("c"))
+    network = network_config(config, data.spec)
     game = build_game(config, network)
-    out = config.out or Path("runs") / f"image-{data.name}-{core}"
+    out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
     open_run(out, config)
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
-    print(f"wrote {out}: weights after {progress.best_images:,} images, sheets in samples/, figures in metrics.jsonl")
-    print(f"try: python -m image.generate --weights {out} --out sheet.png")
+    if trainer.accelerator.is_main_process:
+        print(f"wrote {out}: weights after {progress.best_images:,} images, sheets in samples/, figures in metrics.jsonl")
+        print(f"try: python -m image.generate --weights {out} --out sheet.png")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def message(caught: pytest.ExceptionInfo[UserError]) -> str:
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     torch.manual_seed(0)
     saved = network().to(memory_format=torch.channels_last)
-    saved(torch.randn(2, 2, 5, 3 + 2)) if False else saved[1](saved[0](torch.randn(2, 2, 5, 5)))  # moves BatchNorm's buffers
+    saved[1](saved[0](torch.randn(2, 2, 5, 5)))  # moves BatchNorm's buffers
     save_weights(tmp_path / "w", saved, CONFIGURED, "# Card é\n")
     assert sorted(path.name for path in (tmp_path / "w").iterdir()) == sorted([CARD, CONFIG, MODEL])
     assert (tmp_path / "w" / CARD).read_text(encoding="utf-8") == "# Card é\n"
@@ -196,7 +196,3 @@ def test_a_name_on_the_hub_is_taken_from_its_cache(
     found = find_weights("someone/something", domain)
     assert json.loads((found / CONFIG).read_text())["kind"] == "gan"
     load_model(found, network())
-
-
-def test_the_card_s_folder_is_what_training_leaves(folder: Path) -> None:
-    assert load_tensors(folder / MODEL).keys() == network().state_dict().keys()

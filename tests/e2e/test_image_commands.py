@@ -1,0 +1,115 @@
+"""The image commands as a user types them, each in a process of its own."""
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ("--net-size", "debug", "--images", "640", "--snapshot", "320")
+
+
+def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run `python -m ...` and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *named: str) -> None:
+    """One line on stderr that names what is wrong, exit code 2, and no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for word in named:
+        assert word in result.stderr
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    result = command("image.train", *TINY, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert str(out) in result.stdout
+    return out
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as people have them: good pictures of several kinds, and some that cannot be read."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for index in range(40):
+        pixels = rng.integers(0, 256, (40 + index, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:02}.{('png', 'jpg', 'webp')[index % 3]}")
+    whole = (folder / "01.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "notes.png").write_text("not a picture")
+    (folder / "bomb.png").write_bytes(huge_png(50_000))
+    return folder
+
+
+def huge_png(side: int) -> bytes:
+    """A PNG whose header promises side x side pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+def test_train_leaves_everything_behind(run_folder: Path) -> None:
+    names = {path.name for path in run_folder.iterdir()}
+    assert {"config.json", "model.safetensors", "README.md", "checkpoints", "samples", "metrics.jsonl", "tensorboard"} <= names
+    assert len(list((run_folder / "samples").glob("*.png"))) == 2
+    rows = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    assert any("coverage" in row for row in rows)
+    assert "python -m image.train" in (run_folder / "README.md").read_text()
+
+
+def test_train_never_touches_an_existing_run(run_folder: Path) -> None:
+    before = (run_folder / "model.safetensors").read_bytes()
+    assert_refused(command("image.train", *TINY, "--out", run_folder), str(run_folder), "--resume", "--overwrite")
+    assert (run_folder / "model.safetensors").read_bytes() == before
+
+
+def test_generate_and_evaluate_a_run(run_folder: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    result = command("image.generate", "--weights", run_folder, "--n", 20, "--label", "3", "--out", sheet)
+    assert result.returncode == 0, result.stderr
+    assert str(sheet) in result.stdout and Image.open(sheet).size[0] > 28
+    result = command("image.evaluate", "--weights", run_folder, "--n", 200, "--out", tmp_path / "report")
+    assert result.returncode == 0, result.stderr
+    assert "fd_features@" in result.stdout and "Real against real" in result.stdout
+    assert (tmp_path / "report" / "evaluation.json").is_file()
+
+
+def test_folder_of_pictures_with_bad_ones_among_them(pictures: Path, tmp_path: Path) -> None:
+    result = command("image.train", "--data", pictures, "--size", 32, *TINY, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert "skipped 3 " in result.stderr
+
+
+def test_bad_data_is_refused(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text("hello")
+    out = ("--out", tmp_path / "run")
+    assert_refused(command("image.train", "--data", tmp_path / "missing", *TINY, *out), "missing")
+    assert_refused(command("image.train", "--data", texts, *TINY, *out), "texts")
+    assert_refused(command("image.train", "--size", -5, *TINY, *out), "--size")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_weights_and_labels_are_refused(run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.png"
+    assert_refused(command("image.generate", "--weights", "no-such-model", "--out", out), "no-such-model")
+    assert_refused(command("image.generate", "--weights", run_folder, "--label", "zebra", "--out", out), "zebra")
+    assert_refused(command("image.generate", "--weights", run_folder, "--n", 0, "--out", out), "--n")
+    assert not out.exists()
