@@ -1,0 +1,42 @@
+# Each target does all of its own set-up: it makes .venv, installs what it needs, and then runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS := runs
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo    train on embedded data for two minutes, write samples and a report"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff, and mypy over common/"
+	@echo "make bench   short runs of the benchmarks"
+	@echo "make clean   remove .venv and runs"
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python -m image.train --minutes 2 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
+	$(BIN)/python -m image.generate --weights $(RUNS)/demo-image --n 100 --out $(RUNS)/demo-image/sheet.png
+	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
+	@echo "Look at $(RUNS)/demo-image/sheet.png and $(RUNS)/demo-image/evaluation/report.html"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/image_speed.py
+	$(BIN)/python benchmarks/image_quality.py --minutes 1
+	$(BIN)/python benchmarks/collapse.py
+
+clean:
+	rm -rf $(VENV) $(RUNS)
