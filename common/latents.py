@@ -33,8 +33,10 @@ def walk(stops: Tensor, share: float) -> Tensor:
 
 
 def analogy(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
-    """first - second + third (Radford et al. 2016), brought back to their mean length; all (..., D)."""
-    terms = torch.stack([first, second, third])
+    """first - second + third (Radford et al. 2016) at the length |first| |third| / |second|; all (..., D).
+
+    So it stays on the sphere if the three lie on it, and A - A + C is C.
+    """
     result = first - second + third
-    length = result.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-    return result * terms.norm(dim=-1, keepdim=True).mean(0) / length
+    lengths = [vector.norm(dim=-1, keepdim=True).clamp(min=1e-12) for vector in (first, second, third, result)]
+    return result * (lengths[0] * lengths[2] / (lengths[1] * lengths[3]))

@@ -15,6 +15,7 @@ Sampler = Literal["prior", "mixture"]
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.figures`)
+ON_A_SHEET = 10_000  # pictures at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class GenerateConfig(Checked):
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)} or /")
+        require(not self.ending or (self.n or 0) <= ON_A_SHEET, "n", f"{self.n} are too many for one file; name a folder/")
         self._require_one_mode()
 
     @property

@@ -128,7 +128,8 @@ def reconstructions(model: ImageModel, config: GenerateConfig, data: str) -> Gal
     batch = loaded.test.gather(order[: config.n or STRIPS])
     originals = batch["image"]
     rebuilt = model.reconstruct(originals, batch["label"] if model.classes else None)
-    rows = [("original", originals), ("reconstruction", rebuilt)]
+    pairs = zip(originals.split(WIDEST), rebuilt.split(WIDEST), strict=True)
+    rows = [row for above, below in pairs for row in (("original", above), ("reconstruction", below))]
     what = f"{len(originals)} held-out pictures of {loaded.name} and their reconstructions by {model.name}"
     return Gallery(what, rows, [originals, rebuilt], fps=1)
 
@@ -210,8 +211,8 @@ def _point(model: ImageModel, config: GenerateConfig, text: str) -> Point:
     label, at, seed = text.rpartition("@") if model.classes else ("", "@", text)
     if not at:
         label, seed = text, str(config.seed)
-    if not seed.isdigit():
-        raise UserError(f"--arithmetic {text}: {seed!r} is no seed; give a whole number")
+    if not seed.isdecimal() or int(seed) >= 1 << 31:
+        raise UserError(f"--arithmetic {text}: {seed!r} is no seed; give a whole number, 0 to 2^31 - 1")
     z = _latents(model, config, config.n or STRIPS, int(seed))
     return z, _one_hot(model, [model.label(label)]).expand(len(z), -1) if model.classes else None
 

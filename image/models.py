@@ -109,7 +109,7 @@ class ImageModel:
         lowered = [known.lower() for known in self.classes]
         if name.lower() in lowered:
             return lowered.index(name.lower())
-        if name.isdigit() and int(name) < len(self.classes):
+        if name.isdecimal() and int(name) < len(self.classes):
             return int(name)
         known = f"its labels are {', '.join(self.classes)}" if self.classes else "it takes none"
         raise UserError(f"--label {name}: unknown to {self.name}; {known}")
@@ -129,11 +129,11 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "any")
     builders = {"gan": build_generator, "vae": build_vae}
-    if config["kind"] not in builders:
-        raise UserError(f"--weights {source} holds a {config['kind']}, which draws nothing; name a gan or vae")
+    if (kind := config.get("kind")) not in builders:
+        raise UserError(f"--weights {source} holds a {kind}, which draws nothing; name a gan or vae")
     try:
         network_config = NetworkConfig(**config["network"])
-        network, classes, data = builders[config["kind"]](network_config), tuple(config["classes"]), config["data"]
+        network, classes, data = builders[kind](network_config), tuple(config["classes"]), config["data"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train the model anew") from error
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)

@@ -115,7 +115,7 @@ th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; text-alig
 th:first-child, td:first-child {{ text-align: left; }}
 figure {{ margin: 2rem 0; overflow-x: auto; }}
 figcaption {{ font-weight: 600; margin-bottom: .5rem; }}
-img {{ max-width: 100%; height: auto; image-rendering: pixelated; }}
+img {{ max-width: 100%; height: auto; }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }}
 dt {{ font-weight: 600; }}
 dd {{ margin: 0; overflow-wrap: anywhere; }}

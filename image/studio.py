@@ -1,5 +1,6 @@
 """The trainer's eyes on an image model: sample sheets, quality during training, and the weights' config and card."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class ImageStudio:
         """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
         assert vae.sampler is not None
         generator, samples = torch.Generator(self.device).manual_seed(0), []
-        for rows in self._choice(JUDGED).split(256):
+        for rows in self._choice().split(256):
             batch = self.data.train.gather(rows)
             images = to_model(batch["image"]).to(self.device)
             labels = batch["label"].to(self.device) if self.classes else None
@@ -118,13 +119,13 @@ class ImageStudio:
 
     def _reference(self) -> tuple[list[Tensor], Tensor | None]:
         """Training images, and their labels."""
-        arrays, order = self.data.train.tensors, self._choice(JUDGED)
+        arrays, order = self.data.train.tensors, self._choice()
         labels = arrays["label"][order] if "label" in arrays else None
         return [arrays["image"][rows] for rows in order.split(256)], labels
 
-    def _choice(self, count: int) -> Tensor:
-        """A fixed random choice of so many training images (or of all there are), int64."""
-        return torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(0))[:count]
+    def _choice(self) -> Tensor:
+        """A fixed random choice of training images, int64."""
+        return torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(0))[:JUDGED]
 
     def _classes_of(self, features: Tensor) -> Tensor | None:
         return None if self.real_labels is None else nearest_class(features, self.real, self.real_labels)
@@ -160,9 +161,9 @@ Known faults: the Fréchet distance is over features of 32 x 32 pixels and is no
 def command(config: TrainConfig) -> str:
     """The command line that repeats a run: every flag that differs from its default."""
     words = ["python -m image.train"]
-    for name, value in vars(config).items():
-        if value != getattr(TrainConfig(), name) and name not in ("out", "resume", "overwrite"):
-            flag = f"--{name.replace('_', '-')}"
-            plain = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words.append(flag if value is True else f"{flag} {plain}")
+    for name, default in vars(TrainConfig()).items():
+        value = getattr(config, name)
+        if value != default and name not in ("out", "resume", "overwrite"):
+            given = [] if default is False else value if isinstance(value, tuple) else [value]
+            words.append(shlex.join([f"--{name.replace('_', '-')}", *map(str, given)]))
     return " ".join(words)

@@ -1,0 +1,265 @@
+"""What `image.generate` draws is what its flags say, and what it cannot draw it refuses in one line."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from common.errors import UserError
+from common.figures import PICTURE_OPTIONS
+from image.__main__ import COMMANDS
+from image.config import PICTURES, GenerateConfig
+from image.gallery import WIDEST, choose, draw_sheet, even_labels, make_gallery, write_gallery
+from image.generate import main
+from image.models import ImageModel, load_image_model
+
+
+def generate(weights: Path, out: Path | str, **flags: Any) -> None:
+    main(GenerateConfig(weights=str(weights), out=str(out), device="cpu", **flags))
+
+
+@pytest.fixture(scope="module")
+def cgan(cgan_run: Path) -> ImageModel:
+    return load_image_model(str(cgan_run))
+
+
+@pytest.fixture(scope="module")
+def vae(vae_run: Path) -> ImageModel:
+    return load_image_model(str(vae_run))
+
+
+# --- the command line
+
+
+def test_the_command_lines_need_no_torch(root: Path) -> None:
+    program = "import sys, image.generate, image.evaluate, image.train; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
+
+
+def test_the_package_lists_its_commands(root: Path) -> None:
+    listing = subprocess.run([sys.executable, "-m", "image"], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[2] for line in listing.splitlines()] == [f"image.{name}" for name in COMMANDS]
+    assert all(find_spec(f"image.{name}") and len(line.split()) > 4 for name, line in zip(COMMANDS, listing.splitlines()))
+
+
+def test_config_and_figures_agree_on_the_endings() -> None:
+    assert list(PICTURES) == list(PICTURE_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"n": 0}, "--n"),
+        ({"n": -3}, "--n"),
+        ({"n": 20_000}, "--n"),
+        ({"seed": -1}, "--seed"),
+        ({"truncation": 0.0}, "--truncation"),
+        ({"out": "x.bmp"}, "x.bmp"),
+        ({"frames": 1, "interpolate": "seeds"}, "--frames"),
+        ({"interpolate": "seeds", "reconstruct": "digits"}, "exclude each other"),
+        ({"to_seed": 3}, "--to-seed"),
+        ({"to_seed": 3, "interpolate": "labels"}, "--to-seed"),
+        ({"frames": 5}, "--frames"),
+        ({"frames": 5, "arithmetic": ("1", "2", "3")}, "--frames"),
+        ({"label": ("a",), "arithmetic": ("1", "2", "3")}, "--label"),
+        ({"label": ("a",), "reconstruct": "digits"}, "--label"),
+        ({"truncation": 0.5, "reconstruct": "digits"}, "--truncation"),
+        ({"sampler": "mixture", "reconstruct": "digits"}, "--sampler"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(flags: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError) as caught:
+        GenerateConfig(**flags)
+    assert named in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_ending_tells_file_from_folder(tmp_path: Path) -> None:
+    (tmp_path / "v1.0").mkdir()
+    cases = {"a.PNG": ".png", "a.gif": ".gif", "some/folder": "", "v1.0/": "", str(tmp_path / "v1.0"): ""}
+    assert {out: GenerateConfig(out=out).ending for out in cases} == cases
+
+
+# --- what a model cannot do
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"label": ("zebra",)}, "bars, discs"),
+        ({"interpolate": "labels", "label": ("bars",)}, "two labels"),
+        ({"arithmetic": ("bars", "zebra", "discs")}, "zebra"),
+        ({"arithmetic": ("bars", "discs@x", "discs")}, "'x' is no seed"),
+        ({"arithmetic": ("bars", f"discs@{10**30}", "discs")}, "is no seed"),
+        ({"sampler": "mixture"}, "is a GAN"),
+        ({"reconstruct": "digits"}, "has not the classes"),
+    ],
+)
+def test_a_conditional_gan_refuses(cgan: ImageModel, flags: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        make_gallery(cgan, GenerateConfig(**flags))
+
+
+def test_a_gan_reconstructs_nothing(cgan: ImageModel, shapes: Path) -> None:
+    with pytest.raises(UserError, match="is a GAN, which has no encoder"):
+        make_gallery(cgan, GenerateConfig(reconstruct=str(shapes)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [({"label": ("bars",)}, "takes none"), ({"interpolate": "labels"}, "two labels"), ({"arithmetic": ("1", "b", "3")}, "no seed")],
+)
+def test_an_unconditional_model_refuses(vae: ImageModel, flags: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        make_gallery(vae, GenerateConfig(**flags))
+
+
+def test_unknown_weights_and_unwritable_files_are_refused(vae_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no-such-model"):
+        generate(Path("no-such-model"), tmp_path / "a.png")
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "a.png", f"{tmp_path}/file/folder/", tmp_path / "file" / "a.gif"):
+        with pytest.raises(UserError, match="cannot write"):
+            generate(vae_run, out, n=4)
+
+
+# --- samples
+
+
+def test_labels_are_drawn_evenly_and_stay_together() -> None:
+    labels = even_labels([4, 1, 7], 64)
+    assert labels is not None and labels.tolist() == sorted(labels.tolist(), key=[4, 1, 7].index)
+    assert sorted((labels == label).sum().item() for label in (4, 1, 7)) == [21, 21, 22]
+    assert even_labels([], 5) is None
+    assert len(set(even_labels(range(9), 4).tolist())) == 4  # type: ignore[union-attr]
+
+
+def test_labels_are_chosen_once_each_and_all_by_default(cgan: ImageModel) -> None:
+    assert choose(cgan, ["DISCS", "1", "bars"]) == [1, 0]
+    assert choose(cgan, []) == [0, 1]
+
+
+def test_samples_of_a_class_are_those_of_its_label(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(n=6, seed=3))
+    assert [(label, len(images)) for label, images in gallery.rows] == [("bars", 3), ("discs", 3)]
+    expected = cgan.sample(6, torch.tensor([0, 0, 0, 1, 1, 1]), seed=3)
+    assert torch.equal(torch.cat([images for _, images in gallery.rows]), expected)
+    assert torch.equal(torch.cat(gallery.frames), expected)
+
+
+def test_truncation_scales_the_latents(vae: ImageModel) -> None:
+    (_, images), = make_gallery(vae, GenerateConfig(n=5, truncation=0.25)).rows
+    assert torch.equal(images, vae.decode(0.25 * vae.latents(5)))
+
+
+def test_the_mixture_is_used_where_asked_for(vae: ImageModel) -> None:
+    (_, images), = make_gallery(vae, GenerateConfig(n=5, sampler="mixture")).rows
+    assert torch.equal(images, vae.decode(vae.latents(5, 0, "mixture")))
+
+
+# --- interpolation and arithmetic
+
+
+def test_strips_between_seeds_begin_and_end_at_their_samples(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(interpolate="seeds", seed=2, to_seed=9, n=4, frames=6))
+    strips, labels = torch.stack([images for _, images in gallery.rows]), torch.tensor([0, 0, 1, 1])
+    assert strips.shape[:2] == (4, 6)
+    assert torch.equal(strips[:, 0], cgan.sample(4, labels, seed=2))
+    assert torch.equal(strips[:, -1], cgan.sample(4, labels, seed=9))
+
+
+def test_strips_between_labels_keep_their_latent(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(interpolate="labels", label=("discs", "bars"), n=3))
+    strips = torch.stack([images for _, images in gallery.rows]).int()
+    assert strips.shape[:2] == (3, 10) and gallery.rows[0][0] == "discs\nto bars"
+    for place, label in ((0, 1), (-1, 0)):
+        assert (strips[:, place] - cgan.sample(3, torch.full((3,), label)).int()).abs().max() <= 1  # rounding
+
+
+def test_animations_go_there_and_back(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(interpolate="seeds", n=2, out="x.gif"))
+    assert len(gallery.frames) == 24 + 22
+    assert torch.equal(gallery.frames[1], gallery.frames[-1]) and torch.equal(gallery.frames[22], gallery.frames[24])
+
+
+def test_arithmetic_with_labels_and_seeds(cgan: ImageModel) -> None:
+    config = GenerateConfig(arithmetic=("bars@1", "bars@1", "discs@5"), n=3)
+    first, second, third, result = (images.int() for _, images in make_gallery(cgan, config).rows)
+    assert torch.equal(first, second)
+    assert (first - cgan.sample(3, torch.zeros(3, dtype=torch.int64), seed=1).int()).abs().max() <= 1
+    assert (third - cgan.sample(3, torch.ones(3, dtype=torch.int64), seed=5).int()).abs().max() <= 1
+    assert (result - third).abs().max() <= 1  # A - A + C is C
+
+
+def test_arithmetic_of_seeds_ends_its_animation_at_the_result(vae: ImageModel) -> None:
+    config = GenerateConfig(arithmetic=("1", "2", "3"), n=2, frames=5, out="x.gif")
+    gallery = make_gallery(vae, config)
+    assert [label for label, _ in gallery.rows] == ["1", "- 2", "+ 3", "="]
+    assert torch.equal(gallery.frames[0], gallery.rows[0][1]) and torch.equal(gallery.frames[4], gallery.rows[3][1])
+    z = [vae.latents(2, seed) for seed in (1, 2, 3)]
+    result = z[0] - z[1] + z[2]
+    lengths = [vector.norm(dim=1, keepdim=True) for vector in (*z, result)]
+    result = result / lengths[3] * lengths[0] / lengths[1] * lengths[2]
+    assert (vae.decode(result).int() - gallery.rows[3][1].int()).abs().max() <= 1
+
+
+# --- reconstruction
+
+
+@pytest.mark.parametrize("run", ["vae_run", "cvae_run"])
+def test_reconstructions_stand_below_their_originals(run: str, shapes: Path, request: pytest.FixtureRequest) -> None:
+    model = load_image_model(str(request.getfixturevalue(run)))
+    gallery = make_gallery(model, GenerateConfig(reconstruct=str(shapes), n=WIDEST + 1))
+    assert [label for label, _ in gallery.rows] == ["original", "reconstruction"] * 2
+    assert [len(images) for _, images in gallery.rows] == [WIDEST, WIDEST, 1, 1]
+    original, rebuilt = gallery.rows[0][1].float(), gallery.rows[1][1].float()
+    error, shuffled = (original - rebuilt).square().mean(), (original.roll(1, 0) - rebuilt).square().mean()
+    assert error < shuffled
+
+
+# --- files
+
+
+def test_a_sheet_has_a_row_a_class_and_breaks_long_rows() -> None:
+    images = torch.zeros(40, 1, 96, 96, dtype=torch.uint8)
+    short, long = draw_sheet([("a", images[:3]), ("b", images[:3])]), draw_sheet([("a", images), ("b", images[:3])])
+    assert long.height == 2 * short.height  # 16 + 16 + 8 pictures in three lines, and the fourth
+    assert long.width - short.width == 13 * 98
+    assert draw_sheet([("", images[:9])]).size == (3 * 98 + 2, 3 * 98 + 2)
+
+
+def test_the_same_seed_writes_the_same_bytes(cgan_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        generate(cgan_run, tmp_path / f"{name}.png", n=8, seed=seed)
+    first, second, third = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert first == second != third
+    assert f"wrote {tmp_path / 'a.png'}: 8 samples of shapes-cgan" in capsys.readouterr().out
+
+
+def test_a_folder_gets_one_numbered_picture_each(cgan_run: Path, tmp_path: Path) -> None:
+    generate(cgan_run, tmp_path / "out", n=4)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["0000-bars.png", "0001-bars.png", "0002-discs.png", "0003-discs.png"]
+    assert Image.open(tmp_path / "out" / names[0]).size == (16, 16)
+
+
+def test_pictures_without_a_label_have_only_a_number(vae_run: Path, tmp_path: Path) -> None:
+    generate(vae_run, tmp_path / "out", n=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0000.png", "0001.png"]
+
+
+def test_a_gif_moves(cgan_run: Path, tmp_path: Path) -> None:
+    generate(cgan_run, tmp_path / "a.gif", n=3, label=("discs",))
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 3 and film.info["duration"] == 250  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("ending", PICTURES)
+def test_every_ending_is_written_in_its_format(ending: str, vae: ImageModel, tmp_path: Path) -> None:
+    config = GenerateConfig(n=2, out=str(tmp_path / f"a{ending}"))
+    write_gallery(make_gallery(vae, config), config)
+    assert Image.open(config.out).format == {".png": "PNG", ".webp": "WEBP"}.get(ending, "JPEG")
