@@ -52,12 +52,10 @@ def translate(images: Tensor, parameters: Tensor, ratio: float = 0.125) -> Tenso
         images: (N, C, H, W).
         parameters: (N, 3) in [0, 1); the first two say how far down and right, 0.5 being no shift.
     """
-    height, width = images.shape[2:]
-    rows = _shifted(height, parameters[:, 0], ratio)  # (N, H)
-    columns = _shifted(width, parameters[:, 1], ratio)  # (N, W)
-    channels = torch.arange(images.shape[1], device=images.device).view(1, -1, 1, 1)
-    items = torch.arange(len(images), device=images.device).view(-1, 1, 1, 1)
-    return images[items, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    n, channels, height, width = images.shape
+    rows = _shifted(height, parameters[:, 0], ratio)[:, None, :, None]
+    columns = _shifted(width, parameters[:, 1], ratio)[:, None, None, :]
+    return images.gather(2, rows.expand(n, channels, height, width)).gather(3, columns.expand(n, channels, height, width))
 
 
 def cut_out(images: Tensor, parameters: Tensor, ratio: float = 0.5) -> Tensor:

@@ -27,7 +27,7 @@ def slerp(start: Tensor, end: Tensor, share: float | Tensor) -> Tensor:
 
 
 def walk(stops: Tensor, share: float) -> Tensor:
-    """The point on the spherical path through `stops` (K >= 2, ..., D) after `share` in [0, 1] of its legs, (..., D)."""
+    """The point (..., D) after `share` in [0, 1] of the legs of a spherical path through `stops` (K >= 2, ..., D)."""
     leg = min(int(share * (len(stops) - 1)), len(stops) - 2)
     return slerp(stops[leg], stops[leg + 1], share * (len(stops) - 1) - leg)
 

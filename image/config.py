@@ -67,8 +67,9 @@ class GenerateConfig(Checked):
             value = getattr(self, name)
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
-        require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)} or /")
-        require(not self.ending or (self.n or 0) <= ON_A_SHEET, "n", f"{self.n} are too many for one file; name a folder/")
+        require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
+        fits = not self.ending or (self.n or 0) <= ON_A_SHEET
+        require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
 
     @property

@@ -141,10 +141,10 @@ def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, 
     labels = ", labels as the held-out pictures have them" if conditional else ""
     judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures"
     return (
-        f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} held-out pictures "
-        f"of {facts['data']}. Real against real: {n:,} training pictures in the samples' place (for diversity and labels, "
-        f"the held-out pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training pictures are sought "
-        f"among all {len(material.train_features):,}. Labels are judged by {judge}."
+        f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} held-out "
+        f"pictures of {facts['data']}. Real against real: {n:,} training pictures in the samples' place (for diversity "
+        f"and labels, the held-out pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training "
+        f"pictures are sought among all {len(material.train_features):,}. Labels are judged by {judge}."
     )
 
 

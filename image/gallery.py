@@ -96,7 +96,7 @@ def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
 
 
 def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
-    """A strip a row, from latent to latent or from label to label; as an animation all strips at once, there and back."""
+    """A strip a row, from latent to latent or from label to label; as an animation all at once, there and back."""
     count = config.n or STRIPS
     start = _latents(model, config, count, config.seed)
     classes = choose(model, config.label)

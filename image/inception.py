@@ -1,4 +1,4 @@
-"""Inception-v3 with the weights of the published Fréchet inception distances, through torchmetrics and torch-fidelity."""
+"""Inception-v3 as published Fréchet inception distances use it, through torchmetrics and torch-fidelity."""
 
 from collections.abc import Iterable
 

@@ -48,7 +48,7 @@ class ImageModel:
             UserError: it is a GAN's generator.
         """
         if not isinstance(self.network, VAE):
-            raise UserError(f"{self.name} is a GAN, which has no encoder and no --sampler mixture; name a VAE's weights")
+            raise UserError(f"{self.name} is a GAN, which has no encoder and no --sampler mixture; name a VAE")
         return self.network
 
     def latents(self, count: int, seed: int = 0, sampler: Sampler = "prior") -> Tensor:
@@ -135,6 +135,6 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
         network_config = NetworkConfig(**config["network"])
         network, classes, data = builders[kind](network_config), tuple(config["classes"]), config["data"]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train the model anew") from error
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
     return ImageModel(network, network_config, classes, folder.resolve().name, data)

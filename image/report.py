@@ -88,10 +88,7 @@ def as_html(evaluation: Evaluation, title: str, pictures: Sequence[tuple[str, Im
     tables = [_html_table(table.title, table.header, table.cells) for table in evaluation.tables]
     if evaluation.classes:
         tables.append(_html_table("Classes", CLASS_COLUMNS, evaluation.class_cells))
-    figures = [
-        f'<figure><figcaption>{escape(caption)}</figcaption><img alt="{escape(caption)}" src="{_data_url(image)}"></figure>'
-        for caption, image in pictures
-    ]
+    figures = [_html_figure(escape(caption), image) for caption, image in pictures]
     facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in evaluation.facts.items())
     return PAGE.format(
         title=escape(title),
@@ -111,7 +108,8 @@ PAGE = """<!doctype html>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
 table {{ border-collapse: collapse; margin: 1.5rem 0; }}
 caption {{ text-align: left; font-weight: 600; padding: .3rem 0; }}
-th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; text-align: right; }}
+td {{ font-variant-numeric: tabular-nums; }}
 th:first-child, td:first-child {{ text-align: left; }}
 figure {{ margin: 2rem 0; overflow-x: auto; }}
 figcaption {{ font-weight: 600; margin-bottom: .5rem; }}
@@ -159,6 +157,10 @@ def _html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><caption>{escape(title)}</caption>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _html_figure(caption: str, image: Image.Image) -> str:
+    return f'<figure><figcaption>{caption}</figcaption><img alt="{caption}" src="{_data_url(image)}"></figure>'
 
 
 def _data_url(image: Image.Image) -> str:

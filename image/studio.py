@@ -58,12 +58,12 @@ class ImageStudio:
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """Fréchet distance, coverage and, for labelled data, the classes of samples, all against training images."""
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            return Verdict(score=float("inf"), warning="the weights are not finite")
         count = len(self.real)
         wanted = torch.arange(count) % len(self.classes) if self.classes else None
         samples = self._model(network).sample(count, wanted, seed=mix(self.config.seed, 1) % (1 << 32))
         features = self.extractor.features(samples.split(256))
-        if not torch.isfinite(features).all():
-            return Verdict(score=float("inf"), warning="samples are not finite")
         if isinstance(network, VAE):
             self._fit_sampler(network)
         around = neighbourhoods(self.real, features)
@@ -140,21 +140,21 @@ def _card(config: TrainConfig, data: ImageData, extractor: str, facts: dict[str,
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 
-A generative model of {data.spec.size} x {data.spec.size} images.
+Draws {data.spec.size} x {data.spec.size} images. Classes: {", ".join(data.spec.classes) or "none"}.
 
 - Command: `{command(config)}`
-- These weights: after {facts["best_images"]:,} of {facts["images"]:,} training images, \
-{facts["seconds"] / 60:.0f} minutes on {facts["hardware"]}
-- Data: {data.source}; {len(data.train):,} training images
+- These weights: after {facts["best_images"]:,} training images, {facts["seconds"] / 60:.0f} minutes on \
+{facts["hardware"]}
+- Data: {data.source}; {len(data.train):,} training images, {len(data.test):,} held out
 
-Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many training images, features `{extractor}`
+Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many *training* images, features `{extractor}`
 (`python -m image.evaluate` measures against held-out images):
 
 | figure | value |
 |---|---|
 {figures}
 
-Known faults: the Fréchet distance is over features of 32 x 32 pixels and is no FID.
+Known faults: the Fréchet distance sees images at 32 x 32 pixels, so finer faults escape it, and it is no FID.
 """
 
 

@@ -38,7 +38,15 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(out: Path, shapes: Path, core: str) -> Path:
     main(
         TrainConfig(
-            data=str(shapes), core=core, net_size="debug", latent=8, steps=60, batch=16, snapshot=480, device="cpu", out=out
+            data=str(shapes),
+            core=core,
+            net_size="debug",
+            latent=8,
+            steps=60,
+            batch=16,
+            snapshot=480,
+            device="cpu",
+            out=out,
         )  # type: ignore[arg-type]
     )
     return out

@@ -42,9 +42,13 @@ def test_the_command_lines_need_no_torch(root: Path) -> None:
 
 
 def test_the_package_lists_its_commands(root: Path) -> None:
-    listing = subprocess.run([sys.executable, "-m", "image"], cwd=root, capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        [sys.executable, "-m", "image"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split()[2] for line in listing.splitlines()] == [f"image.{name}" for name in COMMANDS]
-    assert all(find_spec(f"image.{name}") and len(line.split()) > 4 for name, line in zip(COMMANDS, listing.splitlines()))
+    assert all(
+        find_spec(f"image.{name}") and len(line.split()) > 4 for name, line in zip(COMMANDS, listing.splitlines())
+    )
 
 
 def test_config_and_figures_agree_on_the_endings() -> None:
@@ -111,7 +115,11 @@ def test_a_gan_reconstructs_nothing(cgan: ImageModel, shapes: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "named"),
-    [({"label": ("bars",)}, "takes none"), ({"interpolate": "labels"}, "two labels"), ({"arithmetic": ("1", "b", "3")}, "no seed")],
+    [
+        ({"label": ("bars",)}, "takes none"),
+        ({"interpolate": "labels"}, "two labels"),
+        ({"arithmetic": ("1", "b", "3")}, "no seed"),
+    ],
 )
 def test_an_unconditional_model_refuses(vae: ImageModel, flags: dict[str, Any], named: str) -> None:
     with pytest.raises(UserError, match=named):
@@ -152,12 +160,12 @@ def test_samples_of_a_class_are_those_of_its_label(cgan: ImageModel) -> None:
 
 
 def test_truncation_scales_the_latents(vae: ImageModel) -> None:
-    (_, images), = make_gallery(vae, GenerateConfig(n=5, truncation=0.25)).rows
+    ((_, images),) = make_gallery(vae, GenerateConfig(n=5, truncation=0.25)).rows
     assert torch.equal(images, vae.decode(0.25 * vae.latents(5)))
 
 
 def test_the_mixture_is_used_where_asked_for(vae: ImageModel) -> None:
-    (_, images), = make_gallery(vae, GenerateConfig(n=5, sampler="mixture")).rows
+    ((_, images),) = make_gallery(vae, GenerateConfig(n=5, sampler="mixture")).rows
     assert torch.equal(images, vae.decode(vae.latents(5, 0, "mixture")))
 
 
@@ -232,7 +240,9 @@ def test_a_sheet_has_a_row_a_class_and_breaks_long_rows() -> None:
     assert draw_sheet([("", images[:9])]).size == (3 * 98 + 2, 3 * 98 + 2)
 
 
-def test_the_same_seed_writes_the_same_bytes(cgan_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_seed_writes_the_same_bytes(
+    cgan_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         generate(cgan_run, tmp_path / f"{name}.png", n=8, seed=seed)
     first, second, third = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")

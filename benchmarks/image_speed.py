@@ -1,0 +1,247 @@
+"""`python benchmarks/image_speed.py`: training throughput and memory of ours beside a textbook loop.
+
+Both train the same DCGAN on the same images and batch, one step of the critic and one of the generator at a time, with
+binary cross-entropy and Adam. Ours also averages the generator's weights, guards every step and writes its log. Each
+lives in a process of its own, so that its peak memory is its own, and they take turns, so that a machine that is busy
+or slows down as it warms up is so for all of them.
+"""
+
+import contextlib
+import io
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.textbook import Textbook
+from common.cli import run
+from common.config import DeviceConfig, require
+from common.devices import pick_device
+from common.trainer import Trainer, Verdict
+from image.config import WIDTHS, NetSize, TrainConfig
+from image.data import ImageData, load_images
+from image.games import build_game
+from image.networks import NetworkConfig, build_critic, build_generator
+
+WARM_UP = 3  # steps that are not timed
+LATENT = 100
+TEXTBOOK, OURS, PRODUCT = "textbook loop", "ours", "matrix product"
+ON_GPU = {"ours, bf16": {"precision": "bf16"}, "ours, bf16 and compiled": {"precision": "bf16", "compile": True}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedConfig(DeviceConfig):
+    """Settings of the measurement."""
+
+    data: str = "digits"  # as of image.train
+    size: int = 28  # side of the images in pixels
+    net_size: NetSize = "large"  # width of the networks; large is the paper's
+    conditional: bool = False  # on the class
+    batch: int = 128  # images a step
+    steps: int | None = None  # of a turn; default 10 on a CPU and 200 on a GPU
+    rounds: int = 5  # turns of each; the median counts
+    workers: int = 2  # processes that prepare the textbook loop's batches
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (("steps", 1), ("rounds", 1), ("batch", 2), ("workers", 0)):
+            value = getattr(self, name)
+            require(value is None or value >= least, name, f"must be {least} or more, not {value}")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a contestant did in one turn."""
+
+    rate: float  # images/s; floating-point operations/s of the matrix product
+    memory: int  # peak so far in bytes: on a GPU what its tensors took, else the whole process
+    work: int = 0  # floating-point operations an image, where they are counted
+
+
+def main(config: SpeedConfig) -> None:
+    """Measure the training throughput and peak memory of ours beside a textbook PyTorch loop, in turns."""
+    device = pick_device(config.device)
+    config = replace(config, steps=config.steps or (10 if device.type == "cpu" else 200))
+    names = [TEXTBOOK, OURS, *(ON_GPU if device.type == "cuda" else ()), PRODUCT]
+    with contextlib.ExitStack() as stack:
+        pools = {
+            name: stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn"))) for name in names
+        }
+        for name, pool in pools.items():  # loads, compiles and warms up; does not count
+            pool.submit(take_turn, name, config).result()
+        turns: dict[str, list[Turn]] = {name: [] for name in names}
+        for _ in range(config.rounds):
+            for name, pool in pools.items():
+                turns[name].append(pool.submit(take_turn, name, config).result())
+    report(config, device, turns)
+
+
+def report(config: SpeedConfig, device: torch.device, turns: dict[str, list[Turn]]) -> None:
+    """Print the table."""
+    rates = {name: statistics.median(turn.rate for turn in found) for name, found in turns.items()}
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    print(
+        f"DCGAN of width {WIDTHS[config.net_size]}, {config.size} x {config.size}, "
+        f"{'conditional' if config.conditional else 'unconditional'}, batch {config.batch}, on {device.type} ({where}), "
+        f"torch {torch.__version__}; median of {config.rounds} turns of {config.steps} steps\n"
+    )
+    print(f"{'':<26}{'images/s':>10}{'(slowest':>11}{'fastest)':>10}{'ratio':>8}{'peak memory':>15}")
+    for name, found in turns.items():
+        if name != PRODUCT:
+            slowest, fastest = min(turn.rate for turn in found), max(turn.rate for turn in found)
+            memory = max(turn.memory for turn in found) / 2**20
+            ratio = rates[name] / rates[TEXTBOOK]
+            print(f"{name:<26}{rates[name]:>10,.0f}{slowest:>11,.0f}{fastest:>10,.0f}{ratio:>8.2f}{memory:>11,.0f} MiB")
+    reached = rates[TEXTBOOK] * turns[TEXTBOOK][0].work
+    print(
+        f"\nThe textbook loop computes {reached / 1e9:,.0f} GFLOP/s, and a large fp32 matrix product here "
+        f"{rates[PRODUCT] / 1e9:,.0f}: at equal precision no loop can be more than {rates[PRODUCT] / reached:.1f} "
+        "times as fast."
+    )
+
+
+# ---- in the contestants' processes -----------------------------------------------------------------------------------
+
+
+def take_turn(name: str, config: SpeedConfig) -> Turn:
+    """Run `config.steps` steps; the first turn in a process also builds and warms up."""
+    turn, work = contestant(name, config)
+    rate = turn(config.steps or 1)
+    if pick_device(config.device).type == "cuda":
+        return Turn(rate, torch.cuda.max_memory_allocated(), work)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Turn(rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, work)
+
+
+@lru_cache
+def contestant(name: str, config: SpeedConfig) -> tuple[Callable[[int], float], int]:
+    """A function from a number of steps to images/s, and the operations an image where they are counted."""
+    if name == PRODUCT:
+        return matrix_product(pick_device(config.device)), 0
+    torch.manual_seed(0)
+    data = load_images(config.data, config.size)
+    network = NetworkConfig(
+        net="dcgan",
+        side=config.size,
+        channels=data.spec.channels,
+        width=WIDTHS[config.net_size],
+        latent=LATENT,
+        classes=len(data.spec.classes) if config.conditional else 0,
+    )
+    if name == TEXTBOOK:
+        return textbook(config, data, network)
+    return ours(config, data, network, ON_GPU.get(name, {"precision": "fp32"})), 0
+
+
+def textbook(config: SpeedConfig, data: ImageData, network: NetworkConfig) -> tuple[Callable[[int], float], int]:
+    """The plain loop; its operations are counted in a step of its warm-up."""
+    device = pick_device(config.device)
+    loop = Textbook(
+        build_generator(network),
+        build_critic(network),
+        data.train,
+        latent=LATENT,
+        device=device,
+        conditional=config.conditional,
+        batch=config.batch,
+        workers=config.workers,
+    )
+    batches = loop.batches()
+    with FlopCounterMode(display=False) as counter:
+        loop.step(*next(batches))
+
+    def turn(steps: int) -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            loop.step(*next(batches))  # reads the losses, and so waits for the device
+        return steps * config.batch / (time.perf_counter() - start)
+
+    turn(WARM_UP)
+    return turn, counter.get_total_flops() // config.batch
+
+
+class Silence:
+    """A studio that neither shows nor judges."""
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """Draw nothing."""
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """Find nothing."""
+        return Verdict()
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Say nothing."""
+        return {}, ""
+
+    def state(self) -> dict[str, Any]:
+        """Remember nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Remember nothing."""
+
+
+def ours(
+    config: SpeedConfig, data: ImageData, network: NetworkConfig, settings: dict[str, Any]
+) -> Callable[[int], float]:
+    """The trainer as `image.train` uses it, and its own figure of images/s, which it takes in step with the device."""
+    train = TrainConfig(
+        **settings,
+        device=config.device,
+        core="cgan" if config.conditional else "gan",
+        net="dcgan",
+        net_size=config.net_size,
+        latent=LATENT,
+        loss="nonsaturating",
+        penalty=0.0,
+        lr=2e-4,
+        betas=(0.5, 0.999),
+        condition_dropout=0.0,
+        batch=config.batch,
+        snapshot=1 << 40,
+    )
+    game = build_game(train, network)
+
+    def turn(steps: int) -> float:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+            Trainer(replace(train, steps=steps), Path(folder)).fit(game, data.train, Silence())
+            rows = [json.loads(row) for row in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        return [row["images_per_second"] for row in rows if "images_per_second" in row][-1]
+
+    turn(WARM_UP)
+    return turn
+
+
+def matrix_product(device: torch.device, side: int = 2048) -> Callable[[int], float]:
+    """Multiply square fp32 matrices, to see what the device can do at best."""
+    matrix = torch.randn(side, side, device=device)
+
+    def turn(steps: int) -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            product = matrix @ matrix
+        product[0, 0].item()  # waits for the device
+        return steps * 2 * side**3 / (time.perf_counter() - start)
+
+    turn(WARM_UP)
+    return turn
+
+
+if __name__ == "__main__":
+    run(main, "benchmarks.image_speed")
