@@ -31,17 +31,34 @@ class Pictures(Dataset):
         return self.transform(Image.fromarray(self.images[index].squeeze())), self.labels[index]
 
 
+def batches(arrays: Arrays, batch: int, workers: int, pin_memory: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (batch, C, H, W) in [-1, 1] and labels (batch,), epoch after epoch without end.
+
+    Args:
+        workers: processes that prepare batches; 0 prepares them in the loop.
+    """
+    loader = DataLoader(
+        Pictures(arrays),
+        batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+    )
+    while True:
+        yield from loader
+
+
 class Textbook:
-    """A DCGAN and its training loop.
+    """A DCGAN with its optimisers and losses.
 
     Args:
         generator: (z (N, latent), labels or None) -> images (N, C, H, W) in [-1, 1].
         critic: (images, labels or None) -> logits (N,).
-        arrays: the training images, uint8, and if `conditional` their labels.
+        latent: length of z.
         device: where to train.
         conditional: whether the networks are told the labels.
-        batch: images a step.
-        workers: processes that prepare batches; 0 prepares them in the loop.
         memory_format: of networks and images; tutorials leave it contiguous (NCHW).
     """
 
@@ -49,13 +66,9 @@ class Textbook:
         self,
         generator: nn.Module,
         critic: nn.Module,
-        arrays: Arrays,
-        *,
         latent: int,
         device: torch.device,
         conditional: bool = False,
-        batch: int = 128,
-        workers: int = 2,
         memory_format: torch.memory_format = torch.contiguous_format,
     ):
         self.generator = generator.to(device, memory_format=memory_format)
@@ -64,20 +77,6 @@ class Textbook:
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=2e-4, betas=(0.5, 0.999))
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
         self.criterion = nn.BCEWithLogitsLoss()
-        self.loader = DataLoader(
-            Pictures(arrays),
-            batch,
-            shuffle=True,
-            drop_last=True,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=device.type == "cuda",
-        )
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Epoch after epoch, without end."""
-        while True:
-            yield from self.loader
 
     def step(self, real: Tensor, labels: Tensor) -> tuple[float, float]:
         """One step of the critic and one of the generator; returns their losses."""

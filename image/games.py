@@ -23,6 +23,7 @@ def network_config(config: TrainConfig, spec: ImageSpec) -> NetworkConfig:
         classes=len(spec.classes) if config.core.startswith("c") else 0,
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
+        output=config.output,
     )
 
 

@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.gan import spectrally_normalised
 from common.networks import MinibatchDeviation, ResidualBlock
 from common.vae import LIKELIHOODS, VAE, AggregateSampler
-from image.config import Net
+from image.config import Net, Output
 
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 
@@ -31,6 +31,7 @@ class NetworkConfig:
     classes: int = 0  # 0: unconditional
     spectral_norm: bool = False  # on every layer of the critic
     likelihood: LikelihoodName = "logistic"  # VAEs only
+    output: Output = "tanh"  # residual generator only
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -160,13 +161,15 @@ class ResidualGenerator(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.condition = _condition(config, config.latent)
+        self.bounded = config.output == "tanh"
         self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), config.channels)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.condition is not None:
             embedded = nn.functional.normalize(self.condition(_labels(labels, z, self.condition)))
             z = torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
-        return torch.tanh(self.trunk(z))
+        images = self.trunk(z)
+        return torch.tanh(images) if self.bounded else images
 
 
 class ResidualCritic(nn.Module):

@@ -2,12 +2,14 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
 
 from PIL import Image
+from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -141,13 +143,16 @@ def _cell(value: str | int | None) -> str:
 def _number(value: float | None, error: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if error is None else f"{value:.3g} ± {error:.1g}"
+    if not error:
+        return f"{value:.4g}"
+    decimals = max(0, -math.floor(math.log10(error)))  # as many as the error makes sense of
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _print(console: Console, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = RichTable(title=title, title_justify="left")
+    table = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index else "left", overflow="fold")
+        table.add_column(name, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)

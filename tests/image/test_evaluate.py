@@ -301,5 +301,5 @@ def test_names_cannot_break_the_page() -> None:
     evaluation = Evaluation({"data": "{x}<i>"}, "{protocol} <i>", [table])
     page = as_html(evaluation, "<title>", [])
     assert "<script>" not in page and "<i>" not in page and "{x}&lt;i&gt;" in page and "{protocol}" in page
-    assert "<td>1 ± 0.5</td><td>-</td><td>lower</td><td>1,000</td>" in page
+    assert "<td>1.0 ± 0.5</td><td>-</td><td>lower</td><td>1,000</td>" in page
     assert as_json(evaluation)["tables"]["<b>"][0]["a&b error"] == 0.5

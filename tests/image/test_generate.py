@@ -45,10 +45,10 @@ def test_the_package_lists_its_commands(root: Path) -> None:
     listing = subprocess.run(
         [sys.executable, "-m", "image"], cwd=root, capture_output=True, text=True, check=True
     ).stdout
-    assert [line.split()[2] for line in listing.splitlines()] == [f"image.{name}" for name in COMMANDS]
-    assert all(
-        find_spec(f"image.{name}") and len(line.split()) > 4 for name, line in zip(COMMANDS, listing.splitlines())
-    )
+    lines = listing.splitlines()
+    assert [line.split()[2] for line in lines] == [f"image.{name}" for name in COMMANDS]
+    assert all(len(line.split()) > 4 for line in lines)
+    assert all(find_spec(f"image.{name}") for name in COMMANDS)
 
 
 def test_config_and_figures_agree_on_the_endings() -> None:

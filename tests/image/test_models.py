@@ -165,7 +165,7 @@ def test_a_config_that_makes_no_sense_is_refused(changes: dict[str, object], cga
 
 def test_weights_of_another_width_are_refused(cgan_run: Path, tmp_path: Path) -> None:
     network = json.loads((cgan_run / "config.json").read_text())["network"] | {"width": 8}
-    with pytest.raises(UserError, match="shape|lacks"):
+    with pytest.raises(UserError, match=r"shape|lacks"):
         load_image_model(damaged(cgan_run, tmp_path, network=network))
 
 
