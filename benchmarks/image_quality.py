@@ -25,16 +25,16 @@ from common.data import batch_indices
 from common.devices import pick_device
 from common.figures import grid, save_picture
 from common.files import write_json
+from common.metrics import Neighbourhoods, frechet_distance, neighbourhoods
 from image.config import TrainConfig
 from image.data import ImageData, load_images, to_model
 from image.features import load_extractor
-from image.measure import gather, quality
+from image.measure import K, gather
 from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_critic, build_generator, stages, widths
 from image.train import main as train
 
 LATENT, BATCH = 100, 128  # the paper's
-SHARES = ("coverage", "recall", "precision")  # shown beside the Fréchet distance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,8 @@ class Result:
     n: int
     frechet: float
     floor: float  # the same distance between training and held-out images
-    shares: dict[str, float | None]
-    extractor: str
+    around: Neighbourhoods
+    extractor: str  # of the features
 
 
 def main(config: QualityConfig) -> None:
@@ -127,24 +127,24 @@ def measure(config: QualityConfig, model: ImageModel, recipe: str, images: int) 
     data, extractor = load_images(config.data), load_extractor(device=pick_device(config.device))
     material = gather(model, data, extractor, config.n, config.seed, "prior")
     save_picture(grid(material.samples[:100]), config.out / f"{recipe.replace(' ', '-')}.png")
-    figures = {figure.name: figure for figure in quality(material, extractor.name)}
-    frechet = figures[f"fd_{extractor.name}"]
-    assert frechet.value is not None and frechet.reference is not None
-    shares = {name: figures[name].value for name in SHARES}
-    return Result(recipe, images, len(material), frechet.value, frechet.reference, shares, extractor.name)
+    real, fake = material.held_out_features, material.sample_features
+    distance = frechet_distance(real, fake)
+    floor = frechet_distance(real, material.train_features[material.floor])
+    return Result(recipe, images, len(material), distance, floor, neighbourhoods(real, fake, K), extractor.name)
 
 
 def report(config: QualityConfig, results: list[Result]) -> None:
     """Print the table."""
     first, *others = results
-    name, labels = f"fd_{first.extractor}", "told the class" if config.conditional else "unconditional"
     print(
-        f"\n{config.data}, {config.minutes:g} minutes of training each; ours is class-conditional, the textbook {labels}."
-        f"\nN = {first.n:,} samples against {first.n:,} held-out images; {name}, real against real {first.floor:.4g}.\n"
+        f"\n{config.data}, {config.minutes:g} minutes of training each; ours is class-conditional, the textbook "
+        f"{'too' if config.conditional else 'unconditional'}.\nN = {first.n:,} samples against {first.n:,} held-out "
+        f"images; Fréchet distance fd_{first.extractor}, real against real {first.floor:.4g}.\n"
     )
-    print(f"{'recipe':<28}{'images seen':>13}{'distance':>12}" + "".join(f"{share:>11}" for share in SHARES))
+    print(f"{'recipe':<28}{'images seen':>13}{'distance':>12}{'coverage':>11}{'recall':>11}{'precision':>11}")
     for result in results:
-        shares = "".join(f"{result.shares[share]:>11.3f}" for share in SHARES)
+        around = result.around
+        shares = f"{around.coverage:>11.3f}{around.recall:>11.3f}{around.precision:>11.3f}"
         print(f"{result.recipe:<28}{result.images:>13,}{result.frechet:>12.4g}{shares}")
     if others:
         best = min(others, key=lambda result: result.frechet)

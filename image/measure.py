@@ -265,7 +265,7 @@ def likelihood(held_out: Bounds, training: Bounds, latent: int) -> list[Figure]:
         Figure(f"-IWAE bound (K={IWAE_SAMPLES}), bits/dim", first.iwae, second.iwae, "lower", n),
         Figure(f"active units of {latent}", first.active, second.active, "higher", n),
         Figure(
-            f"mutual information of {BOUNDED:,}, nats (<= {math.log(BOUNDED):.2f})",
+            f"mutual information, nats (<= {math.log(BOUNDED):.2f})",
             first.information,
             second.information,
             "higher",

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "common")]  # the packages, and `tiny_games`
+sys.path.insert(0, str(ROOT / "tests" / "common"))  # for `tiny_games` and `two_processes`
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,7 +40,8 @@ def test_every_shift_is_as_likely() -> None:
 def test_each_image_has_its_own_shift_and_its_own_channels() -> None:
     x = torch.cat([image(8), -image(8)], 1).repeat(2, 1, 1, 1)
     moved = translate(x, torch.tensor([[0.5, 0.5, 0], [0.0, 0.5, 0]]))
-    assert torch.equal(moved[0], x[0]) and torch.equal(moved[1], x[1][:, [0, 0, 1, 2, 3, 4, 5, 6]])
+    assert torch.equal(moved[0], x[0])
+    assert torch.equal(moved[1], x[1][:, [0, 0, 1, 2, 3, 4, 5, 6]])
 
 
 def test_cutout_by_hand() -> None:
@@ -103,7 +104,9 @@ def test_strength_is_the_probability_of_each_transformation() -> None:
 def test_a_fixed_strength_may_grow_from_zero() -> None:
     module = augmentation(augment=("colour",), augment_warm_up=0.5)
     counts = [changed(module, Draw(0, rows=1000, progress=progress)).sum() for progress in (0.0, 0.25, 0.5, 1.0)]
-    assert counts[0] == 0 and 440 < counts[1] < 560 and counts[2] == counts[3] == 1000
+    assert counts[0] == 0
+    assert 440 < counts[1] < 560
+    assert counts[2] == counts[3] == 1000
 
 
 def test_groups_of_a_batch_share_their_transformations() -> None:
@@ -133,7 +136,8 @@ def test_the_adaptive_strength_moves_towards_its_target() -> None:
 
 
 def test_the_adaptive_strength_is_clamped() -> None:
-    assert adapted(0.99, torch.ones(10)) == 1.0 and adapted(0.01, -torch.ones(10)) == 0.0
+    assert adapted(0.99, torch.ones(10)) == 1.0
+    assert adapted(0.01, -torch.ones(10)) == 0.0
 
 
 def test_a_fixed_strength_stays() -> None:

@@ -30,9 +30,11 @@ def message(caught: pytest.ExceptionInfo[UserError]) -> str:
 def test_tensors_and_facts_come_back(checkpoints: Checkpoints) -> None:
     facts = {"step": 3, "best": None, "figures": {"é": 0.1 + 0.2}, "nested": [1, 2.5, "x"]}
     path = checkpoints.save(3, tensors(1.5), facts)
-    assert path == checkpoints.folder / "step-000000003.safetensors" and os.listdir(path.parent) == [path.name]
+    assert path == checkpoints.folder / "step-000000003.safetensors"
+    assert os.listdir(path.parent) == [path.name]
     loaded, told = checkpoints.load()
-    assert told == facts and loaded.keys() == tensors(0).keys()
+    assert told == facts
+    assert loaded.keys() == tensors(0).keys()
     assert all(torch.equal(loaded[name], value) for name, value in tensors(1.5).items())
 
 
@@ -52,7 +54,7 @@ def test_tensors_of_any_layout_and_type_come_back(checkpoints: Checkpoints) -> N
 
 
 def test_nothing_to_resume_is_told(checkpoints: Checkpoints) -> None:
-    with pytest.raises(UserError, match="no checkpoint in .*leave out --resume") as caught:
+    with pytest.raises(UserError, match=r"no checkpoint in .*leave out --resume") as caught:
         checkpoints.load()
     message(caught)
 
@@ -64,10 +66,13 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_still_there(checkpoints
     if damage == "foreign":
         save_file(tensors(0), newest, {"format": "pt"})
     else:
-        newest.write_bytes({"truncated": whole[:-7], "cut short": whole[:40], "empty": b"", "text": b"hello " * 99}[damage])
+        newest.write_bytes(
+            {"truncated": whole[:-7], "cut short": whole[:40], "empty": b"", "text": b"hello " * 99}[damage]
+        )
     with pytest.raises(UserError) as caught:
         checkpoints.load()
-    assert str(newest) in message(caught) and f"remove it to go on from {older.name}" in message(caught)
+    assert str(newest) in message(caught)
+    assert f"remove it to go on from {older.name}" in message(caught)
     newest.unlink()
     assert checkpoints.load()[1] == {"step": 1}
 
@@ -114,7 +119,12 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 def test_a_player_comes_back_with_average_and_optimiser(checkpoints: Checkpoints) -> None:
     saved = player_tensors("critic", *trained(0))
-    for name in ("critic.network.1.running_mean", "critic.average.0.weight", "critic.optimizer.0.exp_avg_sq", "critic.optimizer.0.step"):
+    for name in (
+        "critic.network.1.running_mean",
+        "critic.average.0.weight",
+        "critic.optimizer.0.exp_avg_sq",
+        "critic.optimizer.0.step",
+    ):
         assert name in saved
     checkpoints.save(1, saved, {})
     other = trained(1, steps=5)

@@ -67,7 +67,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert outcome(paint, "image.paint", monkeypatch, *arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("image.paint: ") and said.err.count("\n") == 1 and said.err.endswith("\n")
+    assert said.err.startswith("image.paint: ")
+    assert said.err.count("\n") == 1
+    assert said.err.endswith("\n")
     assert not set(said.err) & set("│╭╰─╮╯")
     assert any(word.lstrip("-") in said.err for word in arguments)
 
@@ -118,12 +120,24 @@ def test_help_of_training_imports_no_torch(root: Path) -> None:
         "sys.argv[1:] = ['--help']\n"
         "try:\n    runpy.run_module('image.train', run_name='__main__')\n"
         "except SystemExit as stop:\n    print('CODE', stop.code)\n"
-        "print('HEAVY', sorted({'torch', 'accelerate', 'torchvision', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)))"
+        "heavy = {'torch', 'accelerate', 'torchvision', 'sklearn', 'matplotlib', 'scipy'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
     assert done.stderr == ""
-    assert "CODE 0" in done.stdout and "HEAVY []" in done.stdout
-    for flag in ("--data", "--core", "--steps", "--images", "--minutes", "--seed", "--device", "--precision", "--resume"):
+    assert "CODE 0" in done.stdout
+    assert "HEAVY []" in done.stdout
+    for flag in (
+        "--data",
+        "--core",
+        "--steps",
+        "--images",
+        "--minutes",
+        "--seed",
+        "--device",
+        "--precision",
+        "--resume",
+    ):
         assert flag in done.stdout
 
 
@@ -137,9 +151,12 @@ def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout and process.stdout.readline() == "a long answer\n"
+        assert process.stdout
+        assert process.stdout.readline() == "a long answer\n"
         process.stdout.close()
-        assert process.wait(60) == 141 and process.stderr and process.stderr.read() == ""
+        assert process.wait(60) == 141
+        assert process.stderr
+        assert process.stderr.read() == ""
 
 
 # --- configs check themselves, however they are combined
@@ -189,4 +206,5 @@ class EverythingConfig(RunConfig, GanConfig, VaeConfig):
 def test_a_value_out_of_range_is_told_with_its_flag(field: str, value: object) -> None:
     with pytest.raises(UserError) as caught:
         EverythingConfig(**{field: value})  # type: ignore[arg-type]
-    assert str(caught.value).startswith(f"--{field.replace('_', '-')} ") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"--{field.replace('_', '-')} ")
+    assert "\n" not in str(caught.value)

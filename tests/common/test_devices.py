@@ -21,7 +21,9 @@ def test_auto_takes_the_best_there_is() -> None:
 def test_what_is_no_device_here_is_told(name: str) -> None:
     with pytest.raises(UserError) as caught:
         pick_device(name)
-    assert f"--device {name}" in str(caught.value) and "\n" not in str(caught.value) and "cpu" in str(caught.value)
+    assert f"--device {name}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "cpu" in str(caught.value)
 
 
 @pytest.mark.skipif(BEST != "cpu", reason="this machine has an accelerator")
@@ -34,7 +36,8 @@ def test_an_accelerator_that_is_not_here_is_told(name: str) -> None:
 def test_bf16_where_it_is_asked_for_or_helps() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     assert not bf16_wanted(DeviceConfig(), cpu)
-    assert bf16_wanted(DeviceConfig(precision="bf16"), cpu) and bf16_wanted(DeviceConfig(precision="bf16"), cuda)
+    assert bf16_wanted(DeviceConfig(precision="bf16"), cpu)
+    assert bf16_wanted(DeviceConfig(precision="bf16"), cuda)
     assert not bf16_wanted(DeviceConfig(precision="fp32"), cuda)
     if BEST == "cuda":
         assert bf16_wanted(DeviceConfig(), cuda) == torch.cuda.is_bf16_supported()
@@ -42,5 +45,7 @@ def test_bf16_where_it_is_asked_for_or_helps() -> None:
 
 def test_the_accelerator_computes_where_it_is_told(tmp_path: Path) -> None:
     accelerator = accelerator_for(DeviceConfig(device="cpu"), tmp_path)
-    assert accelerator.device.type == "cpu" and accelerator.mixed_precision == "no" and accelerator.num_processes == 1
+    assert accelerator.device.type == "cpu"
+    assert accelerator.mixed_precision == "no"
+    assert accelerator.num_processes == 1
     assert "CPU" in hardware(accelerator)

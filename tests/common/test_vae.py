@@ -223,10 +223,10 @@ def test_warm_up_is_linear_in_images() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"latent": 0}, {"beta": -1.0}, {"free_bits": -0.1}, {"warm_up": -1}, {"lr": float("nan")}]
+    "bad", [{"latent": 0}, {"beta": -1.0}, {"free_bits": -0.1}, {"beta_warm_up": -1}, {"lr": float("nan")}]
 )
 def test_config_out_of_range_names_the_field(bad: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=f"{next(iter(bad))} must be at least"):
+    with pytest.raises(UserError, match=f"--{next(iter(bad)).replace('_', '-')} must be"):
         VaeConfig(**bad)  # type: ignore[arg-type]
 
 
@@ -439,7 +439,7 @@ def test_two_halves_of_a_batch_average_to_the_whole() -> None:
 
 
 def test_beta_warms_up_with_the_images_seen() -> None:
-    loss = vae_game(toy_vae(), VaeConfig(latent=4, beta=2.0, warm_up=100), prepare).players["vae"].loss
+    loss = vae_game(toy_vae(), VaeConfig(latent=4, beta=2.0, beta_warm_up=100), prepare).players["vae"].loss
     for images, beta in [(0, 0.0), (50, 1.0), (1000, 2.0)]:
         value, figures = loss(toy_batch(), Draw(seed=0, rows=32, images=images))
         torch.testing.assert_close(value, figures["nll"] + beta * figures["kl"])

@@ -12,7 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from common.errors import UserError
-from common.weights import CARD, CONFIG, MODEL, bundled, find_weights, load_config, load_model, load_tensors, save_weights
+from common.weights import (
+    CARD,
+    CONFIG,
+    MODEL,
+    bundled,
+    find_weights,
+    load_config,
+    load_model,
+    load_tensors,
+    save_weights,
+)
 
 CONFIGURED = {"domain": "image", "kind": "gan", "classes": ["Ankle boot", "Café"]}
 
@@ -56,11 +66,14 @@ def test_saving_again_replaces(folder: Path) -> None:
     other = network()
     save_weights(folder, other, CONFIGURED, "new")
     assert torch.equal(load_file(folder / MODEL)["0.weight"], other[0].weight)
-    assert (folder / CARD).read_text() == "new" and len(list(folder.iterdir())) == 3
+    assert (folder / CARD).read_text() == "new"
+    assert len(list(folder.iterdir())) == 3
 
 
 def altered(folder: Path, **changes: torch.Tensor | None) -> None:
-    tensors: dict[str, Any] = load_file(folder / MODEL) | {name.replace("_", "."): value for name, value in changes.items()}
+    tensors: dict[str, Any] = load_file(folder / MODEL) | {
+        name.replace("_", "."): value for name, value in changes.items()
+    }
     save_file({name: value for name, value in tensors.items() if value is not None}, folder / MODEL)
 
 
@@ -113,9 +126,7 @@ def test_weights_of_another_kind_or_domain_are_told(folder: Path) -> None:
         message(caught)
 
 
-@pytest.mark.parametrize(
-    "content", [b"{", b"[]", b"3", b"{}", b'{"quartet": 2}', b"\xff\xfe", None], ids=str
-)
+@pytest.mark.parametrize("content", [b"{", b"[]", b"3", b"{}", b'{"quartet": 2}', b"\xff\xfe", None], ids=str)
 def test_a_config_that_is_none_is_told(folder: Path, content: bytes | None) -> None:
     (folder / CONFIG).unlink()
     if content is not None:
@@ -156,7 +167,9 @@ def test_a_folder_is_found_by_path(folder: Path, domain: str, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("source", ["third", "./third", "../a/b", "/no/such", "~/x", "a/b/c", ""])
-def test_an_unknown_name_lists_what_there_is(source: str, domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_lists_what_there_is(
+    source: str, domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"--weights {source}") as caught:
         find_weights(source, domain)
@@ -165,7 +178,7 @@ def test_an_unknown_name_lists_what_there_is(source: str, domain: str, tmp_path:
 
 def test_a_folder_or_file_that_holds_no_weights_is_told(folder: Path, domain: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="has no config.json and model.safetensors") as caught:
+    with pytest.raises(UserError, match=r"has no config\.json and model\.safetensors") as caught:
         find_weights(str(tmp_path / "empty"), domain)
     message(caught)
     with pytest.raises(UserError, match="is a file; name the folder"):
@@ -173,7 +186,9 @@ def test_a_folder_or_file_that_holds_no_weights_is_told(folder: Path, domain: st
 
 
 def test_the_hub_offline_is_one_clear_line(domain: str) -> None:
-    with pytest.raises(UserError, match="--weights someone/something: not in the cache, and the Hub cannot be reached") as caught:
+    with pytest.raises(
+        UserError, match="--weights someone/something: not in the cache, and the Hub cannot be reached"
+    ) as caught:
         find_weights("someone/something", domain)
     message(caught)
     with pytest.raises(UserError, match="--weights some one/some thing") as caught:

@@ -1,6 +1,6 @@
 """Games that take milliseconds a step, for the tests of the trainer and for the processes that they start.
 
-As a script it is a train command: `python tests/common/tiny_games.py --game dcgan --steps 9 --out DIR`.
+As a script it is a train command: `python tests/common/tiny_games.py --game all --steps 9 --out DIR`.
 """
 
 import os
@@ -39,7 +39,7 @@ IMAGE_GAMES: dict[str, dict[str, Any]] = {
 class TinyConfig(RunConfig):
     """Settings of a tiny run."""
 
-    game: str = "plain"  # plain, dcgan, adaptive or vae
+    game: str = "plain"  # plain; dcgan, adaptive, vae; or all of these three side by side
     batch: int = 8
     device: str = "cpu"
     kill_at: int | None = None  # the step in which the process kills itself
@@ -67,6 +67,8 @@ def build(name: str, config: RunConfig, **settings: Any) -> Game:
     """The game of that name; `settings` go before its own."""
     if name == "plain":
         return plain_game()
+    if name == "all":
+        return side_by_side({name: build(name, config) for name in IMAGE_GAMES})
     from image.config import TrainConfig
     from image.games import build_game
     from image.networks import NetworkConfig
@@ -76,6 +78,13 @@ def build(name: str, config: RunConfig, **settings: Any) -> Game:
         recipe.net, 8, 1, 4, 8, classes=3, spectral_norm=recipe.spectral_norm, likelihood=recipe.likelihood
     )
     return build_game(recipe, network)
+
+
+def side_by_side(games: dict[str, Game]) -> Game:
+    """Independent games as one, whose players are called `game-player`; the product is the last one's."""
+    players = {f"{name}-{role}": player for name, game in games.items() for role, player in game.players.items()}
+    name, last = list(games.items())[-1]
+    return Game(players, f"{name}-{last.product}")
 
 
 def _data(rows: int = 50) -> Arrays:

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from tiny_games import DATA, Glance, TinyConfig, build
+from tiny_games import DATA, Glance, TinyConfig, build, side_by_side
 from torch import Tensor
 
-from common.game import Game
 from common.trainer import Trainer, open_run
 
 # A learning rate of (almost) nothing: Adam's first steps are signs, and would enlarge rounding errors.
@@ -26,8 +25,7 @@ GAMES: dict[str, dict[str, Any]] = {
 def gradients(out: Path, accumulate: int = 1) -> dict[str, Tensor]:
     """The gradients of every player in the third step, and the strength of the augmentation after it."""
     config = TinyConfig(out=out, steps=3, batch=16, accumulate=accumulate)
-    games = [build(name, config, **settings) for name, settings in GAMES.items()]
-    game = Game({name: player for game in games for name, player in game.players.items()}, product="vae")
+    game = side_by_side({name: build(name, config, **settings) for name, settings in GAMES.items()})
     torch.manual_seed(1)
     for player in game.players.values():
         for parameter in player.network.parameters():
