@@ -27,9 +27,11 @@ class Augmentation(nn.Module):
         self.register_buffer("strength", torch.tensor(float(config.augment_strength)))
 
     def forward(self, images: Tensor, draw: Draw) -> Tensor:
-        """Augment images (k * n, C, H, W) in [-1, 1]; the k groups of the batch's n rows share their transformations."""
+        """Augment images (k * n, C, H, W) in [-1, 1]; the k groups of n rows share their transformations."""
         groups = len(images) // draw.local_rows
-        probability = self.strength * (linear(0, 1, draw.progress / self.config.augment_warm_up) if self.config.augment_warm_up else 1)
+        probability = self.strength * (
+            linear(0, 1, draw.progress / self.config.augment_warm_up) if self.config.augment_warm_up else 1
+        )
         for kind in self.config.augment:
             applied = (draw.uniform() < probability).repeat(groups).view(-1, 1, 1, 1)
             parameters = draw.uniform(3).repeat(groups, 1)  # (k * n, 3) in [0, 1)
@@ -55,7 +57,9 @@ def translate(images: Tensor, parameters: Tensor, ratio: float = 0.125) -> Tenso
     n, channels, height, width = images.shape
     rows = _shifted(height, parameters[:, 0], ratio)[:, None, :, None]
     columns = _shifted(width, parameters[:, 1], ratio)[:, None, None, :]
-    return images.gather(2, rows.expand(n, channels, height, width)).gather(3, columns.expand(n, channels, height, width))
+    return images.gather(2, rows.expand(n, channels, height, width)).gather(
+        3, columns.expand(n, channels, height, width)
+    )
 
 
 def cut_out(images: Tensor, parameters: Tensor, ratio: float = 0.5) -> Tensor:

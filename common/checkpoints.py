@@ -67,7 +67,9 @@ class Checkpoints:
         return tensors, json.loads(header["facts"])
 
 
-def player_tensors(name: str, player: Player, average: nn.Module | None, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def player_tensors(
+    name: str, player: Player, average: nn.Module | None, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
     """Every tensor that a player's future depends on, by a unique name. They are the live tensors, not copies."""
     tensors = {f"{name}.network.{key}": value for key, value in player.network.state_dict().items()}
     if average is not None:
@@ -95,17 +97,19 @@ def restore_player(
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith(prefix):
-            index, slot = key.removeprefix(prefix).split(".")
-            state.setdefault(int(index), {})[slot] = value
+            number, slot = key.removeprefix(prefix).split(".")
+            state.setdefault(int(number), {})[slot] = value
     optimizer.state.clear()
     for index, slots in state.items():
         parameter = parameters[index]
         # Copies, because the optimiser writes into them. Moments take their parameter's layout, or the fused kernels
         # would walk memory in another order.
-        optimizer.state[parameter] = {
-            slot: torch.empty_like(parameter if value.shape == parameter.shape else value, device=parameter.device).copy_(value)
-            for slot, value in slots.items()
-        }
+        optimizer.state[parameter] = {slot: _like(parameter, value) for slot, value in slots.items()}
+
+
+def _like(parameter: Tensor, value: Tensor) -> Tensor:
+    layout = parameter if value.shape == parameter.shape else value
+    return torch.empty_like(layout, dtype=value.dtype, device=parameter.device).copy_(value)
 
 
 def load_exactly(network: nn.Module, tensors: dict[str, Tensor], what: str) -> None:

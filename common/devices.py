@@ -55,4 +55,6 @@ def hardware(accelerator: Accelerator) -> str:
     processes = f"{accelerator.num_processes} x " if accelerator.num_processes > 1 else ""
     if accelerator.device.type == "cuda":
         return f"{processes}{torch.cuda.get_device_name(accelerator.device)}"
-    return f"{processes}{torch.get_num_threads()} CPU threads" if accelerator.device.type == "cpu" else processes + "MPS"
+    return (
+        f"{processes}{torch.get_num_threads()} CPU threads" if accelerator.device.type == "cpu" else processes + "MPS"
+    )

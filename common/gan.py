@@ -21,7 +21,7 @@ from common.schedules import cosine
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """A pair of losses on logits; `critic(real, fake)` and `generator(real, fake)` take (N,) each and return a scalar."""
+    """A pair of losses on logits; `critic(real, fake)` and `generator(real, fake)` take (N,) each; scalars."""
 
     critic: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]

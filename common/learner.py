@@ -22,7 +22,7 @@ class Learner:
 
     def __init__(self, player: Player, accelerator: Accelerator):
         self.player, self.accelerator = player, accelerator
-        network = player.network.to(accelerator.device, memory_format=torch.channels_last)
+        network = player.network.to(accelerator.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if player.average else None
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         settings = player.optimizer
@@ -109,7 +109,7 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = self.player.optimizer.lr * lr_scale
         # The fused optimiser skips the step by itself where `found_inf` is 1, as it does for torch's GradScaler.
-        self.optimizer.grad_scale, self.optimizer.found_inf = None, (~finite).float()
+        vars(self.optimizer)["found_inf"] = (~finite).float()
         self.optimizer.step()
         self.streak = torch.where(finite, 0.0, self.streak + 1)
         self.longest = torch.maximum(self.longest, self.streak)

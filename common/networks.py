@@ -67,9 +67,8 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(middle, outputs, 3, padding=1)
         self.modulation = FeatureModulation(style, middle) if style else None
         nn.init.kaiming_normal_(self.first.weight, a=0.2)
-        nn.init.zeros_(self.first.bias)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        _zero(self.first.bias)
+        _zero(self.second.weight, self.second.bias)
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """x (N, inputs, H, W), style (N, style) -> (N, outputs, H', W')."""
@@ -83,3 +82,9 @@ class ResidualBlock(nn.Module):
         if self.resampling == "up":
             return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return F.avg_pool2d(x, 2) if self.resampling == "down" else x
+
+
+def _zero(*parameters: Tensor | None) -> None:
+    for parameter in parameters:
+        if parameter is not None:
+            nn.init.zeros_(parameter)

@@ -1,7 +1,7 @@
 """The trainer that every domain shares. It plays games (`common.game`) and knows no images, text, VAEs or GANs.
 
-Randomness is a function of (seed, step), so a checkpoint needs no generator state, a resumed run is the same run bit for
-bit on the CPU, and one process or eight compute the same up to rounding.
+Randomness is a function of (seed, step), so a checkpoint needs no generator state, a resumed run is the same run bit
+for bit on the CPU, and one process or eight compute the same up to rounding.
 """
 
 import json
@@ -39,7 +39,19 @@ PATIENCE = 10  # so many skipped steps in a row send the run back to its last go
 RETURNS = 3  # so many returns, and the run gives up
 SETTINGS = "run.json"
 DATA_BUDGET = 4 << 30  # bytes of training data that may live on the device
-FREE_TO_CHANGE = {"out", "steps", "images", "minutes", "resume", "overwrite", "snapshot", "device", "precision", "compile", "accumulate"}
+FREE_TO_CHANGE = {
+    "out",
+    "steps",
+    "images",
+    "minutes",
+    "resume",
+    "overwrite",
+    "snapshot",
+    "device",
+    "precision",
+    "compile",
+    "accumulate",
+}
 
 
 @dataclass
@@ -197,7 +209,9 @@ class Trainer:
 
     def _draw(self, player: int, local: slice, done: float) -> Draw:
         config, progress = self.config, self.progress
-        return Draw(config.seed, progress.step, player, config.batch, local, progress.images, done, self.accelerator.device)
+        return Draw(
+            config.seed, progress.step, player, config.batch, local, progress.images, done, self.accelerator.device
+        )
 
     def _add(self, figures: dict[str, Tensor]) -> None:
         for name, value in figures.items():
@@ -262,7 +276,9 @@ class Trainer:
         rate = self.summed * self.config.batch / max(time.perf_counter() - self.last_look, 1e-9)
         self.sums, self.summed, self.last_look = {}, 0, time.perf_counter()
         self._log(figures | {"images_per_second": rate, "skipped": self.progress.skipped})
-        self.postfix = ", ".join([f"{rate:.0f} img/s", *(f"{name} {figures[name]:.3g}" for name in self.learners if name in figures)])
+        self.postfix = ", ".join(
+            [f"{rate:.0f} img/s", *(f"{name} {figures[name]:.3g}" for name in self.learners if name in figures)]
+        )
         if max(guard_values[1::2]) >= PATIENCE:
             self._return(bar)
         self._show(bar)
@@ -273,8 +289,8 @@ class Trainer:
         if progress.returns >= RETURNS:
             left = f"The last good weights are in {self.out}" if self.checkpoints.paths() else "No weights were saved"
             raise UserError(
-                f"training became non-finite {progress.returns + 1} times, last at step {progress.step}, and stops. {left}. "
-                "Try a lower learning rate, a larger --batch or --precision fp32"
+                f"training became non-finite {progress.returns + 1} times, last at step {progress.step}, and stops. "
+                f"{left}. Try a lower learning rate, a larger --batch or --precision fp32"
             )
         progress.returns += 1
         progress.lr_scale *= 0.5
@@ -293,7 +309,11 @@ class Trainer:
             return
         progress = self.progress
         finite = {name: value for name, value in figures.items() if math.isfinite(value)}
-        row = {"step": progress.step, "images": progress.images, "seconds": round(progress.seconds, 3)} | finite
+        row: dict[str, Any] = {
+            "step": progress.step,
+            "images": progress.images,
+            "seconds": round(progress.seconds, 3),
+        } | finite
         if warning:
             row["warning"] = warning
         path = self.out / "metrics.jsonl"
@@ -368,7 +388,10 @@ class Trainer:
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
             config, card = self.studio.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
             save_weights(self.out, product, config, card)
-        self._say(bar, f"{progress.images:>9,} images  {seen}{'  (best so far)' if better and verdict.score is not None else ''}")
+        self._say(
+            bar,
+            f"{progress.images:>9,} images  {seen}{'  (best so far)' if better and verdict.score is not None else ''}",
+        )
         for line in (verdict.warning or "").splitlines():
             self._say(bar, f"warning: {line}")
 
@@ -428,4 +451,7 @@ def _plain(settings: RunConfig) -> dict[str, Any]:
 def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     for name, value in now.items():
         if name not in FREE_TO_CHANGE and then.get(name) != value:
-            raise UserError(f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; give the same flags")
+            raise UserError(
+                f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
+                "give the same flags"
+            )

@@ -54,7 +54,9 @@ def find_weights(source: str, domain: str) -> Path:
         return shipped[source]
     if path.is_dir():
         if not (path / CONFIG).is_file() or not (path / MODEL).is_file():
-            raise UserError(f"--weights {source}: the folder has no {CONFIG} and {MODEL}; name a weights folder or a run")
+            raise UserError(
+                f"--weights {source}: the folder has no {CONFIG} and {MODEL}; name a weights folder or a run"
+            )
         return path
     if path.exists():
         raise UserError(f"--weights {source} is a file; name the folder that holds {CONFIG} and {MODEL}")
@@ -112,7 +114,9 @@ def _fetch(source: str) -> Path:
     try:
         return Path(snapshot_download(source, allow_patterns=[CONFIG, MODEL, CARD]))
     except LocalEntryNotFoundError as error:
-        raise UserError(f"--weights {source}: not in the cache, and the Hub cannot be reached; go online once, or name a folder") from error
+        raise UserError(
+            f"--weights {source}: not in the cache, and the Hub cannot be reached; go online once, or name a folder"
+        ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--weights {source}: the Hub answered: {reason}") from error

@@ -69,7 +69,7 @@ def classifier_game(network: Classifier, lr: float) -> Game:
 
 
 class ClassifierStudio:
-    """The trainer's eyes on a classifier. It never looks at held-out images before the end, so nothing is tuned on them."""
+    """The trainer's eyes on a classifier. Nothing is tuned on held-out images."""
 
     def __init__(self, config: ClassifierConfig, data: JointData):
         torch.manual_seed(mix(config.seed, 0))
@@ -87,7 +87,12 @@ class ClassifierStudio:
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Config and card."""
-        config = {"domain": "image", "kind": "classifier", "classes": list(self.data.classes), "width": self.config.width}
+        config = {
+            "domain": "image",
+            "kind": "classifier",
+            "classes": list(self.data.classes),
+            "width": self.config.width,
+        }
         return config, _card(self.config, self.data, facts, self.accuracy())
 
     def state(self) -> dict[str, Any]:
@@ -112,7 +117,8 @@ def _card(config: ClassifierConfig, data: JointData, facts: dict[str, Any], accu
 Tells {len(data.classes)} classes apart; used for the features of Fréchet distances and to judge labels.
 
 - Command: `python -m image.classifier --data {" ".join(config.data)} --images {facts["images"]} --seed {config.seed}`
-- Trained on {len(data.train):,} images, {facts["images"]:,} seen, in {facts["seconds"] / 60:.1f} minutes on {facts["hardware"]}
+- Trained on {len(data.train):,} images, {facts["images"]:,} seen, in {facts["seconds"] / 60:.1f} minutes \
+on {facts["hardware"]}
 - Accuracy on {len(data.test):,} held-out images: {accuracy:.4f}
 - Sees every image at 32 x 32 RGB: smaller ones padded by their border, larger ones area-averaged
 

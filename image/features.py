@@ -102,7 +102,9 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
     try:
         network = build_classifier(config)
     except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json lacks {error}; train the classifier anew with image.classifier") from error
+        raise UserError(
+            f"{folder}/config.json lacks {error}; train the classifier anew with image.classifier"
+        ) from error
     digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()[:8]
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
     return Extractor(network, f"{folder.name}@{digest}", tuple(config["classes"]))

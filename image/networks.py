@@ -133,14 +133,18 @@ class ResidualTrunk(nn.Module):
         super().__init__()
         self.start, _ = stages(config.side)
         channels, style = widths(config)[:-1], 2 * config.latent
-        self.style = nn.Sequential(nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2))
+        self.style = nn.Sequential(
+            nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
+        )
         self.project = nn.Linear(inputs, channels[0] * self.start**2)
         blocks = [ResidualBlock(channels[0], channels[0], None, style)]
         for wide, narrow in pairwise(channels):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
         subpixels = nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1)
-        with torch.no_grad():  # the four pixels of a shuffle start alike, so there is no checkerboard (Aitken et al. 2017)
+        with (
+            torch.no_grad()
+        ):  # the four pixels of a shuffle start alike, so there is no checkerboard (Aitken et al. 2017)
             subpixels.weight.copy_(subpixels.weight[::4].repeat_interleave(4, 0))
             subpixels.bias.zero_()
         self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels, nn.PixelShuffle(2))

@@ -37,7 +37,9 @@ def main(config: TrainConfig) -> None:
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
     if trainer.accelerator.is_main_process:
-        print(f"wrote {out}: weights after {progress.best_images:,} images, sheets in samples/, figures in metrics.jsonl")
+        print(
+            f"wrote {out}: weights after {progress.best_images:,} images, sheets in samples/, figures in metrics.jsonl"
+        )
         print(f"try: python -m image.generate --weights {out} --out sheet.png")
 
 

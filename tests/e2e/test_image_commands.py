@@ -61,12 +61,25 @@ def huge_png(side: int) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_train_leaves_everything_behind(run_folder: Path) -> None:
     names = {path.name for path in run_folder.iterdir()}
-    assert {"config.json", "model.safetensors", "README.md", "checkpoints", "samples", "metrics.jsonl", "tensorboard"} <= names
+    assert {
+        "config.json",
+        "model.safetensors",
+        "README.md",
+        "checkpoints",
+        "samples",
+        "metrics.jsonl",
+        "tensorboard",
+    } <= names
     assert len(list((run_folder / "samples").glob("*.png"))) == 2
     rows = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
     assert any("coverage" in row for row in rows)
