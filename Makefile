@@ -11,7 +11,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, and mypy over common/"
 	@echo "make bench   short runs of the benchmarks"
-	@echo "make clean   remove .venv and runs"
+	@echo "make clean   remove .venv and caches; runs/ stays"
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -39,4 +39,4 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/collapse.py
 
 clean:
-	rm -rf $(VENV) $(RUNS)
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

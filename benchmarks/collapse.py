@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.cli import run
 from image.config import TrainConfig
 
-HEALTHY = TrainConfig(net_size="debug", images=160_000, snapshot=20_000, overwrite=True)
+HEALTHY = TrainConfig(images=100_000, snapshot=20_000, overwrite=True)
 COLLAPSING = replace(HEALTHY, loss="nonsaturating", penalty=0.0, lr=5e-3, critic_lr=1e-4)
 
 

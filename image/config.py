@@ -44,6 +44,12 @@ class SubjectConfig(Checked):
 class TrainConfig(GanConfig, VaeConfig, RunConfig, SubjectConfig):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        part = self.batch // self.accumulate
+        # The residual critic compares groups of four, which must not mix real and fake images.
+        require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateConfig(Checked):
