@@ -6,8 +6,6 @@ for bit on the CPU, and one process or eight compute the same up to rounding.
 
 import json
 import math
-import os
-import shutil
 import signal
 import sys
 import time
@@ -28,7 +26,7 @@ from common.config import RunConfig
 from common.data import Arrays, batch_indices
 from common.devices import accelerator_for, hardware
 from common.errors import UserError
-from common.files import replacing, write_json
+from common.files import replacing
 from common.game import Draw, Game, mix
 from common.learner import Learner
 from common.schedules import cosine
@@ -37,21 +35,7 @@ from common.weights import save_weights
 LOG_EVERY = 50  # steps between two looks at the device: figures, guard, clock
 PATIENCE = 10  # so many skipped steps in a row send the run back to its last good state
 RETURNS = 3  # so many returns, and the run gives up
-SETTINGS = "run.json"
 DATA_BUDGET = 4 << 30  # bytes of training data that may live on the device
-FREE_TO_CHANGE = {
-    "out",
-    "steps",
-    "images",
-    "minutes",
-    "resume",
-    "overwrite",
-    "snapshot",
-    "device",
-    "precision",
-    "compile",
-    "accumulate",
-}
 
 
 @dataclass
@@ -110,7 +94,7 @@ class Trainer:
 
     Args:
         config: the run's limits and habits; at least one of steps, images and minutes is set.
-        out: folder of the run (see `open_run`).
+        out: folder of the run (see `common.runs.open_run`).
     """
 
     def __init__(self, config: RunConfig, out: Path):
@@ -415,43 +399,3 @@ class Trainer:
         for name, values in self.progress.guards.items():
             for tensor, value in zip(self.learners[name].guard, values, strict=True):
                 tensor.fill_(value)
-
-
-def open_run(out: Path, settings: RunConfig) -> None:
-    """Make the folder of a run, or check that it can be resumed with these settings.
-
-    Raises:
-        UserError: the run exists and neither --resume nor --overwrite is given; or the settings are not those of the
-            run to resume; or what is to be overwritten is not a run.
-    """
-    if int(os.environ.get("RANK", 0)) > 0:
-        return  # the first process does it for all
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; name a folder")
-    record, now = out / SETTINGS, _plain(settings)
-    is_run = record.is_file()
-    if settings.resume:
-        if not is_run:
-            raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
-        _check_same(json.loads(record.read_text(encoding="utf-8")), now, out)
-        return
-    if out.exists() and any(out.iterdir()):
-        if not settings.overwrite:
-            raise UserError(f"{out} exists; go on with --resume, start anew with --overwrite, or name another --out")
-        if not is_run:
-            raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
-        shutil.rmtree(out)
-    write_json(record, now)
-
-
-def _plain(settings: RunConfig) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(settings), default=str))
-
-
-def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    for name, value in now.items():
-        if name not in FREE_TO_CHANGE and then.get(name) != value:
-            raise UserError(
-                f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
-                "give the same flags"
-            )

@@ -13,7 +13,7 @@ from common.devices import pick_device
 from common.errors import UserError
 from common.figures import curves
 from common.files import replacing, write_json
-from common.trainer import SETTINGS
+from common.runs import SETTINGS
 from common.vae import VAE
 from common.weights import MODEL, bundled, find_weights
 from image.config import EvaluateConfig

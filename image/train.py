@@ -17,7 +17,8 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
     from the first checkpoint on.
     """
-    from common.trainer import Trainer, open_run  # torch loads only once the command line is known to be good
+    from common.runs import open_run  # torch loads only once the command line is known to be good
+    from common.trainer import Trainer
     from image.data import load_images
     from image.games import build_game, network_config
     from image.studio import ImageStudio

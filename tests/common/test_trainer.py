@@ -29,7 +29,8 @@ from common.devices import accelerator_for
 from common.errors import UserError
 from common.game import Draw, Game, OptimizerConfig, Player
 from common.learner import AVERAGE_RAMP, Learner
-from common.trainer import LOG_EVERY, PATIENCE, Progress, Trainer, open_run
+from common.runs import open_run
+from common.trainer import LOG_EVERY, PATIENCE, Progress, Trainer
 from common.weights import load_tensors
 
 NAN = float("nan")

@@ -18,7 +18,8 @@ from common.config import RunConfig
 from common.data import Arrays
 from common.errors import UserError
 from common.game import Batch, Draw, Game, OptimizerConfig, Player
-from common.trainer import Progress, Trainer, Verdict, open_run
+from common.runs import open_run
+from common.trainer import Progress, Trainer, Verdict
 
 # Real networks of images, as small as they get: between them they have BatchNorm, spectral norm, labels that are
 # dropped, an adaptive augmentation, lazy penalties, averages and a scalar parameter.

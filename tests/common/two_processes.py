@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from tiny_games import DATA, Glance, TinyConfig, build, side_by_side
 from torch import Tensor
 
-from common.trainer import Trainer, open_run
+from common.runs import open_run
+from common.trainer import Trainer
 
 # A learning rate of (almost) nothing: Adam's first steps are signs, and would enlarge rounding errors.
 GAMES: dict[str, dict[str, Any]] = {

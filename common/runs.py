@@ -1,0 +1,67 @@
+"""The folder of a run: opened once, never overwritten unasked, resumed only with the settings that it began with."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from common.config import RunConfig
+from common.errors import UserError
+from common.files import write_json
+
+SETTINGS = "run.json"
+FREE_TO_CHANGE = {
+    "out",
+    "steps",
+    "images",
+    "minutes",
+    "resume",
+    "overwrite",
+    "snapshot",
+    "device",
+    "precision",
+    "compile",
+    "accumulate",
+}
+
+
+def open_run(out: Path, settings: RunConfig) -> None:
+    """Make the folder of a run, or check that it can be resumed with these settings.
+
+    Raises:
+        UserError: the run exists and neither --resume nor --overwrite is given; or the settings are not those of the
+            run to resume; or what is to be overwritten is not a run.
+    """
+    if int(os.environ.get("RANK", 0)) > 0:
+        return  # the first process does it for all
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder")
+    record, now = out / SETTINGS, _plain(settings)
+    is_run = record.is_file()
+    if settings.resume:
+        if not is_run:
+            raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
+        _check_same(json.loads(record.read_text(encoding="utf-8")), now, out)
+        return
+    if out.exists() and any(out.iterdir()):
+        if not settings.overwrite:
+            raise UserError(f"{out} exists; go on with --resume, start anew with --overwrite, or name another --out")
+        if not is_run:
+            raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
+        shutil.rmtree(out)
+    write_json(record, now)
+
+
+def _plain(settings: RunConfig) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(settings), default=str))
+
+
+def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    for name, value in now.items():
+        if name not in FREE_TO_CHANGE and then.get(name) != value:
+            raise UserError(
+                f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
+                "give the same flags"
+            )
