@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +17,13 @@ from typing import Any, get_type_hints
 import tyro
 
 from common.errors import UserError
+
+KINDS = {"int": "a whole number", "INT": "a whole number", "float": "a number", "FLOAT": "a number"}  # of the parser
+MISMATCHES = (  # how the parser says that a value is of another type
+    r"Error parsing (?P<flag>\S+): no type matching (?P<wanted>.+) could be instantiated from (?P<given>.+?)\.?",
+    r"Error parsing (?P<flag>\S+): invalid literal for (?P<wanted>int)\(\) with base 10: (?P<given>.+)",
+    r"Error parsing (?P<flag>\S+): could not convert string to (?P<wanted>float): (?P<given>.+)",
+)
 
 
 def run(main: Callable[[Any], None], program: str) -> None:
@@ -52,12 +60,21 @@ def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        _fail(program, _first_paragraph(said.getvalue()) + "; --help lists what there is")
+        _fail(program, _plain(_first_paragraph(said.getvalue())) + "; --help lists what there is")
 
 
 def _fail(program: str, message: str) -> None:
     print(f"{program}: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def _plain(message: str) -> str:
+    """The parser's "no type matching {None}|INT could be instantiated from ['x']." in words that users know."""
+    for pattern in MISMATCHES:
+        if mismatch := re.fullmatch(pattern, message):
+            kinds = [KINDS.get(kind, kind) for kind in mismatch["wanted"].split("|") if kind != "{None}"]
+            return f"{mismatch['flag']} takes {' or '.join(kinds)}, not {mismatch['given'].strip('[]')}"
+    return message
 
 
 def _first_paragraph(box: str) -> str:

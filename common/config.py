@@ -33,7 +33,7 @@ class DeviceConfig(Checked):
     """Where a command computes."""
 
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
-    precision: Precision = "auto"  # auto: bf16 on GPUs that have it, else fp32
+    precision: Precision = "auto"  # auto: bf16 on GPUs and CPUs that compute in it, else fp32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class RunConfig(DeviceConfig):
 
     out: Path | None = None  # folder of the run; default runs/<domain>-<data>-<model>
     steps: int | None = None  # stop after so many steps
-    images: int | None = None  # stop after so many training examples
+    images: int | None = None  # stop after so many training examples, in whole batches
     minutes: float | None = None  # stop after so many minutes, and save
     batch: int = 64  # examples a step, over all processes together
     accumulate: int = 1  # split each batch into so many parts that go through the device one by one

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -125,7 +126,19 @@ def families(first: Sequence[str], second: Sequence[str]) -> list[str]:
     return [smallest[family] for family in component]
 
 
+def count_reasons(skipped: Mapping[str, str]) -> str:
+    """Say of skipped files how many there are for each reason, with one as an example: "3 files: 2 empty (a.txt); ..."."""
+    examples: dict[str, str] = {}
+    for name, reason in skipped.items():
+        examples.setdefault(reason, name)
+    counts = Counter(skipped.values()).most_common()
+    reasons = "; ".join(f"{count:,} {reason} ({examples[reason]})" for reason, count in counts[:REASONS])
+    more = f"; and {len(counts) - REASONS} more reasons" if len(counts) > REASONS else ""
+    return f"{len(skipped):,} files: {reasons}{more}"
+
+
 Entry = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays by name, memory-mapped; and the facts about them
+REASONS = 4  # why files were skipped, that a message names at most
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # what opening a cache entry that is not whole raises
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}

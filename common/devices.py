@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from common.config import DeviceConfig
 from common.errors import UserError
@@ -31,10 +32,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def bf16_wanted(config: DeviceConfig, device: torch.device) -> bool:
-    """Whether to autocast to bfloat16: where asked, and by default on GPUs that have it (it is slower on CPUs)."""
-    if config.precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return config.precision == "bf16"
+    """Whether to autocast to bfloat16: where asked, and by default where the processor computes in it."""
+    if config.precision != "auto":
+        return config.precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def accelerator_for(config: DeviceConfig, out: Path) -> Accelerator:
@@ -42,6 +45,7 @@ def accelerator_for(config: DeviceConfig, out: Path) -> Accelerator:
     device = pick_device(config.device)
     if device.index is not None and device.type == "cuda":
         torch.cuda.set_device(device)
+    AcceleratorState._reset_state()  # accelerate holds the precision of a process's first run for all its later ones
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="bf16" if bf16_wanted(config, device) else "no",

@@ -198,8 +198,10 @@ class Trainer:
         )
 
     def _add(self, figures: dict[str, Tensor]) -> None:
+        """Sum up finite values and count them, so that a skipped step leaves no gap in the log."""
         for name, value in figures.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value.float().clone()
+            pair = torch.stack([value.float().nan_to_num(0, 0, 0), torch.isfinite(value).float()])
+            self.sums[name] = self.sums[name] + pair if name in self.sums else pair
 
     def _lr_scale(self) -> float:
         config = self.config
@@ -254,7 +256,8 @@ class Trainer:
             return
         names = list(self.sums)
         guards = [tensor for learner in self.learners.values() for tensor in (learner.skipped, learner.longest)]
-        values = torch.stack([*(self.sums[name] / self.summed for name in names), *guards]).tolist()  # one sync
+        means = [total / count for total, count in self.sums.values()]
+        values = torch.stack([*means, *guards]).tolist()  # one sync
         figures, guard_values = dict(zip(names, values, strict=False)), values[len(names) :]
         self.progress.skipped = int(sum(guard_values[0::2]))
         rate = self.summed * self.config.batch / max(time.perf_counter() - self.last_look, 1e-9)

@@ -65,7 +65,7 @@ class GenerateConfig(Checked):
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
     frames: int | None = None  # pictures in a strip; default 10 in a sheet and 24 a step in a .gif
-    arithmetic: tuple[str, str, str] | None = None  # A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
+    arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
     reconstruct: str | None = None  # VAEs: held-out pictures of this data set above their reconstructions
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
@@ -74,6 +74,8 @@ class GenerateConfig(Checked):
         for name, least in (("n", 1), ("frames", 2), ("seed", 0), ("to_seed", 0)):
             value = getattr(self, name)
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
+        given = " ".join(self.arithmetic)
+        require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
         fits = not self.ending or (self.n or 0) <= ON_A_SHEET
@@ -88,7 +90,7 @@ class GenerateConfig(Checked):
 
     def _require_one_mode(self) -> None:
         """Refuse two modes at once, and flags that the mode would leave unread."""
-        modes = [name for name in ("interpolate", "arithmetic", "reconstruct") if getattr(self, name) is not None]
+        modes = [name for name in ("interpolate", "arithmetic", "reconstruct") if getattr(self, name)]
         if len(modes) > 1:
             raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
         mode = f"with --{modes[0]}" if modes else "without --interpolate"

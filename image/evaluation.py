@@ -42,6 +42,7 @@ from image.report import Evaluation, Table, as_html, as_json
 from image.sources import BUILT_IN
 
 SHOWN = 10  # pictures in a row of the report
+FEW = 1_000  # samples below which a Fréchet distance says little by itself
 AGAINST_REAL = ("samples", "real")
 
 
@@ -145,6 +146,7 @@ def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, 
         f"pictures of {facts['data']}. Real against real: {n:,} training pictures in the samples' place (for diversity "
         f"and labels, the held-out pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training "
         f"pictures are sought among all {len(material.train_features):,}. Labels are judged by {judge}."
+        + (f" Distances at N below {FEW:,} are mostly bias: hold them against the real column only." if n < FEW else "")
     )
 
 

@@ -21,6 +21,7 @@ from image.models import ImageModel
 SAMPLES, STRIPS = 64, 8  # how many by default
 IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, and between two stops of an animation
 WIDEST = 16  # pictures in a labelled row of a sheet; longer ones are broken
+NAMED = 4  # stops of an interpolation that its label names, at most
 
 
 Point = tuple[Tensor, Tensor | None]  # latents (N, latent), and weights of all labels (N, classes + 1)
@@ -52,7 +53,7 @@ def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
     if config.interpolate:
         return interpolations(model, config)
     if config.arithmetic:
-        return arithmetic(model, config, config.arithmetic)
+        return arithmetic(model, config)
     return reconstructions(model, config, config.reconstruct) if config.reconstruct else samples(model, config)
 
 
@@ -109,8 +110,9 @@ def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
     return _strips(model, names, strips)
 
 
-def arithmetic(model: ImageModel, config: GenerateConfig, terms: Sequence[str]) -> Gallery:
+def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
     """A row each for A, B, C and A - B + C; as an animation from A to the result, there and back."""
+    terms = config.arithmetic
     points = [_point(model, config, text) for text in terms]
     goal = _each(analogy, *points)
     images = [model.decode(*point) for point in (*points, goal)]
@@ -182,7 +184,10 @@ def _between_labels(model: ImageModel, config: GenerateConfig, z: Tensor, classe
     stops = _one_hot(model, classes)  # (stops, classes + 1)
     shares = _shares(config, legs=len(classes) - 1)
     strips = [model.decode(z, walk(stops, share).expand(len(z), -1)) for share in shares]
-    return _strips(model, [f"{model.classes[classes[0]]}\nto {model.classes[classes[-1]]}"] * len(z), strips)
+    names = [model.classes[label] for label in classes]
+    if len(names) > NAMED:
+        names = [names[0], f"{len(names) - 2} others", names[-1]]
+    return _strips(model, ["\nto ".join(names)] * len(z), strips)
 
 
 def _one_hot(model: ImageModel, classes: Sequence[int]) -> Tensor:

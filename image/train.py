@@ -17,6 +17,7 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
     from the first checkpoint on.
     """
+    from common.data import count_reasons
     from common.runs import open_run  # torch loads only once the command line is known to be good
     from common.trainer import Trainer
     from image.data import load_images
@@ -27,8 +28,7 @@ def main(config: TrainConfig) -> None:
         config = replace(config, **DEFAULT_LIMITS)
     data = load_images(config.data, config.size, config.fit, config.grey)
     if data.skipped:
-        name, reason = next(iter(data.skipped.items()))
-        print(f"{PROGRAM}: skipped {len(data.skipped):,} files of --data, such as {name} ({reason})", file=sys.stderr)
+        print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
     if not data.spec.classes:
         config = replace(config, core=config.core.removeprefix("c"))
     network = network_config(config, data.spec)

@@ -60,6 +60,21 @@ def outcome(command: Callable[..., None], program: str, monkeypatch: pytest.Monk
     return stop.value.code
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--coats", "many"], "--coats takes a whole number, not 'many'"),
+        (["--minutes", "soon"], "--minutes takes a number, not 'soon'"),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_plain_words(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(paint, "image.paint", monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error and "instantiated" not in error
+
+
 @pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
 def test_bad_input_is_one_line_and_exit_code_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

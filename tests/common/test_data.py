@@ -16,7 +16,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.data import Arrays, allocate, batch_indices, cache_folder, cached, digest, epoch_order, families, split
+from common.data import (
+    Arrays,
+    allocate,
+    batch_indices,
+    cache_folder,
+    cached,
+    count_reasons,
+    digest,
+    epoch_order,
+    families,
+    split,
+)
 from common.errors import UserError
 
 
@@ -271,3 +282,9 @@ def test_the_cache_may_be_deleted_while_it_is_read(cache: Path) -> None:
 def test_the_default_folder_is_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QUARTET_CACHE")
     assert cache_folder() == Path.home() / ".cache" / "quartet"
+
+
+def test_skipped_files_are_counted_by_their_reason() -> None:
+    skipped = {"notes.txt": "no picture", "a.png": "truncated", "b.png": "truncated"}
+    assert count_reasons(skipped) == "3 files: 2 truncated (a.png); 1 no picture (notes.txt)"
+    assert count_reasons({f"{i}": f"reason {i}" for i in range(9)}).endswith("(3); and 5 more reasons")

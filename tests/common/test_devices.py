@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.config import DeviceConfig
+from common.config import DeviceConfig, Precision
 from common.devices import accelerator_for, bf16_wanted, hardware, pick_device
 from common.errors import UserError
 
@@ -35,8 +35,10 @@ def test_an_accelerator_that_is_not_here_is_told(name: str) -> None:
 
 def test_bf16_where_it_is_asked_for_or_helps() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert not bf16_wanted(DeviceConfig(), cpu)
+    computes_in_it = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
+    assert bf16_wanted(DeviceConfig(), cpu) == bool(computes_in_it)
     assert bf16_wanted(DeviceConfig(precision="bf16"), cpu)
+    assert not bf16_wanted(DeviceConfig(precision="fp32"), cpu)
     assert bf16_wanted(DeviceConfig(precision="bf16"), cuda)
     assert not bf16_wanted(DeviceConfig(precision="fp32"), cuda)
     if BEST == "cuda":
@@ -44,8 +46,15 @@ def test_bf16_where_it_is_asked_for_or_helps() -> None:
 
 
 def test_the_accelerator_computes_where_it_is_told(tmp_path: Path) -> None:
-    accelerator = accelerator_for(DeviceConfig(device="cpu"), tmp_path)
+    accelerator = accelerator_for(DeviceConfig(device="cpu", precision="fp32"), tmp_path)
     assert accelerator.device.type == "cpu"
     assert accelerator.mixed_precision == "no"
     assert accelerator.num_processes == 1
     assert "CPU" in hardware(accelerator)
+
+
+def test_each_accelerator_has_its_own_precision(tmp_path: Path) -> None:
+    asked: tuple[Precision, ...] = ("fp32", "bf16", "fp32")
+    for precision, mixed in zip(asked, ("no", "bf16", "no"), strict=True):
+        accelerator = accelerator_for(DeviceConfig(device="cpu", precision=precision), tmp_path)
+        assert accelerator.mixed_precision == mixed

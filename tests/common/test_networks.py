@@ -15,7 +15,7 @@ def test_minibatch_deviation_by_hand() -> None:
     assert out.shape == (4, 2, 1, 2)
     assert torch.equal(out[:, :1], x)
     expected = torch.tensor([0.5, 0.5, 0.0, 0.0]).view(4, 1, 1, 1).expand(4, 1, 1, 2)
-    torch.testing.assert_close(out[:, 1:], expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(out[:, 1:], expected, atol=2e-4, rtol=0)  # the root of 1e-8 stands in for none
 
 
 def test_minibatch_deviation_takes_a_batch_that_no_group_divides_as_one() -> None:

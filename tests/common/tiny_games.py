@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import run
-from common.config import RunConfig
+from common.config import Precision, RunConfig
 from common.data import Arrays
 from common.errors import UserError
 from common.game import Batch, Draw, Game, OptimizerConfig, Player
@@ -43,6 +43,7 @@ class TinyConfig(RunConfig):
     game: str = "plain"  # plain; dcgan, adaptive, vae; or all of these three side by side
     batch: int = 8
     device: str = "cpu"
+    precision: Precision = "fp32"  # whatever this machine would choose
     kill_at: int | None = None  # the step in which the process kills itself
 
 

@@ -71,6 +71,7 @@ def test_config_and_figures_agree_on_the_endings() -> None:
         ({"frames": 5}, "--frames"),
         ({"frames": 5, "arithmetic": ("1", "2", "3")}, "--frames"),
         ({"label": ("a",), "arithmetic": ("1", "2", "3")}, "--label"),
+        ({"arithmetic": ("1", "2")}, "three words"),
         ({"label": ("a",), "reconstruct": "digits"}, "--label"),
         ({"truncation": 0.5, "reconstruct": "digits"}, "--truncation"),
         ({"sampler": "mixture", "reconstruct": "digits"}, "--sampler"),
