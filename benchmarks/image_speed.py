@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.textbook import Textbook, batches
 from common.cli import run
 from common.config import DeviceConfig, require
-from common.devices import pick_device
+from common.devices import bf16_wanted, pick_device
 from common.trainer import Trainer, Verdict
 from image.config import WIDTHS, NetSize, TrainConfig
 from image.data import ImageData, load_images
@@ -41,7 +41,7 @@ from image.networks import NetworkConfig, build_critic, build_generator
 WARM_UP = 3  # steps that are not timed
 LATENT = 100
 TEXTBOOK, OURS, PRODUCT = "textbook loop", "ours", "matrix product"
-ON_GPU = {"ours, bf16": {"precision": "bf16"}, "ours, bf16 and compiled": {"precision": "bf16", "compile": True}}
+IN_BF16 = {"ours, bf16": {"precision": "bf16"}, "ours, bf16 and compiled": {"precision": "bf16", "compile": True}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,8 @@ def main(config: SpeedConfig) -> None:
     """Measure the training throughput and peak memory of ours beside a textbook PyTorch loop, in turns."""
     device = pick_device(config.device)
     config = replace(config, steps=config.steps or (10 if device.type == "cpu" else 200))
-    names = [TEXTBOOK, OURS, *(ON_GPU if device.type == "cuda" else [PRODUCT])]
+    bf16 = IN_BF16 if bf16_wanted(DeviceConfig(), device) else ()
+    names = [TEXTBOOK, OURS, *bf16, *([PRODUCT] if device.type == "cpu" else [])]
     with contextlib.ExitStack() as stack:
         pools = {name: stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn"))) for name in names}
         for name, pool in pools.items():  # loads, compiles and warms up; does not count
@@ -144,7 +145,7 @@ def contestant(name: str, config: SpeedConfig) -> tuple[Callable[[int], float], 
     )
     if name == TEXTBOOK:
         return textbook(config, data, network)
-    return ours(config, data, network, ON_GPU.get(name, {"precision": "fp32"})), 0
+    return ours(config, data, network, IN_BF16.get(name, {"precision": "fp32"})), 0
 
 
 def textbook(config: SpeedConfig, data: ImageData, network: NetworkConfig) -> tuple[Callable[[int], float], int]:

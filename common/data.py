@@ -127,7 +127,7 @@ def families(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def count_reasons(skipped: Mapping[str, str]) -> str:
-    """Say of skipped files how many there are for each reason, with one as an example: "3 files: 2 empty (a.txt); ..."."""
+    """Say of skipped files how many there are for each reason, with an example: "3 files: 2 empty (a.txt); ..."."""
     examples: dict[str, str] = {}
     for name, reason in skipped.items():
         examples.setdefault(reason, name)
