@@ -5,10 +5,12 @@ A condition is a small module with one interface, and generator and critic each 
 embeds it as (N, width). A class label is the first of them.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from common.game import Batch
+from common.game import Batch, Draw
 
 
 class ClassCondition(nn.Module):
@@ -35,6 +37,11 @@ class ClassCondition(nn.Module):
     def forward(self, raw: Tensor) -> Tensor:
         """Labels (N,), or weights of all labels (N, classes + 1) for what lies between -> embeddings (N, width)."""
         return raw @ self.embedding.weight if raw.is_floating_point() else self.embedding(raw)
+
+
+def dropping(condition: ClassCondition, share: float) -> Callable[[Batch, Draw], Tensor]:
+    """Read the labels of a batch and hide each with probability `share`, so that one network samples without, too."""
+    return lambda batch, draw: condition.drop(condition.read(batch), draw.uniform() < share)
 
 
 class ProjectionHead(nn.Module):

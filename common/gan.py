@@ -7,11 +7,12 @@ equal slices average to the gradient of the whole batch.
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_map
 
 from common.augment import Augmentation
 from common.config import GanConfig
@@ -98,14 +99,6 @@ def spectrally_normalised(network: nn.Module) -> nn.Module:
     return network
 
 
-class ReadsBatch(Protocol):
-    """What the game asks of a condition (see `common.cgan`)."""
-
-    def read(self, batch: Batch) -> Tensor: ...
-
-    def drop(self, raw: Tensor, dropped: Tensor) -> Tensor: ...
-
-
 DEFAULT_LR = 5e-4
 
 
@@ -116,7 +109,8 @@ class GanGame:
         generator: (z (N, latent), raw condition or None) -> images (N, ...) in [-1, 1].
         critic: (images, raw condition or None) -> logits (N,).
         prepare: the batch as loaded -> real images (N, ...) in [-1, 1].
-        condition: reads the raw condition from a batch; None for an unconditional game.
+        read_condition: takes the raw condition, a tensor or a structure of tensors, out of a batch, some of it hidden
+            at random (see `common.cgan.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
     """
 
@@ -126,11 +120,11 @@ class GanGame:
         critic: nn.Module,
         config: GanConfig,
         prepare: Callable[[Batch], Tensor],
-        condition: ReadsBatch | None = None,
+        read_condition: Callable[[Batch, Draw], Any] | None = None,
         augmentation: Augmentation | None = None,
     ):
         self.generator, self.critic, self.config = generator, critic, config
-        self.prepare, self.condition, self.augmentation = prepare, condition, augmentation
+        self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
         self.adversarial = LOSSES[config.loss]
         self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
 
@@ -191,7 +185,7 @@ class GanGame:
         loss = self.adversarial.generator(real_logits, self.critic(fake, raw).float())
         return loss, {"generator": loss}
 
-    def _judge_both(self, images: Tensor, raw: Tensor | None) -> Tensor:
+    def _judge_both(self, images: Tensor, raw: Any) -> Tensor:
         """Logits of real and fake images (2N, ...), which share their conditions (N, ...).
 
         In one forward, as one large batch is cheaper than two small ones; but BatchNorm must not see them mixed, or in
@@ -199,17 +193,15 @@ class GanGame:
         """
         if self.batch_normalised:
             return torch.cat([self.critic(half, raw) for half in images.chunk(2)])
-        return self.critic(images, None if raw is None else torch.cat([raw, raw]))
+        return self.critic(images, None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw))
 
-    def _condition(self, batch: Batch, draw: Draw) -> Tensor | None:
-        if self.condition is None:
-            return None
-        return self.condition.drop(self.condition.read(batch), draw.uniform() < self.config.condition_dropout)
+    def _condition(self, batch: Batch, draw: Draw) -> Any:
+        return None if self.read_condition is None else self.read_condition(batch, draw)
 
     def _augment(self, images: Tensor, draw: Draw) -> Tensor:
         return images if self.augmentation is None else self.augmentation(images, draw)
 
-    def _penalty(self, logits: Tensor, images: Tensor, raw: Tensor | None, draw: Draw) -> Tensor:
+    def _penalty(self, logits: Tensor, images: Tensor, raw: Any, draw: Draw) -> Tensor:
         if self.config.loss == "wasserstein":
             real, fake = images.chunk(2)
             return interpolation_penalty(lambda x: self.critic(x, raw), real, fake, draw.uniform()).mean()

@@ -3,6 +3,7 @@
 import torch
 
 from common.augment import Augmentation
+from common.cgan import dropping
 from common.game import Game, mix
 from common.gan import GanGame
 from common.vae import vae_game
@@ -38,5 +39,5 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         return vae_game(build_vae(network), config, prepare)
     generator, critic = build_generator(network), build_critic(network)
     augmentation = Augmentation(config, config.batch) if config.augment else None
-    condition = generator.condition if network.classes else None
-    return GanGame(generator, critic, config, prepare, condition, augmentation).game()
+    read = dropping(generator.condition, config.condition_dropout) if network.classes else None
+    return GanGame(generator, critic, config, prepare, read, augmentation).game()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from common.augment import Augmentation
-from common.cgan import ClassCondition
+from common.cgan import ClassCondition, dropping
 from common.config import GanConfig, LossName
 from common.game import Draw, Game, only
 from common.gan import DEFAULT_LR, LOSSES, GanGame, interpolation_penalty, spectrally_normalised, zero_centred_penalty
@@ -196,9 +196,9 @@ LENGTH = 0.25 + 1 + 4 + 0.0625  # |a|^2
 def game(critic: nn.Module | None = None, rows: int = 6, **settings: object) -> tuple[GanGame, dict[str, Tensor]]:
     config = GanConfig(latent=4, **settings)  # type: ignore[arg-type]
     batch = {"image": normal(rows, 1, 2, 2, seed=5).float(), "label": torch.arange(rows) % 3}
-    condition = ClassCondition(3, 2) if "condition_dropout" in settings else None
+    read = dropping(ClassCondition(3, 2), config.condition_dropout) if "condition_dropout" in settings else None
     augmentation = Augmentation(config, rows) if config.augment else None
-    return GanGame(Images(), critic or Plane(), config, lambda b: b["image"], condition, augmentation), batch
+    return GanGame(Images(), critic or Plane(), config, lambda b: b["image"], read, augmentation), batch
 
 
 def draw_at(step: int, rows: int = 6, progress: float = 0.0, player: int = 0) -> Draw:
