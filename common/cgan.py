@@ -6,6 +6,7 @@ embeds it as (N, width). A class label is the first of them.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class ProjectionHead(nn.Module):
         self.condition = condition
         self.scale = width**-0.5  # keeps the product of the order of psi at the start
 
-    def forward(self, features: Tensor, raw: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, raw: Any = None) -> Tensor:
         """Features (N, width) and raw condition -> logits (N,)."""
         logits = self.psi(features).squeeze(1)
         if self.condition is None or raw is None:

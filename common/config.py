@@ -98,7 +98,7 @@ class AugmentConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanConfig(ModelConfig, AugmentConfig):
+class GanConfig(ModelConfig):
     """The rules of the two-player game."""
 
     loss: LossName = "relativistic"  # adversarial loss

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from common.config import Checked, GanConfig, RunConfig, VaeConfig, require
+from common.config import AugmentConfig, Checked, GanConfig, RunConfig, VaeConfig, require
 from common.errors import UserError
 
 Core = Literal["cgan", "gan", "cvae", "vae"]
@@ -41,7 +41,7 @@ class SubjectConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(GanConfig, VaeConfig, RunConfig, SubjectConfig):
+class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
     def __post_init__(self) -> None:

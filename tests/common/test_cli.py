@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from common.cli import parse, run
-from common.config import GanConfig, RunConfig, VaeConfig, require
+from common.config import AugmentConfig, GanConfig, RunConfig, VaeConfig, require
 from common.errors import UserError
 
 
@@ -178,7 +178,7 @@ def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EverythingConfig(RunConfig, GanConfig, VaeConfig):
+class EverythingConfig(RunConfig, AugmentConfig, GanConfig, VaeConfig):
     """As a train command combines them."""
 
     width: int = 1

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.func import functional_call
 
 from common.augment import Augmentation
 from common.cgan import ClassCondition, dropping
-from common.config import GanConfig, LossName
+from common.config import AugmentConfig, GanConfig, LossName
 from common.game import Draw, Game, only
 from common.gan import DEFAULT_LR, LOSSES, GanGame, interpolation_penalty, spectrally_normalised, zero_centred_penalty
 
@@ -190,11 +191,16 @@ class Plane(nn.Module):
         return images.flatten(1) @ self.a
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlayConfig(GanConfig, AugmentConfig):
+    """A game with augmentation."""
+
+
 LENGTH = 0.25 + 1 + 4 + 0.0625  # |a|^2
 
 
 def game(critic: nn.Module | None = None, rows: int = 6, **settings: object) -> tuple[GanGame, dict[str, Tensor]]:
-    config = GanConfig(latent=4, **settings)  # type: ignore[arg-type]
+    config = PlayConfig(latent=4, **settings)  # type: ignore[arg-type]
     batch = {"image": normal(rows, 1, 2, 2, seed=5).float(), "label": torch.arange(rows) % 3}
     read = dropping(ClassCondition(3, 2), config.condition_dropout) if "condition_dropout" in settings else None
     augmentation = Augmentation(config, rows) if config.augment else None
@@ -352,7 +358,7 @@ class Echo(Images):
 @pytest.mark.parametrize("turn", ["critic_loss", "generator_loss"])
 def test_real_and_fake_pass_through_the_same_transformations(turn: str) -> None:
     rows = 16
-    config = GanConfig(latent=4, loss="relativistic", penalty=0, augment=("translation", "cutout", "colour"))
+    config = PlayConfig(latent=4, loss="relativistic", penalty=0, augment=("translation", "cutout", "colour"))
     batch = {"image": normal(rows, 1, 8, 8).float()}
     critic = Plane()
     critic.a = nn.Parameter(torch.ones(64))
