@@ -8,6 +8,7 @@ import inspect
 import io
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -86,3 +87,14 @@ def _first_paragraph(box: str) -> str:
     groups = groupby(lines, key=lambda line: not line.strip("─-"))  # rules and empty lines part the paragraphs
     paragraphs = [" ".join(group) for is_rule, group in groups if not is_rule]
     return paragraphs[1 if len(paragraphs) > 1 and "╭" not in box else 0]
+
+
+def command(program: str, config: Any) -> str:
+    """The command line that repeats a run, for its card: every flag that differs from its default."""
+    words = [f"python -m {program}"]
+    for name, default in vars(type(config)()).items():
+        value = getattr(config, name)
+        if value != default and name not in ("out", "resume", "overwrite"):
+            given = [] if default is False else value if isinstance(value, tuple) else [value]
+            words.append(shlex.join([f"--{name.replace('_', '-')}", *map(str, given)]))
+    return " ".join(words)

@@ -112,6 +112,7 @@ class GanGame:
         read_condition: takes the raw condition, a tensor or a structure of tensors, out of a batch, some of it hidden
             at random (see `common.cgan.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
+        latent: length of z; by default `config.latent`.
     """
 
     def __init__(
@@ -122,9 +123,11 @@ class GanGame:
         prepare: Callable[[Batch], Tensor],
         read_condition: Callable[[Batch, Draw], Any] | None = None,
         augmentation: Augmentation | None = None,
+        latent: int | None = None,
     ):
         self.generator, self.critic, self.config = generator, critic, config
         self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
+        self.latent = config.latent if latent is None else latent
         self.adversarial = LOSSES[config.loss]
         self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
 
@@ -152,7 +155,7 @@ class GanGame:
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's loss: adversarial, plus R1 and R2 (or the interpolation penalty) when their step has come."""
         real, raw = self.prepare(batch), self._condition(batch, draw)
-        fake = self.generator(draw.normal(self.config.latent), raw).detach()
+        fake = self.generator(draw.normal(self.latent), raw).detach()
         penalised = self.config.penalty > 0 and draw.step % self.config.penalty_every == 0
         zero_centred = penalised and self.config.loss != "wasserstein"
         # A penalty needs full precision: its second derivatives are small.
@@ -174,7 +177,7 @@ class GanGame:
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's loss against the frozen critic."""
         raw = self._condition(batch, draw)
-        fake = self.generator(draw.normal(self.config.latent), raw)
+        fake = self.generator(draw.normal(self.latent), raw)
         if self.adversarial.pairs:
             real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
             with torch.no_grad():

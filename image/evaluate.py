@@ -14,8 +14,8 @@ def main(config: EvaluateConfig) -> None:
     from rich.console import Console
 
     from common.errors import UserError
+    from common.report import print_tables
     from image.evaluation import evaluate, output_folder  # torch loads only once the command line is known to be good
-    from image.report import print_tables
 
     out = output_folder(config)
     try:

@@ -13,6 +13,7 @@ from common.devices import pick_device
 from common.errors import UserError
 from common.figures import curves
 from common.files import replacing, write_json
+from common.report import ClassCount, Evaluation, Table, as_html, as_json
 from common.runs import SETTINGS
 from common.vae import VAE
 from common.weights import MODEL, bundled, find_weights
@@ -23,7 +24,6 @@ from image.gallery import by_class, draw_sheet, load_for
 from image.inception import Inception
 from image.measure import (
     VOTERS,
-    ClassCount,
     FeatureExtractor,
     K,
     Material,
@@ -38,7 +38,6 @@ from image.measure import (
     voting_judge,
 )
 from image.models import ImageModel, load_image_model
-from image.report import Evaluation, Table, as_html, as_json
 from image.sources import BUILT_IN
 
 SHOWN = 10  # pictures in a row of the report

@@ -6,7 +6,7 @@ The real-against-real floor is N training pictures in the samples' place, agains
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from common.metrics import (
     nearest_class,
     neighbourhoods,
 )
+from common.report import ClassCount, Figure
 from common.vae import Posterior, active_units, importance_bound, mutual_information
 from image.config import Sampler
 from image.data import ImageData, to_model
@@ -38,8 +39,6 @@ VOTERS = 10_000  # training pictures that may vote
 BOUNDED = 1_000  # pictures whose likelihood is bounded; the fewest that bear an estimate of mutual information
 IWAE_SAMPLES = 16  # of the importance-weighted bound
 
-Better = Literal["lower", "higher", "as real"]
-
 
 class FeatureExtractor(Protocol):
     """Turns pictures into features; its name tells which network, and by a hash which weights."""
@@ -50,37 +49,6 @@ class FeatureExtractor(Protocol):
     def features(self, images: Iterable[Tensor]) -> Tensor:
         """Batches of uint8 (n, C, H, W) -> (N, D) on the CPU."""
         ...
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of a table.
-
-    Attributes:
-        value, reference: in the table's two columns; None where it cannot be had.
-        better: than another model's would be a lower value, a higher one, or one nearer to the reference.
-        n: how many pictures it rests on, in each column.
-        errors: standard errors of value and reference, where they are known.
-    """
-
-    name: str
-    value: float | None
-    reference: float | None
-    better: Better
-    n: int
-    errors: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class ClassCount:
-    """One class in the samples and in the held-out pictures; a judge says which class a picture is of."""
-
-    name: str
-    asked_for: int | None  # samples that were asked to be of it; None if the model takes no labels
-    recognised: int  # samples that the judge takes for it
-    right: int | None  # samples of both kinds
-    real: int  # held-out pictures of it
-    real_recognised: int  # held-out pictures that the judge takes for it
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The trainer's eyes on an image model: sample sheets, quality during training, and the weights' config and card."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from common.cli import command
 from common.collapse import CollapseAlarm
 from common.figures import save_picture, sheet
 from common.game import mix
@@ -155,7 +155,7 @@ def _card(config: TrainConfig, data: ImageData, extractor: str, facts: dict[str,
 
 Draws {data.spec.size} x {data.spec.size} images. Classes: {", ".join(data.spec.classes) or "none"}.
 
-- Command: `{command(config)}`
+- Command: `{command("image.train", config)}`
 - These weights: after {facts["best_images"]:,} training images, {facts["seconds"] / 60:.0f} minutes on \
 {facts["hardware"]}
 - Data: {data.source}; {len(data.train):,} training images, {len(data.test):,} held out
@@ -169,14 +169,3 @@ Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many *tr
 
 Known faults: the Fréchet distance sees images at 32 x 32 pixels, so finer faults escape it, and it is no FID.
 """
-
-
-def command(config: TrainConfig) -> str:
-    """The command line that repeats a run: every flag that differs from its default."""
-    words = ["python -m image.train"]
-    for name, default in vars(TrainConfig()).items():
-        value = getattr(config, name)
-        if value != default and name not in ("out", "resume", "overwrite"):
-            given = [] if default is False else value if isinstance(value, tuple) else [value]
-            words.append(shlex.join([f"--{name.replace('_', '-')}", *map(str, given)]))
-    return " ".join(words)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from common.data import Arrays
 from common.errors import UserError
+from common.report import Evaluation, Figure, Table, as_html, as_json
 from common.weights import bundled
 from image.config import EvaluateConfig
 from image.data import ImageData, load_images
@@ -22,7 +23,6 @@ from image.evaluation import find_classifier, output_folder, trained_on
 from image.features import Extractor, load_extractor
 from image.inception import Inception
 from image.measure import (
-    Figure,
     Material,
     bounds,
     classifier_judge,
@@ -35,7 +35,6 @@ from image.measure import (
     voting_judge,
 )
 from image.models import ImageModel, load_image_model
-from image.report import Evaluation, Table, as_html, as_json
 
 CPU = torch.device("cpu")
 

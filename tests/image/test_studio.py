@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from common.cli import parse
+from common.cli import command, parse
 from common.vae import VAE
 from image.config import TrainConfig
 from image.data import ImageData, load_images
 from image.games import network_config
 from image.models import load_image_model
 from image.networks import build_generator, build_vae
-from image.studio import ImageStudio, command
+from image.studio import ImageStudio
 from image.train import main
 
 FACTS = {"images": 80, "seconds": 90.0, "hardware": "1 CPU threads", "best_images": 40, "figures": {"frechet": 2.5}}
@@ -136,7 +136,7 @@ def test_the_card_tells_how_it_was_made(data: ImageData) -> None:
     eyes, _ = studio(data, lr=1e-3)
     config, card = eyes.describe(FACTS)
     assert config["kind"] == "gan" and config["classes"] == ["bars", "discs"]
-    for words in (command(eyes.config), eyes.extractor.name, "| frechet | 2.5 |", data.source):
+    for words in (command("image.train", eyes.config), eyes.extractor.name, "| frechet | 2.5 |", data.source):
         assert words in card
 
 
@@ -149,10 +149,10 @@ def test_the_card_tells_how_it_was_made(data: ImageData) -> None:
     ],
 )
 def test_the_command_repeats_the_run(config: TrainConfig) -> None:
-    python, dash, module, *arguments = shlex.split(command(config))
+    python, dash, module, *arguments = shlex.split(command("image.train", config))
     assert (python, dash, module) == ("python", "-m", "image.train")
     assert parse(main, "image.train", arguments) == config
 
 
 def test_where_a_run_lay_is_no_part_of_its_command() -> None:
-    assert command(TrainConfig(out=Path("/somewhere"), overwrite=True)) == "python -m image.train"
+    assert command("image.train", TrainConfig(out=Path("/somewhere"), overwrite=True)) == "python -m image.train"

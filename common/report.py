@@ -6,16 +6,47 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from image.measure import ClassCount, Figure
+Better = Literal["lower", "higher", "as real"]
 
 CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real recognised")  # as in ClassCount
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of a table.
+
+    Attributes:
+        value, reference: in the table's two columns; None where it cannot be had.
+        better: than another model's would be a lower value, a higher one, or one nearer to the reference.
+        n: how many samples it rests on, in each column.
+        errors: standard errors of value and reference, where they are known.
+    """
+
+    name: str
+    value: float | None
+    reference: float | None
+    better: Better
+    n: int
+    errors: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """One class in the samples and in the held-out data; a judge says which class one is of."""
+
+    name: str
+    asked_for: int | None  # samples that were asked to be of it; None if the model takes no labels
+    recognised: int  # samples that the judge takes for it
+    right: int | None  # samples of both kinds
+    real: int  # held out of it
+    real_recognised: int  # held out that the judge takes for it
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,253 @@
+"""From what a command asks for to a piece: passages composed, harmonised or continued one after the other.
+
+A network writes a window of a few bars. A longer piece goes on from its last bars, which are given to the next window;
+every window may be drawn several times, and the best by `music.metrics.quality` is kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.game import mix
+from music.config import LONGEST, GenerateConfig
+from music.metrics import quality
+from music.midi import from_midi
+from music.models import MusicModel, from_score
+from music.score import METRES, Key, Mode, Score, TrackSpec, parse_key, transpose
+
+
+@dataclass(frozen=True)
+class Order:
+    """What all windows of a piece have in common."""
+
+    model: MusicModel
+    metre: str
+    mode: Mode
+    style: str
+    temperature: float
+    candidates: int
+    seed: int
+
+
+def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
+    """Compose, harmonise or continue as the settings ask.
+
+    Raises:
+        UserError: the model cannot do this, or a given file does not fit.
+    """
+    if config.melody is not None:
+        piece = harmonise(model, config, config.melody)
+    elif config.continue_ is not None:
+        piece = continue_piece(model, config, config.continue_)
+    else:
+        piece = compose(model, config)
+    if config.tempo is not None:
+        piece = replace(piece, tempo=config.tempo)
+    return piece
+
+
+def compose(model: MusicModel, config: GenerateConfig) -> Score:
+    """A piece from nothing: --bars long, or the sections of --form, of which equal letters are the same music."""
+    key = parse_key(config.key or "C major")
+    order = _order(model, config, config.metre or _usual_metre(model, config.style), key.mode)
+    form = config.form or "A"
+    if config.bars % len(form):
+        raise UserError(f"--bars {config.bars} cannot be split over the {len(form)} sections of --form {form}")
+    length = config.bars // len(form)
+    sections: dict[str, Tensor] = {}
+    so_far: Tensor | None = None
+    for letter in form:
+        if letter not in sections:
+            seed = replace(order, seed=mix(order.seed, ord(letter)) % (1 << 31))
+            sections[letter] = _section(seed, length, so_far)
+        so_far = sections[letter]
+    bars = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
+    piece = _score(order, bars)
+    return transpose(piece, _nearest(key.tonic))
+
+
+def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
+    """Write the other voices to a melody, which stays as it is, note for note on the grid of sixteenths.
+
+    Raises:
+        UserError: the file holds no melody that the model's first voice can sing.
+    """
+    if len(model.config.tracks) < 2:
+        raise UserError(f"--melody: {model.name} has one voice, and none to write beside it; try --weights chorales")
+    tune = from_midi(path)
+    line = melody(tune)
+    key = parse_key(config.key) if config.key else tune.key
+    voice = model.config.tracks[0]
+    shift = _fitting_shift(line, key, voice, path)
+    order = _order(model, config, _known_metre(model, tune.metre, path), key.mode)
+    bars = -(-line.steps // line.bar)
+    if bars > LONGEST:
+        raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
+    raised = transpose(line, shift)
+    window = model.config.bars
+    whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
+    given = whole.view(2, len(model.config.tracks), -1, model.config.bar_steps, model.config.pitches)
+    written = _section(order, given.shape[2], None, given)[:, :, :bars]
+    piece = _score(order, written)
+    return replace(transpose(piece, -shift), key=key, tempo=tune.tempo)
+
+
+def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
+    """Go on from a piece with --bars more bars; what is given stays as it is.
+
+    Raises:
+        UserError: the piece has other tracks than the model writes, or leaves their range.
+    """
+    given = from_midi(path)
+    if len(given.tracks) != len(model.config.tracks):
+        names = ", ".join(track.name for track in model.config.tracks)
+        raise UserError(f"--continue {path}: has {len(given.tracks)} tracks, and {model.name} writes {names}")
+    shift = _nearest(-given.key.tonic)
+    order = _order(model, config, _known_metre(model, given.metre, path), given.key.mode)
+    bars = -(-given.steps // given.bar)
+    roll = from_score(model.config, transpose(given, shift), bars)
+    if roll[0].sum() != given.pitch.sum():
+        raise UserError(f"--continue {path}: its notes leave the range that {model.name} knows")
+    before = roll.view(2, len(given.tracks), bars, model.config.bar_steps, model.config.pitches)
+    more = _section(order, config.bars, before)
+    piece = _score(order, torch.cat([before, more], 2))
+    return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
+
+
+def melody(score: Score) -> Score:
+    """The top line of the first track that is not drums, as a score of one mono track."""
+    pitched = [index for index, track in enumerate(score.tracks) if track.kind != "drums"]
+    if not pitched:
+        raise UserError("--melody: there are only drums in it")
+    pitch, onset = score.pitch[pitched[0]], score.onset[pitched[0]]
+    top = pitch & (np.cumsum(pitch[:, ::-1], axis=1)[:, ::-1] == 1)  # (steps, 128): nothing sounds above
+    begins = top & (onset | ~np.concatenate([np.zeros_like(top[:1]), top[:-1]]))
+    track = replace(score.tracks[pitched[0]], kind="mono")
+    return replace(score, tracks=(track,), pitch=top[None], onset=begins[None])
+
+
+# ---- windows ---------------------------------------------------------------------------------------------------------
+
+
+def _section(order: Order, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
+    """Write some bars, (2, T, bars, bar_steps, P).
+
+    Args:
+        before: what comes before, (2, T, bars before, bar_steps, P), if anything.
+        given: what of the bars stands already, likewise of `bars` bars; only its first track counts.
+    """
+    config = order.model.config
+    window, tracks = config.bars, len(config.tracks)
+    context = torch.zeros(2, tracks, 0, config.bar_steps, config.pitches, dtype=torch.bool)
+    if before is not None:
+        context = before[:, :, -(window // 2) :]
+    lead, total = context.shape[2], max(context.shape[2] + bars, window)
+    piece = torch.zeros(2, tracks, total, config.bar_steps, config.pitches, dtype=torch.bool)
+    piece[:, :, :lead] = context
+    known = torch.zeros(tracks, total, dtype=torch.bool)
+    known[:, :lead] = True
+    if given is not None:
+        piece[:, 0, lead : lead + bars] = given[:, 0]
+        known[0] = True
+    starts = sorted({*range(0, total - window, window - window // 2), total - window})
+    for number, start in enumerate(starts):
+        place = slice(start, start + window)
+        first, last = before is None and start == 0, start == total - window
+        seed = mix(order.seed, number) % (1 << 31)
+        piece[:, :, place] = _window(order, piece[:, :, place], known[:, place], first, last, seed)
+        known[:, place] = True
+    return piece[:, :, lead : lead + bars]
+
+
+def _window(order: Order, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
+    """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
+    model = order.model
+    mask = known.repeat_interleave(model.config.bar_steps, 1)
+    flat = bars.flatten(2, 3)
+    condition = model.condition(order.candidates, order.metre, order.mode, order.style, first, last, flat, mask)
+    rolls = model.compose(model.latents(order.candidates, seed) * order.temperature, condition)
+    if order.candidates > 1 and model.typical is not None:
+        scores = model.scores(rolls, condition)
+        best = min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))
+    else:
+        best = 0
+    return rolls[best].view_as(bars)
+
+
+def _score(order: Order, bars: Tensor) -> Score:
+    """Bars (2, T, B, bar_steps, P) as one piece in C."""
+    config, length = order.model.config, METRES[order.metre]
+    rolls = bars[:, :, :, :length].flatten(2, 3).numpy()  # (2, T, steps, P)
+    grid = np.zeros((*rolls.shape[:3], 128), bool)
+    grid[..., config.low : config.high + 1] = rolls
+    return Score(config.tracks, *grid, order.metre, Key(0, order.mode), order.model.tempo, order.style)
+
+
+# ---- what fits -------------------------------------------------------------------------------------------------------
+
+
+def _order(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> Order:
+    if metre not in model.config.metres:
+        known = ", ".join(model.config.metres)
+        raise UserError(f"--metre {metre}: {model.name} writes {known}")
+    style = config.style if config.style in model.config.styles else ""
+    return Order(model, metre, mode, style, config.temperature, config.candidates, config.seed)
+
+
+def _usual_metre(model: MusicModel, style: str) -> str:
+    return model.metres.get(style) or model.metres[""]
+
+
+def _known_metre(model: MusicModel, metre: str, path: Path) -> str:
+    if metre not in model.config.metres:
+        raise UserError(f"{path}: its metre is {metre}, and {model.name} knows {', '.join(model.config.metres)}")
+    return metre
+
+
+def _nearest(interval: int) -> int:
+    """The same interval as -6 to +5 semitones."""
+    return (interval + 6) % 12 - 6
+
+
+def _fitting_shift(line: Score, key: Key, voice: TrackSpec, path: Path) -> int:
+    """Semitones that bring a melody's tonic to C, and its notes into the voice's range."""
+    used = np.flatnonzero(line.pitch.any(axis=(0, 1)))
+    nearest = _nearest(-key.tonic)
+    for shift in sorted((nearest + 12 * octaves for octaves in range(-4, 5)), key=abs):
+        if used[0] + shift >= voice.low and used[-1] + shift <= voice.high:
+            return shift
+    raise UserError(f"--melody {path}: spans {used[-1] - used[0]} semitones, more than {voice.name} can sing")
+
+
+def _with_tracks(line: Score, count: int) -> Score:
+    """A one-track score with silent tracks added."""
+    silence = np.zeros((count - 1, *line.pitch.shape[1:]), bool)
+    pitch, onset = np.concatenate([line.pitch, silence]), np.concatenate([line.onset, silence])
+    return replace(line, pitch=pitch, onset=onset, tracks=line.tracks * count)
+
+
+def instruments(text: str, tracks: Sequence[TrackSpec]) -> list[int]:
+    """General MIDI programs by name or number, separated by commas: "violin, cello"; the last one serves the rest.
+
+    Raises:
+        UserError: no instrument is called so.
+    """
+    from pretty_midi import INSTRUMENT_MAP, instrument_name_to_program
+
+    programs = []
+    for word in (part.strip() for part in text.split(",")):
+        matches = [name for name in INSTRUMENT_MAP if word.lower() in name.lower()]
+        if word.isdecimal() and int(word) < 128:
+            programs.append(int(word))
+        elif word and matches:
+            programs.append(instrument_name_to_program(min(matches, key=len)))
+        else:
+            raise UserError(f"--instruments {word!r}: no General MIDI instrument is called so; try violin, flute, 40")
+    if len(programs) > len(tracks):
+        raise UserError(f"--instruments names {len(programs)}, and the piece has {len(tracks)} tracks")
+    return programs + programs[-1:] * (len(tracks) - len(programs))

@@ -1,0 +1,101 @@
+"""The settings of the music commands; nothing here imports torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from common.config import Checked, GanConfig, RunConfig, require
+
+NetSize = Literal["debug", "small", "base", "large"]
+
+ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
+LONGEST = 64  # bars of a piece
+STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
+
+WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(GanConfig, RunConfig):
+    """Settings of `python -m music.train`."""
+
+    data: str = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
+    bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
+    net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
+    bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
+    penalty: float = 1.0  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(2 <= self.bars <= 16, "bars", f"must be 2 to 16, not {self.bars}")
+        require(self.bar_latent > 0, "bar_latent", f"must be above 0, not {self.bar_latent}")
+        part = self.batch // self.accumulate
+        # The critic compares groups of four, which must not mix real and composed pieces.
+        require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig(Checked):
+    """Settings of `python -m music.generate`."""
+
+    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --style
+    out: tuple[str, ...] = ("song.mid",)  # one or more of .mid, .wav (sound) and .png (piano roll and spectrogram)
+    style: str = ""  # chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
+    key: str | None = None  # such as "D minor"; default: C major, or that of --melody
+    tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
+    metre: str | None = None  # such as 3/4; default: the style's usual one
+    bars: int = 8  # length; with --continue, what is added
+    form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
+    temperature: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
+    candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
+    instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
+    melody: Path | None = None  # a MIDI file whose tune is kept, and gets the other voices
+    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
+    soundfont: Path | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
+    seed: int = 0  # of the latents; means the same on every device
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.out), "out", "names no file; name one or more")
+        for out in self.out:
+            require(Path(out).suffix.lower() in ENDINGS, "out", f"{out} must end in {', '.join(ENDINGS)}")
+        for name in ("tempo", "temperature"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, f"must be above 0, not {value}")
+        require(self.tempo is None or 10 <= self.tempo <= 400, "tempo", f"must be 10 to 400, not {self.tempo}")
+        require(1 <= self.bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {self.bars}")
+        require(self.candidates >= 1, "candidates", f"must be 1 or more, not {self.candidates}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
+        require(self.melody is None or self.continue_ is None, "melody", "and --continue exclude each other; name one")
+        self._require_read()
+
+    def _require_read(self) -> None:
+        """Refuse flags that --melody or --continue would leave unread."""
+        given = "melody" if self.melody else "continue" if self.continue_ else ""
+        unread = {"melody": ("form", "metre", "bars"), "continue": ("form", "metre", "key"), "": ()}[given]
+        for name in unread:
+            default = getattr(type(self), name)
+            require(getattr(self, name) == default, name, f"means nothing with --{given}; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Checked):
+    """Settings of `python -m music.evaluate`."""
+
+    weights: str = "chorales"  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: str | None = None  # whose held-out tunes are the measure; default: the set that was trained on
+    n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
+    candidates: int = 32  # of the column of picked compositions
+    seed: int = 0  # of the latents and of the choice of windows
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
+        require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

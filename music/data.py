@@ -1,0 +1,361 @@
+"""Music of any origin as windows of whole bars on one grid, in C, and split into what is trained on and held out."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from common.config import require
+from common.data import Arrays, allocate, cached, families, split
+from common.errors import UserError
+from music.score import METRES, PITCHES, Key, Score, TrackSpec
+from music.sources import Item, Music, Tune, find, parse, short_name
+
+FORMAT = 1  # of what is cached; raise it when the same files would become different windows
+MODES = ("major", "minor")
+HELD_OUT = 0.1  # share of the tunes
+MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
+RARE_METRE = 0.01  # share of the tunes; one tune in 12/8 would widen the bars of all others
+CONTOUR = 12  # intervals, for telling variants of one tune
+
+
+@dataclass(frozen=True)
+class MusicSpec:
+    """What a network must know of its music.
+
+    Attributes:
+        tracks: the voices or instruments, in the order of the rolls, with the pitches that occur.
+        styles: their names, by label; () when the music is unlabelled.
+        metres: those that occur, by index.
+        bars: whole bars a window.
+        bar_steps: steps of the longest bar among the metres. Shorter bars end in silence, so that bar b of a window
+            always begins at step b * bar_steps.
+        low, high: lowest and highest MIDI pitch of all tracks, both included.
+    """
+
+    tracks: tuple[TrackSpec, ...]
+    styles: tuple[str, ...]
+    metres: tuple[str, ...]
+    bars: int
+    bar_steps: int
+    low: int
+    high: int
+
+    @property
+    def steps(self) -> int:
+        """Steps a window."""
+        return self.bars * self.bar_steps
+
+    @property
+    def pitches(self) -> int:
+        """Height of the rolls."""
+        return self.high - self.low + 1
+
+
+@dataclass(frozen=True)
+class MusicData:
+    """Windows of whole bars in two parts, and the whole tunes that the held-out ones are from.
+
+    Each part has "pitch" and "onset", uint8 0 or 1 (N, tracks, bars * bar_steps, high - low + 1), as in `Score` (what
+    sounds when a window begins has its onset there), and int64 (N,): "metre" (index into the metres), "mode" (0 major,
+    1 minor), "tune" (which of the part's tunes), "first" and "last" (1 if the window begins or ends its tune) and, if
+    labelled, "label".
+
+    Attributes:
+        name: short, fit for a file name.
+        spec: what all windows have in common.
+        train: what models learn from.
+        test: held out; no model ever trains on it. Variants of one tune are in one part.
+        tunes: the whole tunes of `test`, its "tune" the index, with the tonic at C.
+        skipped: the tunes and files that are left out, and why.
+        source: one line on origin and licence, for the cards of models.
+    """
+
+    name: str
+    spec: MusicSpec
+    train: Arrays
+    test: Arrays
+    tunes: list[Score]
+    skipped: dict[str, str]
+    source: str
+
+
+def load_music(data: str, bars: int = 4) -> MusicData:
+    """Load a built-in collection, POP909, or the MIDI, MusicXML and ABC files of a folder or .zip file.
+
+    In a folder or .zip, files lie directly inside (unlabelled) or in at least two sub-folders, one a style. All tunes
+    have as many tracks, with drums in the same place, as most of them; the others, and what cannot be read, are skipped
+    and listed. Tonics move to C by the nearest transposition (-6 to +5 semitones). A tenth of the tunes is held out, by
+    title and melody. The first call parses everything into the cache (`common.data.cached`); later ones only open it.
+
+    Args:
+        data: one of `music.sources.BUILT_IN`, or a path.
+        bars: whole bars a window, 1 to 64. Tunes that are shorter are skipped.
+
+    Raises:
+        UserError: unusable `bars`, no such data, no usable tune, or an unwritable cache.
+    """
+    require(1 <= bars <= 64, "bars", f"must be 1 to 64, not {bars}")
+    key, music = find(data)
+    arrays, facts = cached(f"music {FORMAT} {key} {bars}", lambda folder: _build(folder, data, music(), bars))
+    train, test = (
+        Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
+        for side in ("train.", "test.")
+    )
+    spec = MusicSpec(
+        tracks=tuple(TrackSpec(**track) for track in facts["tracks"]),
+        styles=tuple(facts["styles"]),
+        metres=tuple(facts["metres"]),
+        **{name: facts[name] for name in ("bars", "bar_steps", "low", "high")},
+    )
+    tunes = list(_restored(spec, arrays["notes"], facts["tunes"]))
+    return MusicData(short_name(data), spec, train, test, tunes, facts["skipped"], facts["source"])
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A tune in C, and where it is from."""
+
+    item: Item
+    tune: Tune
+
+
+def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
+    """Write train.pitch.npy and so on into `folder`, and return what `load_music` must know of them."""
+    skipped = dict(music.skipped)
+    entries = list(_usable(_parsed(data, music.items), bars, skipped))
+    if not entries:
+        raise UserError(f"--data {data}: none of its {len(skipped)} tunes can be used ({_commonest(skipped)})")
+    test: np.ndarray = split(_variants(entries), HELD_OUT)
+    if not test.any():
+        raise UserError(f"--data {data}: needs two different tunes or more, as some are held out")
+    spec = _spec(entries, bars)
+    usual = _usually_sounding(spec, entries)
+    sides = {"train": [e for e, held in zip(entries, test, strict=True) if not held]}
+    sides["test"] = [e for e, held in zip(entries, test, strict=True) if held]
+    hop = next(hop for hop in range(1, MAX_WINDOWS) if _count(sides["train"], bars, hop) <= MAX_WINDOWS)
+    for side, chosen in sides.items():
+        if not _write(folder, side, spec, chosen, hop, usual):
+            raise UserError(
+                f"--data {data}: no {bars} bars of the {side} tunes have notes in all tracks; try other --bars"
+            )
+    notes = np.concatenate([entry.tune.notes for entry in sides["test"]])
+    allocate(folder / "notes.npy", notes.shape, np.int32)[:] = notes
+    return {
+        **{name: getattr(spec, name) for name in ("styles", "metres", "bars", "bar_steps", "low", "high")},
+        "tracks": [vars(track) for track in spec.tracks],
+        "tunes": [_facts(entry) for entry in sides["test"]],
+        "skipped": skipped,
+        "source": music.source,
+    }
+
+
+def _facts(entry: _Entry) -> dict[str, Any]:
+    """What is kept of a held-out tune beside its notes."""
+    tune = entry.tune
+    mode = tune.key.mode if tune.key else "major"
+    facts = {"steps": tune.steps, "metre": tune.metre, "tempo": tune.tempo, "mode": mode}
+    return {**facts, "notes": len(tune.notes), "style": entry.item.style}
+
+
+def _restored(spec: MusicSpec, notes: np.ndarray, facts: Sequence[dict[str, Any]]) -> Iterator[Score]:
+    ends = np.cumsum([fact["notes"] for fact in facts])
+    for fact, end in zip(facts, ends, strict=True):
+        own = notes[end - fact["notes"] : end]
+        tune = Tune(spec.tracks, own, fact["steps"], fact["metre"], Key(0, fact["mode"]), fact["tempo"])
+        yield tune.score(fact["style"])
+
+
+# --- Which tunes ------------------------------------------------------------------------------------------------------
+
+
+def _parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
+    """Parse all, in as many processes as there are cores."""
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 1 + len(items) // 8)) as pool:
+        done = pool.map(parse, items, chunksize=8)
+        return list(zip(items, tqdm(done, f"parsing {data}", len(items), unit="tune", disable=None), strict=True))
+
+
+def _usable(parsed: Sequence[tuple[Item, Tune | str]], bars: int, skipped: dict[str, str]) -> Iterator[_Entry]:
+    """The tunes of the commonest layout, in C; adds the others to `skipped`."""
+    read = [tune for _, tune in parsed if isinstance(tune, Tune)]
+    metres = Counter(tune.metre for tune in read)
+    layouts = Counter(_layout(tune) for tune in read if metres[tune.metre] >= RARE_METRE * len(read))
+    usual = max(layouts, key=lambda layout: (layouts[layout], layout)) if layouts else ()
+    for item, tune in parsed:
+        if isinstance(tune, str):
+            skipped[item.name] = tune
+        elif metres[tune.metre] < RARE_METRE * len(read):
+            skipped[item.name] = f"its metre, {tune.metre}, is rare here"
+        elif _layout(tune) != usual:
+            skipped[item.name] = f"has {_words(_layout(tune))}, where most have {_words(usual)}"
+        elif tune.bars < bars:
+            skipped[item.name] = f"lasts {tune.bars} bars, less than a window of {bars}"
+        else:
+            moved = in_c(tune)
+            if moved.notes[:, 1].min() < 0 or moved.notes[:, 1].max() >= PITCHES:
+                skipped[item.name] = "leaves MIDI's 128 pitches when moved to C"
+            else:
+                yield _Entry(item, moved)
+
+
+def _layout(tune: Tune) -> tuple[bool, ...]:
+    """For each track, whether it is drums."""
+    return tuple(track.kind == "drums" for track in tune.tracks)
+
+
+def _words(layout: tuple[bool, ...]) -> str:
+    drums = f" (drums: {', '.join(str(n + 1) for n, drum in enumerate(layout) if drum)})" if any(layout) else ""
+    return f"{len(layout)} track{'s' * (len(layout) != 1)}{drums}"
+
+
+def _commonest(skipped: dict[str, str]) -> str:
+    return Counter(skipped.values()).most_common(1)[0][0]
+
+
+def in_c(tune: Tune) -> Tune:
+    """Move the tonic to C by -6 to +5 semitones; drums stay. The mode is kept."""
+    key = tune.key or Key()
+    interval = (6 - key.tonic) % 12 - 6
+    melodic = np.array([track.kind != "drums" for track in tune.tracks])
+    notes = tune.notes.copy()
+    notes[melodic[notes[:, 0]], 1] += interval
+    return replace(tune, notes=notes, key=Key(0, key.mode))
+
+
+def _variants(entries: Sequence[_Entry]) -> list[str]:
+    """One key for all tunes that share a title, an opening or an ending, or that a chain of these connects."""
+    keys = [entry.item.title for entry in entries]
+    for contours in zip(*(contour(entry.tune) for entry in entries), strict=True):
+        keys = families(keys, [shape or f"tune {row}" for row, shape in enumerate(contours)])
+    return keys
+
+
+def contour(tune: Tune) -> tuple[str, str]:
+    """How the melody begins and ends: the same for transpositions, other metres and other notes between the beats.
+
+    The melody is the highest note of the first track that is not drums. Of what it has on the beats, the first
+    (and last) `CONTOUR` intervals that are not unisons; "" if there are fewer.
+    """
+    beat = 6 if tune.metre.endswith("/8") else 4
+    drums = [track.kind == "drums" for track in tune.tracks]
+    own = tune.notes[tune.notes[:, 0] == (drums.index(False) if False in drums else 0)]
+    highest = np.full(tune.steps, -1)
+    for pitch, start, stop in own[:, 1:]:
+        highest[start:stop] = np.maximum(highest[start:stop], pitch)
+    on_beats = highest[::beat]
+    intervals = np.diff(on_beats[on_beats >= 0])
+    moves = intervals[intervals != 0].tolist()
+    if len(moves) < CONTOUR:
+        return "", ""
+    return f"begins {moves[:CONTOUR]}", f"ends {moves[-CONTOUR:]}"
+
+
+# --- Windows ----------------------------------------------------------------------------------------------------------
+
+
+def _spec(entries: Sequence[_Entry], bars: int) -> MusicSpec:
+    metres = tuple(metre for metre in METRES if any(entry.tune.metre == metre for entry in entries))
+    styles = tuple(sorted({entry.item.style for entry in entries} - {""}))
+    notes = np.concatenate([entry.tune.notes for entry in entries])
+    tracks = tuple(
+        _track(entries, index, notes[notes[:, 0] == index, 1]) for index in range(len(entries[0].tune.tracks))
+    )
+    low, high = int(notes[:, 1].min()), int(notes[:, 1].max())
+    return MusicSpec(tracks, styles, metres, bars, max(METRES[metre] for metre in metres), low, high)
+
+
+def _track(entries: Sequence[_Entry], index: int, pitches: np.ndarray) -> TrackSpec:
+    """Name and program of the first tune; poly if it is so in any."""
+    specs = [entry.tune.tracks[index] for entry in entries]
+    kind = "poly" if any(spec.kind == "poly" for spec in specs) else specs[0].kind
+    low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (specs[0].low, specs[0].high)
+    return replace(specs[0], kind=kind, low=low, high=high)
+
+
+def _starts(tune: Tune, bars: int, hop: int) -> list[int]:
+    """The first bars of a tune's windows; the last window ends the tune."""
+    last = tune.bars - bars
+    return sorted({*range(0, last, hop), last})
+
+
+def _count(entries: Sequence[_Entry], bars: int, hop: int) -> int:
+    return sum(len(_starts(entry.tune, bars, hop)) for entry in entries)
+
+
+def _usually_sounding(spec: MusicSpec, entries: Sequence[_Entry]) -> np.ndarray:
+    """The mono tracks that play in more than half of all windows: bool (tracks,)."""
+    sounding = np.concatenate(
+        [_sounding(entry.tune, _starts(entry.tune, spec.bars, 1), spec.bars) for entry in entries]
+    )
+    return (sounding.mean(axis=0) > 0.5) & np.array([track.kind == "mono" for track in spec.tracks])
+
+
+def _sounding(tune: Tune, starts: Sequence[int], bars: int) -> np.ndarray:
+    """Whether a track has any note in the windows that begin at bars `starts`: bool (windows, tracks)."""
+    begin = np.array(starts)[:, None] * METRES[tune.metre]  # (windows, 1)
+    end = begin + bars * METRES[tune.metre]
+    own = [tune.notes[tune.notes[:, 0] == track] for track in range(len(tune.tracks))]
+    return np.stack([((notes[:, 2] < end) & (notes[:, 3] > begin)).any(axis=1) for notes in own], axis=1)
+
+
+def _write(folder: Path, side: str, spec: MusicSpec, entries: Sequence[_Entry], hop: int, usual: np.ndarray) -> int:
+    """Write one part's arrays, and return how many windows it has."""
+    kept: list[list[int]] = []
+    for entry in entries:
+        starts = _starts(entry.tune, spec.bars, hop)
+        sounding = _sounding(entry.tune, starts, spec.bars)
+        fit = sounding.any(axis=1) & sounding[:, usual].all(axis=1)
+        kept.append([starts[row] for row in np.flatnonzero(fit)])
+    count = sum(map(len, kept))
+    if not count:
+        return 0
+    shape = (count, len(spec.tracks), spec.steps, spec.pitches)
+    rolls = {name: allocate(folder / f"{side}.{name}.npy", shape, np.uint8) for name in ("pitch", "onset")}
+    rows: list[dict[str, int]] = []
+    for index, (entry, starts) in enumerate(zip(entries, kept, strict=True)):
+        place = slice(len(rows), len(rows) + len(starts))
+        rolls["pitch"][place], rolls["onset"][place] = windows(entry.tune, spec, starts)
+        rows += [_labels(entry, index, start, spec) for start in starts]
+    for name in rows[0]:
+        allocate(folder / f"{side}.{name}.npy", (count,), np.int64)[:] = [row[name] for row in rows]
+    return count
+
+
+def _labels(entry: _Entry, index: int, start: int, spec: MusicSpec) -> dict[str, int]:
+    tune, style = entry.tune, entry.item.style
+    return {
+        "metre": spec.metres.index(tune.metre),
+        "mode": MODES.index(tune.key.mode if tune.key else "major"),
+        "tune": index,
+        "first": int(start == 0),
+        "last": int(start + spec.bars == tune.bars),
+        **({"label": spec.styles.index(style)} if style else {}),
+    }
+
+
+def windows(tune: Tune, spec: MusicSpec, starts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cut out the windows that begin at bars `starts`: pitch and onset, bool (windows, tracks, steps, pitches)."""
+    score, bar = tune.score(), METRES[tune.metre]
+
+    def cut(roll: np.ndarray) -> np.ndarray:
+        roll = roll[:, :, spec.low : spec.high + 1]
+        roll = np.pad(roll, ((0, 0), (0, -tune.steps % bar), (0, 0)))
+        roll = roll.reshape(len(roll), -1, bar, spec.pitches)  # (tracks, bars, bar, pitches)
+        roll = np.pad(roll, ((0, 0), (0, 0), (0, spec.bar_steps - bar), (0, 0)))
+        chosen = (
+            np.stack([roll[:, start : start + spec.bars] for start in starts])
+            if starts
+            else roll[None][:0, :, : spec.bars]
+        )
+        return chosen.reshape(len(starts), len(roll), spec.steps, spec.pitches)
+
+    pitch, onset = cut(score.pitch), cut(score.onset)
+    onset[:, :, 0] = pitch[:, :, 0]  # what is held from before begins here
+    return pitch, onset

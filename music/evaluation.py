@@ -1,0 +1,248 @@
+"""One evaluation of a composer from the weights to the report.
+
+The plain draw of N windows, with the modes, metres, styles and places of N held-out windows, is compared with those;
+N training windows in the compositions' place are the real-against-real floor.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from common.data import Arrays
+from common.devices import pick_device
+from common.errors import UserError
+from common.files import replacing, write_json
+from common.metrics import class_histogram
+from common.report import ClassCount, Evaluation, Figure, Table, as_html, as_json
+from common.runs import SETTINGS
+from common.weights import find_weights
+from music.config import EvaluateConfig
+from music.data import MusicData, load_music
+from music.figures import roll_sheet
+from music.metrics import compare, histograms, measure, nearest_window, quality
+from music.models import MusicModel, load_music_model, to_scores
+from music.networks import Condition, NetworkConfig, given
+from music.score import Score
+from music.sources import BUILT_IN
+from music.studio import empty_condition
+
+SHOWN = 12  # compositions in the report
+HARMONISED = 50  # held-out windows whose first voice is harmonised
+AS_REAL = ("in_scale", "chord_on_beat", "notes_per_bar", "used_pitch_classes", "qualified_notes", "polyphony")
+LOWER = ("voice_crossing", "parallels")
+CLASSIFIED = 6_000  # training windows that the classifier of styles learns from
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Some windows as rolls (N, 2, T, S, P) and as pieces, with their conditions."""
+
+    rolls: Tensor
+    scores: list[Score]
+    condition: Condition
+
+
+def output_folder(config: EvaluateConfig) -> Path:
+    """--out, or a folder in the run that is measured, or one named after the weights."""
+    folder = find_weights(config.weights, "music")
+    is_run = (folder / SETTINGS).is_file()
+    return config.out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
+
+
+def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
+    """Measure, and write evaluation.json and report.html into `out`.
+
+    Raises:
+        UserError: weights or data cannot be had or do not fit each other, or the disk is full.
+    """
+    model = load_music_model(config.weights, pick_device(config.device))
+    data = load_music(config.data or trained_on(config.weights), model.config.bars)
+    check_fit(model, data)
+    held_out = choose(model.config, data.test, config.n, config.seed)
+    n = len(held_out.scores)
+    floor = choose(model.config, data.train, n, config.seed)
+    plain = draw(model, held_out.condition, config.seed)
+    picked = pick(model, held_out.condition, config)
+    tables = [
+        Table("Musical figures of the plain draw", ("plain draw", "held-out"), figures(plain, held_out.scores)),
+        Table(f"The best of {config.candidates} candidates", ("picked", "held-out"), figures(picked, held_out.scores)),
+        Table("Histograms shared with held-out windows", ("plain draw", "real"), shares(plain, floor, held_out)),
+        Table("Copying", ("plain draw", "real"), copying(model.config, plain, held_out, data.train)),
+    ]
+    if len(model.config.tracks) > 1:
+        tables.append(
+            Table("Harmonising a given first voice", ("harmonised", "held-out"), harmonising(model, held_out))
+        )
+    classes: list[ClassCount] = []
+    if model.config.styles:
+        accuracy, classes = styles(model.config, plain, held_out, data.train)
+        tables.append(Table("Styles", ("plain draw", "real"), [accuracy]))
+    facts = {"weights": config.weights, "data": data.name, "source": data.source, "n": n, "seed": config.seed}
+    evaluation = Evaluation(facts, protocol(config, data, n), tables, classes)
+    write_json(out / "evaluation.json", as_json(evaluation))
+    pairs = [pair for real, own in zip(held_out.scores, plain, strict=True) for pair in (("real", real), ("", own))]
+    best = [("", own) for own in picked[: 2 * SHOWN]]
+    sheets = [
+        ("Held-out windows, and the plain draw under the same conditions", roll_sheet(pairs[: 2 * SHOWN])),
+        (f"The best of {config.candidates} candidates each", roll_sheet(best)),
+    ]
+    with replacing(out / "report.html") as temporary:
+        temporary.write_text(as_html(evaluation, f"{model.name} on {data.name}", sheets), encoding="utf-8")
+    return evaluation
+
+
+def trained_on(weights: str) -> str:
+    """The data set of a run, or the built-in one whose name the weights carry.
+
+    Raises:
+        UserError: it was a path, and the weights do not tell where.
+    """
+    folder = find_weights(weights, "music")
+    if (folder / SETTINGS).is_file():
+        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["data"]
+    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["data"]["name"]
+    if name not in BUILT_IN:
+        raise UserError(f"--data: {weights} was trained on {name}, which is not built in; name its folder or file")
+    return name
+
+
+def check_fit(model: MusicModel, data: MusicData) -> None:
+    """Raise a UserError unless the data has the tracks, range, metres and styles of the model."""
+    ours, theirs = model.config, data.spec
+    for name in ("tracks", "styles", "metres", "bar_steps", "low", "high"):
+        if getattr(ours, name) != getattr(theirs, name):
+            raise UserError(f"--data {data.name} has other {name} than {model.name} was trained on; name its own data")
+
+
+def _windows(config: NetworkConfig, arrays: Arrays, rows: Tensor) -> Windows:
+    batch = arrays.gather(rows)
+    rolls = torch.stack([batch["pitch"], batch["onset"]], 1)
+    return Windows(rolls, to_scores(config, rolls, batch["metre"], batch["mode"]), empty_condition(config, batch))
+
+
+def choose(config: NetworkConfig, arrays: Arrays, n: int, seed: int) -> Windows:
+    """Up to `n` windows at random."""
+    return _windows(config, arrays, torch.randperm(len(arrays), generator=torch.Generator().manual_seed(seed))[:n])
+
+
+def draw(model: MusicModel, condition: Condition, seed: int) -> list[Score]:
+    """One composition for every row of the condition."""
+    z = model.latents(len(condition["mode"]), seed)
+    return model.scores(model.compose(z, condition), condition)
+
+
+def pick(model: MusicModel, condition: Condition, config: EvaluateConfig) -> list[Score]:
+    """The best of some candidates for every row of the condition, by the rule of `music.generate`."""
+    rounds = [
+        draw(model, condition, config.seed + 1 + number)
+        for number in tqdm(range(config.candidates), "candidates", leave=False, disable=None)
+    ]
+    typical = model.typical or {}
+    return [min(candidates, key=lambda score: quality(score, typical)) for candidates in zip(*rounds, strict=True)]
+
+
+def figures(samples: Sequence[Score], held_out: Sequence[Score]) -> list[Figure]:
+    """Every metric of `music.metrics.measure` that both sides have."""
+    ours, theirs = measure(samples), measure(held_out)
+    return [
+        Figure(name, ours[name], theirs[name], "lower" if name in LOWER else "as real", len(samples))
+        for name in ours
+        if not (math.isnan(ours[name]) and math.isnan(theirs.get(name, math.nan)))
+    ]
+
+
+def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[Figure]:
+    """Overlap and divergence of histograms with held-out windows, of the samples and of training windows."""
+    ours, theirs = compare(samples, held_out.scores), compare(floor.scores, held_out.scores)
+    return [
+        Figure(name, ours[name], theirs[name], "lower" if name.endswith("_kl") else "higher", len(samples))
+        for name in ours
+    ]
+
+
+def copying(config: NetworkConfig, samples: Sequence[Score], held_out: Windows, train: Arrays) -> list[Figure]:
+    """How far the nearest training window is: the share of (track, step) cells that differ."""
+    ours, theirs = (nearest(config, scores, train) for scores in (samples, held_out.scores))
+    n, close = len(samples), np.quantile(theirs, 0.05)
+    return [
+        Figure("median distance to training", float(np.median(ours)), float(np.median(theirs)), "as real", n),
+        Figure("smallest distance to training", float(ours.min()), float(theirs.min()), "as real", n),
+        Figure("nearer than nearest 5 % held-out", float((ours < close).mean()), 0.05, "as real", n),
+    ]
+
+
+def nearest(config: NetworkConfig, scores: Sequence[Score], train: Arrays) -> np.ndarray:
+    """The distance of each piece to its nearest training window of the same metre, (N,)."""
+    distances = np.ones(len(scores))
+    for number, metre in enumerate(config.metres):
+        rows = [row for row, score in enumerate(scores) if score.metre == metre]
+        windows = torch.nonzero(train.tensors["metre"] == number)[:, 0]
+        if rows and len(windows):
+            references = (score for part in windows.split(256) for score in _windows(config, train, part).scores)
+            distances[rows] = nearest_window([scores[row] for row in rows], references)[0]
+    return distances
+
+
+def harmonising(model: MusicModel, held_out: Windows) -> list[Figure]:
+    """Write the other voices to the first one of held-out windows: is it kept, and do the others fit?"""
+    rolls, real = held_out.rolls[:HARMONISED], held_out.scores[:HARMONISED]
+    condition = {name: tensor[:HARMONISED] for name, tensor in held_out.condition.items()}
+    mask = torch.zeros_like(condition["mask"])
+    mask[:, 0] = 1
+    condition |= {"mask": mask, "given": given(rolls.float(), mask)}
+    written = model.compose(model.latents(len(rolls), seed=0), condition)
+    kept = (written[:, :, 0] == (rolls[:, :, 0] > 0)).flatten(1).all(1).float().mean().item()
+    ours, theirs = measure(model.scores(written, condition)), measure(real)
+    n = len(real)
+    return [
+        Figure("melodies kept note for note", kept, 1.0, "higher", n),
+        *(Figure(name, ours[name], theirs[name], "as real", n) for name in (*AS_REAL, *LOWER)),
+    ]
+
+
+def styles(
+    config: NetworkConfig, samples: Sequence[Score], held_out: Windows, train: Arrays
+) -> tuple[Figure, list[ClassCount]]:
+    """Which styles the samples are of, to a random forest that learned from the histograms of training windows."""
+    from sklearn.ensemble import RandomForestClassifier  # slow to import
+
+    learned = choose(config, train, CLASSIFIED, seed=0)
+    forest = RandomForestClassifier(300, min_samples_leaf=2, random_state=0)
+    forest.fit(contents(learned.scores), learned.condition["style"])
+    wanted = held_out.condition["style"]
+    got, real_got = (torch.from_numpy(forest.predict(contents(scores))) for scores in (samples, held_out.scores))
+    accuracy, ceiling = ((found == wanted).float().mean().item() for found in (got, real_got))
+    columns = [
+        class_histogram(labels, len(config.styles)).tolist()
+        for labels in (wanted, got, got[got == wanted], wanted, real_got)
+    ]
+    counts = [ClassCount(name, *column) for name, *column in zip(config.styles, *columns, strict=True)]
+    return Figure("style accuracy", accuracy, ceiling, "higher", len(samples)), counts
+
+
+def contents(scores: Sequence[Score]) -> np.ndarray:
+    """The histograms of every piece, scaled to sum 1 each and joined: (N, bins)."""
+    rows = []
+    for score in scores:
+        rows.append(np.concatenate([counts / max(counts.sum(), 1) for counts in histograms(score).values()]))
+    return np.stack(rows)
+
+
+def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
+    """How it was measured."""
+    asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
+    return (
+        f"N = {n:,} compositions of {data.spec.bars} bars{asked}, seed {config.seed}, with the modes, metres, styles "
+        f"and places of {n:,} held-out windows of {data.name}, from {len(data.tunes)} tunes, which they are held "
+        f"against. Real: {n:,} training windows in their place (for copying and styles, the held-out windows). "
+        f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
+        "the share of cells (track, step) that differ. The picked compositions were chosen by some of the figures "
+        "that their table shows."
+    )

@@ -1,0 +1,30 @@
+"""`python -m music.generate`: compose, harmonise or continue."""
+
+from common.cli import run
+from music.config import GenerateConfig
+
+PROGRAM = "music.generate"
+
+
+def main(config: GenerateConfig) -> None:
+    """Compose a piece, write the other voices to a given --melody, or --continue a piece.
+
+    Every few bars are drawn --candidates times, and the best by rules of harmony is kept: few parallel fifths and
+    octaves, no crossed voices, chords on the beats. --candidates 1 gives the plain draw. One seed gives the same piece
+    on every machine, up to rounding.
+    """
+    from common.devices import pick_device  # torch loads only once the command line is known to be good
+    from music.composing import instruments, make_piece
+    from music.midi import to_midi
+    from music.models import load_music_model
+    from music.writing import weights_for, write
+
+    model = load_music_model(weights_for(config), pick_device(config.device))
+    piece = make_piece(model, config)
+    midi = to_midi(piece, programs=instruments(config.instruments, piece.tracks) if config.instruments else None)
+    for path in write(piece, midi, config):
+        print(f"wrote {path}: {-(-piece.steps // piece.bar)} bars of {piece.metre} in {piece.key} by {model.name}")
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

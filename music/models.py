@@ -1,0 +1,152 @@
+"""A trained composer as one thing to ask for music."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.weights import find_weights, load_config, load_model
+from music.networks import Composer, Condition, NetworkConfig, valid_steps
+from music.score import METRES, PITCHES, Key, Mode, Score
+
+CHUNK = 128  # pieces that go through the network at a time
+MODES: tuple[Mode, ...] = ("major", "minor")
+
+
+@dataclass(frozen=True)
+class MusicModel:
+    """A composer with what is needed to use it.
+
+    Attributes:
+        network: (z, condition) -> rolls.
+        config: what it was built from.
+        name: of the weights.
+        typical: what `music.metrics.measure` says of the music that it was trained on.
+        tempo: quarter notes a minute that its music usually has.
+        metres: the commonest metre of each style, and under "" that of all.
+    """
+
+    network: Composer
+    config: NetworkConfig
+    name: str = ""
+    typical: dict[str, float] | None = None
+    tempo: float = 100.0
+    metres: dict[str, str] = field(default_factory=dict)
+
+    def latents(self, count: int, seed: int = 0) -> Tensor:
+        """Draw z, (count, latents), on the CPU, so that a seed means the same on every device."""
+        return torch.randn(count, self.config.latents, generator=torch.Generator().manual_seed(seed))
+
+    def condition(
+        self,
+        count: int,
+        metre: str,
+        mode: Mode,
+        style: str = "",
+        first: bool = True,
+        last: bool = True,
+        roll: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Condition:
+        """A condition for `count` pieces that are alike in all this.
+
+        Args:
+            style: "" for any.
+            first, last: whether the window begins, and ends, its piece.
+            roll: (2, T, S, P) of zeros and ones; what of it is given by `mask` (T, S). By default nothing is.
+        """
+        config = self.config
+        numbers = {
+            "metre": config.metres.index(metre),
+            "mode": MODES.index(mode),
+            "first": int(first),
+            "last": int(last),
+        }
+        if config.styles:
+            numbers["style"] = config.styles.index(style) if style else len(config.styles)
+        condition = {name: torch.full((count,), number) for name, number in numbers.items()}
+        tracks = len(config.tracks)
+        roll = torch.zeros(2, tracks, config.steps, config.pitches) if roll is None else roll.float()
+        mask = torch.zeros(tracks, config.steps) if mask is None else mask.float()
+        given = roll * mask[None, :, :, None]
+        return condition | {"given": given.expand(count, *given.shape), "mask": mask.expand(count, *mask.shape)}
+
+    @torch.inference_mode()
+    def compose(self, z: Tensor, condition: Condition) -> Tensor:
+        """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents)."""
+        device = next(self.network.parameters()).device
+        parts = []
+        for rows in torch.arange(len(z)).split(CHUNK):
+            chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
+            parts.append(self.network(z[rows].to(device), chosen).cpu() > 0.5)
+        return torch.cat(parts)
+
+    def scores(self, rolls: Tensor, condition: Condition) -> list[Score]:
+        """Rolls (N, 2, T, S, P) as pieces, their tonic at C."""
+        styles = condition.get("style")
+        names = (
+            ["" if styles is None else self.style_name(int(style)) for style in styles] if styles is not None else None
+        )
+        return to_scores(self.config, rolls, condition["metre"], condition["mode"], names, self.tempo)
+
+    def style_name(self, number: int) -> str:
+        """The name of a style, "" for any."""
+        return self.config.styles[number] if number < len(self.config.styles) else ""
+
+
+def to_scores(
+    config: NetworkConfig,
+    rolls: Tensor,
+    metres: Tensor,
+    modes: Tensor,
+    styles: Sequence[str] | None = None,
+    tempo: float = 100.0,
+) -> list[Score]:
+    """Cut the filling off short bars, and put rolls (N, 2, T, S, P) back among MIDI's 128 pitches.
+
+    Args:
+        metres, modes: (N,), as numbers.
+    """
+    valid = valid_steps(config).numpy()
+    scores = []
+    for row, (roll, metre, mode) in enumerate(zip(rolls.numpy() > 0, metres.tolist(), modes.tolist(), strict=True)):
+        grid = np.zeros((*roll.shape[:2], int(valid[metre].sum()), PITCHES), bool)
+        grid[..., config.low : config.high + 1] = roll[:, :, valid[metre]]
+        key, style = Key(0, MODES[mode]), styles[row] if styles else ""
+        scores.append(Score(config.tracks, *grid, config.metres[metre], key, tempo, style))
+    return scores
+
+
+def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
+    """The first `bars` bars of a piece as a roll, bool (2, T, bars * bar_steps, P); pitches out of range are left out.
+
+    Args:
+        score: its tonic at C, and with as many tracks as the model.
+    """
+    bar = METRES[score.metre]
+    roll = np.zeros((2, len(config.tracks), bars, config.bar_steps, config.pitches), bool)
+    whole = np.zeros((2, len(config.tracks), bars * bar, config.pitches), bool)
+    own = np.stack([score.pitch, score.onset])[:, :, : bars * bar, config.low : config.high + 1]
+    whole[:, :, : own.shape[2]] = own
+    roll[:, :, :, :bar] = whole.reshape(2, len(config.tracks), bars, bar, config.pitches)
+    return torch.from_numpy(roll.reshape(2, len(config.tracks), -1, config.pitches))
+
+
+def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicModel:
+    """Load a composer by bundled name, path (a weights folder or a run) or Hub id.
+
+    Raises:
+        UserError: there is none, or it is damaged or of another kind.
+    """
+    folder = find_weights(source, "music")
+    config = load_config(folder, "music", "composer")
+    try:
+        network = NetworkConfig.from_json(config["network"])
+        composer, facts = Composer(network), [config[name] for name in ("typical", "tempo", "metres")]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    composer = load_model(folder, composer).to(device)
+    return MusicModel(composer, network, folder.resolve().name, *facts)

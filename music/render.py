@@ -1,0 +1,100 @@
+"""From MIDI to sound: a General MIDI soundfont, and the loudness that listeners expect."""
+
+import copy
+import io
+import wave
+from pathlib import Path
+
+import pretty_midi
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.figures import require_ending
+from common.files import replacing
+
+RATE = 44_100  # samples a second
+TAIL = 1.5  # seconds after the last note, in which it dies away
+FADE = 0.5  # seconds at the end, from full to silence
+PEAK = 0.99
+MAX_SECONDS = 1800.0  # an hour of samples and their copies would take gigabytes
+VOLUME, HALF = 7, 50  # General MIDI's controller, and half of its default of 100: a quarter of the amplitude
+
+
+def render(
+    midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None, rate: int = RATE, loudness: float = -16.0
+) -> Tensor:
+    """Play a piece: float32 (2, samples), stereo in [-1, 1], `TAIL` seconds longer than its notes, faded at the end.
+
+    The loudness is set by ITU-R BS.1770-4 (gated). If the peak then exceeds `PEAK`, everything is scaled down to it:
+    the audio never clips, but is softer than asked. At most 64 voices of the soundfont sound at once.
+
+    Args:
+        midi: is left as it is.
+        soundfont: a .sf2 file; by default TimGM6mb, which pretty_midi carries.
+        rate: samples a second.
+        loudness: in LUFS, usually -23 to -14. Pieces of silence stay silent.
+
+    Raises:
+        UserError: the soundfont cannot be read or is none, or the piece is longer than `MAX_SECONDS`.
+    """
+    from torchaudio import functional  # slow to import, and not every command makes sound
+
+    if midi.get_end_time() > MAX_SECONDS:
+        raise UserError(f"the piece lasts {midi.get_end_time():.0f} seconds; at most {MAX_SECONDS:.0f} can be rendered")
+    audio, native = _synthesise(midi, soundfont)
+    # Measured before amplifying: torchaudio's filters clip at full scale, and the synthesiser leaves room below it.
+    gain = 10 ** ((loudness - functional.loudness(audio, native)) / 20)
+    audio = functional.resample(audio, native, rate)
+    fade = min(int(FADE * rate), audio.shape[1])
+    audio[:, audio.shape[1] - fade :] *= torch.linspace(1, 0, fade)
+    return audio * torch.minimum(gain, PEAK / audio.abs().max()).nan_to_num(0, posinf=0)
+
+
+def save_wav(audio: Tensor, rate: int, path: str | Path) -> None:
+    """Write audio (channels, samples) in [-1, 1], clipped, as a WAV of 16 bits, whole or not at all.
+
+    Raises:
+        UserError: the ending is not .wav, or the file cannot be written.
+    """
+    require_ending(path, [".wav"])
+    samples = (audio.detach().cpu().float().clamp(-1, 1) * 32767).round().to(torch.int16)
+    with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(len(samples))
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.T.contiguous().numpy().astype("<i2").tobytes())
+
+
+def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None) -> tuple[Tensor, int]:
+    """Audio float32 (2, samples), far below full scale, and its rate."""
+    import midirenderer
+
+    soundfont = soundfont or Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")
+    content = io.BytesIO()
+    _prepared(midi).write(content)
+    try:
+        wav = midirenderer.render_wave_from(soundfont.read_bytes(), content.getvalue())
+    except OSError as error:
+        raise UserError(f"{soundfont}: cannot be read ({error.strerror}); name a soundfont (.sf2)") from error
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{soundfont}: is no soundfont ({error}); choose another .sf2 file") from error
+    with wave.open(io.BytesIO(wav)) as file:
+        samples = torch.frombuffer(bytearray(file.readframes(file.getnframes())), dtype=torch.int16)
+        return samples.view(-1, file.getnchannels()).T / 32768, file.getframerate()
+
+
+def _prepared(midi: pretty_midi.PrettyMIDI) -> pretty_midi.PrettyMIDI:
+    """A copy `TAIL` seconds longer and at a quarter of the amplitude.
+
+    The synthesiser stops at the last event, and clips where many loud notes meet.
+    """
+    midi = copy.deepcopy(midi)
+    midi.text_events.append(pretty_midi.Text("", midi.get_end_time() + TAIL))
+    for instrument in midi.instruments:
+        volumes = [change for change in instrument.control_changes if change.number == VOLUME]
+        for change in volumes:
+            change.value //= 2
+        if all(change.time > 0 for change in volumes):
+            instrument.control_changes.append(pretty_midi.ControlChange(VOLUME, HALF, 0.0))
+    return midi

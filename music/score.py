@@ -1,0 +1,140 @@
+"""A piece of music on a grid: what every part of the music package passes on to the next.
+
+The grid has twelve steps a whole bar of 3/4, sixteen of 4/4 and so on: a step is a sixteenth note.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from common.errors import UserError
+
+STEPS_PER_QUARTER = 4
+METRES = {"2/4": 8, "3/4": 12, "4/4": 16, "2/2": 16, "6/8": 12, "9/8": 18, "12/8": 24}  # steps a bar
+BEATS = {"2/2": 8, "6/8": 6, "9/8": 6, "12/8": 6}  # steps a beat where a beat is not a quarter note
+PITCHES = 128  # of MIDI; 60 is middle C
+PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+Kind = Literal["mono", "poly", "drums"]
+Mode = Literal["major", "minor"]
+
+
+@dataclass(frozen=True)
+class TrackSpec:
+    """One voice or instrument.
+
+    Attributes:
+        name: as MIDI shows it.
+        kind: mono: one note at a time; poly: any number; drums: hits without length, on General MIDI's channel 10.
+        low, high: lowest and highest MIDI pitch, both included.
+        program: General MIDI program, 0 to 127 (of no meaning for drums).
+    """
+
+    name: str
+    kind: Kind
+    low: int
+    high: int
+    program: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high < PITCHES:
+            raise ValueError(f"track {self.name}: pitches {self.low} to {self.high} are not within 0 to 127")
+        if not 0 <= self.program < 128:
+            raise ValueError(f"track {self.name}: program {self.program} is not within 0 to 127")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A tonic (pitch class, C is 0) and a mode."""
+
+    tonic: int = 0
+    mode: Mode = "major"
+
+    def __str__(self) -> str:
+        return f"{PITCH_CLASSES[self.tonic]} {self.mode}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A piece, or some bars of one.
+
+    Attributes:
+        tracks: the voices, in the order of the rolls.
+        pitch: bool (tracks, steps, 128), what sounds at each step.
+        onset: bool (tracks, steps, 128), where a note begins; a subset of `pitch`. A pitch that sounds on without a new
+            onset is held; its first step always has one. For drums the two are equal.
+        metre: a key of METRES; `steps` need not be a whole number of bars (the last bar may be short).
+        key: where the piece stands. Data sets and models hold everything with its tonic moved to C.
+        tempo: quarter notes a minute.
+        style: a label of the data set, or "".
+    """
+
+    tracks: tuple[TrackSpec, ...]
+    pitch: np.ndarray
+    onset: np.ndarray
+    metre: str = "4/4"
+    key: Key = field(default_factory=Key)
+    tempo: float = 100.0
+    style: str = ""
+
+    @property
+    def steps(self) -> int:
+        """Length in steps."""
+        return self.pitch.shape[1]
+
+    @property
+    def bar(self) -> int:
+        """Steps a bar."""
+        return METRES[self.metre]
+
+
+def parse_key(text: str) -> Key:
+    """Read a key such as "D minor", "Bb" or "f# minor"; the mode is major where none is named.
+
+    Raises:
+        UserError: there is no such key.
+    """
+    words = text.strip().replace("♯", "#").replace("♭", "b").split()
+    letters = "C D EF G A B"
+    name, mode = (words[0] if words else ""), (words[1].lower() if len(words) == 2 else "major")
+    letter, accidental = name[:1].upper(), name[1:]
+    if len(words) > 2 or not letter.isalpha() or letter not in letters or accidental not in ("", "#", "b"):
+        raise UserError(f"--key {text!r} is no key; write for example C, 'D minor' or 'Bb major'")
+    if mode not in ("major", "minor"):
+        raise UserError(f"--key {text!r}: the mode is major or minor, not {mode!r}")
+    return Key(
+        (letters.index(letter) + {"": 0, "#": 1, "b": -1}[accidental]) % 12, "minor" if mode == "minor" else "major"
+    )
+
+
+def notes(score: Score, track: int) -> np.ndarray:
+    """The notes of one track by time and pitch, int64 (N, 3): first step, step after the last, pitch.
+
+    A note lasts from its onset until its pitch falls silent or begins anew.
+    """
+    pitch, onset = score.pitch[track], score.onset[track]  # (steps, 128)
+    silent_or_new = np.concatenate([onset | ~pitch, np.ones((1, PITCHES), bool)])
+    stops = np.where(silent_or_new, np.arange(score.steps + 1)[:, None], score.steps)
+    next_stop = np.minimum.accumulate(stops[::-1])[::-1]  # (steps + 1, 128): the first stop here or later
+    start, note = np.nonzero(onset)
+    return np.stack([start, next_stop[start + 1, note], note], axis=1)
+
+
+def transpose(score: Score, semitones: int) -> Score:
+    """Move a piece and its key; drums stay.
+
+    Raises:
+        UserError: a note would leave MIDI's 128 pitches.
+    """
+    rolls = []
+    for roll in (score.pitch, score.onset):
+        moved = roll.copy()
+        for index, track in enumerate(score.tracks):
+            if track.kind != "drums":
+                moved[index] = np.roll(roll[index], semitones, axis=1)
+                if roll[index, :, PITCHES - semitones :].any() if semitones > 0 else roll[index, :, :-semitones].any():
+                    raise UserError(f"moving {track.name} by {semitones} semitones would leave MIDI's 128 pitches")
+        rolls.append(moved)
+    key = Key((score.key.tonic + semitones) % 12, score.key.mode)
+    return replace(score, pitch=rolls[0], onset=rolls[1], key=key)

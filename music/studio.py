@@ -1,0 +1,181 @@
+"""The trainer's eyes on a composer: sheets of piano rolls, musical metrics, and the weights' config and card."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.cli import command
+from common.collapse import CollapseAlarm
+from common.figures import save_picture
+from common.game import mix
+from common.metrics import halves, neighbourhoods
+from common.trainer import Verdict
+from music.config import TrainConfig
+from music.data import MusicData
+from music.figures import roll_sheet
+from music.metrics import compare, measure
+from music.models import MODES, MusicModel, to_scores
+from music.networks import Composer, Condition, NetworkConfig
+from music.score import METRES, Score
+
+JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
+SHOWN = 12  # compositions on a sheet
+GRACE = 60_000  # training windows before the collapse alarm may speak
+SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "notes_per_bar", "qualified_notes")
+WORST = 3.0  # relative error at which a metric counts no worse
+
+
+class MusicStudio:
+    """Judges by musical metrics, against training windows only: held-out tunes are left for `music.evaluate`.
+
+    Args:
+        config: the run's settings.
+        data: what is trained on.
+        network: what the product is built from.
+        device: where it composes.
+    """
+
+    def __init__(self, config: TrainConfig, data: MusicData, network: NetworkConfig, device: torch.device):
+        self.config, self.data, self.network, self.device = config, data, network, device
+        order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:JUDGED]
+        batch = data.train.gather(order)
+        self.condition = empty_condition(network, batch)
+        self.rolls = torch.stack([batch["pitch"], batch["onset"]], 1)
+        self.real = to_scores(network, self.rolls, batch["metre"], batch["mode"])
+        self.typical = measure(self.real)
+        self.features = features(self.rolls, network)
+        first, second = halves(self.features)
+        self.floor = neighbourhoods(first, second).coverage
+        self.alarm = CollapseAlarm(GRACE)
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """Draw real windows beside compositions, which come from the same latents every time, into `path`.png."""
+        model = self._model(network)
+        condition = {name: tensor[:SHOWN] for name, tensor in self.condition.items()}
+        scores = model.scores(model.compose(model.latents(SHOWN), condition), condition)
+        rows = [pair for real, own in zip(self.real, scores, strict=False) for pair in (("real", real), ("", own))]
+        save_picture(roll_sheet(rows), path.with_suffix(".png"))
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """How far the plain draw is from training windows: musical metrics, histograms and coverage."""
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            return Verdict(score=float("inf"), warning="the weights are not finite")
+        model = self._model(network)
+        z = model.latents(len(self.real), seed=mix(self.config.seed, 1) % (1 << 32))
+        rolls = model.compose(z, self.condition)
+        scores = model.scores(rolls, self.condition)
+        found, overlaps = measure(scores), overlap(scores, self.real)
+        coverage = neighbourhoods(self.features, features(rolls, self.network)).coverage
+        figures = {"misfit": misfit(found, self.typical, overlaps), "overlap": float(np.mean(overlaps))}
+        figures |= {name: found[name] for name in SHOWN_FIGURES if not math.isnan(found[name])} | {"coverage": coverage}
+        warning = self.alarm.update(coverage=coverage, floor=self.floor, images=images)
+        return Verdict(figures, figures["misfit"], warning)
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The weights folder's config and card."""
+        typical = {name: value for name, value in self.typical.items() if not math.isnan(value)}
+        tempi = [score.tempo for score in self.data.tunes]
+        config = {
+            "domain": "music",
+            "kind": "composer",
+            "network": self.network.as_json(),
+            "typical": typical,
+            "tempo": float(np.median(tempi)),
+            "metres": usual_metres(self.data),
+            "data": {"name": self.data.name},
+        }
+        return config, _card(self.config, self.data, self.typical, facts)
+
+    def state(self) -> dict[str, Any]:
+        """The collapse alarm's memory."""
+        return self.alarm.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the collapse alarm's memory back."""
+        self.alarm.restore(state)
+
+    def _model(self, network: nn.Module) -> MusicModel:
+        assert isinstance(network, Composer)
+        return MusicModel(network, self.network)
+
+
+def usual_metres(data: MusicData) -> dict[str, str]:
+    """The commonest metre of each style among the training windows, and under "" that of all."""
+    metres, spec = data.train.tensors["metre"], data.spec
+    chosen = {"": metres}
+    for number, style in enumerate(spec.styles):
+        chosen[style] = metres[data.train.tensors["label"] == number]
+    return {style: spec.metres[int(own.mode().values)] for style, own in chosen.items() if len(own)}
+
+
+def empty_condition(network: NetworkConfig, batch: dict[str, Tensor]) -> Condition:
+    """The conditions of real windows, with nothing of them given."""
+    condition = {name: batch[name] for name in ("mode", "metre", "first", "last")}
+    if network.styles:
+        condition["style"] = batch["label"]
+    shape = batch["pitch"].shape  # (N, T, S, P)
+    return condition | {"mask": torch.zeros(shape[:3]), "given": torch.zeros(shape[0], 2, *shape[1:])}
+
+
+def overlap(samples: list[Score], real: list[Score]) -> list[float]:
+    """The overlap areas of the histograms of two sets of pieces."""
+    return [
+        value for name, value in compare(samples, real).items() if name.endswith("_overlap") and "distance" not in name
+    ]
+
+
+def misfit(found: dict[str, float], typical: dict[str, float], overlaps: list[float]) -> float:
+    """What keep-best goes by, 0 at best: the mean relative error of the metrics, and what the histograms do not share.
+
+    A metric's error is at most `WORST`, and relative to 0.05 at least, so that none that is rare in real music rules.
+    """
+    errors = [
+        min(abs(found[name] - value) / max(abs(value), 0.05), WORST)
+        for name, value in typical.items()
+        if not math.isnan(value) and not math.isnan(found[name])
+    ]
+    return float(np.mean(errors) + 1 - np.mean(overlaps))
+
+
+def features(rolls: Tensor, network: NetworkConfig) -> Tensor:
+    """What coverage compares: the pitch classes of every beat and the onsets of every step, (N, D).
+
+    Args:
+        rolls: (N, 2, T, S, P).
+    """
+    n, _, tracks, steps, pitches = rolls.shape
+    chroma = torch.zeros(n, tracks, steps // 4, 12)
+    beats = rolls[:, 0].float().view(n, tracks, steps // 4, 4, pitches).mean(3)
+    chroma.index_add_(3, (torch.arange(pitches) + network.low) % 12, beats)
+    return torch.cat([chroma.flatten(1), rolls[:, 1].float().amax(3).flatten(1)], 1)
+
+
+def _card(config: TrainConfig, data: MusicData, typical: dict[str, float], facts: dict[str, Any]) -> str:
+    figures = "\n".join(
+        f"| {name} | {value:.3g} | {f'{typical[name]:.3g}' if name in typical else ''} |"
+        for name, value in facts["figures"].items()
+    )
+    spec = data.spec
+    return f"""# {data.name}
+
+Composes {spec.bars} bars at a time for {", ".join(track.name for track in spec.tracks)}. \
+Metres: {", ".join(spec.metres)}. Styles: {", ".join(spec.styles) or "one"}. Modes: {", ".join(MODES)}.
+
+- Command: `{command("music.train", config)}`
+- These weights: after {facts["best_images"]:,} training windows, {facts["seconds"] / 60:.0f} minutes on \
+{facts["hardware"]}
+- Data: {data.source}; {len(data.train):,} training windows of {spec.bars} bars, {len(data.test):,} held out by tune
+
+Quality when saved, the plain draw of {JUDGED} compositions against as many *training* windows
+(`python -m music.evaluate` measures against held-out tunes):
+
+| figure | compositions | real |
+|---|---|---|
+{figures}
+
+Steps a bar: {", ".join(f"{metre} {METRES[metre]}" for metre in spec.metres)}.
+"""

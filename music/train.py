@@ -1,0 +1,47 @@
+"""`python -m music.train`: train a composer."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from common.cli import run
+from music.config import TrainConfig
+
+PROGRAM = "music.train"
+DEFAULT_LIMITS = {"images": 400_000, "minutes": 10.0}  # where none is given: whichever comes first
+
+
+def main(config: TrainConfig) -> None:
+    """Train a composer; with no flags, of four-part chorales.
+
+    One network composes from nothing, harmonises given voices and continues given bars. Piano rolls, curves,
+    checkpoints and a weights folder appear in --out; `python -m music.generate --weights DIR` works from the first
+    checkpoint on.
+    """
+    from common.data import count_reasons  # torch loads only once the command line is known to be good
+    from common.runs import open_run
+    from common.trainer import Trainer
+    from music.data import load_music
+    from music.games import build_game, network_config
+    from music.studio import MusicStudio
+
+    if config.steps is None and config.images is None and config.minutes is None:
+        config = replace(config, **DEFAULT_LIMITS)
+    data = load_music(config.data, config.bars)
+    if data.skipped:
+        print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
+    network = network_config(config, data.spec)
+    game = build_game(config, network)
+    out = config.out or Path("runs") / f"music-{data.name}-gan"
+    open_run(out, config)
+    trainer = Trainer(config, out)
+    progress = trainer.fit(game, data.train, MusicStudio(config, data, network, trainer.device))
+    if trainer.accelerator.is_main_process:
+        print(
+            f"wrote {out}: weights after {progress.best_images:,} windows, rolls in samples/, figures in metrics.jsonl"
+        )
+        print(f"try: python -m music.generate --weights {out} --out song.mid")
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)
