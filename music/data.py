@@ -22,6 +22,7 @@ MODES = ("major", "minor")
 HELD_OUT = 0.1  # share of the tunes
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
 RARE_METRE = 0.01  # share of the tunes; one tune in 12/8 would widen the bars of all others
+MULTIPLE = 8  # of which the steps of a bar are one
 CONTOUR = 12  # intervals, for telling variants of one tune
 
 
@@ -34,8 +35,8 @@ class MusicSpec:
         styles: their names, by label; () when the music is unlabelled.
         metres: those that occur, by index.
         bars: whole bars a window.
-        bar_steps: steps of the longest bar among the metres. Shorter bars end in silence, so that bar b of a window
-            always begins at step b * bar_steps.
+        bar_steps: steps of the longest bar among the metres, rounded up to a multiple of 8, which networks can halve.
+            Shorter bars end in silence, so that bar b of a window always begins at step b * bar_steps.
         low, high: lowest and highest MIDI pitch of all tracks, both included.
     """
 
@@ -268,7 +269,8 @@ def _spec(entries: Sequence[_Entry], bars: int) -> MusicSpec:
         _track(entries, index, notes[notes[:, 0] == index, 1]) for index in range(len(entries[0].tune.tracks))
     )
     low, high = int(notes[:, 1].min()), int(notes[:, 1].max())
-    return MusicSpec(tracks, styles, metres, bars, max(METRES[metre] for metre in metres), low, high)
+    longest = max(METRES[metre] for metre in metres)
+    return MusicSpec(tracks, styles, metres, bars, longest + -longest % MULTIPLE, low, high)
 
 
 def _track(entries: Sequence[_Entry], index: int, pitches: np.ndarray) -> TrackSpec:

@@ -30,7 +30,7 @@ MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
 MAX_STEPS = 20_000  # of one tune: more than two hours of 4/4 at 40 quarters a minute
 MAX_NOTES = 200_000
 MAX_BYTES = 64 << 20  # of one file, unpacked; MusicXML takes some 400 bytes a note
-MAX_ABC = 50_000  # characters of one tune; printed ones rarely have 2,000
+MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most, and music21 takes the square of the bars
 MAX_OFF_GRID = 0.25  # share of notes that may begin between two steps, and are moved to the nearest
 # What music21, zipfile and pretty_midi raise on broken, odd or hostile files, beside music21's own exceptions: it
 # meets what it did not foresee with whatever Python raises there (SyntaxError is also ElementTree's ParseError).
