@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from common.data import Arrays, allocate, cached, digest, families, split
 from common.errors import UserError
-from image.sources import UNREADABLE, Pictures, find, short_name
+from common.folders import short_name
+from image.sources import UNREADABLE, Pictures, find
 
 Fit = Literal["crop", "pad"]
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded differently

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import posixpath
 import struct
 import zipfile
 import zlib
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from PIL import Image
 
 from common.data import cache_folder, digest
 from common.errors import UserError
+from common.folders import File, content_key, find_files, short_name, sub_folders
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
@@ -59,67 +59,14 @@ def find(data: str) -> tuple[str, Callable[[], Pictures]]:
     if data in BUILT_IN:
         load, package = BUILT_IN[data]
         return f"{data} {package} {version(package)}", load
-    files, skipped = _files(data)
+    files, skipped = find_files(data, ENDINGS, "pictures", BUILT_IN)
     fingerprints = {name: file.fingerprint() for name, file in files.items()}
-    content = "\n".join(f"{fingerprint} {name}" for name, fingerprint in fingerprints.items())
-    key = digest(f"{short_name(data)}\n{content}\n{skipped}".encode(errors="surrogateescape"))
-    return key, lambda: _folder(data, files, fingerprints, skipped)
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a folder or .zip: what Pillow can open, and a checksum of the content."""
-
-    open: Callable[[], Path | IO[bytes]]
-    fingerprint: Callable[[], str]
-
-
-def _files(data: str) -> tuple[dict[str, File], dict[str, str]]:
-    """The pictures of a folder or .zip by their path in it, in order; and the files that are none, with the reason."""
-    path = Path(data).expanduser()
-    if path.is_dir():
-        found = {p.relative_to(path).as_posix(): _file_on_disk(p) for p in path.rglob("*") if p.is_file()}
-    elif zipfile.is_zipfile(path):
-        found = _files_in_zip(path, data)
-    elif path.exists():
-        raise UserError(f"--data {data}: neither a folder nor a .zip file")
-    else:
-        raise UserError(f"--data {data}: no such folder or .zip file; built in are {', '.join(BUILT_IN)}")
-    visible = sorted(n for n in found if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts))
-    files = {name: found[name] for name in visible if PurePosixPath(name).suffix.lower() in ENDINGS}
-    if not files:
-        raise UserError(f"--data {data}: no picture among its {len(visible)} files ({' '.join(sorted(ENDINGS))})")
-    return files, {name: "not a picture by its ending" for name in visible if name not in files}
-
-
-def _file_on_disk(path: Path) -> File:
-    def fingerprint() -> str:
-        crc = 0
-        with suppress(OSError), path.open("rb") as file:  # decoding will meet the same error and report it
-            while chunk := file.read(1 << 20):
-                crc = zlib.crc32(chunk, crc)
-        return f"{crc:08x} {path.stat().st_size}"
-
-    return File(lambda: path, fingerprint)
-
-
-def _files_in_zip(path: Path, data: str) -> dict[str, File]:
-    """As `_file_on_disk`; a .zip states its files' CRC-32, so a data set is the same one packed and unpacked."""
-
-    def file(info: zipfile.ZipInfo) -> File:
-        stated = f"{info.CRC:08x} {info.file_size}"
-        return File(lambda: io.BufferedReader(archive.open(info)), lambda: stated)  # type: ignore[type-var]
-
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"--data {data}: damaged .zip file ({error})") from error
-    return {info.filename: file(info) for info in archive.infolist() if not info.is_dir()}
+    return content_key(data, fingerprints, skipped), lambda: _folder(data, files, fingerprints, skipped)
 
 
 def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], skipped: dict[str, str]) -> Pictures:
     names = list(files)
-    per_picture = _classes(data, names)
+    per_picture = sub_folders(data, names, "pictures")
     classes = tuple(sorted(set(per_picture)))
     return Pictures(
         read=lambda row, size: _open(files[names[row]].open(), size),
@@ -131,22 +78,6 @@ def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], ski
         classes=classes,
         skipped=skipped,
     )
-
-
-def short_name(data: str) -> str:
-    """The name of a built-in data set, or of a folder or .zip without what leads to it."""
-    return data if data in BUILT_IN else Path(data).expanduser().resolve().name.removesuffix(".zip")
-
-
-def _classes(data: str, names: list[str]) -> list[str]:
-    """The sub-folder of each picture below the folder that holds them all; [] if they all lie in one folder."""
-    root = posixpath.commonpath([PurePosixPath("/", name).parent for name in names])
-    paths = [PurePosixPath("/", name).relative_to(root).parts for name in names]
-    direct = sum(len(path) == 1 for path in paths)
-    if 0 < direct < len(paths):
-        advice = "put all pictures directly inside, or all in one sub-folder a class"
-        raise UserError(f"--data {data}: {direct} pictures lie beside sub-folders with pictures; {advice}")
-    return [] if direct else [path[0] for path in paths]
 
 
 def _open(file: Path | IO[bytes], size: int) -> Image.Image:

@@ -1,7 +1,6 @@
 """Where music comes from: the collections in music21's wheel, POP909, and folders or .zip files of one's own."""
 
 import io
-import posixpath
 import re
 import struct
 import tarfile
@@ -11,7 +10,6 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -22,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from common.data import digest
 from common.errors import UserError
+from common.folders import File, content_key, find_files, short_name, sub_folders
 from music.score import METRES, PITCHES, STEPS_PER_QUARTER, Key, Score, TrackSpec, parse_key
 
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
@@ -115,10 +113,8 @@ def find(data: str) -> tuple[str, Callable[[], Music]]:
     path = Path(data).expanduser()
     if path.is_file() and tarfile.is_tarfile(path):
         return f"{zlib.crc32(path.read_bytes()):08x} pop909", lambda: _pop909(data, _songs_in_tar(data, path))
-    files, skipped = _files(data)
-    fingerprints = {name: file.fingerprint() for name, file in files.items()}
-    content = "\n".join(f"{fingerprint} {name}" for name, fingerprint in fingerprints.items())
-    key = digest(f"{short_name(data)}\n{content}\n{skipped}".encode(errors="surrogateescape"))
+    files, skipped = find_files(data, MIDI | XML | ABC, "music", BUILT_IN)
+    key = content_key(data, {name: file.fingerprint() for name, file in files.items()}, skipped)
     if any(PurePosixPath(name).name == "beat_midi.txt" for name in skipped):
         return f"{key} pop909", lambda: _pop909(data, _songs_in_folder(path))
     return key, lambda: _folder(data, files, skipped)
@@ -171,109 +167,24 @@ def _limit(notes: int, steps: float) -> None:
         raise ValueError(f"lasts {int(steps)} sixteenths; {MAX_STEPS} are the most")
 
 
-def short_name(data: str) -> str:
-    """The name of a built-in data set, or of a folder or packed file without what leads to it."""
-    if data in BUILT_IN:
-        return data
-    return re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", Path(data).expanduser().resolve().name)
-
-
 # --- Folders and .zip files -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a folder or .zip: its content, and a checksum of it."""
-
-    read: Reader
-    fingerprint: Callable[[], str]
-
-
-def _files(data: str) -> tuple[dict[str, File], dict[str, str]]:
-    """The music of a folder or .zip by its path in it, in order; and the files that are none, with the reason."""
-    path = Path(data).expanduser()
-    if path.is_dir():
-        found = {p.relative_to(path).as_posix(): _file_on_disk(p) for p in path.rglob("*") if p.is_file()}
-    elif zipfile.is_zipfile(path):
-        found = _files_in_zip(path, data)
-    elif path.exists():
-        raise UserError(f"--data {data}: neither a folder nor a .zip file nor POP909's .tar.gz")
-    else:
-        raise UserError(f"--data {data}: no such folder or .zip file; built in are {', '.join(BUILT_IN)}")
-    visible = sorted(n for n in found if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts))
-    files = {name: found[name] for name in visible if _ending(name) in MIDI | XML | ABC}
-    if not files:
-        endings = " ".join(sorted(MIDI | XML | ABC))
-        raise UserError(f"--data {data}: no music among its {len(visible)} files ({endings})")
-    return files, {name: "not music by its ending" for name in visible if name not in files}
-
-
-def _ending(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
-
-
-def _file_on_disk(path: Path) -> File:
-    def fingerprint() -> str:
-        crc = 0
-        with suppress(OSError), path.open("rb") as file:  # parsing will meet the same error and report it
-            while chunk := file.read(1 << 20):
-                crc = zlib.crc32(chunk, crc)
-        return f"{crc:08x} {path.stat().st_size}"
-
-    return File(partial(_read, path), fingerprint)
-
-
-def _read(path: Path, member: str | None = None) -> bytes:
-    """A file's content, or that of a member of a .zip; ValueError if it is more than MAX_BYTES."""
-    if member is None:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    else:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"has more than {MAX_BYTES >> 20} MiB")
-    return content
-
-
-def _files_in_zip(path: Path, data: str) -> dict[str, File]:
-    """As `_file_on_disk`; a .zip states its files' CRC-32, so a data set is the same one packed and unpacked."""
-
-    def file(info: zipfile.ZipInfo) -> File:
-        stated = f"{info.CRC:08x} {info.file_size}"
-        return File(partial(_read, path, info.filename), lambda: stated)
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {info.filename: file(info) for info in archive.infolist() if not info.is_dir()}
-    except zipfile.BadZipFile as error:
-        raise UserError(f"--data {data}: damaged .zip file ({error})") from error
 
 
 def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music:
     source = f"{len(files)} files of music from {short_name(data)}; see there for the licence"
     items, skipped = [], dict(skipped)
-    for (name, file), style in zip(files.items(), _styles(data, list(files)), strict=True):
-        if _ending(name) not in ABC:
-            reader = _midi if _ending(name) in MIDI else _musicxml
-            items.append(Item(name, plain(PurePosixPath(name).stem), partial(reader, file.read, _ending(name)), style))
+    styles = sub_folders(data, list(files), "music") or [""] * len(files)
+    for (name, file), style in zip(files.items(), styles, strict=True):
+        ending, read = PurePosixPath(name).suffix.lower(), partial(file.read, MAX_BYTES)
+        if ending not in ABC:
+            reader = _midi if ending in MIDI else _musicxml
+            items.append(Item(name, plain(PurePosixPath(name).stem), partial(reader, read, ending), style))
             continue
         try:
-            items += [replace(item, style=style) for item in _tunes_in_abc(name, file.read())]
+            items += [replace(item, style=style) for item in _tunes_in_abc(name, read())]
         except UNREADABLE as error:
             skipped[name] = str(error)
     return Music(items, source, skipped)
-
-
-def _styles(data: str, names: list[str]) -> list[str]:
-    """The sub-folder of each file below the folder that holds them all; "" if they all lie in one folder."""
-    root = posixpath.commonpath([PurePosixPath("/", name).parent for name in names])
-    paths = [PurePosixPath("/", name).relative_to(root).parts for name in names]
-    direct = sum(len(path) == 1 for path in paths)
-    if 0 < direct < len(paths):
-        advice = "put all files directly inside, or all in one sub-folder a style"
-        raise UserError(f"--data {data}: {direct} files lie beside sub-folders with music; {advice}")
-    return [""] * len(names) if direct else [path[0] for path in paths]
 
 
 def plain(title: str) -> str:
@@ -598,7 +509,10 @@ def _chorales() -> Music:
 
 
 def _chorale(path: Path) -> Tune:
-    parts = {part.partName.split()[0]: part for part in _musicxml_stream(partial(_read, path), path.suffix).parts}
+    parts = {
+        part.partName.split()[0]: part
+        for part in _musicxml_stream(partial(File(path).read, MAX_BYTES), path.suffix).parts
+    }
     if not all(voice in parts for voice in VOICES):
         raise ValueError(f"its parts are not four voices but {', '.join(parts)}")
     return _mono(_transcribe([parts[voice] for voice in VOICES]), CHURCH_ORGAN, VOICES)
@@ -674,7 +588,7 @@ def _songs_in_tar(data: str, path: Path) -> dict[str, Song]:
 def _songs_in_folder(path: Path) -> dict[str, Song]:
     songs: dict[str, Song] = {}
     for file in sorted(path.rglob("*")):
-        _add_to_song(songs, PurePosixPath(file.relative_to(path).as_posix()), partial(_read, file))
+        _add_to_song(songs, PurePosixPath(file.relative_to(path).as_posix()), partial(File(file).read, MAX_BYTES))
     return songs
 
 

@@ -264,11 +264,11 @@ def pictures_beside_classes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda folder: None, "no picture among its 0 files"),
-        (only_text, "no picture among its 1 files"),
+        (lambda folder: None, "no pictures among its 0 files"),
+        (only_text, "no pictures among its 1 files"),
         (text_that_claims_to_be_a_picture, "none of its 1 pictures can be read"),
         (copies_of_one_picture, "two different pictures"),
-        (pictures_beside_classes, "2 pictures lie beside sub-folders"),
+        (pictures_beside_classes, "2 files lie beside sub-folders"),
         (Path.rmdir, "no such folder or .zip file; built in are digits, fashion-mnist"),
     ],
 )

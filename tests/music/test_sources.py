@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import UserError
+from common.folders import short_name
 from music.score import METRES, Key
-from music.sources import BUILT_IN, Item, Tune, bar_starts, find, monophonic, parse, plain, short_name
+from music.sources import BUILT_IN, Item, Tune, bar_starts, find, monophonic, parse, plain
 
 
 def tunes(folder: Path) -> dict[str, Tune | str]:
