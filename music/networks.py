@@ -246,7 +246,9 @@ class Composer(nn.Module):
         self.middle = nn.ModuleList(TimeBlock(width, style) for _ in range(2))
         self.up = nn.ModuleList(TimeBlock(width, style) for _ in range(HALVINGS + 1))
         self.splits = [_outputs(track.kind, config.pitches) for track in config.tracks]
-        self.last = nn.Conv1d(width, PATCH * sum(map(sum, self.splits)), 1)
+        self.narrow = nn.Conv1d(width, width // 2, 1)  # the last block works at single steps, so with fewer channels
+        self.fine = TimeBlock(width // 2, style)
+        self.last = nn.Conv1d(width // 2, sum(map(sum, self.splits)), 1)
         self.register_buffer("valid", valid_steps(config), persistent=False)
         self.register_buffer("before", steps_before(config), persistent=False)
         pitch = torch.arange(config.low, config.high + 1)
@@ -270,14 +272,14 @@ class Composer(nn.Module):
             x = block(x, style)
         for level, block in enumerate(self.up):
             x = block(F.interpolate(x, scale_factor=2.0) + skips.pop() if level else x, style)
-        return self._compose(self.last(x), condition)
+        x = self.fine(self.narrow(x).repeat_interleave(PATCH, 2), style)  # both steps of a patch start alike: held
+        return self._compose(self.last(F.leaky_relu(x, 0.2)), condition)
 
     def _compose(self, outputs: Tensor, condition: Condition) -> Tensor:
-        """From the last layer's outputs (N, PATCH * all splits, S / PATCH) to rolls with what is given put in."""
+        """From the last layer's outputs (N, all splits, S) to rolls with what is given put in."""
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         tracks = []
-        outputs = outputs.transpose(1, 2).reshape(len(outputs), self.config.steps, -1).float()
-        parts = outputs.split([sum(split) for split in self.splits], 2)
+        parts = outputs.transpose(1, 2).float().split([sum(split) for split in self.splits], 2)
         for track, split, part, reach in zip(self.config.tracks, self.splits, parts, self.reach, strict=True):
             notes, begins = part.split(split, 2) if len(split) == 2 else (part, None)
             pitch = (_one_of if track.kind == "mono" else _any_of)(notes, reach) * valid.unsqueeze(2)
