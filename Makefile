@@ -23,6 +23,8 @@ demo: $(VENV)/installed
 	$(BIN)/python -m image.train --minutes 2 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
 	$(BIN)/python -m image.generate --weights $(RUNS)/demo-image --n 100 --out $(RUNS)/demo-image/sheet.png
 	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
+	$(BIN)/python -m music.generate --out $(RUNS)/demo-music/song.mid $(RUNS)/demo-music/song.wav $(RUNS)/demo-music/song.png
+	@echo "Look at $(RUNS)/demo-music/song.png, and listen to $(RUNS)/demo-music/song.wav"
 	@echo "Look at $(RUNS)/demo-image/sheet.png and $(RUNS)/demo-image/evaluation/report.html"
 
 test: $(VENV)/installed
@@ -37,6 +39,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/image_speed.py
 	$(BIN)/python benchmarks/image_quality.py --minutes 1
 	$(BIN)/python benchmarks/collapse.py
+	$(BIN)/python benchmarks/music_speed.py
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

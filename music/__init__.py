@@ -15,6 +15,7 @@ def compose(**settings: Any) -> "PrettyMIDI":
     Raises:
         UserError: a setting, the weights or a given file are of no use.
     """
+    from common.devices import pick_device
     from music.composing import instruments, make_piece
     from music.config import GenerateConfig
     from music.midi import to_midi
@@ -22,5 +23,5 @@ def compose(**settings: Any) -> "PrettyMIDI":
     from music.writing import weights_for
 
     config = GenerateConfig(**settings)
-    piece = make_piece(load_music_model(weights_for(config), config.device), config)
+    piece = make_piece(load_music_model(weights_for(config), pick_device(config.device)), config)
     return to_midi(piece, programs=instruments(config.instruments, piece.tracks) if config.instruments else None)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.game import mix
-from music.config import LONGEST, GenerateConfig
+from music.config import LONGEST, STYLES, GenerateConfig
 from music.metrics import quality
 from music.midi import from_midi
 from music.models import MusicModel, from_score
@@ -79,12 +79,13 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     """
     if len(model.config.tracks) < 2:
         raise UserError(f"--melody: {model.name} has one voice, and none to write beside it; try --weights chorales")
+    if model.config.tracks[0].kind == "drums":
+        raise UserError(f"--melody: the first track of {model.name} is drums, and cannot sing it; try other --weights")
     tune = from_midi(path)
-    line = melody(tune)
+    line = melody(tune, path)
     key = parse_key(config.key) if config.key else tune.key
-    voice = model.config.tracks[0]
-    shift = _fitting_shift(line, key, voice, path)
-    order = _order(model, config, _known_metre(model, tune.metre, path), key.mode)
+    order = _order(model, config, _known_metre(model, tune.metre, f"--melody {path}"), key.mode)
+    shift = _fitting_shift(model, line, key, f"--melody {path}")
     bars = -(-line.steps // line.bar)
     if bars > LONGEST:
         raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
@@ -104,26 +105,30 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
         UserError: the piece has other tracks than the model writes, or leaves their range.
     """
     given = from_midi(path)
-    if len(given.tracks) != len(model.config.tracks):
-        names = ", ".join(track.name for track in model.config.tracks)
-        raise UserError(f"--continue {path}: has {len(given.tracks)} tracks, and {model.name} writes {names}")
-    shift = _nearest(-given.key.tonic)
-    order = _order(model, config, _known_metre(model, given.metre, path), given.key.mode)
+    if [track.kind == "drums" for track in given.tracks] != [track.kind == "drums" for track in model.config.tracks]:
+        theirs, ours = (
+            ", ".join(track.name or "?" for track in tracks) for tracks in (given.tracks, model.config.tracks)
+        )
+        raise UserError(f"--continue {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}")
+    order = _order(model, config, _known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
+    shift = _fitting_shift(model, given, given.key, f"--continue {path}")
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
-    if roll[0].sum() != given.pitch.sum():
-        raise UserError(f"--continue {path}: its notes leave the range that {model.name} knows")
     before = roll.view(2, len(given.tracks), bars, model.config.bar_steps, model.config.pitches)
     more = _section(order, config.bars, before)
     piece = _score(order, torch.cat([before, more], 2))
     return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
 
 
-def melody(score: Score) -> Score:
-    """The top line of the first track that is not drums, as a score of one mono track."""
+def melody(score: Score, path: Path) -> Score:
+    """The top line of the first track that is not drums, as a score of one mono track.
+
+    Raises:
+        UserError: there are only drums in it; the message names its file, `path`.
+    """
     pitched = [index for index, track in enumerate(score.tracks) if track.kind != "drums"]
     if not pitched:
-        raise UserError("--melody: there are only drums in it")
+        raise UserError(f"--melody {path}: there are only drums in it; choose a file with a tune")
     pitch, onset = score.pitch[pitched[0]], score.onset[pitched[0]]
     top = pitch & (np.cumsum(pitch[:, ::-1], axis=1)[:, ::-1] == 1)  # (steps, 128): nothing sounds above
     begins = top & (onset | ~np.concatenate([np.zeros_like(top[:1]), top[:-1]]))
@@ -135,7 +140,7 @@ def melody(score: Score) -> Score:
 
 
 def _section(order: Order, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
-    """Write some bars, (2, T, bars, bar_steps, P).
+    """Write some bars, (2, T, bars, bar_steps, P). All notes at their beginning are struck, so that they can follow any.
 
     Args:
         before: what comes before, (2, T, bars before, bar_steps, P), if anything.
@@ -161,14 +166,17 @@ def _section(order: Order, bars: int, before: Tensor | None, given: Tensor | Non
         seed = mix(order.seed, number) % (1 << 31)
         piece[:, :, place] = _window(order, piece[:, :, place], known[:, place], first, last, seed)
         known[:, place] = True
-    return piece[:, :, lead : lead + bars]
+    written = piece[:, :, lead : lead + bars]
+    written[1, :, 0, 0] = written[0, :, 0, 0]
+    return written
 
 
 def _window(order: Order, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
     """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
     model = order.model
     mask = known.repeat_interleave(model.config.bar_steps, 1)
-    flat = bars.flatten(2, 3)
+    flat = bars.flatten(2, 3).clone()
+    flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
     condition = model.condition(order.candidates, order.metre, order.mode, order.style, first, last, flat, mask)
     rolls = model.compose(model.latents(order.candidates, seed) * order.temperature, condition)
     if order.candidates > 1 and model.typical is not None:
@@ -176,7 +184,7 @@ def _window(order: Order, bars: Tensor, known: Tensor, first: bool, last: bool, 
         best = min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))
     else:
         best = 0
-    return rolls[best].view_as(bars)
+    return torch.where(known[:, :, None, None], bars, rolls[best].view_as(bars))
 
 
 def _score(order: Order, bars: Tensor) -> Score:
@@ -195,7 +203,12 @@ def _order(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) ->
     if metre not in model.config.metres:
         known = ", ".join(model.config.metres)
         raise UserError(f"--metre {metre}: {model.name} writes {known}")
-    style = config.style if config.style in model.config.styles else ""
+    style = config.style
+    if style not in model.config.styles:
+        if style and STYLES.get(style) != model.name:
+            known = ", ".join(model.config.styles) or "none; leave it out"
+            raise UserError(f"--style {style}: unknown to {model.name}; it has {known}")
+        style = ""
     return Order(model, metre, mode, style, config.temperature, config.candidates, config.seed)
 
 
@@ -203,9 +216,9 @@ def _usual_metre(model: MusicModel, style: str) -> str:
     return model.metres.get(style) or model.metres[""]
 
 
-def _known_metre(model: MusicModel, metre: str, path: Path) -> str:
+def _known_metre(model: MusicModel, metre: str, flag: str) -> str:
     if metre not in model.config.metres:
-        raise UserError(f"{path}: its metre is {metre}, and {model.name} knows {', '.join(model.config.metres)}")
+        raise UserError(f"{flag}: its metre is {metre}, and {model.name} knows {', '.join(model.config.metres)}")
     return metre
 
 
@@ -214,14 +227,25 @@ def _nearest(interval: int) -> int:
     return (interval + 6) % 12 - 6
 
 
-def _fitting_shift(line: Score, key: Key, voice: TrackSpec, path: Path) -> int:
-    """Semitones that bring a melody's tonic to C, and its notes into the voice's range."""
-    used = np.flatnonzero(line.pitch.any(axis=(0, 1)))
+def _fitting_shift(model: MusicModel, score: Score, key: Key, flag: str) -> int:
+    """Semitones that bring a piece's tonic to C, and the notes of its tracks into the ranges of the model's first ones.
+
+    Raises:
+        UserError: no octave does; the message begins with `flag`.
+    """
+    tracks = model.config.tracks[: len(score.tracks)]
     nearest = _nearest(-key.tonic)
     for shift in sorted((nearest + 12 * octaves for octaves in range(-4, 5)), key=abs):
-        if used[0] + shift >= voice.low and used[-1] + shift <= voice.high:
+        if all(_fits(track, pitch, shift) for track, pitch in zip(tracks, score.pitch, strict=True)):
             return shift
-    raise UserError(f"--melody {path}: spans {used[-1] - used[0]} semitones, more than {voice.name} can sing")
+    ranges = ", ".join(f"{track.name} spans {track.high - track.low}" for track in tracks)
+    raise UserError(f"{flag}: its notes fit {model.name} in no octave ({ranges} semitones); choose a narrower piece")
+
+
+def _fits(track: TrackSpec, pitch: np.ndarray, shift: int) -> bool:
+    """Whether notes, bool (steps, 128), are in the range of a track once they are shifted; drums stay."""
+    used = np.flatnonzero(pitch.any(axis=0)) + (0 if track.kind == "drums" else shift)
+    return bool(((used >= track.low) & (used <= track.high)).all())
 
 
 def _with_tracks(line: Score, count: int) -> Score:

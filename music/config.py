@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 import tyro
 
 from common.config import Checked, GanConfig, RunConfig, require
+from music.score import METRES, parse_key
 
 NetSize = Literal["debug", "small", "base", "large"]
 
 ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
 LONGEST = 64  # bars of a piece
+MOST_CANDIDATES = 4096  # that memory has room for
 STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
@@ -62,12 +64,16 @@ class GenerateConfig(Checked):
         require(bool(self.out), "out", "names no file; name one or more")
         for out in self.out:
             require(Path(out).suffix.lower() in ENDINGS, "out", f"{out} must end in {', '.join(ENDINGS)}")
-        for name in ("tempo", "temperature"):
-            value = getattr(self, name)
-            require(value is None or value > 0, name, f"must be above 0, not {value}")
+        if self.key is not None:
+            parse_key(self.key)
         require(self.tempo is None or 10 <= self.tempo <= 400, "tempo", f"must be 10 to 400, not {self.tempo}")
+        known = ", ".join(METRES)
+        require(self.metre is None or self.metre in METRES, "metre", f"must be one of {known}, not {self.metre}")
+        temperature = self.temperature
+        require(0 < temperature <= 10, "temperature", f"must be above 0 and at most 10, not {temperature}")
         require(1 <= self.bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {self.bars}")
-        require(self.candidates >= 1, "candidates", f"must be 1 or more, not {self.candidates}")
+        most = MOST_CANDIDATES
+        require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
         require(self.melody is None or self.continue_ is None, "melody", "and --continue exclude each other; name one")

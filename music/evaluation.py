@@ -20,7 +20,7 @@ from common.devices import pick_device
 from common.errors import UserError
 from common.files import replacing, write_json
 from common.metrics import class_histogram
-from common.report import ClassCount, Evaluation, Figure, Table, as_html, as_json
+from common.report import Better, ClassCount, Evaluation, Figure, Table, as_html, as_json
 from common.runs import SETTINGS
 from common.weights import find_weights
 from music.config import EvaluateConfig
@@ -148,21 +148,26 @@ def pick(model: MusicModel, condition: Condition, config: EvaluateConfig) -> lis
     return [min(candidates, key=lambda score: quality(score, typical)) for candidates in zip(*rounds, strict=True)]
 
 
-def figures(samples: Sequence[Score], held_out: Sequence[Score]) -> list[Figure]:
-    """Every metric of `music.metrics.measure` that both sides have."""
+def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence[str] | None = None) -> list[Figure]:
+    """The metrics of `music.metrics.measure` (all, or those named) that either side has."""
     ours, theirs = measure(samples), measure(held_out)
     return [
-        Figure(name, ours[name], theirs[name], "lower" if name in LOWER else "as real", len(samples))
-        for name in ours
-        if not (math.isnan(ours[name]) and math.isnan(theirs.get(name, math.nan)))
+        _figure(name, ours[name], theirs[name], "lower" if name in LOWER else "as real", len(samples))
+        for name in names or ours
+        if not (math.isnan(ours[name]) and math.isnan(theirs[name]))
     ]
+
+
+def _figure(name: str, value: float, reference: float, better: Better, n: int) -> Figure:
+    """A figure in which undefined values, NaN to the metrics, are None."""
+    return Figure(name, *(None if math.isnan(number) else number for number in (value, reference)), better, n)
 
 
 def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[Figure]:
     """Overlap and divergence of histograms with held-out windows, of the samples and of training windows."""
     ours, theirs = compare(samples, held_out.scores), compare(floor.scores, held_out.scores)
     return [
-        Figure(name, ours[name], theirs[name], "lower" if name.endswith("_kl") else "higher", len(samples))
+        _figure(name, ours[name], theirs[name], "lower" if name.endswith("_kl") else "higher", len(samples))
         for name in ours
     ]
 
@@ -199,11 +204,9 @@ def harmonising(model: MusicModel, held_out: Windows) -> list[Figure]:
     condition |= {"mask": mask, "given": given(rolls.float(), mask)}
     written = model.compose(model.latents(len(rolls), seed=0), condition)
     kept = (written[:, :, 0] == (rolls[:, :, 0] > 0)).flatten(1).all(1).float().mean().item()
-    ours, theirs = measure(model.scores(written, condition)), measure(real)
-    n = len(real)
     return [
-        Figure("melodies kept note for note", kept, 1.0, "higher", n),
-        *(Figure(name, ours[name], theirs[name], "as real", n) for name in (*AS_REAL, *LOWER)),
+        Figure("melodies kept note for note", kept, 1.0, "higher", len(real)),
+        *figures(model.scores(written, condition), real, (*AS_REAL, *LOWER)),
     ]
 
 

@@ -122,21 +122,21 @@ def empty_condition(network: NetworkConfig, batch: dict[str, Tensor]) -> Conditi
 
 
 def overlap(samples: list[Score], real: list[Score]) -> list[float]:
-    """The overlap areas of the histograms of two sets of pieces."""
-    return [
-        value for name, value in compare(samples, real).items() if name.endswith("_overlap") and "distance" not in name
-    ]
+    """The overlap areas of the histograms of two sets of pieces; 0 where one has nothing to count, such as no notes."""
+    areas = (v for k, v in compare(samples, real).items() if k.endswith("_overlap") and "distance" not in k)
+    return [0.0 if math.isnan(area) else area for area in areas]
 
 
 def misfit(found: dict[str, float], typical: dict[str, float], overlaps: list[float]) -> float:
     """What keep-best goes by, 0 at best: the mean relative error of the metrics, and what the histograms do not share.
 
-    A metric's error is at most `WORST`, and relative to 0.05 at least, so that none that is rare in real music rules.
+    A metric's error is at most `WORST`, which it is where only the samples leave it undefined (say by silence), and
+    relative to 0.05 at least, so that none that is rare in real music rules.
     """
     errors = [
-        min(abs(found[name] - value) / max(abs(value), 0.05), WORST)
+        WORST if math.isnan(found[name]) else min(abs(found[name] - value) / max(abs(value), 0.05), WORST)
         for name, value in typical.items()
-        if not math.isnan(value) and not math.isnan(found[name])
+        if not math.isnan(value)
     ]
     return float(np.mean(errors) + 1 - np.mean(overlaps))
 

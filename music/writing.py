@@ -27,7 +27,7 @@ def weights_for(config: GenerateConfig) -> str:
     for name, folder in shipped.items():
         known |= dict.fromkeys(load_config(folder, "music", "any")["network"]["styles"], name)
     if config.style not in known:
-        raise UserError(f"--style {config.style}: unknown; there are {', '.join(sorted(known))}")
+        raise UserError(f"--style {config.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
     return known[config.style]
 
 

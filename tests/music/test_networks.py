@@ -1,0 +1,289 @@
+"""Networks of music: what a roll can be, what stays as it is given, and what they hear."""
+
+import json
+import math
+
+import pytest
+import torch
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from common.game import Draw
+from music.networks import (
+    Composer,
+    Condition,
+    MusicCritic,
+    NetworkConfig,
+    RollFeatures,
+    given,
+    random_mask,
+    read_condition,
+    steps_before,
+    valid_steps,
+)
+from music.score import TrackSpec
+
+TRACKS = (
+    TrackSpec("Melody", "mono", 64, 71),
+    TrackSpec("Bass", "mono", 60, 66),
+    TrackSpec("Chords", "poly", 62, 70),
+    TrackSpec("Drums", "drums", 60, 63),
+)
+N = 8
+
+
+def config(tracks: tuple[TrackSpec, ...] = TRACKS, styles: tuple[str, ...] = ("jig", "reel")) -> NetworkConfig:
+    return NetworkConfig(tracks, 60, 71, 2, 16, ("4/4", "3/4"), styles, width=8, latent=6, bar_latent=3)
+
+
+def shaken(network: nn.Module, amount: float = 0.3) -> nn.Module:
+    """The network out of its silent start, so that every part has a say."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(amount * torch.randn_like(parameter))
+    return network
+
+
+def condition(settings: NetworkConfig, n: int = N) -> Condition:
+    """Any conditions, of every metre, with nothing given."""
+    numbers = {name: torch.randint(2, (n,)) for name in ("mode", "first", "last")}
+    shape = (n, 2, len(settings.tracks), settings.steps, settings.pitches)
+    empty = {"mask": torch.zeros(n, *shape[2:4]), "given": torch.zeros(shape)}
+    style = {"style": torch.arange(n) % 3} if settings.styles else {}
+    return {**numbers, **style, **empty, "metre": torch.arange(n) % len(settings.metres)}
+
+
+def a_roll(settings: NetworkConfig, metre: Tensor) -> Tensor:
+    """Noise as a roll: every pitch at every valid step sounds with probability 1/5, and begins half of the time."""
+    shape = (len(metre), len(settings.tracks), settings.steps, settings.pitches)
+    pitch = (torch.rand(shape) < 0.2) & valid_steps(settings)[metre][:, None, :, None]
+    return torch.stack([pitch, pitch & (torch.rand(shape) < 0.5)], 1).float()
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    torch.manual_seed(0)
+    return shaken(Composer(config())).eval()  # type: ignore[return-value]
+
+
+def composed(composer: Composer, chosen: Condition) -> Tensor:
+    with torch.no_grad():
+        return composer(torch.randn(len(chosen["metre"]), composer.config.latents), chosen)
+
+
+# --- what a roll can be
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rolls_are_zeros_and_ones_that_instruments_can_play(seed: int, composer: Composer) -> None:
+    torch.manual_seed(seed)
+    chosen = condition(composer.config)
+    roll = composed(composer, chosen)
+    assert roll.shape == (N, 2, 4, 32, 12)
+    assert torch.equal(roll, (roll > 0.5).float())  # exactly, though gradients pass
+    pitch, onset = roll.bool().unbind(1)
+    assert pitch.any() and not pitch.all()
+    assert not (onset & ~pitch).any()
+    for index, track in enumerate(TRACKS):
+        outside = [p for p in range(12) if not track.low <= 60 + p <= track.high]
+        assert not pitch[:, index, :, outside].any(), track.name
+        if track.kind == "mono":
+            assert pitch[:, index].sum(2).max() <= 1
+    assert torch.equal(pitch[:, 3], onset[:, 3])  # hits have no length
+    assert pitch[:, 2].sum(2).max() > 1  # but chords have several notes
+
+
+def test_the_filling_of_short_bars_is_silent(composer: Composer) -> None:
+    roll = composed(composer, condition(composer.config))
+    waltz = roll[1::2].reshape(-1, 2, 4, 2, 16, 12)
+    assert waltz[..., :12, :].any() and not waltz[..., 12:, :].any()
+
+
+def test_every_new_pitch_begins_with_an_onset(composer: Composer) -> None:
+    torch.manual_seed(1)
+    chosen = condition(composer.config)
+    for row, roll in enumerate(composed(composer, chosen).bool()):
+        valid = valid_steps(composer.config)[chosen["metre"][row]]
+        pitch, onset = roll[:, :, valid]  # what follows each other in time, without filling
+        held = torch.cat([torch.zeros_like(pitch[:, :1]), pitch[:, :-1]], 1)
+        assert not (pitch & ~held & ~onset).any()
+
+
+def test_notes_can_be_held_and_struck_again(composer: Composer) -> None:
+    torch.manual_seed(1)
+    pitch, onset = composed(composer, condition(composer.config)).bool()[:, :, :3].unbind(1)
+    held = pitch[:, :, 1:] & pitch[:, :, :-1]
+    assert (held & onset[:, :, 1:]).any() and (held & ~onset[:, :, 1:]).any()
+
+
+def test_steps_before_leap_over_the_filling() -> None:
+    four, three = steps_before(config()).tolist()
+    assert four == [0, *range(31)]
+    assert three[:13] == [0, *range(12)]
+    assert three[16:20] == [11, 16, 17, 18]  # the second bar follows the twelfth step of the first
+    assert valid_steps(config())[1].tolist() == ([True] * 12 + [False] * 4) * 2
+
+
+# --- what is given
+
+
+@settings(max_examples=20, deadline=None)
+@drawn(seed=st.integers(0, 10_000))
+def test_what_is_given_stands_unchanged(seed: int) -> None:
+    torch.manual_seed(0)
+    composer = shaken(Composer(config()))
+    torch.manual_seed(seed)
+    chosen = condition(composer.config)
+    roll = a_roll(composer.config, chosen["metre"])
+    mask = random_mask(composer.config, Draw(seed, rows=N))
+    written = composed(composer, chosen | {"mask": mask, "given": given(roll, mask)})  # type: ignore[arg-type]
+    stands = mask[:, None, :, :, None].bool().expand_as(roll)
+    assert torch.equal(written[stands], roll[stands])
+
+
+@pytest.mark.parametrize("voices", [1, 2, 4])
+def test_masks_are_nothing_whole_voices_or_whole_bars(voices: int) -> None:
+    settings = config(TRACKS[:voices])
+    mask = random_mask(settings, Draw(0, rows=4000)).view(4000, voices, 2, 16)
+    assert not mask.flatten(1).all(1).any()  # something is always left to write
+    assert torch.equal(mask, mask[..., :1].expand_as(mask))
+    cells = mask[..., 0]  # (N, T, bars)
+    by_voice, by_bar = (cells == cells[:, :, :1]).flatten(1).all(1), (cells == cells[:, :1]).flatten(1).all(1)
+    assert (by_voice | by_bar).all()
+    # Composing gives nothing; the tosses for voices or bars give nothing if all are tails, 2^-n (one alone: always).
+    harmonise = 0.35 if voices > 1 else 0.0
+    nothing = 0.4 + harmonise * 2**-voices + (0.6 - harmonise) * 2**-2
+    assert (cells == 0).flatten(1).all(1).float().mean().item() == pytest.approx(nothing, abs=0.03)
+    assert by_bar.any() and by_voice.any()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
+def test_styles_are_hidden_as_often_as_asked(dropout: float) -> None:
+    settings, n = config(), 2000
+    batch = {name: torch.zeros(n, dtype=torch.long) for name in ("mode", "metre", "first", "last", "label")}
+    batch |= {name: torch.ones(n, 4, 32, 12, dtype=torch.uint8) for name in ("pitch", "onset")}
+    read = read_condition(settings, dropout)(batch, Draw(0, rows=n))
+    assert set(read["style"].tolist()) <= {0, len(settings.styles)}
+    assert (read["style"] == len(settings.styles)).float().mean().item() == pytest.approx(dropout, abs=0.04)
+    assert torch.equal(read["given"][:, 0, :, :, 0], read["mask"])  # of music in which everything sounds
+
+
+def test_music_without_styles_has_none_to_read() -> None:
+    settings = config(styles=())
+    composer, chosen = Composer(settings), condition(settings)
+    assert "style" not in composer.condition.tables
+    assert composed(composer, chosen).shape == (N, 2, 4, 32, 12)
+
+
+# --- what they hear
+
+
+@pytest.mark.parametrize("name", ["mode", "metre", "first", "last", "style"])
+def test_conditions_change_the_music(name: str, composer: Composer) -> None:
+    torch.manual_seed(2)
+    z, chosen = torch.randn(N, composer.config.latents), condition(composer.config)
+    with torch.no_grad():
+        zero, one = (composer(z, chosen | {name: torch.full((N,), value)}) for value in (0, 1))
+    assert not torch.equal(zero, one)
+
+
+def test_every_latent_changes_the_music(composer: Composer) -> None:
+    chosen = condition(composer.config)
+    with torch.no_grad():
+        silent = composer(torch.zeros(N, composer.config.latents), chosen)
+        for latent in range(composer.config.latents):
+            z = torch.zeros(N, composer.config.latents)
+            z[:, latent] = 9
+            assert not torch.equal(composer(z, chosen), silent), latent
+
+
+def hears(settings: NetworkConfig, upper: int, lower: int) -> Tensor:
+    """The interval classes (12,) that a network sees where two voices sound these pitches."""
+    features = RollFeatures(settings, 4)
+    roll = torch.zeros(1, 2, 2, 32, 12)
+    roll[0, 0, 0, :, upper - 60] = roll[0, 0, 1, :, lower - 60] = 1
+    seen: list[Tensor] = []
+    assert features.mix_intervals is not None
+    features.mix_intervals.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    features(roll, torch.zeros(1, 2, 32))
+    assert torch.equal(seen[0], seen[0][:, :, :1].expand_as(seen[0]))
+    return seen[0][0, :, 0]
+
+
+@pytest.mark.parametrize(("upper", "lower", "interval"), [(67, 60, 7), (60, 67, 5), (64, 64, 0), (60, 71, 1)])
+def test_intervals_are_counted_from_the_lower_voice(upper: int, lower: int, interval: int) -> None:
+    assert hears(config(TRACKS[:2]), upper, lower).nonzero().flatten().tolist() == [interval]
+
+
+def test_drums_make_no_intervals() -> None:
+    assert RollFeatures(config(), 4).pairs == [(0, 1), (0, 2), (1, 2)]
+    assert RollFeatures(config(TRACKS[3:]), 4).mix_intervals is None
+
+
+# --- gradients, the critic, and the config
+
+
+@pytest.mark.parametrize("network", [Composer, MusicCritic])
+def test_every_parameter_gets_a_gradient(network: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    settings = config()
+    built, chosen = shaken(network(settings), 0.05), condition(settings)  # type: ignore[call-arg]
+    roll = a_roll(settings, chosen["metre"])
+    mask = random_mask(settings, Draw(0, rows=N))
+    chosen |= {"mask": mask, "given": given(roll, mask)}
+    z = torch.randn(N, settings.latents)
+    output = built(z if network is Composer else roll, chosen)
+    (output * torch.randn_like(output)).sum().backward()
+    for name, parameter in built.named_parameters():
+        assert parameter.grad is not None, name
+        assert 0 < parameter.grad.abs().sum() < math.inf, name
+
+
+def test_the_critic_teaches_the_composer() -> None:
+    torch.manual_seed(0)
+    settings = config()
+    composer, critic, chosen = shaken(Composer(settings), 0.05), shaken(MusicCritic(settings)), condition(settings)
+    critic(composer(torch.randn(N, settings.latents), chosen), chosen).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in composer.last.parameters())  # type: ignore[union-attr]
+
+
+def test_the_critic_judges_real_and_composed_music_in_one_forward_as_in_two() -> None:
+    torch.manual_seed(0)
+    settings = config()
+    critic, chosen = shaken(MusicCritic(settings)), condition(settings)
+    real, fake = a_roll(settings, chosen["metre"]), a_roll(settings, chosen["metre"])
+    both = {name: torch.cat([tensor, tensor]) for name, tensor in chosen.items()}
+    with torch.no_grad():
+        logits = critic(torch.cat([real, fake]), both)
+        apart = torch.cat([critic(real, chosen), critic(fake, chosen)])
+    assert logits.shape == (2 * N,)  # (N, 1) would broadcast silently in the losses
+    torch.testing.assert_close(logits, apart)
+
+
+@pytest.mark.parametrize("name", ["mode", "metre", "first", "last", "style", "mask"])
+def test_the_critic_reads_the_condition(name: str) -> None:
+    torch.manual_seed(0)
+    settings = config()
+    critic, chosen = shaken(MusicCritic(settings)), condition(settings)
+    roll = a_roll(settings, chosen["metre"])
+    with torch.no_grad():
+        zero, one = (critic(roll, chosen | {name: torch.full_like(chosen[name], value)}) for value in (0, 1))
+    assert not torch.allclose(zero, one)
+
+
+@pytest.mark.parametrize("tracks", [TRACKS, TRACKS[:1], TRACKS[3:]])
+def test_a_config_travels_as_json(tracks: tuple[TrackSpec, ...]) -> None:
+    settings = config(tracks)
+    assert NetworkConfig.from_json(json.loads(json.dumps(settings.as_json()))) == settings
+    assert (settings.pitches, settings.steps, settings.latents) == (12, 32, 6 + 2 * 3)
+    assert composed(Composer(settings), condition(settings)).shape == (N, 2, len(tracks), 32, 12)
+
+
+def test_a_config_of_another_version_is_told() -> None:
+    values = config().as_json()
+    with pytest.raises(TypeError):
+        NetworkConfig.from_json(values | {"depth": 3})
+    with pytest.raises(KeyError):
+        NetworkConfig.from_json({name: value for name, value in values.items() if name != "tracks"})
