@@ -140,7 +140,7 @@ def melody(score: Score, path: Path) -> Score:
 
 
 def _section(order: Order, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
-    """Write some bars, (2, T, bars, bar_steps, P). All notes at their beginning are struck, so that they can follow any.
+    """Write some bars, (2, T, bars, bar_steps, P). All notes at their beginning are struck: they can follow any.
 
     Args:
         before: what comes before, (2, T, bars before, bar_steps, P), if anything.

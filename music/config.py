@@ -27,7 +27,8 @@ class TrainConfig(GanConfig, RunConfig):
     bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
-    penalty: float = 4.0  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
+    lr: float | None = 3e-4  # learning rate of both players
+    penalty: float = 1.0  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -160,7 +160,8 @@ def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence
 
 def _figure(name: str, value: float, reference: float, better: Better, n: int) -> Figure:
     """A figure in which undefined values, NaN to the metrics, are None."""
-    return Figure(name, *(None if math.isnan(number) else number for number in (value, reference)), better, n)
+    known = [None if math.isnan(number) else number for number in (value, reference)]
+    return Figure(name, known[0], known[1], better, n)
 
 
 def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[Figure]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.weights import find_weights, load_config, load_model
-from music.networks import Composer, Condition, NetworkConfig, steps_before, valid_steps
+from music.networks import Composer, Condition, NetworkConfig, valid_steps
 from music.score import METRES, PITCHES, Key, Mode, Score
 
 CHUNK = 128  # pieces that go through the network at a time
@@ -76,13 +76,13 @@ class MusicModel:
 
     @torch.inference_mode()
     def compose(self, z: Tensor, condition: Condition) -> Tensor:
-        """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents); every note in them has an onset."""
+        """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents)."""
         device = next(self.network.parameters()).device
         parts = []
         for rows in torch.arange(len(z)).split(CHUNK):
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
             parts.append(self.network(z[rows].to(device), chosen).cpu() > 0.5)
-        return _struck(self.config, torch.cat(parts), condition)
+        return torch.cat(parts)
 
     def scores(self, rolls: Tensor, condition: Condition) -> list[Score]:
         """Rolls (N, 2, T, S, P) as pieces, their tonic at C."""
@@ -93,19 +93,6 @@ class MusicModel:
     def style_name(self, number: int) -> str:
         """The name of a style, "" for any."""
         return self.config.styles[number] if number < len(self.config.styles) else ""
-
-
-def _struck(config: NetworkConfig, rolls: Tensor, condition: Condition) -> Tensor:
-    """Begin all written notes that do not sound at the step before.
-
-    A network hears itself there and not what is given, so where its bars follow given ones an onset may be missing.
-    """
-    pitch, onset = rolls.unbind(1)  # (N, T, S, P)
-    before = steps_before(config)[condition["metre"].cpu()]  # (N, S)
-    held = pitch.gather(2, before[:, None, :, None].expand_as(pitch))
-    held[:, :, 0] = False
-    written = condition["mask"].cpu()[..., None] == 0
-    return torch.stack([pitch, onset | (pitch & ~held & written)], 1)
 
 
 def to_scores(

@@ -280,12 +280,16 @@ class Composer(nn.Module):
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         tracks = []
         parts = outputs.transpose(1, 2).float().split([sum(split) for split in self.splits], 2)
-        for track, split, part, reach in zip(self.config.tracks, self.splits, parts, self.reach, strict=True):
+        given, left = condition["given"].unbind(2), (1 - condition["mask"]).unsqueeze(3).unbind(1)
+        for track, split, part, reach, known, free in zip(
+            self.config.tracks, self.splits, parts, self.reach, given, left, strict=True
+        ):
             notes, begins = part.split(split, 2) if len(split) == 2 else (part, None)
             pitch = (_one_of if track.kind == "mono" else _any_of)(notes, reach) * valid.unsqueeze(2)
-            tracks.append(torch.stack([pitch, pitch if begins is None else _onsets(pitch, begins, before)], 1))
-        roll = torch.stack(tracks, 2)
-        return condition["given"] + roll * (1 - condition["mask"])[:, None, :, :, None]
+            pitch = known[:, 0] + pitch * free  # so that onsets follow from what sounds before, given or written
+            onset = pitch if begins is None else _onsets(pitch, begins, before)
+            tracks.append(torch.stack([pitch, known[:, 1] + onset * free], 1))
+        return torch.stack(tracks, 2)
 
 
 def _outputs(kind: str, pitches: int) -> list[int]:

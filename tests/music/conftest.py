@@ -19,8 +19,9 @@ STYLES = {"march": "4/4", "waltz": "3/4"}
 
 
 def voice(rng: np.random.Generator, lowest: int, beats: int) -> np.ndarray:
-    """A random walk on the white keys over an octave and a half from `lowest`, a C: MIDI pitches (beats,)."""
+    """A random walk on the white keys over an octave and a half from `lowest`, a C, where it ends: pitches (beats,)."""
     degrees = np.abs(np.cumsum(rng.integers(-2, 3, beats)) + 4) % 11
+    degrees[-1] = 0
     return lowest + 12 * (degrees // 7) + SCALE[degrees % 7]
 
 
@@ -28,7 +29,7 @@ def tune(seed: int, metre: str, key: Key, bars: int = 6) -> Score:
     """A tune in quarter notes; half of them last two."""
     rng, steps = np.random.default_rng(seed), bars * METRES[metre]
     pitch, onset = np.zeros((2, len(VOICES), steps, PITCHES), bool)
-    for index, lowest in enumerate((60, 55, 36)):
+    for index, lowest in enumerate((60, 48, 36)):
         line = voice(rng, lowest, steps // 4) + key.tonic
         for beat, note in enumerate(line):
             pitch[index, 4 * beat : 4 * beat + 4, note] = True

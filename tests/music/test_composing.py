@@ -1,0 +1,362 @@
+"""Pieces of any length from a network of two bars: forms, given melodies and openings, files, and what is refused."""
+
+import wave
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from common.errors import UserError
+from music.composing import instruments, make_piece, melody
+from music.config import GenerateConfig
+from music.metrics import quality
+from music.midi import from_midi, save_midi, to_midi
+from music.models import MusicModel
+from music.networks import Composer
+from music.render import TAIL
+from music.score import METRES, PITCHES, Key, Score, TrackSpec, notes, transpose
+from music.writing import DEFAULT, weights_for, write
+
+C_MAJOR = Key(0)
+
+
+def piece(model: MusicModel, **asked: Any) -> Score:
+    return make_piece(model, GenerateConfig(**{"candidates": 1, **asked}))
+
+
+def same(first: np.ndarray, second: np.ndarray) -> bool:
+    return first.shape == second.shape and bool((first == second).all())
+
+
+def assert_playable(score: Score) -> None:
+    """Onsets are where something sounds, every note has one, and no voice sounds two notes at once."""
+    held = np.concatenate([np.zeros_like(score.pitch[:, :1]), score.pitch[:, :-1]], 1)
+    assert not (score.onset & ~score.pitch).any()
+    assert not (score.pitch & ~held & ~score.onset).any()
+    for index, track in enumerate(score.tracks):
+        assert track.kind != "mono" or score.pitch[index].sum(1).max() <= 1
+        assert (np.diff(notes(score, index)[:, :2]) > 0).all()
+
+
+def saved(score: Score, path: Path) -> Path:
+    save_midi(to_midi(score), path)
+    return path
+
+
+def tune(line: list[int], key: Key = C_MAJOR, metre: str = "4/4", drums: bool = False) -> Score:
+    """A melody in quarter notes; 0 is a rest."""
+    pitch, onset = np.zeros((2, 1, 4 * len(line), PITCHES), bool)
+    for beat, note in enumerate(line):
+        if note:
+            pitch[0, 4 * beat : 4 * beat + 4, note] = onset[0, 4 * beat, note] = True
+    if drums:
+        onset = pitch
+    return Score((TrackSpec("Tune", "drums" if drums else "mono", 0, 127),), pitch, onset, metre, key)
+
+
+# --- composing
+
+
+@pytest.mark.parametrize("bars", range(1, 10))
+def test_a_piece_has_the_bars_asked_for(bars: int, model: MusicModel) -> None:
+    for metre in ("4/4", "3/4"):
+        score = piece(model, bars=bars, metre=metre, seed=bars)
+        assert score.steps == bars * METRES[metre] and score.metre == metre
+        assert_playable(score)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, (1 << 31) - 1),
+    bars=st.integers(1, 6),
+    temperature=st.floats(0.1, 3),
+    style=st.sampled_from(["", "march", "waltz"]),
+    candidates=st.integers(1, 2),
+)
+def test_any_piece_can_be_played(model: MusicModel, **asked: Any) -> None:
+    score = piece(model, **asked)
+    assert_playable(score)
+    assert score.style == asked["style"]
+
+
+def test_styles_have_their_usual_metre(model: MusicModel) -> None:
+    assert piece(model, style="march").metre == "4/4"
+    assert piece(model, style="waltz").metre == "3/4"
+    assert piece(model, style="waltz", metre="4/4").metre == "4/4"
+
+
+def test_a_seed_is_a_piece_and_temperature_counts(model: MusicModel) -> None:
+    first, again, other = (piece(model, seed=seed) for seed in (1, 1, 2))
+    assert same(first.onset, again.onset) and not same(first.onset, other.onset)
+    assert not same(first.onset, piece(model, seed=1, temperature=0.2).onset)
+
+
+@pytest.mark.parametrize(("form", "section"), [("AABA", 2), ("ABCB", 2), ("AB", 3)])
+def test_equal_letters_are_the_same_music(form: str, section: int, model: MusicModel) -> None:
+    score = piece(model, form=form, bars=section * len(form), metre="3/4")
+    assert_playable(score)
+    steps = section * 12
+    parts = {
+        place: np.stack([score.pitch, score.onset])[:, :, place * steps : (place + 1) * steps]
+        for place in range(len(form))
+    }
+    for place, letter in enumerate(form):
+        for other, its in enumerate(form):
+            assert same(parts[place], parts[other]) == (letter == its)
+
+
+@pytest.mark.parametrize(("key", "semitones"), [("D", 2), ("F# major", -6), ("Bb", -2), ("A minor", -3)])
+def test_a_key_moves_the_piece_by_the_nearest_interval(key: str, semitones: int, model: MusicModel) -> None:
+    at_c = piece(model, key="C minor" if "minor" in key else "C")
+    moved = piece(model, key=key)
+    assert moved.key.tonic == semitones % 12
+    assert same(moved.pitch, transpose(at_c, semitones).pitch)
+
+
+def test_a_tempo_is_kept(model: MusicModel) -> None:
+    assert piece(model, tempo=77.0).tempo == 77
+    assert piece(model).tempo == model.tempo
+
+
+def test_the_best_candidate_is_kept(model: MusicModel) -> None:
+    assert model.typical is not None
+
+    def faults(candidates: int) -> float:
+        drawn = [piece(model, bars=2, seed=seed, candidates=candidates) for seed in range(10)]
+        return float(np.mean([quality(score, model.typical or {}) for score in drawn]))
+
+    assert faults(8) < faults(1)
+
+
+# --- harmonising
+
+
+@pytest.mark.parametrize(("key", "bars"), [(Key(0), 1), (Key(2), 2), (Key(9, "minor"), 5), (Key(6), 8)])
+def test_a_melody_stays_note_for_note(key: Key, bars: int, model: MusicModel, tmp_path: Path) -> None:
+    rng = np.random.default_rng(bars)
+    line = [0 if beat % 7 == 3 else int(rng.choice([65, 67, 69, 70, 72])) for beat in range(4 * bars)]
+    given = tune(line, key)
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"))
+    assert same(score.pitch[0], given.pitch[0]) and same(score.onset[0], given.onset[0])
+    assert score.key == key and len(score.tracks) == 3 and score.steps == 16 * bars
+    assert score.pitch[1:].any()
+    assert_playable(score)
+
+
+def test_a_melody_two_octaves_up_comes_back_where_it_was(model: MusicModel, tmp_path: Path) -> None:
+    given = tune([91, 93, 95, 96] * 2)
+    score = piece(model, melody=saved(given, tmp_path / "high.mid"))
+    assert same(score.pitch[0], given.pitch[0])
+
+
+def test_a_named_key_overrules_that_of_the_melody(model: MusicModel, tmp_path: Path) -> None:
+    given = tune([67, 69, 71, 72] * 2, Key(7))
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"), key="E minor", tempo=60.0)
+    assert (score.key, score.tempo) == (Key(4, "minor"), 60) and same(score.pitch[0], given.pitch[0])
+
+
+def test_the_melody_is_the_top_line_of_the_first_track_with_pitches(tunes: Path) -> None:
+    low, high = tune([60, 64, 67, 60]), tune([67, 67, 0, 72])
+    chords = replace(low, pitch=low.pitch | high.pitch, onset=low.onset | high.onset)
+    top = melody(chords, Path("x.mid"))
+    assert [int(note) for *_, note in notes(top, 0)] == [67, 67, 67, 72]
+    drums, pitched = tune([36] * 4, drums=True), tune([60, 62, 64, 65])
+    both = replace(
+        pitched,
+        tracks=drums.tracks + pitched.tracks,
+        pitch=np.concatenate([drums.pitch, pitched.pitch]),
+        onset=np.concatenate([drums.onset, pitched.onset]),
+    )
+    assert same(melody(both, Path("x.mid")).pitch, pitched.pitch)
+    whole = from_midi(tunes / "march" / "march 0.mid")
+    assert same(melody(whole, Path("x.mid")).onset[0], whole.onset[0])
+
+
+def test_a_note_that_is_uncovered_begins_there() -> None:
+    pitch, onset = np.zeros((2, 1, 8, PITCHES), bool)
+    pitch[0, :, 60] = onset[0, 0, 60] = True
+    pitch[0, 2:4, 64] = onset[0, 2, 64] = True
+    top = melody(Score((TrackSpec("", "poly", 0, 127),), pitch, onset), Path("x.mid"))
+    assert notes(top, 0).tolist() == [[0, 2, 60], [2, 4, 64], [4, 8, 60]]
+
+
+def test_melodies_that_no_voice_can_sing_are_told(model: MusicModel, tmp_path: Path) -> None:
+    wide = saved(tune([40, 95, 60, 60]), tmp_path / "wide.mid")
+    with pytest.raises(UserError, match=r"wide\.mid.*octave"):
+        piece(model, melody=wide)
+    beats = saved(tune([36] * 4, drums=True), tmp_path / "beats.mid")
+    with pytest.raises(UserError, match=r"beats\.mid.*only drums"):
+        piece(model, melody=beats)
+    march = saved(tune([60] * 4, metre="2/4"), tmp_path / "two.mid")
+    with pytest.raises(UserError, match=r"two\.mid.*2/4"):
+        piece(model, melody=march)
+    long = saved(tune([60] * 4 * 65), tmp_path / "long.mid")
+    with pytest.raises(UserError, match=r"long\.mid.*65 bars"):
+        piece(model, melody=long)
+
+
+# --- continuing
+
+
+@pytest.mark.parametrize(
+    ("name", "bars"), [("march/march 0.mid", 1), ("march/march 1.mid", 4), ("waltz/waltz 3.mid", 3)]
+)
+def test_what_is_continued_stays_as_it_is(name: str, bars: int, model: MusicModel, tunes: Path) -> None:
+    given = from_midi(tunes / name)
+    score = piece(model, continue_=tunes / name, bars=bars)
+    assert score.steps == given.steps + bars * given.bar
+    assert same(score.pitch[:, : given.steps], given.pitch) and same(score.onset[:, : given.steps], given.onset)
+    assert (score.key, score.metre, score.tempo) == (given.key, given.metre, given.tempo)
+    assert_playable(score)
+    for index in range(3):  # no note of it is prolonged either
+        own = notes(score, index)
+        assert same(own[own[:, 0] < given.steps], notes(given, index))
+    other = piece(model, continue_=tunes / name, bars=bars, seed=9)
+    assert not same(score.onset[:, given.steps :], other.onset[:, given.steps :])
+
+
+@pytest.mark.parametrize("key", ["C", "F# major", "B"])
+def test_a_piece_of_any_key_can_be_continued_in_its_register(key: str, model: MusicModel, tmp_path: Path) -> None:
+    own = piece(model, key=key, bars=2, metre="4/4", seed=3)
+    path = saved(own, tmp_path / "own.mid")
+    score = piece(model, continue_=path, bars=2)
+    assert same(score.pitch[:, :32], own.pitch)
+    for index, track in enumerate(model.config.tracks):
+        used = np.flatnonzero(score.pitch[index].any(0))
+        assert used[0] >= track.low - 6 and used[-1] <= track.high + 6
+
+
+def test_pieces_that_cannot_be_continued_are_told(model: MusicModel, tunes: Path, tmp_path: Path) -> None:
+    alone = saved(tune([60, 62, 64, 65]), tmp_path / "alone.mid")
+    with pytest.raises(UserError, match=r"alone\.mid.*High, Middle, Low"):
+        piece(model, continue_=alone)
+    three = from_midi(tunes / "march" / "march 0.mid")
+    pitch, onset = three.pitch.copy(), three.onset.copy()
+    pitch[2], onset[2] = np.roll(pitch[0], 36, axis=1), np.roll(onset[0], 36, axis=1)  # the low voice on top
+    far = replace(three, pitch=pitch, onset=onset)
+    with pytest.raises(UserError, match=r"far\.mid.*octave"):
+        piece(model, continue_=saved(far, tmp_path / "far.mid"))
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"style": "polka"}, "--style polka.*march, waltz"),
+        ({"style": "chorale"}, "--style chorale"),
+        ({"metre": "6/8"}, "--metre 6/8.*tunes writes"),
+        ({"bars": 8, "form": "ABA"}, "--bars 8.*3 sections"),
+    ],
+)
+def test_what_the_model_does_not_know_is_told(asked: dict[str, Any], said: str, model: MusicModel) -> None:
+    with pytest.raises(UserError, match=said):
+        piece(model, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "flag"),
+    [
+        ({"key": "H major"}, "--key"),
+        ({"metre": "5/7"}, "--metre"),
+        ({"tempo": 0.0}, "--tempo"),
+        ({"tempo": float("nan")}, "--tempo"),
+        ({"temperature": 0.0}, "--temperature"),
+        ({"temperature": float("inf")}, "--temperature"),
+        ({"bars": 0}, "--bars"),
+        ({"bars": 65}, "--bars"),
+        ({"candidates": 0}, "--candidates"),
+        ({"candidates": 10**9}, "--candidates"),
+        ({"seed": -1}, "--seed"),
+        ({"form": "A1"}, "--form"),
+        ({"out": ()}, "--out"),
+        ({"out": ("x.mp3",)}, "--out"),
+        ({"melody": Path("a.mid"), "continue_": Path("b.mid")}, "--melody"),
+        ({"melody": Path("a.mid"), "form": "AB"}, "--form means nothing with --melody"),
+        ({"melody": Path("a.mid"), "bars": 4}, "--bars"),
+        ({"continue_": Path("b.mid"), "key": "D"}, "--key"),
+    ],
+)
+def test_settings_of_no_use_are_told(asked: dict[str, Any], flag: str) -> None:
+    with pytest.raises(UserError, match=flag):
+        GenerateConfig(**asked)
+
+
+def test_one_voice_cannot_harmonise(model: MusicModel, tmp_path: Path) -> None:
+    config = replace(model.config, tracks=model.config.tracks[:1])
+    torch.manual_seed(0)
+    alone = replace(model, network=Composer(config).eval(), config=config, name="solo")
+    path = saved(tune([60, 62, 64, 65]), tmp_path / "tune.mid")
+    with pytest.raises(UserError, match="solo has one voice"):
+        piece(alone, melody=path)
+    assert piece(alone, bars=3, metre="4/4").steps == 48
+
+
+def test_drums_cannot_sing(model: MusicModel, tmp_path: Path) -> None:
+    first, *others = model.config.tracks
+    config = replace(model.config, tracks=(replace(first, kind="drums"), *others))
+    band = replace(model, network=Composer(config).eval(), config=config, name="band")
+    with pytest.raises(UserError, match="band is drums"):
+        piece(band, melody=saved(tune([60, 62, 64, 65]), tmp_path / "tune.mid"))
+
+
+def test_instruments_by_name_and_number() -> None:
+    tracks = [TrackSpec(name, "mono", 0, 127) for name in "abc"]
+    assert instruments("violin, Cello", tracks) == [40, 42, 42]
+    assert instruments("0,flute,127", tracks) == [0, 73, 127]
+    for text, said in (("kazoo", "kazoo"), ("128", "128"), ("violin,,cello", "''"), ("1,2,3,4", "names 4"), ("", "''")):
+        with pytest.raises(UserError, match=said):
+            instruments(text, tracks)
+
+
+# --- files
+
+
+def test_a_piece_becomes_sound_notes_and_a_picture(model: MusicModel, tmp_path: Path) -> None:
+    names = tuple(str(tmp_path / "new" / name) for name in ("a.mid", "b.WAV", "c.png"))
+    config = GenerateConfig(out=names, bars=2, metre="3/4", tempo=120.0, candidates=1)
+    score = make_piece(model, config)
+    assert write(score, to_midi(score), config) == list(names)
+    back = from_midi(names[0])
+    sounding = [index for index in range(3) if score.pitch[index].any()]
+    assert same(back.onset, score.onset[sounding, : back.steps]) and back.metre == "3/4"
+    with wave.open(names[1]) as sound:
+        assert sound.getnchannels() == 2
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(3 + TAIL, abs=0.8)  # 6 beats
+    assert Image.open(names[2]).size[0] > 100
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.mid", "b.WAV", "c.png"]
+
+
+@pytest.mark.parametrize("name", ["a.mid", "b.wav", "c.png"])
+def test_what_cannot_be_written_leaves_nothing_behind(name: str, model: MusicModel, tmp_path: Path) -> None:
+    score = piece(model, bars=1)
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / name).mkdir()
+    for out in (tmp_path / "file" / name, tmp_path / name):
+        with pytest.raises(UserError, match="cannot write"):
+            write(score, to_midi(score), GenerateConfig(out=(str(out),)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", name])
+    assert not list((tmp_path / name).iterdir())
+
+
+def test_a_damaged_soundfont_is_told(model: MusicModel, tmp_path: Path) -> None:
+    score, font = piece(model, bars=1), tmp_path / "font.sf2"
+    font.write_text("no soundfont")
+    for soundfont in (font, tmp_path / "missing.sf2"):
+        with pytest.raises(UserError, match=soundfont.name):
+            write(score, to_midi(score), GenerateConfig(out=(str(tmp_path / "x.wav"),), soundfont=soundfont))
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_weights_are_chosen_by_style() -> None:
+    assert weights_for(GenerateConfig()) == DEFAULT
+    assert weights_for(GenerateConfig(weights="mine", style="reel")) == "mine"
+    with pytest.raises(UserError, match="--style polka-mazurka"):
+        weights_for(GenerateConfig(style="polka-mazurka"))
