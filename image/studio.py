@@ -61,7 +61,7 @@ class ImageStudio:
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             return Verdict(score=float("inf"), warning="the weights are not finite")
         count = len(self.real)
-        wanted = torch.arange(count) % len(self.classes) if self.classes else None
+        wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
         samples = self._model(network).sample(count, wanted, seed=mix(self.config.seed, 1) % (1 << 32))
         features = self.extractor.features(samples.split(256))
         if isinstance(network, VAE):

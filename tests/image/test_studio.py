@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from common.cli import command, parse
+from common.data import Arrays
 from common.vae import VAE
 from image.config import TrainConfig
 from image.data import ImageData, load_images
@@ -92,6 +93,16 @@ def test_the_data_themselves_would_score_best(data: ImageData) -> None:
     assert good.figures["class_match"] > 0.95 > bad.figures["class_match"]
     assert good.figures["coverage"] > 0.5 > bad.figures["coverage"]
     assert good.score is not None and bad.score is not None and good.score < bad.score / 10
+
+
+def test_a_judge_asks_for_the_classes_in_the_shares_of_real_images(data: ImageData) -> None:
+    """Of uneven data, evenly labelled samples would be the further away the better they keep to their labels."""
+    few = torch.cat([torch.where(data.train.tensors["label"] == label)[0][:most] for label, most in ((0, 30), (1, 10))])
+    eyes, product = studio(replace(data, train=Arrays(data.train.gather(few))))
+    asked: list[torch.Tensor] = []
+    product.register_forward_pre_hook(lambda module, inputs: asked.append(inputs[1]))
+    eyes.judge(product, 0)
+    assert torch.cat(asked).bincount().tolist() == [30, 10]
 
 
 def test_samples_that_are_not_finite_never_win(data: ImageData) -> None:
