@@ -91,7 +91,7 @@ def composing(config: SpeedConfig) -> Callable[[], float]:
 
     def measure() -> float:
         start = time.perf_counter()
-        rolls = model.compose(model.latents(config.pieces), condition)
+        rolls = model.write(condition)
         for score in model.scores(rolls, condition):
             if score.onset.any():
                 to_midi(score)

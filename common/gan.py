@@ -113,6 +113,7 @@ class GanGame:
             at random (see `common.cgan.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
         latent: length of z; by default `config.latent`.
+        content: a loss of the domain's own that the generator descends too, (batch, draw) -> scalar.
     """
 
     def __init__(
@@ -124,10 +125,12 @@ class GanGame:
         read_condition: Callable[[Batch, Draw], Any] | None = None,
         augmentation: Augmentation | None = None,
         latent: int | None = None,
+        content: Callable[[Batch, Draw], Tensor] | None = None,
     ):
         self.generator, self.critic, self.config = generator, critic, config
         self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
         self.latent = config.latent if latent is None else latent
+        self.content = content
         self.adversarial = LOSSES[config.loss]
         self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
 
@@ -175,7 +178,7 @@ class GanGame:
         return loss, figures
 
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator's loss against the frozen critic."""
+        """The generator's loss against the frozen critic, plus that of the content if there is one."""
         raw = self._condition(batch, draw)
         fake = self.generator(draw.normal(self.latent), raw)
         if self.adversarial.pairs:
@@ -186,7 +189,11 @@ class GanGame:
             fake = self._augment(fake, draw)
             real_logits = fake.new_zeros(len(fake))
         loss = self.adversarial.generator(real_logits, self.critic(fake, raw).float())
-        return loss, {"generator": loss}
+        figures = {"generator": loss}
+        if self.content is not None:
+            figures["content"] = self.content(batch, draw)
+            loss = loss + figures["content"]
+        return loss, figures
 
     def _judge_both(self, images: Tensor, raw: Any) -> Tensor:
         """Logits of real and fake images (2N, ...), which share their conditions (N, ...).

@@ -30,6 +30,7 @@ class Order:
     mode: Mode
     style: str
     temperature: float
+    rounds: int
     candidates: int
     seed: int
 
@@ -178,7 +179,7 @@ def _window(order: Order, bars: Tensor, known: Tensor, first: bool, last: bool, 
     flat = bars.flatten(2, 3).clone()
     flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
     condition = model.condition(order.candidates, order.metre, order.mode, order.style, first, last, flat, mask)
-    rolls = model.compose(model.latents(order.candidates, seed) * order.temperature, condition)
+    rolls = model.write(condition, seed, order.temperature, order.rounds)
     if order.candidates > 1 and model.typical is not None:
         scores = model.scores(rolls, condition)
         best = min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))
@@ -209,7 +210,7 @@ def _order(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) ->
             known = ", ".join(model.config.styles) or "none; leave it out"
             raise UserError(f"--style {style}: unknown to {model.name}; it has {known}")
         style = ""
-    return Order(model, metre, mode, style, config.temperature, config.candidates, config.seed)
+    return Order(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed)
 
 
 def _usual_metre(model: MusicModel, style: str) -> str:

@@ -27,13 +27,16 @@ class TrainConfig(GanConfig, RunConfig):
     bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
-    lr: float | None = 3e-4  # learning rate of both players
-    penalty: float = 1.0  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
+    content: float = 1.0  # weight of the likelihood of what is hidden, where something is given; 0: the critic alone
+    lr: float | None = 3e-4  # learning rate of the generator
+    critic_lr: float | None = 4e-4  # and of the critic
+    penalty: float = 0.5  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(2 <= self.bars <= 16, "bars", f"must be 2 to 16, not {self.bars}")
         require(self.bar_latent > 0, "bar_latent", f"must be above 0, not {self.bar_latent}")
+        require(self.content >= 0, "content", f"must be 0 or more, not {self.content}")
         part = self.batch // self.accumulate
         # The critic compares groups of four, which must not mix real and composed pieces.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
@@ -52,6 +55,7 @@ class GenerateConfig(Checked):
     bars: int = 8  # length; with --continue, what is added
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
     temperature: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
+    rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
     melody: Path | None = None  # a MIDI file whose tune is kept, and gets the other voices
@@ -104,5 +108,6 @@ class EvaluateConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
+        require(0 <= self.rounds <= 1000, "rounds", f"must be 0 to 1000, not {self.rounds}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

@@ -134,8 +134,7 @@ def choose(config: NetworkConfig, arrays: Arrays, n: int, seed: int) -> Windows:
 
 def draw(model: MusicModel, condition: Condition, seed: int) -> list[Score]:
     """One composition for every row of the condition."""
-    z = model.latents(len(condition["mode"]), seed)
-    return model.scores(model.compose(z, condition), condition)
+    return model.scores(model.write(condition, seed), condition)
 
 
 def pick(model: MusicModel, condition: Condition, config: EvaluateConfig) -> list[Score]:
@@ -203,7 +202,7 @@ def harmonising(model: MusicModel, held_out: Windows) -> list[Figure]:
     mask = torch.zeros_like(condition["mask"])
     mask[:, 0] = 1
     condition |= {"mask": mask, "given": given(rolls.float(), mask)}
-    written = model.compose(model.latents(len(rolls), seed=0), condition)
+    written = model.write(condition, seed=0)
     kept = (written[:, :, 0] == (rolls[:, :, 0] > 0)).flatten(1).all(1).float().mean().item()
     return [
         Figure("melodies kept note for note", kept, 1.0, "higher", len(real)),

@@ -1,8 +1,9 @@
 """From settings to a game: music networks joined with a core."""
 
 import torch
+from torch import Tensor
 
-from common.game import Game, mix
+from common.game import Batch, Draw, Game, mix
 from common.gan import GanGame
 from music.config import WIDTHS, TrainConfig
 from music.data import MusicSpec
@@ -28,5 +29,11 @@ def network_config(config: TrainConfig, spec: MusicSpec) -> NetworkConfig:
 def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     """The game of two players, their networks initialised from the seed."""
     torch.manual_seed(mix(config.seed, 0))
-    read = read_condition(network, config.condition_dropout)
-    return GanGame(Composer(network), MusicCritic(network), config, rolls, read, latent=network.latents).game()
+    read, composer = read_condition(network, config.condition_dropout), Composer(network)
+
+    def content(batch: Batch, draw: Draw) -> Tensor:
+        z = draw.normal(network.latents)
+        return config.content * composer.surprise(z, read(batch, draw), rolls(batch))
+
+    game = GanGame(composer, MusicCritic(network), config, rolls, read, latent=network.latents, content=content)
+    return game.game()

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
+from common.game import mix
 from common.weights import find_weights, load_config, load_model
-from music.networks import Composer, Condition, NetworkConfig, valid_steps
+from music.networks import Composer, Condition, NetworkConfig, given, valid_steps
 from music.score import METRES, PITCHES, Key, Mode, Score
 
+ROUNDS = 12  # of rewriting
+KEPT = (0.3, 0.8)  # share of a piece that stands in the first and in the last of them
 CHUNK = 128  # pieces that go through the network at a time
 MODES: tuple[Mode, ...] = ("major", "minor")
 
@@ -73,6 +76,26 @@ class MusicModel:
         mask = torch.zeros(tracks, config.steps) if mask is None else mask.float()
         given = roll * mask[None, :, :, None]
         return condition | {"given": given.expand(count, *given.shape), "mask": mask.expand(count, *mask.shape)}
+
+    def write(self, condition: Condition, seed: int = 0, temperature: float = 1.0, rounds: int = ROUNDS) -> Tensor:
+        """Compose, then rewrite parts in view of the rest, round by round: rolls, bool (N, 2, T, S, P) on the CPU.
+
+        In each round the network is given a random share of the bars of single voices and writes the others anew; the
+        share grows from `KEPT[0]` to `KEPT[1]` (annealed block Gibbs sampling, as Coconet's; Huang et al. 2017).
+
+        Args:
+            temperature: multiplies the latents.
+        """
+        config, count = self.config, len(condition["mode"])
+        rolls = self.compose(self.latents(count, seed) * temperature, condition)
+        generator = torch.Generator().manual_seed(mix(seed, 1))
+        for number in range(rounds):
+            share = KEPT[0] + (KEPT[1] - KEPT[0]) * number / max(rounds - 1, 1)
+            kept = torch.rand(count, len(config.tracks), config.bars, generator=generator) < share
+            mask = torch.maximum(condition["mask"].cpu(), kept.repeat_interleave(config.bar_steps, 2).float())
+            z = torch.randn(count, config.latents, generator=generator) * temperature
+            rolls = self.compose(z, condition | {"mask": mask, "given": given(rolls.float(), mask)})
+        return rolls
 
     @torch.inference_mode()
     def compose(self, z: Tensor, condition: Condition) -> Tensor:

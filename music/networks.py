@@ -20,7 +20,7 @@ from music.score import METRES, TrackSpec
 
 PATCH = 2  # steps that the networks take as one: an eighth
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
-COMPOSE, HARMONISE = 0.4, 0.75  # below the one nothing is given, below the other whole voices, above it whole bars
+COMPOSE, HARMONISE, INFILL = 0.25, 0.5, 0.65  # below these: nothing is given, voices, bars; above: bars of voices
 Condition = dict[str, Tensor]
 
 
@@ -102,17 +102,19 @@ def read_condition(config: NetworkConfig, dropout: float) -> Any:
 
 
 def random_mask(config: NetworkConfig, draw: Draw) -> Tensor:
-    """What is given, float (N, T, S), for one job a row: compose (nothing), harmonise (voices), infill (bars).
+    """What is given, float (N, T, S), for one job a row: compose (nothing), harmonise (voices), infill (bars), rewrite.
 
-    At least one voice, or one bar, is always left to be written; which are given is otherwise a coin's toss for each.
+    At least one voice, or bar, is always left to be written; which are given is otherwise a coin's toss for each. To
+    rewrite is to be given any share of the bars of single voices.
     """
-    job = draw.uniform()
-    voices = _some(draw, len(config.tracks)).unsqueeze(2).expand(-1, -1, config.steps)
-    bars = _some(draw, config.bars).repeat_interleave(config.bar_steps, 1).unsqueeze(1).expand_as(voices)
-    job = job.view(-1, 1, 1)
-    harmonise = (job < HARMONISE) if len(config.tracks) > 1 else torch.zeros_like(job, dtype=torch.bool)
-    chosen = torch.where(harmonise, voices, bars)
-    return torch.where(job < COMPOSE, False, chosen).float()
+    tracks, bars = len(config.tracks), config.bars
+    job = draw.uniform().view(-1, 1, 1)
+    voices = _some(draw, tracks).unsqueeze(2).expand(-1, -1, bars)
+    whole = _some(draw, bars).unsqueeze(1).expand(-1, tracks, -1)
+    single = _some(draw, tracks * bars, draw.uniform(1)).view(-1, tracks, bars)
+    harmonise = job < HARMONISE if tracks > 1 else torch.zeros_like(job, dtype=torch.bool)
+    chosen = torch.where(harmonise, voices, torch.where(job < INFILL, whole, single))
+    return torch.where(job < COMPOSE, False, chosen).float().repeat_interleave(config.bar_steps, 2)
 
 
 def given(roll: Tensor, mask: Tensor) -> Tensor:
@@ -125,10 +127,10 @@ def rolls(batch: Batch) -> Tensor:
     return torch.stack([batch["pitch"], batch["onset"]], 1).float()
 
 
-def _some(draw: Draw, count: int) -> Tensor:
-    """Toss a coin for each of `count` things, bool (N, count), but never all of them heads."""
+def _some(draw: Draw, count: int, share: float | Tensor = 0.5) -> Tensor:
+    """Toss a coin for each of `count` things, bool (N, count), heads with probability `share`, but never all heads."""
     tosses = draw.uniform(count)
-    return (tosses < 0.5) & (tosses != tosses.max(1, keepdim=True).values)
+    return (tosses < share) & (tosses != tosses.max(1, keepdim=True).values)
 
 
 class MusicCondition(nn.Module):
@@ -257,6 +259,27 @@ class Composer(nn.Module):
 
     def forward(self, z: Tensor, condition: Condition) -> Tensor:
         """z (N, latents) and condition -> rolls (N, 2, T, S, P)."""
+        return self._compose(self._outputs(z, condition), condition)
+
+    def surprise(self, z: Tensor, condition: Condition, roll: Tensor) -> Tensor:
+        """Mean negative log-likelihood, nats a step, of `roll` (N, 2, T, S, P) where something is to be written.
+
+        Rows of which nothing is given count as 0: the network is free in what it composes.
+        """
+        valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
+        parts = self._outputs(z, condition).float().split([sum(split) for split in self.splits], 2)
+        nats = []
+        for track, split, part, own in zip(self.config.tracks, self.splits, parts, roll.unbind(2), strict=True):
+            pitch, onset = own.unbind(1)  # (N, S, P)
+            notes, begins = part.split(split, 2) if len(split) == 2 else (part, None)
+            nats.append(_note_nats(track.kind, notes, pitch))
+            if begins is not None:
+                nats[-1] = nats[-1] + _onset_nats(begins, pitch, onset, before)
+        counted = (1 - condition["mask"]) * condition["mask"].amax((1, 2), keepdim=True) * valid.unsqueeze(1)
+        return (torch.stack(nats, 1) * counted).sum() / counted.sum().clamp(min=1)
+
+    def _outputs(self, z: Tensor, condition: Condition) -> Tensor:
+        """What is to be read as notes and onsets, (N, S, all splits)."""
         config = self.config
         shared, bars = z.split([config.latent, config.bars * config.bar_latent], 1)
         style = self.style(torch.cat([shared, self.condition(condition)], 1))
@@ -273,13 +296,13 @@ class Composer(nn.Module):
         for level, block in enumerate(self.up):
             x = block(F.interpolate(x, scale_factor=2.0) + skips.pop() if level else x, style)
         x = self.fine(self.narrow(x).repeat_interleave(PATCH, 2), style)  # both steps of a patch start alike: held
-        return self._compose(self.last(F.leaky_relu(x, 0.2)), condition)
+        return self.last(F.leaky_relu(x, 0.2)).transpose(1, 2)
 
     def _compose(self, outputs: Tensor, condition: Condition) -> Tensor:
-        """From the last layer's outputs (N, all splits, S) to rolls with what is given put in."""
+        """From outputs (N, S, all splits) to rolls with what is given put in."""
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         tracks = []
-        parts = outputs.transpose(1, 2).float().split([sum(split) for split in self.splits], 2)
+        parts = outputs.float().split([sum(split) for split in self.splits], 2)
         given, left = condition["given"].unbind(2), (1 - condition["mask"]).unsqueeze(3).unbind(1)
         for track, split, part, reach, known, free in zip(
             self.config.tracks, self.splits, parts, self.reach, given, left, strict=True
@@ -295,6 +318,22 @@ class Composer(nn.Module):
 def _outputs(kind: str, pitches: int) -> list[int]:
     """How many outputs a track has at a step: for its pitches (one more for a mono track's rest) and its onsets."""
     return {"mono": [pitches + 1, 1], "poly": [pitches, pitches], "drums": [pitches]}[kind]
+
+
+def _note_nats(kind: str, logits: Tensor, pitch: Tensor) -> Tensor:
+    """-log p of what sounds, (N, S), by logits (N, S, P + 1 of a mono track, else P) of pitches (N, S, P)."""
+    if kind == "mono":
+        target = torch.where(pitch.amax(2) > 0, pitch.argmax(2) + 1, 0)
+        return F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+    return F.binary_cross_entropy_with_logits(logits, pitch, reduction="none").sum(2)
+
+
+def _onset_nats(begins: Tensor, pitch: Tensor, onset: Tensor, before: Tensor) -> Tensor:
+    """-log p of being struck again or held, (N, S), where a pitch already sounded; arguments as of `_onsets`."""
+    previous = pitch.gather(1, before.unsqueeze(2).expand_as(pitch))
+    open_question = pitch * previous * (torch.arange(pitch.shape[1], device=pitch.device) > 0)[:, None]
+    nats = F.binary_cross_entropy_with_logits(begins.expand_as(onset), onset, reduction="none")
+    return (nats * open_question).sum(2)
 
 
 def _one_of(logits: Tensor, reach: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class MusicStudio:
         """Draw real windows beside compositions, which come from the same latents every time, into `path`.png."""
         model = self._model(network)
         condition = {name: tensor[:SHOWN] for name, tensor in self.condition.items()}
-        scores = model.scores(model.compose(model.latents(SHOWN), condition), condition)
+        scores = model.scores(model.write(condition), condition)
         rows = [pair for real, own in zip(self.real, scores, strict=False) for pair in (("real", real), ("", own))]
         save_picture(roll_sheet(rows), path.with_suffix(".png"))
 
@@ -65,8 +65,7 @@ class MusicStudio:
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             return Verdict(score=float("inf"), warning="the weights are not finite")
         model = self._model(network)
-        z = model.latents(len(self.real), seed=mix(self.config.seed, 1) % (1 << 32))
-        rolls = model.compose(z, self.condition)
+        rolls = model.write(self.condition, seed=mix(self.config.seed, 1) % (1 << 32))
         scores = model.scores(rolls, self.condition)
         found, overlaps = measure(scores), overlap(scores, self.real)
         coverage = neighbourhoods(self.features, features(rolls, self.network)).coverage

@@ -344,6 +344,18 @@ def test_a_game_without_condition_passes_none() -> None:
     assert play.critic.labels == [None]
 
 
+def test_the_generator_also_descends_the_content_loss() -> None:
+    plain, batch = game(loss="hinge")
+    config = plain.config
+    content = GanGame(
+        plain.generator, plain.critic, config, plain.prepare, content=lambda b, d: b["image"].sum() * d.progress
+    )
+    draw = draw_at(1, progress=0.5)
+    (base, _), (loss, figures) = plain.generator_loss(batch, draw_at(1)), content.generator_loss(batch, draw)
+    assert figures["content"].item() == pytest.approx(0.5 * batch["image"].sum().item())
+    assert loss.item() == pytest.approx(base.item() + figures["content"].item(), rel=1e-5)
+
+
 class Echo(Images):
     """A generator that has learned the batch by heart."""
 

@@ -150,3 +150,16 @@ def test_the_package_composes_as_the_command_does(run_folder: Path) -> None:
     assert same(piece.pitch, again.pitch)
     assert [track.program for track in again.tracks] == [73, 40, 40]
     assert replace(piece, tracks=again.tracks).tracks == again.tracks
+
+
+def test_rewriting_keeps_what_is_given_and_repeats_itself(model: MusicModel, data: MusicData) -> None:
+    batch = data.test.gather(torch.arange(1))
+    roll = torch.stack([batch["pitch"], batch["onset"]], 1)[0]
+    mask = torch.zeros(len(model.config.tracks), model.config.steps)
+    mask[0] = 1
+    metre = model.config.metres[int(batch["metre"][0])]
+    condition = model.condition(5, metre, "major", roll=roll, mask=mask)
+    first, again, other = (model.write(condition, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert (first[:, :, 0] == roll[:, 0].bool()).all()
+    assert torch.equal(model.write(condition, 1, rounds=0), model.compose(model.latents(5, 1), condition))

@@ -144,19 +144,37 @@ def test_what_is_given_stands_unchanged(seed: int) -> None:
 
 
 @pytest.mark.parametrize("voices", [1, 2, 4])
-def test_masks_are_nothing_whole_voices_or_whole_bars(voices: int) -> None:
+def test_masks_are_nothing_voices_bars_or_bars_of_voices(voices: int) -> None:
     settings = config(TRACKS[:voices])
     mask = random_mask(settings, Draw(0, rows=4000)).view(4000, voices, 2, 16)
     assert not mask.flatten(1).all(1).any()  # something is always left to write
     assert torch.equal(mask, mask[..., :1].expand_as(mask))
     cells = mask[..., 0]  # (N, T, bars)
     by_voice, by_bar = (cells == cells[:, :, :1]).flatten(1).all(1), (cells == cells[:, :1]).flatten(1).all(1)
-    assert (by_voice | by_bar).all()
-    # Composing gives nothing; the tosses for voices or bars give nothing if all are tails, 2^-n (one alone: always).
-    harmonise = 0.35 if voices > 1 else 0.0
-    nothing = 0.4 + harmonise * 2**-voices + (0.6 - harmonise) * 2**-2
+    assert by_voice.any() and by_bar.any() and (voices == 1 or not (by_voice | by_bar).all())
+    # Composing gives nothing. So do tosses that are all tails: of n things 2^-n (of one alone always), and with a share
+    # that is itself drawn evenly 1 / (n + 1).
+    harmonise = 0.25 if voices > 1 else 0.0
+    nothing = 0.25 + harmonise * 2**-voices + (0.4 - harmonise) * 2**-2 + 0.35 / (2 * voices + 1)
     assert (cells == 0).flatten(1).all(1).float().mean().item() == pytest.approx(nothing, abs=0.03)
-    assert by_bar.any() and by_voice.any()
+
+
+def test_surprise_by_hand() -> None:
+    """Outputs of zeros: every choice is even, so a mono step costs ln(P + 1), one that may be struck again ln 2 more."""
+    settings = config(TRACKS[:2], styles=())
+    composer, chosen = Composer(settings), condition(settings, n=1)
+    for parameter in composer.last.parameters():
+        nn.init.zeros_(parameter)
+    roll = torch.zeros(1, 2, 2, settings.steps, settings.pitches)
+    roll[:, 0, :, :4, 5] = roll[:, 1, :, 0, 5] = 1  # in both voices a quarter note, held for three steps
+    z = torch.zeros(1, settings.latents)
+    assert composer.surprise(z, chosen, roll).item() == 0  # nothing is given: free
+    mask = torch.zeros(1, 2, settings.steps)
+    mask[:, 1] = 1
+    chosen |= {"mask": mask, "given": given(roll, mask)}
+    steps = 2 * 16  # of 4/4
+    expected = math.log(settings.pitches + 1) + 3 * math.log(2) / steps
+    assert composer.surprise(z, chosen, roll).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
