@@ -160,7 +160,7 @@ def test_masks_are_nothing_voices_bars_or_bars_of_voices(voices: int) -> None:
 
 
 def test_surprise_by_hand() -> None:
-    """Outputs of zeros: every choice is even, so a mono step costs ln(P + 1), one that may be struck again ln 2 more."""
+    """Outputs of zeros make all choices even: a mono step costs ln(P + 1), one that may be struck again ln 2 more."""
     settings = config(TRACKS[:2], styles=())
     composer, chosen = Composer(settings), condition(settings, n=1)
     for parameter in composer.last.parameters():
