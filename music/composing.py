@@ -18,7 +18,8 @@ from music.config import LONGEST, STYLES, GenerateConfig
 from music.metrics import quality
 from music.midi import from_midi
 from music.models import MusicModel, from_score
-from music.score import METRES, Key, Mode, Score, TrackSpec, parse_key, transpose
+from music.score import Score, TrackSpec, transpose
+from music.theory import METRES, Key, Mode, parse_key
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from common.config import Checked, GanConfig, RunConfig, require
-from music.score import METRES, parse_key
+from music.theory import METRES, parse_key
 
 NetSize = Literal["debug", "small", "base", "large"]
 

@@ -15,8 +15,9 @@ from common.config import require
 from common.data import Arrays, allocate, cached, families, split
 from common.errors import UserError
 from common.folders import short_name
-from music.score import METRES, PITCHES, Key, Score, TrackSpec
+from music.score import Score, TrackSpec
 from music.sources import Item, Music, Tune, find, parse
+from music.theory import METRES, PITCHES, Key
 
 FORMAT = 1  # of what is cached; raise it when the same files would become different windows
 MODES = ("major", "minor")

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from music.score import PITCHES, STEPS_PER_QUARTER, Score, TrackSpec, notes
+from music.score import Score, TrackSpec, notes
+from music.theory import PITCHES, STEPS_PER_QUARTER
 
 Colour = tuple[int, int, int]
 COLOURS: tuple[Colour, ...] = (  # by track, over and over; Okabe and Ito 2008, told apart by colour-blind people too

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
 from common.errors import UserError
-from music.score import BEATS, PITCHES, STEPS_PER_QUARTER, Score, notes
+from music.score import Score, notes
+from music.theory import BEATS, PITCHES, STEPS_PER_QUARTER
 
 # Pitch classes counted from the tonic; minor is natural, harmonic and melodic minor in one.
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 9, 10, 11)}

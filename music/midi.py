@@ -14,7 +14,8 @@ from pretty_midi import Instrument, KeySignature, Note, PrettyMIDI, TimeSignatur
 
 from common.errors import UserError
 from common.files import replacing
-from music.score import BEATS, METRES, PITCHES, STEPS_PER_QUARTER, Key, Kind, Score, TrackSpec, notes
+from music.score import Kind, Score, TrackSpec, notes
+from music.theory import BEATS, METRES, PITCHES, STEPS_PER_QUARTER, Key
 
 MAX_BYTES = 5_000_000  # of a file: 200,000 notes take 2 MB, and the parser takes three seconds a MB
 MAX_NOTES = 200_000

@@ -11,7 +11,8 @@ from common.errors import UserError
 from common.game import mix
 from common.weights import find_weights, load_config, load_model
 from music.networks import Composer, Condition, NetworkConfig, given, valid_steps
-from music.score import METRES, PITCHES, Key, Mode, Score
+from music.score import Score
+from music.theory import METRES, PITCHES, Key, Mode
 
 ROUNDS = 12  # of rewriting
 KEPT = (0.3, 0.8)  # share of a piece that stands in the first and in the last of them

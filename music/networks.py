@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from common.cgan import ProjectionHead
 from common.game import Batch, Draw
 from common.networks import FeatureModulation, MinibatchDeviation
-from music.score import METRES, TrackSpec
+from music.score import TrackSpec
+from music.theory import METRES
 
 PATCH = 2  # steps that the networks take as one: an eighth
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8

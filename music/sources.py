@@ -22,7 +22,8 @@ import numpy as np
 
 from common.errors import UserError
 from common.folders import File, content_key, find_files, short_name, sub_folders
-from music.score import METRES, PITCHES, STEPS_PER_QUARTER, Key, Score, TrackSpec, parse_key
+from music.score import Score, TrackSpec
+from music.theory import METRES, PITCHES, STEPS_PER_QUARTER, Key, parse_key
 
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
 MAX_STEPS = 20_000  # of one tune: more than two hours of 4/4 at 40 quarters a minute

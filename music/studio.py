@@ -20,7 +20,8 @@ from music.figures import roll_sheet
 from music.metrics import compare, measure
 from music.models import MODES, MusicModel, to_scores
 from music.networks import Composer, Condition, NetworkConfig
-from music.score import METRES, Score
+from music.score import Score
+from music.theory import METRES
 
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
 SHOWN = 12  # compositions on a sheet

@@ -54,14 +54,13 @@ def test_arrows_between_packages_point_to_common_alone(package: str) -> None:
     assert found == []
 
 
-def test_data_and_networks_know_nothing_of_each_other() -> None:
-    pairs = {(path.stem, name) for path, name in imported("image") if path.parent.name == "image"}
-    assert ("data", "image.networks") not in pairs
-    assert ("networks", "image.data") not in pairs
-    assert not {name for stem, name in pairs if stem in ("generate", "gallery", "evaluate", "measure", "models")} & {
-        "image.train",
-        "image.games",
-    }
+@pytest.mark.parametrize("domain", [name for name in DOMAINS if (ROOT / name / "networks.py").is_file()])
+def test_data_and_networks_know_nothing_of_each_other(domain: str) -> None:
+    pairs = {(path.stem, name) for path, name in imported(domain) if path.parent.name == domain}
+    assert ("data", f"{domain}.networks") not in pairs
+    assert ("networks", f"{domain}.data") not in pairs
+    users = ("generate", "gallery", "composing", "evaluate", "evaluation", "measure", "models")
+    assert not {name for stem, name in pairs if stem in users} & {f"{domain}.train", f"{domain}.games"}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 from pretty_midi import PrettyMIDI
 
 from music.midi import from_midi, save_midi, to_midi
-from music.score import PITCHES, Score, TrackSpec
+from music.score import Score, TrackSpec
+from music.theory import PITCHES
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--bars", "2", "--net-size", "debug", "--images", "128", "--batch", "16", "--snapshot", "64", "--device", "cpu")

@@ -9,7 +9,8 @@ from music.config import TrainConfig
 from music.data import MusicData, load_music
 from music.midi import save_midi, to_midi
 from music.models import MusicModel, load_music_model
-from music.score import METRES, PITCHES, Key, Score, TrackSpec
+from music.score import Score, TrackSpec
+from music.theory import METRES, PITCHES, Key
 from music.train import main
 
 BARS = 2  # of a window

@@ -20,7 +20,8 @@ from music.midi import from_midi, save_midi, to_midi
 from music.models import MusicModel
 from music.networks import Composer
 from music.render import TAIL
-from music.score import METRES, PITCHES, Key, Score, TrackSpec, notes, transpose
+from music.score import Score, TrackSpec, notes, transpose
+from music.theory import METRES, PITCHES, Key
 from music.writing import DEFAULT, weights_for, write
 
 C_MAJOR = Key(0)

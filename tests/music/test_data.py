@@ -12,8 +12,9 @@ from pretty_midi import Instrument, Note, PrettyMIDI
 
 from common.errors import UserError
 from music.data import MODES, MusicData, MusicSpec, contour, in_c, load_music, windows
-from music.score import METRES, Key, TrackSpec
+from music.score import TrackSpec
 from music.sources import Tune
+from music.theory import METRES, Key
 
 FLUTE = TrackSpec("flute", "mono", 0, 127)
 DRUMS = TrackSpec("drums", "drums", 0, 127)

@@ -37,7 +37,8 @@ from music.metrics import (
     used_pitch_classes,
     voice_crossing,
 )
-from music.score import Key, Kind, Score, TrackSpec
+from music.score import Kind, Score, TrackSpec
+from music.theory import Key
 
 Notes = list[tuple[int, int, int]]  # pitch, first step, step after the last
 C_MINOR = Key(0, "minor")

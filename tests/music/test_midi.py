@@ -14,7 +14,8 @@ from pretty_midi import Instrument, KeySignature, Note, PrettyMIDI, TimeSignatur
 from common.errors import UserError
 from music import midi as module
 from music.midi import estimate_key, from_midi, notes, save_midi, to_midi
-from music.score import METRES, Key, Score, TrackSpec
+from music.score import Score, TrackSpec
+from music.theory import METRES, Key
 
 Placed = tuple[int, int, int]  # first step, step after the last, pitch
 

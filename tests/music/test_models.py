@@ -15,7 +15,7 @@ from music import compose
 from music.data import MusicData
 from music.midi import from_midi
 from music.models import MusicModel, from_score, load_music_model, to_scores
-from music.score import Key
+from music.theory import Key
 
 
 def same(first: np.ndarray, second: np.ndarray) -> bool:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from common.folders import short_name
-from music.score import METRES, Key
 from music.sources import BUILT_IN, Item, Tune, bar_starts, find, monophonic, parse, plain
+from music.theory import METRES, Key
 
 
 def tunes(folder: Path) -> dict[str, Tune | str]:

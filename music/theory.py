@@ -1,0 +1,47 @@
+"""Keys and metres: the little theory of music that command lines need, too; nothing here imports numpy.
+
+A step is a sixteenth note.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from common.errors import UserError
+
+STEPS_PER_QUARTER = 4
+METRES = {"2/4": 8, "3/4": 12, "4/4": 16, "2/2": 16, "6/8": 12, "9/8": 18, "12/8": 24}  # steps a bar
+BEATS = {"2/2": 8, "6/8": 6, "9/8": 6, "12/8": 6}  # steps a beat where a beat is not a quarter note
+PITCHES = 128  # of MIDI; 60 is middle C
+PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+Mode = Literal["major", "minor"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A tonic (pitch class, C is 0) and a mode."""
+
+    tonic: int = 0
+    mode: Mode = "major"
+
+    def __str__(self) -> str:
+        return f"{PITCH_CLASSES[self.tonic]} {self.mode}"
+
+
+def parse_key(text: str) -> Key:
+    """Read a key such as "D minor", "Bb" or "f# minor"; the mode is major where none is named.
+
+    Raises:
+        UserError: there is no such key.
+    """
+    words = text.strip().replace("♯", "#").replace("♭", "b").split()
+    letters = "C D EF G A B"
+    name, mode = (words[0] if words else ""), (words[1].lower() if len(words) == 2 else "major")
+    letter, accidental = name[:1].upper(), name[1:]
+    if len(words) > 2 or not letter.isalpha() or letter not in letters or accidental not in ("", "#", "b"):
+        raise UserError(f"--key {text!r} is no key; write for example C, 'D minor' or 'Bb major'")
+    if mode not in ("major", "minor"):
+        raise UserError(f"--key {text!r}: the mode is major or minor, not {mode!r}")
+    return Key(
+        (letters.index(letter) + {"": 0, "#": 1, "b": -1}[accidental]) % 12, "minor" if mode == "minor" else "major"
+    )
