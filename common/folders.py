@@ -1,6 +1,7 @@
 """A user's own data: the files of a folder or .zip, what their sub-folders say, and a key for their content."""
 
 import io
+import os
 import posixpath
 import re
 import zipfile
@@ -38,7 +39,7 @@ class File:
         """
         if self.member is None:
             return self.path.open("rb")
-        archive = _archive(self.path, self.path.stat().st_mtime_ns)
+        archive = _archive(self.path, self.path.stat().st_mtime_ns, os.getpid())
         return io.BufferedReader(archive.open(self.member))  # type: ignore[type-var]
 
     def read(self, most: int) -> bytes:
@@ -90,7 +91,7 @@ def find_files(
     files = {name: found[name] for name in visible if PurePosixPath(name).suffix.lower() in endings}
     if not files:
         raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")
-    return files, {name: f"not {kind} by its ending" for name in visible if name not in files}
+    return files, {name: f"no {kind}, by its ending" for name in visible if name not in files}
 
 
 def content_key(data: str, fingerprints: Mapping[str, str], skipped: Mapping[str, str]) -> str:
@@ -121,7 +122,7 @@ def sub_folders(data: str, names: Sequence[str], kind: str) -> list[str]:
 
 def _members(path: Path, data: str) -> dict[str, File]:
     try:
-        archive = _archive(path, path.stat().st_mtime_ns)
+        archive = _archive(path, path.stat().st_mtime_ns, os.getpid())
     except zipfile.BadZipFile as error:
         raise UserError(f"--data {data}: damaged .zip file ({error})") from error
     members = [info for info in archive.infolist() if not info.is_dir()]
@@ -129,6 +130,11 @@ def _members(path: Path, data: str) -> dict[str, File]:
 
 
 @lru_cache(maxsize=2)
-def _archive(path: Path, changed: int) -> zipfile.ZipFile:
-    """An open .zip, whose list of members is read once; `changed` tells a new file of the same name apart."""
+def _archive(path: Path, changed: int, process: int) -> zipfile.ZipFile:
+    """An open .zip, whose list of members is read once.
+
+    Args:
+        changed: tells a new file of the same name apart.
+        process: a forked process must not read through its parent's file, whose position they would share.
+    """
     return zipfile.ZipFile(path)

@@ -103,7 +103,7 @@ DEFAULT_LR = 5e-4
 
 
 class GanGame:
-    """Two losses over one pair of networks. `players` makes the `Game` that the trainer plays.
+    """Two losses over one pair of networks. `game()` makes the `Game` that the trainer plays.
 
     Args:
         generator: (z (N, latent), raw condition or None) -> images (N, ...) in [-1, 1].

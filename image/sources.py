@@ -69,7 +69,7 @@ def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], ski
     per_picture = sub_folders(data, names, "pictures")
     classes = tuple(sorted(set(per_picture)))
     return Pictures(
-        read=lambda row, size: _open(files[names[row]].open(), size),
+        read=lambda row, size: _open(_for_pillow(files[names[row]]), size),
         names=names,
         source=f"{len(names)} pictures from {short_name(data)}; see there for the licence",
         size=_native_size(files.values()),
@@ -78,6 +78,11 @@ def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], ski
         classes=classes,
         skipped=skipped,
     )
+
+
+def _for_pillow(file: File) -> Path | IO[bytes]:
+    """A path where there is one: Pillow closes only what it opened itself."""
+    return file.path if file.member is None else file.open()
 
 
 def _open(file: Path | IO[bytes], size: int) -> Image.Image:
@@ -94,7 +99,7 @@ def _native_size(files: Iterable[File]) -> int:
     """64, or the width of the pictures if all are squares of one size below that."""
     sizes: set[tuple[int, int]] = set()
     for file in files:
-        with suppress(*UNREADABLE), Image.open(file.open(), formats=FORMATS) as image:
+        with suppress(*UNREADABLE), Image.open(_for_pillow(file), formats=FORMATS) as image:
             sizes.add(image.size)
         if len(sizes) > 1 or any(width != height or not 8 <= width < 64 for width, height in sizes):
             return 64

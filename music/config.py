@@ -14,7 +14,7 @@ NetSize = Literal["debug", "small", "base", "large"]
 ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
 LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
-STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
+STYLES = {"chorale": "chorales"}  # bundled weights by a style that is their only one
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
 
@@ -48,7 +48,7 @@ class GenerateConfig(Checked):
 
     weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --style
     out: tuple[str, ...] = ("song.mid",)  # one or more of .mid, .wav (sound) and .png (piano roll and spectrogram)
-    style: str = ""  # chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
+    style: str = ""  # chorale, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
     metre: str | None = None  # such as 3/4; default: the style's usual one
@@ -76,12 +76,15 @@ class GenerateConfig(Checked):
         require(self.metre is None or self.metre in METRES, "metre", f"must be one of {known}, not {self.metre}")
         temperature = self.temperature
         require(0 < temperature <= 10, "temperature", f"must be above 0 and at most 10, not {temperature}")
+        require(0 <= self.rounds <= 1000, "rounds", f"must be 0 to 1000, not {self.rounds}")
         require(1 <= self.bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {self.bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
         require(self.melody is None or self.continue_ is None, "melody", "and --continue exclude each other; name one")
+        wordless = all(Path(out).suffix.lower() == ".mid" for out in self.out)
+        require(self.soundfont is None or not wordless, "soundfont", "means nothing to .mid files; name a .wav or .png")
         self._require_read()
 
     def _require_read(self) -> None:
@@ -108,6 +111,5 @@ class EvaluateConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
-        require(0 <= self.rounds <= 1000, "rounds", f"must be 0 to 1000, not {self.rounds}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

@@ -17,11 +17,11 @@ from common.errors import UserError
 from common.folders import short_name
 from music.score import Score, TrackSpec
 from music.sources import Item, Music, Tune, find, parse
-from music.theory import METRES, PITCHES, Key
+from music.theory import METRES, MODES, PITCHES, Key
 
 FORMAT = 1  # of what is cached; raise it when the same files would become different windows
-MODES = ("major", "minor")
 HELD_OUT = 0.1  # share of the tunes
+MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
 RARE_METRE = 0.01  # share of the tunes; one tune in 12/8 would widen the bars of all others
 MULTIPLE = 8  # of which the steps of a bar are one
@@ -78,6 +78,7 @@ class MusicData:
         tunes: the whole tunes of `test`, its "tune" the index, with the tonic at C.
         skipped: the tunes and files that are left out, and why.
         source: one line on origin and licence, for the cards of models.
+        tempo: of the training tunes, the median in quarter notes a minute.
     """
 
     name: str
@@ -87,6 +88,7 @@ class MusicData:
     tunes: list[Score]
     skipped: dict[str, str]
     source: str
+    tempo: float
 
 
 def load_music(data: str, bars: int = 4) -> MusicData:
@@ -118,7 +120,9 @@ def load_music(data: str, bars: int = 4) -> MusicData:
         **{name: facts[name] for name in ("bars", "bar_steps", "low", "high")},
     )
     tunes = list(_restored(spec, arrays["notes"], facts["tunes"]))
-    return MusicData(short_name(data), spec, train, test, tunes, facts["skipped"], facts["source"])
+    return MusicData(
+        short_name(data), spec, train, test, tunes, facts["skipped"], facts["source"], facts.get("tempo", 100.0)
+    )
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,8 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     usual = _usually_sounding(spec, entries)
     sides = {"train": [e for e, held in zip(entries, test, strict=True) if not held]}
     sides["test"] = [e for e, held in zip(entries, test, strict=True) if held]
-    hop = next(hop for hop in range(1, MAX_WINDOWS) if _count(sides["train"], bars, hop) <= MAX_WINDOWS)
+    hops = (hop for hop in range(1, MAX_HOP) if _count(sides["train"], bars, hop) <= MAX_WINDOWS)
+    hop = next(hops, MAX_HOP)  # of very many tunes even two windows each are more
     for side, chosen in sides.items():
         if not _write(folder, side, spec, chosen, hop, usual):
             raise UserError(
@@ -153,6 +158,7 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     return {
         **{name: getattr(spec, name) for name in ("styles", "metres", "bars", "bar_steps", "low", "high")},
         "tracks": [vars(track) for track in spec.tracks],
+        "tempo": float(np.median([entry.tune.tempo for entry in sides["train"]])),
         "tunes": [_facts(entry) for entry in sides["test"]],
         "skipped": skipped,
         "source": music.source,

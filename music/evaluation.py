@@ -22,7 +22,7 @@ from common.files import replacing, write_json
 from common.metrics import class_histogram
 from common.report import Better, ClassCount, Evaluation, Figure, Table, as_html, as_json
 from common.runs import SETTINGS
-from common.weights import find_weights
+from common.weights import find_weights, load_config
 from music.config import EvaluateConfig
 from music.data import MusicData, load_music
 from music.figures import roll_sheet
@@ -107,7 +107,7 @@ def trained_on(weights: str) -> str:
     folder = find_weights(weights, "music")
     if (folder / SETTINGS).is_file():
         return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["data"]
-    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["data"]["name"]
+    name = load_config(folder, "music", "composer").get("data", {}).get("name", "")
     if name not in BUILT_IN:
         raise UserError(f"--data: {weights} was trained on {name}, which is not built in; name its folder or file")
     return name
@@ -139,12 +139,13 @@ def draw(model: MusicModel, condition: Condition, seed: int) -> list[Score]:
 
 def pick(model: MusicModel, condition: Condition, config: EvaluateConfig) -> list[Score]:
     """The best of some candidates for every row of the condition, by the rule of `music.generate`."""
-    rounds = [
-        draw(model, condition, config.seed + 1 + number)
-        for number in tqdm(range(config.candidates), "candidates", leave=False, disable=None)
-    ]
     typical = model.typical or {}
-    return [min(candidates, key=lambda score: quality(score, typical)) for candidates in zip(*rounds, strict=True)]
+    best: list[tuple[float, Score]] = []
+    for number in tqdm(range(config.candidates), "candidates", leave=False, disable=None):
+        scores = draw(model, condition, config.seed + 1 + number)
+        rated = [(quality(score, typical), score) for score in scores]
+        best = [min(pair, key=lambda entry: entry[0]) for pair in zip(best or rated, rated, strict=True)]
+    return [score for _, score in best]
 
 
 def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence[str] | None = None) -> list[Figure]:

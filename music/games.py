@@ -35,5 +35,6 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         z = draw.normal(network.latents)
         return config.content * composer.surprise(z, read(batch, draw), rolls(batch))
 
-    game = GanGame(composer, MusicCritic(network), config, rolls, read, latent=network.latents, content=content)
-    return game.game()
+    extra = content if config.content else None
+    critic = MusicCritic(network)
+    return GanGame(composer, critic, config, rolls, read, latent=network.latents, content=extra).game()

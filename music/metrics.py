@@ -407,6 +407,11 @@ def compare(samples: Sequence[Score], real: Sequence[Score]) -> dict[str, float]
     return figures
 
 
+def total_histograms(scores: Sequence[Score]) -> dict[str, np.ndarray]:
+    """The histograms of a set of pieces: the sums of theirs, (bins,) each."""
+    return {name: counts.sum(axis=0) for name, counts in _stacked(scores).items()}
+
+
 def _stacked(scores: Sequence[Score]) -> dict[str, np.ndarray]:
     """The histograms of every piece, (pieces, bins) each."""
     of_pieces = [histograms(score) for score in scores]

@@ -52,7 +52,7 @@ def to_midi(score: Score, key: Key | None = None, programs: Sequence[int] | None
     programs = [track.program for track in score.tracks] if programs is None else programs
     if len(programs) != len(score.tracks) or not all(0 <= program < 128 for program in programs):
         names = ", ".join(track.name for track in score.tracks)
-        raise UserError(f"--programs: need {len(score.tracks)} numbers from 0 to 127, one a track ({names})")
+        raise UserError(f"--instruments: need {len(score.tracks)} numbers from 0 to 127, one a track ({names})")
     shift = _interval(score, key) if key else 0
     tonic = (score.key.tonic + shift) % 12
     # pretty_midi cuts off fractions of a microsecond on writing; the hundredth keeps rounding from costing a whole one

@@ -10,14 +10,13 @@ from torch import Tensor
 from common.errors import UserError
 from common.game import mix
 from common.weights import find_weights, load_config, load_model
-from music.networks import Composer, Condition, NetworkConfig, given, valid_steps
+from music.networks import Composer, Condition, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
-from music.theory import METRES, PITCHES, Key, Mode
+from music.theory import METRES, MODES, PITCHES, Key, Mode
 
 ROUNDS = 12  # of rewriting
 KEPT = (0.3, 0.8)  # share of a piece that stands in the first and in the last of them
 CHUNK = 128  # pieces that go through the network at a time
-MODES: tuple[Mode, ...] = ("major", "minor")
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,7 @@ class MusicModel:
             mask = torch.maximum(condition["mask"].cpu(), kept.repeat_interleave(config.bar_steps, 2).float())
             z = torch.randn(count, config.latents, generator=generator) * temperature
             rolls = self.compose(z, condition | {"mask": mask, "given": given(rolls.float(), mask)})
+            rolls = _struck(config, rolls, condition)
         return rolls
 
     @torch.inference_mode()
@@ -117,6 +117,19 @@ class MusicModel:
     def style_name(self, number: int) -> str:
         """The name of a style, "" for any."""
         return self.config.styles[number] if number < len(self.config.styles) else ""
+
+
+def _struck(config: NetworkConfig, rolls: Tensor, condition: Condition) -> Tensor:
+    """Begin all notes that do not sound at the step before: what they were held from may have been rewritten.
+
+    What the condition itself gives stays as it is.
+    """
+    pitch, onset = rolls.unbind(1)  # (N, T, S, P)
+    before = steps_before(config)[condition["metre"].cpu()]  # (N, S)
+    held = pitch.gather(2, before[:, None, :, None].expand_as(pitch))
+    held[:, :, 0] = False
+    written = condition["mask"].cpu()[..., None] == 0
+    return torch.stack([pitch, onset | (pitch & ~held & written)], 1)
 
 
 def to_scores(

@@ -263,9 +263,10 @@ class Composer(nn.Module):
         return self._compose(self._outputs(z, condition), condition)
 
     def surprise(self, z: Tensor, condition: Condition, roll: Tensor) -> Tensor:
-        """Mean negative log-likelihood, nats a step, of `roll` (N, 2, T, S, P) where something is to be written.
+        """Negative log-likelihood, nats a step, of `roll` (N, 2, T, S, P) where something is to be written; a scalar.
 
-        Rows of which nothing is given count as 0: the network is free in what it composes.
+        The mean over rows, so that slices of a batch average to the whole. A row of which nothing is given counts as
+        0: the network is free in what it composes.
         """
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         parts = self._outputs(z, condition).float().split([sum(split) for split in self.splits], 2)
@@ -277,7 +278,7 @@ class Composer(nn.Module):
             if begins is not None:
                 nats[-1] = nats[-1] + _onset_nats(begins, pitch, onset, before)
         counted = (1 - condition["mask"]) * condition["mask"].amax((1, 2), keepdim=True) * valid.unsqueeze(1)
-        return (torch.stack(nats, 1) * counted).sum() / counted.sum().clamp(min=1)
+        return ((torch.stack(nats, 1) * counted).sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)).mean()
 
     def _outputs(self, z: Tensor, condition: Condition) -> Tensor:
         """What is to be read as notes and onsets, (N, S, all splits)."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.folders import File, content_key, find_files, short_name, sub_folders
-from music.score import Score, TrackSpec
+from music.score import Score, TrackSpec, notes
 from music.theory import METRES, PITCHES, STEPS_PER_QUARTER, Key, parse_key
 
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
@@ -211,8 +211,6 @@ def _midi(read: Reader, ending: str) -> Tune:
 
 def _listed(score: Score) -> Tune:
     """The notes of piano rolls."""
-    from music.midi import notes
-
     found = [(t, pitch, start, stop) for t in range(len(score.tracks)) for start, stop, pitch in notes(score, t)]
     return Tune(score.tracks, _table(found), score.steps, score.metre, score.key, score.tempo)
 
@@ -318,7 +316,8 @@ def _transcribe(parts: list[Any], doubled: bool = False) -> Tune:
     else:
         doubled = False
     scale = STEPS_PER_QUARTER * (2 if doubled else 1)
-    columns = [column for column in zip(*measures, strict=True) if column[0].id not in _early_endings(parts[0])]
+    early = _early_endings(parts[0])
+    columns = [column for column in zip(*measures, strict=True) if column[0].id not in early]
     starts = bar_starts(
         [round(max(measure.highestTime for measure in column) * scale) for column in columns],
         [_opens(before[0], column[0]) for before, column in pairwise(columns)],

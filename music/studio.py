@@ -17,11 +17,11 @@ from common.trainer import Verdict
 from music.config import TrainConfig
 from music.data import MusicData
 from music.figures import roll_sheet
-from music.metrics import compare, measure
-from music.models import MODES, MusicModel, to_scores
+from music.metrics import measure, overlap_area, total_histograms
+from music.models import MusicModel, to_scores
 from music.networks import Composer, Condition, NetworkConfig
 from music.score import Score
-from music.theory import METRES
+from music.theory import METRES, MODES
 
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
 SHOWN = 12  # compositions on a sheet
@@ -78,13 +78,12 @@ class MusicStudio:
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
         typical = {name: value for name, value in self.typical.items() if not math.isnan(value)}
-        tempi = [score.tempo for score in self.data.tunes]
         config = {
             "domain": "music",
             "kind": "composer",
             "network": self.network.as_json(),
             "typical": typical,
-            "tempo": float(np.median(tempi)),
+            "tempo": self.data.tempo,
             "metres": usual_metres(self.data),
             "data": {"name": self.data.name},
         }
@@ -123,7 +122,8 @@ def empty_condition(network: NetworkConfig, batch: dict[str, Tensor]) -> Conditi
 
 def overlap(samples: list[Score], real: list[Score]) -> list[float]:
     """The overlap areas of the histograms of two sets of pieces; 0 where one has nothing to count, such as no notes."""
-    areas = (v for k, v in compare(samples, real).items() if k.endswith("_overlap") and "distance" not in k)
+    ours, theirs = total_histograms(samples), total_histograms(real)
+    areas = [overlap_area(ours[name], theirs[name]) for name in ours]
     return [0.0 if math.isnan(area) else area for area in areas]
 
 
@@ -170,7 +170,7 @@ Metres: {", ".join(spec.metres)}. Styles: {", ".join(spec.styles) or "one"}. Mod
 {facts["hardware"]}
 - Data: {data.source}; {len(data.train):,} training windows of {spec.bars} bars, {len(data.test):,} held out by tune
 
-Quality when saved, the plain draw of {JUDGED} compositions against as many *training* windows
+Quality when saved, the plain draw of {min(JUDGED, len(data.train)):,} compositions against as many *training* windows
 (`python -m music.evaluate` measures against held-out tunes):
 
 | figure | compositions | real |

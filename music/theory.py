@@ -15,6 +15,7 @@ PITCHES = 128  # of MIDI; 60 is middle C
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 Mode = Literal["major", "minor"]
+MODES: tuple[Mode, ...] = ("major", "minor")  # by number
 
 
 @dataclass(frozen=True)

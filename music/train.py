@@ -19,6 +19,7 @@ def main(config: TrainConfig) -> None:
     checkpoint on.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
+    from common.devices import pick_device
     from common.runs import open_run
     from common.trainer import Trainer
     from music.data import load_music
@@ -33,9 +34,10 @@ def main(config: TrainConfig) -> None:
     network = network_config(config, data.spec)
     game = build_game(config, network)
     out = config.out or Path("runs") / f"music-{data.name}-gan"
+    studio = MusicStudio(config, data, network, pick_device(config.device))
     open_run(out, config)
     trainer = Trainer(config, out)
-    progress = trainer.fit(game, data.train, MusicStudio(config, data, network, trainer.device))
+    progress = trainer.fit(game, data.train, studio)
     if trainer.accelerator.is_main_process:
         print(
             f"wrote {out}: weights after {progress.best_images:,} windows, rolls in samples/, figures in metrics.jsonl"

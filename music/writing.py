@@ -1,5 +1,6 @@
 """A piece as files: MIDI, sound and a picture of both."""
 
+import torch
 from pretty_midi import PrettyMIDI
 
 from common.errors import UserError
@@ -37,14 +38,12 @@ def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig) -> list[str]:
     Raises:
         UserError: one cannot be written, or the soundfont cannot be read.
     """
-    audio = None
+    silent = all(path.lower().endswith(".mid") for path in config.out)
+    audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)  # first: it may fail
     for path in config.out:
-        ending = path.lower()[-4:]
-        if ending == ".mid":
+        if path.lower().endswith(".mid"):
             save_midi(midi, path)
-            continue
-        audio = render(midi, config.soundfont) if audio is None else audio
-        if ending == ".wav":
+        elif path.lower().endswith(".wav"):
             save_wav(audio, RATE, path)
         else:
             save_picture(piano_roll(piece, audio), path)

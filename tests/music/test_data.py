@@ -146,7 +146,7 @@ def test_each_file_that_is_left_out_has_its_reason(tmp_path: Path) -> None:
         write(folder, f"tune {seed}", melody(seed))
     data = load_music(str(folder), bars=3)
     assert len(data.spec.tracks) == 1
-    assert data.skipped.pop("cover.jpg") == "not music by its ending"
+    assert data.skipped.pop("cover.jpg") == "no music, by its ending"
     assert data.skipped.pop("0.mid") == "has 2 tracks, where most have 1 track"
     assert data.skipped.pop("drums.mid") == "has 2 tracks (drums: 2), where most have 1 track"
     assert data.skipped.pop("solo.mid") == "lasts 2 bars, less than a window of 3"

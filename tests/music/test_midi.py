@@ -124,7 +124,7 @@ def test_programs_replace_the_tracks_own() -> None:
     score = score_of(("mono", [(0, 4, 60)]), ("drums", [(0, 1, 36)]))
     assert [instrument.program for instrument in to_midi(score, programs=[56, 3]).instruments] == [56, 0]
     for programs in ([1], [1, 128], [-1, 0]):
-        with pytest.raises(UserError, match=r"--programs: need 2 numbers .*mono 0, drums 1"):
+        with pytest.raises(UserError, match=r"--instruments: need 2 numbers .*mono 0, drums 1"):
             to_midi(score, programs=programs)
 
 
