@@ -11,7 +11,6 @@ from common.errors import UserError
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
-LikelihoodName = Literal["bernoulli", "logistic", "gaussian"]
 Transformation = Literal["translation", "cutout", "colour"]
 
 
@@ -125,7 +124,6 @@ class GanConfig(ModelConfig):
 class VaeConfig(ModelConfig):
     """The terms of the evidence lower bound."""
 
-    likelihood: LikelihoodName = "logistic"  # logistic: discretised over the 256 levels
     beta: float = 1.0  # weight of the KL term
     beta_warm_up: float = 0.0  # examples over which beta rises from 0
     free_bits: float = 0.0  # nats of KL a latent dimension that cost nothing

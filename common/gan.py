@@ -113,7 +113,8 @@ class GanGame:
             at random (see `common.cgan.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
         latent: length of z; by default `config.latent`.
-        content: a loss of the domain's own that the generator descends too, (batch, draw) -> scalar.
+        content: a loss of the domain's own that the generator descends too, from a batch, draw, fakes and their raw
+            condition, a scalar.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class GanGame:
         read_condition: Callable[[Batch, Draw], Any] | None = None,
         augmentation: Augmentation | None = None,
         latent: int | None = None,
-        content: Callable[[Batch, Draw], Tensor] | None = None,
+        content: Callable[[Batch, Draw, Tensor, Any], Tensor] | None = None,
     ):
         self.generator, self.critic, self.config = generator, critic, config
         self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
@@ -182,16 +183,16 @@ class GanGame:
         raw = self._condition(batch, draw)
         fake = self.generator(draw.normal(self.latent), raw)
         if self.adversarial.pairs:
-            real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
+            real, shown = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
             with torch.no_grad():
                 real_logits = self.critic(real, raw).float()
         else:
-            fake = self._augment(fake, draw)
+            shown = self._augment(fake, draw)
             real_logits = fake.new_zeros(len(fake))
-        loss = self.adversarial.generator(real_logits, self.critic(fake, raw).float())
+        loss = self.adversarial.generator(real_logits, self.critic(shown, raw).float())
         figures = {"generator": loss}
         if self.content is not None:
-            figures["content"] = self.content(batch, draw)
+            figures["content"] = self.content(batch, draw, fake, raw)
             loss = loss + figures["content"]
         return loss, figures
 

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,6 @@ from common.config import VaeConfig
 from common.game import Batch, Draw, Game, OptimizerConfig, Player
 
 LOG_TWO_PI = math.log(2 * math.pi)
-
-
 DEFAULT_LR = 1e-3
 
 
@@ -220,20 +218,20 @@ def warm_up(images: float, over: float) -> float:
 class Condition(Protocol):
     """What the model is told beside its input: read from a batch, then embedded (a network of `common.cgan`)."""
 
-    def read(self, batch: Batch) -> Tensor:
-        """The raw condition of a batch, its rows first."""
+    def read(self, batch: Batch) -> Any:
+        """The raw condition of a batch: a tensor, or whatever the networks take."""
         ...
 
-    def __call__(self, raw: Tensor) -> Tensor:
-        """Its embedding, (N, width)."""
+    def __call__(self, raw: Any) -> Any:
+        """What encoder and decoder are given of it, such as an embedding (N, width)."""
         ...
 
 
 class VAE(nn.Module):
     """An encoder, a decoder and a likelihood; with a condition, a conditional VAE (Sohn et al. 2015).
 
-    The methods take the raw condition, such as class labels (N,), and raise ValueError if it is missing in a
-    conditional model or given to another.
+    The methods take the raw condition, such as class labels (N,) or a dict of tensors, and raise ValueError if it is
+    missing in a conditional model or given to another.
 
     Args:
         encoder: (x, embedded condition (N, width) or None) -> (N, 2D), mean and log-variance.
@@ -260,28 +258,28 @@ class VAE(nn.Module):
         self.condition = condition
         self.sampler = sampler
 
-    def read(self, batch: Batch) -> Tensor | None:
+    def read(self, batch: Batch) -> Any:
         """The raw condition of a batch, or None if the model takes none."""
         return None if self.condition is None else self.condition.read(batch)
 
-    def encode(self, x: Tensor, condition: Tensor | None = None) -> Posterior:
+    def encode(self, x: Tensor, condition: Any = None) -> Posterior:
         """q(z | x), for x (N, C, ...)."""
         return Posterior.from_parameters(self.encoder(x, self._embed(condition)))
 
-    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, condition: Any = None) -> Tensor:
         """The likelihood's parameters for z (N, D); `likelihood.mean` makes a picture of them."""
         return self.decoder(z, self._embed(condition))
 
-    def nll(self, x: Tensor, z: Tensor, condition: Tensor | None = None) -> Tensor:
+    def nll(self, x: Tensor, z: Tensor, condition: Any = None) -> Tensor:
         """-log p(x | z), (N,) nats."""
         return self.likelihood.nll(self.decode(z, condition), x)
 
-    def forward(self, x: Tensor, noise: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, noise: Tensor, condition: Any = None) -> tuple[Tensor, Tensor]:
         """The two terms of the ELBO, one-sample -log p(x | z) (N,) and exact divergence (N, D), with noise (N, D)."""
         posterior = self.encode(x, condition)
         return self.nll(x, posterior.sample(noise), condition), posterior.kl()
 
-    def _embed(self, raw: Tensor | None) -> Tensor | None:
+    def _embed(self, raw: Any) -> Any:
         if raw is None and self.condition is None:
             return None
         if raw is None or self.condition is None:
@@ -289,17 +287,24 @@ class VAE(nn.Module):
         return self.condition(raw)
 
 
-def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor]) -> Game:
+def vae_game(
+    vae: VAE,
+    config: VaeConfig,
+    prepare: Callable[[Batch], Tensor],
+    read_condition: Callable[[Batch, Draw], Any] | None = None,
+) -> Game:
     """The game of one player, "vae".
 
     Args:
         vae: with a latent of `config.latent` dimensions.
         config: how it is trained.
         prepare: from a batch as it is stored to x as the encoder takes it (uint8 to floats in [-1, 1], say).
+        read_condition: takes the raw condition out of a batch, as `common.gan.GanGame`'s; by default `vae.read`.
     """
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        nll, kl = vae(prepare(batch), draw.normal(config.latent), vae.read(batch))
+        condition = vae.read(batch) if read_condition is None else read_condition(batch, draw)
+        nll, kl = vae(prepare(batch), draw.normal(config.latent), condition)
         return vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
 
     player = Player(vae, loss, OptimizerConfig(lr=config.lr or DEFAULT_LR), average=config.average, compile=True)
@@ -310,7 +315,7 @@ def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor]) ->
 
 
 @torch.no_grad()
-def importance_bound(vae: VAE, x: Tensor, condition: Tensor | None, samples: int, generator: torch.Generator) -> Tensor:
+def importance_bound(vae: VAE, x: Tensor, condition: Any, samples: int, generator: torch.Generator) -> Tensor:
     """The importance-weighted bound on log p(x) with K samples (IWAE, Burda et al. 2016, eq. 8), (N,) nats.
 
     Its expectation rises with K from the ELBO (K = 1) to log p(x). One sample of the whole batch is decoded at a time,

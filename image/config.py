@@ -11,6 +11,7 @@ Core = Literal["cgan", "gan", "cvae", "vae"]
 Net = Literal["residual", "dcgan"]
 NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture"]
+Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
@@ -31,6 +32,7 @@ class SubjectConfig(Checked):
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
+    likelihood: Likelihood = "logistic"  # of VAEs; logistic: discretised over the 256 levels
     spectral_norm: bool = False  # on every layer of the critic
 
     def __post_init__(self) -> None:

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from common.cgan import ClassCondition, ProjectionHead
-from common.config import LikelihoodName
 from common.errors import UserError
 from common.gan import spectrally_normalised
 from common.networks import MinibatchDeviation, ResidualBlock
 from common.vae import LIKELIHOODS, VAE, AggregateSampler
-from image.config import Net, Output
+from image.config import Likelihood, Net, Output
 
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 
@@ -30,7 +29,7 @@ class NetworkConfig:
     latent: int
     classes: int = 0  # 0: unconditional
     spectral_norm: bool = False  # on every layer of the critic
-    likelihood: LikelihoodName = "logistic"  # VAEs only
+    likelihood: Likelihood = "logistic"  # VAEs only
     output: Output = "tanh"  # residual generator only
 
     def as_json(self) -> dict[str, Any]:

@@ -14,12 +14,16 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.game import mix
+from common.latents import analogy, walk
 from music.config import LONGEST, STYLES, GenerateConfig
 from music.metrics import quality
 from music.midi import from_midi
 from music.models import MusicModel, from_score
+from music.rolls import Condition
 from music.score import Score, TrackSpec, transpose
 from music.theory import METRES, Key, Mode, parse_key
+
+BARS = 8  # of a piece, where none are asked for
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Order:
 
 
 def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
-    """Compose, harmonise or continue as the settings ask.
+    """Compose, harmonise, continue or blend as the settings ask.
 
     Raises:
         UserError: the model cannot do this, or a given file does not fit.
@@ -46,6 +50,10 @@ def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
         piece = harmonise(model, config, config.melody)
     elif config.continue_ is not None:
         piece = continue_piece(model, config, config.continue_)
+    elif config.from_ is not None and config.to is not None:
+        piece = interpolate(model, config, config.from_, config.to)
+    elif config.arithmetic:
+        piece = calculate(model, config, config.arithmetic)
     else:
         piece = compose(model, config)
     if config.tempo is not None:
@@ -57,10 +65,10 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     """A piece from nothing: --bars long, or the sections of --form, of which equal letters are the same music."""
     key = parse_key(config.key or "C major")
     order = _order(model, config, config.metre or _usual_metre(model, config.style), key.mode)
-    form = config.form or "A"
-    if config.bars % len(form):
-        raise UserError(f"--bars {config.bars} cannot be split over the {len(form)} sections of --form {form}")
-    length = config.bars // len(form)
+    form, bars = config.form or "A", config.bars or BARS
+    if bars % len(form):
+        raise UserError(f"--bars {bars} cannot be split over the {len(form)} sections of --form {form}")
+    length = bars // len(form)
     sections: dict[str, Tensor] = {}
     so_far: Tensor | None = None
     for letter in form:
@@ -106,20 +114,89 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     Raises:
         UserError: the piece has other tracks than the model writes, or leaves their range.
     """
-    given = from_midi(path)
-    if [track.kind == "drums" for track in given.tracks] != [track.kind == "drums" for track in model.config.tracks]:
-        theirs, ours = (
-            ", ".join(track.name or "?" for track in tracks) for tracks in (given.tracks, model.config.tracks)
-        )
-        raise UserError(f"--continue {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}")
+    given = _like(model, path, "--continue")
     order = _order(model, config, _known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
     shift = _fitting_shift(model, given, given.key, f"--continue {path}")
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
     before = roll.view(2, len(given.tracks), bars, model.config.bar_steps, model.config.pitches)
-    more = _section(order, config.bars, before)
+    more = _section(order, config.bars or BARS, before)
     piece = _score(order, torch.cat([before, more], 2))
     return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
+
+
+def interpolate(model: MusicModel, config: GenerateConfig, start: Path, end: Path) -> Score:
+    """Go from the first bars of one piece to those of another, window by window, on the great circle between latents.
+
+    The first and last windows are what the model makes of their latents: close to the two, and not the same. Tempo and
+    key are those of the first.
+
+    Raises:
+        UserError: the pieces do not fit the model or each other, or --bars is no multiple of its window.
+    """
+    window, bars = model.config.bars, config.bars or 2 * BARS
+    if bars % window or bars < 2 * window:
+        raise UserError(f"--bars {bars}: {model.name} goes in windows of {window} bars; ask for {2 * window} or more")
+    blend = _blend(model, {"--from": start, "--to": end}, config)
+    shares = torch.linspace(0, 1, bars // window).tolist()
+    return blend.piece([walk(blend.latents, share) for share in shares], [round(share) for share in shares])
+
+
+def calculate(model: MusicModel, config: GenerateConfig, files: Sequence[Path]) -> Score:
+    """The piece A - B + C of three, in latents: what A has and B has not, done to C. One window long.
+
+    Tempo and key are those of the first.
+
+    Raises:
+        UserError: the pieces do not fit the model or each other.
+    """
+    first, second, third = files
+    names = {"--arithmetic A": first, "--arithmetic B": second, "--arithmetic C": third}
+    blend = _blend(model, names, config)
+    return blend.piece([analogy(*blend.latents)], [0])
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """Some pieces as a model sees them: latents (K, latents), the mode of each, and what leads back to the first."""
+
+    order: Order
+    latents: Tensor
+    modes: list[Mode]
+    shift: int
+    tempo: float
+    key: Key
+
+    def piece(self, latents: Sequence[Tensor], modes: Sequence[int]) -> Score:
+        """One window after the other, each in the mode of the piece of that number."""
+        model, windows = self.order.model, []
+        for number, (z, mode) in enumerate(zip(latents, modes, strict=True)):
+            first, last = number == 0, number == len(latents) - 1
+            condition = model.condition(1, self.order.metre, self.modes[mode], self.order.style, first, last)
+            roll = model.compose(self.order.temperature * z[None], condition)[0]
+            windows.append(roll.unflatten(2, (model.config.bars, -1)))
+        piece = transpose(_score(self.order, torch.cat(windows, 2)), -self.shift)
+        return replace(piece, tempo=self.tempo, key=self.key)
+
+
+def _blend(model: MusicModel, files: dict[str, Path], config: GenerateConfig) -> _Blend:
+    """Encode the first window of files, by the flags that name them."""
+    pieces = {flag: _like(model, path, flag) for flag, path in files.items()}
+    metres = {piece.metre for piece in pieces.values()}
+    if len(metres) > 1:
+        raise UserError(f"{', '.join(files)}: their metres differ ({', '.join(sorted(metres))}); choose others")
+    keys = [piece.key for piece in pieces.values()]
+    if config.key:
+        keys[0] = parse_key(config.key)
+    metre = _known_metre(model, metres.pop(), ", ".join(files))
+    order = _order(model, config, metre, keys[0].mode)
+    latents, shifts = [], []
+    for (flag, piece), key in zip(pieces.items(), keys, strict=True):
+        shifts.append(_fitting_shift(model, piece, key, f"{flag} {files[flag]}"))
+        roll = from_score(model.config, transpose(piece, shifts[-1]), model.config.bars)
+        latents.append(model.encode(roll[None], model.condition(1, metre, key.mode, order.style))[0])
+    tempo = next(iter(pieces.values())).tempo
+    return _Blend(order, torch.stack(latents), [key.mode for key in keys], shifts[0], tempo, keys[0])
 
 
 def melody(score: Score, path: Path) -> Score:
@@ -181,12 +258,16 @@ def _window(order: Order, bars: Tensor, known: Tensor, first: bool, last: bool, 
     flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
     condition = model.condition(order.candidates, order.metre, order.mode, order.style, first, last, flat, mask)
     rolls = model.write(condition, seed, order.temperature, order.rounds)
-    if order.candidates > 1 and model.typical is not None:
-        scores = model.scores(rolls, condition)
-        best = min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))
-    else:
-        best = 0
-    return torch.where(known[:, :, None, None], bars, rolls[best].view_as(bars))
+    return torch.where(known[:, :, None, None], bars, _best(order, rolls, condition).view_as(bars))
+
+
+def _best(order: Order, rolls: Tensor, condition: Condition) -> Tensor:
+    """The best of the candidates, (2, T, S, P)."""
+    model = order.model
+    if order.candidates == 1 or model.typical is None:
+        return rolls[0]
+    scores = model.scores(rolls, condition)
+    return rolls[min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))]
 
 
 def _score(order: Order, bars: Tensor) -> Score:
@@ -199,6 +280,21 @@ def _score(order: Order, bars: Tensor) -> Score:
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------
+
+
+def _like(model: MusicModel, path: Path, flag: str) -> Score:
+    """A piece of a file, with the tracks that the model writes.
+
+    Raises:
+        UserError: it has others, or cannot be read.
+    """
+    piece = from_midi(path)
+    if [track.kind == "drums" for track in piece.tracks] != [track.kind == "drums" for track in model.config.tracks]:
+        theirs, ours = (
+            ", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, model.config.tracks)
+        )
+        raise UserError(f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}")
+    return piece
 
 
 def _order(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> Order:

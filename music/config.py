@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import Checked, GanConfig, RunConfig, require
+from common.config import Checked, GanConfig, RunConfig, VaeConfig, require
 from music.theory import METRES, parse_key
 
+Core = Literal["gan", "vae"]
 NetSize = Literal["debug", "small", "base", "large"]
 
 ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
@@ -20,23 +21,26 @@ WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(GanConfig, RunConfig):
+class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m music.train`."""
 
     data: str = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
+    core: Core = "gan"  # gan: a VAE whose decoder also learns from a critic; vae: the VAE alone
     bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
-    content: float = 1.0  # weight of the likelihood of what is hidden, where something is given; 0: the critic alone
-    lr: float | None = 3e-4  # learning rate of the generator
-    critic_lr: float | None = 4e-4  # and of the critic
+    content: float = 1.0  # weight of the VAE's bound beside the critic; 0: the critic alone
+    parallels: float = 0.3  # weight of parallel fifths and octaves a bar beyond those of real windows; 0: none
+    lr: float | None = None  # learning rate; default 3e-4 for the GAN and 1e-3 for the VAE
+    critic_lr: float | None = 4e-4  # the critic's learning rate
     penalty: float = 0.5  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(2 <= self.bars <= 16, "bars", f"must be 2 to 16, not {self.bars}")
         require(self.bar_latent > 0, "bar_latent", f"must be above 0, not {self.bar_latent}")
-        require(self.content >= 0, "content", f"must be 0 or more, not {self.content}")
+        for name in ("content", "parallels"):
+            require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
         part = self.batch // self.accumulate
         # The critic compares groups of four, which must not mix real and composed pieces.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
@@ -52,7 +56,7 @@ class GenerateConfig(Checked):
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
     metre: str | None = None  # such as 3/4; default: the style's usual one
-    bars: int = 8  # length; with --continue, what is added
+    bars: int | None = None  # length; default 8, or 16 with --from; with --continue, what is added
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
     temperature: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
@@ -60,6 +64,9 @@ class GenerateConfig(Checked):
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
     melody: Path | None = None  # a MIDI file whose tune is kept, and gets the other voices
     continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
+    from_: Annotated[Path | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
+    to: Path | None = None  # ... window by window, to this one
+    arithmetic: tuple[Path, ...] = ()  # three MIDI files A B C: the piece A - B + C, by latents
     soundfont: Path | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
     seed: int = 0  # of the latents; means the same on every device
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
@@ -77,23 +84,39 @@ class GenerateConfig(Checked):
         temperature = self.temperature
         require(0 < temperature <= 10, "temperature", f"must be above 0 and at most 10, not {temperature}")
         require(0 <= self.rounds <= 1000, "rounds", f"must be 0 to 1000, not {self.rounds}")
-        require(1 <= self.bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {self.bars}")
+        bars = self.bars
+        require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
-        require(self.melody is None or self.continue_ is None, "melody", "and --continue exclude each other; name one")
+        require((self.from_ is None) == (self.to is None), "from", "and --to belong together; name both")
+        require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
+        for other in self.jobs[1:]:
+            require(False, self.jobs[0], f"and --{other} exclude each other; name one")
         wordless = all(Path(out).suffix.lower() == ".mid" for out in self.out)
         require(self.soundfont is None or not wordless, "soundfont", "means nothing to .mid files; name a .wav or .png")
         self._require_read()
 
     def _require_read(self) -> None:
-        """Refuse flags that --melody or --continue would leave unread."""
-        given = "melody" if self.melody else "continue" if self.continue_ else ""
-        unread = {"melody": ("form", "metre", "bars"), "continue": ("form", "metre", "key"), "": ()}[given]
-        for name in unread:
-            default = getattr(type(self), name)
-            require(getattr(self, name) == default, name, f"means nothing with --{given}; leave it out")
+        """Refuse flags that what is to be done with given files would leave unread."""
+        blended = ("form", "metre", "rounds", "candidates")
+        unread: dict[str, tuple[str, ...]] = {
+            "melody": ("form", "metre", "bars"),
+            "continue": ("form", "metre", "key"),
+            "from": blended,
+            "arithmetic": (*blended, "bars"),
+        }
+        for job in self.jobs:
+            for name in unread[job]:
+                default = getattr(type(self), name)
+                require(getattr(self, name) == default, name, f"means nothing with --{job}; leave it out")
+
+    @property
+    def jobs(self) -> list[str]:
+        """The flags that give pieces to work on; [] to compose from nothing."""
+        given = {"melody": self.melody, "continue": self.continue_, "from": self.from_, "arithmetic": self.arithmetic}
+        return [name for name, files in given.items() if files]
 
 
 @dataclass(frozen=True, kw_only=True)

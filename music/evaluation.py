@@ -28,10 +28,9 @@ from music.data import MusicData, load_music
 from music.figures import roll_sheet
 from music.metrics import compare, histograms, measure, nearest_window, quality
 from music.models import MusicModel, load_music_model, to_scores
-from music.networks import Condition, NetworkConfig, given
+from music.rolls import Condition, NetworkConfig, empty_condition, given
 from music.score import Score
 from music.sources import BUILT_IN
-from music.studio import empty_condition
 
 SHOWN = 12  # compositions in the report
 HARMONISED = 50  # held-out windows whose first voice is harmonised
@@ -76,6 +75,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         Table("Histograms shared with held-out windows", ("plain draw", "real"), shares(plain, floor, held_out)),
         Table("Copying", ("plain draw", "real"), copying(model.config, plain, held_out, data.train)),
     ]
+    tables.append(Table("Reconstruction", ("held-out", "training"), reconstruction(model, held_out, floor)))
     if len(model.config.tracks) > 1:
         tables.append(
             Table("Harmonising a given first voice", ("harmonised", "held-out"), harmonising(model, held_out))
@@ -209,6 +209,17 @@ def harmonising(model: MusicModel, held_out: Windows) -> list[Figure]:
         Figure("melodies kept note for note", kept, 1.0, "higher", len(real)),
         *figures(model.scores(written, condition), real, (*AS_REAL, *LOWER)),
     ]
+
+
+def reconstruction(model: MusicModel, held_out: Windows, training: Windows) -> list[Figure]:
+    """How much of windows comes back out of its latents: the share of cells (track, step) that are the same."""
+    shares = []
+    for windows in (held_out, training):
+        z = model.encode(windows.rolls, windows.condition)
+        came_back = model.compose(z, windows.condition)
+        cells = (came_back == (windows.rolls > 0)).all(4).all(1)  # (N, T, S), in what sounds and in what begins
+        shares.append(cells.float().mean().item())
+    return [Figure("cells that come back", *shares, "higher", len(held_out.scores))]
 
 
 def styles(

@@ -7,7 +7,7 @@ PROGRAM = "music.generate"
 
 
 def main(config: GenerateConfig) -> None:
-    """Compose a piece, write the other voices to a given --melody, or --continue a piece.
+    """Compose a piece, write the other voices to a given --melody, --continue a piece, or go --from one --to another.
 
     Every few bars are drawn --candidates times, and the best by rules of harmony is kept: few parallel fifths and
     octaves, no crossed voices, chords on the beats. --candidates 1 gives the plain draw. One seed gives the same piece

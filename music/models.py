@@ -10,7 +10,8 @@ from torch import Tensor
 from common.errors import UserError
 from common.game import mix
 from common.weights import find_weights, load_config, load_model
-from music.networks import Composer, Condition, NetworkConfig, given, steps_before, valid_steps
+from music.networks import Composer
+from music.rolls import Condition, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
 from music.theory import METRES, MODES, PITCHES, Key, Mode
 
@@ -108,6 +109,13 @@ class MusicModel:
             parts.append(self.network(z[rows].to(device), chosen).cpu() > 0.5)
         return torch.cat(parts)
 
+    @torch.inference_mode()
+    def encode(self, rolls: Tensor, condition: Condition) -> Tensor:
+        """The latents (N, latents) of rolls (N, 2, T, S, P): their posteriors' means, on the CPU."""
+        device = next(self.network.parameters()).device
+        chosen = {name: tensor.to(device) for name, tensor in condition.items()}
+        return self.network.vae.encode(rolls.float().to(device), chosen).mean.cpu()
+
     def scores(self, rolls: Tensor, condition: Condition) -> list[Score]:
         """Rolls (N, 2, T, S, P) as pieces, their tonic at C."""
         styles = condition.get("style")
@@ -183,5 +191,4 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
         composer, facts = Composer(network), [config[name] for name in ("typical", "tempo", "metres")]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    composer = load_model(folder, composer).to(device)
-    return MusicModel(composer, network, folder.resolve().name, *facts)
+    return MusicModel(load_model(folder, composer).to(device), network, folder.resolve().name, *facts)

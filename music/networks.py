@@ -1,137 +1,17 @@
-"""Generator and critic of music: convolutions over time on piano rolls, in which some voices or bars may be given.
+"""Encoder, decoder and critic of music: convolutions over time on piano rolls (see `music.rolls`)."""
 
-A roll is float (N, 2, T, S, P): what sounds and where notes begin, of T tracks, at S = bars * bar_steps steps, at P
-pitches. Bars shorter than `bar_steps` are filled up with silence at their end, so every bar begins at a multiple of it.
-A condition is a dict of tensors (see `MusicCondition`), with the given part of the roll and the mask of what is given.
-"""
-
-from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.cgan import ProjectionHead
-from common.game import Batch, Draw
 from common.networks import FeatureModulation, MinibatchDeviation
-from music.score import TrackSpec
-from music.theory import METRES
+from common.vae import VAE, Likelihood
+from music.rolls import PATCH, Condition, NetworkConfig, Notation
 
-PATCH = 2  # steps that the networks take as one: an eighth
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
-COMPOSE, HARMONISE, INFILL = 0.25, 0.5, 0.65  # below these: nothing is given, voices, bars; above: bars of voices
-Condition = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Everything that generator and critic are built from; it travels in a weights folder."""
-
-    tracks: tuple[TrackSpec, ...]
-    low: int  # lowest and highest pitch of the rolls, both included
-    high: int
-    bars: int
-    bar_steps: int  # steps of the longest bar, a multiple of 8
-    metres: tuple[str, ...]
-    styles: tuple[str, ...]  # () if there are none
-    width: int  # channels
-    latent: int  # length of the latent vector of the piece
-    bar_latent: int  # and of each bar
-
-    @property
-    def pitches(self) -> int:
-        """Rows of a roll."""
-        return self.high - self.low + 1
-
-    @property
-    def steps(self) -> int:
-        """Steps of a roll."""
-        return self.bars * self.bar_steps
-
-    @property
-    def latents(self) -> int:
-        """Length of all latent vectors together."""
-        return self.latent + self.bars * self.bar_latent
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """Undo `as_json`.
-
-        Raises:
-            KeyError, TypeError: values are missing or unknown.
-        """
-        tracks = tuple(TrackSpec(**track) for track in values["tracks"])
-        return cls(**values | {"tracks": tracks, "metres": tuple(values["metres"]), "styles": tuple(values["styles"])})
-
-
-# ---- conditions ------------------------------------------------------------------------------------------------------
-
-
-def valid_steps(config: NetworkConfig) -> Tensor:
-    """Which steps belong to a bar, and which only fill it up: bool (metres, S)."""
-    inside = torch.arange(config.steps) % config.bar_steps
-    return torch.stack([inside < METRES[metre] for metre in config.metres])
-
-
-def steps_before(config: NetworkConfig) -> Tensor:
-    """The step that sounds before each step, over the filling of a short bar: int64 (metres, S); of the first, 0."""
-    step = torch.arange(config.steps)
-    rows = []
-    for metre in config.metres:
-        gap = torch.where(step % config.bar_steps == 0, config.bar_steps - METRES[metre], 0)
-        rows.append((step - 1 - gap).clamp(min=0))
-    return torch.stack(rows)
-
-
-def read_condition(config: NetworkConfig, dropout: float) -> Any:
-    """A function (batch, draw) -> condition that hides styles, and draws at random what is given."""
-
-    def read(batch: Batch, draw: Draw) -> Condition:
-        condition = {name: batch[name] for name in ("mode", "metre", "first", "last")}
-        if config.styles:
-            condition["style"] = batch["label"].masked_fill(draw.uniform() < dropout, len(config.styles))
-        mask = random_mask(config, draw)
-        return condition | {"mask": mask, "given": given(rolls(batch), mask)}
-
-    return read
-
-
-def random_mask(config: NetworkConfig, draw: Draw) -> Tensor:
-    """What is given, float (N, T, S), for one job a row: compose (nothing), harmonise (voices), infill (bars), rewrite.
-
-    At least one voice, or bar, is always left to be written; which are given is otherwise a coin's toss for each. To
-    rewrite is to be given any share of the bars of single voices.
-    """
-    tracks, bars = len(config.tracks), config.bars
-    job = draw.uniform().view(-1, 1, 1)
-    voices = _some(draw, tracks).unsqueeze(2).expand(-1, -1, bars)
-    whole = _some(draw, bars).unsqueeze(1).expand(-1, tracks, -1)
-    single = _some(draw, tracks * bars, draw.uniform(1)).view(-1, tracks, bars)
-    harmonise = job < HARMONISE if tracks > 1 else torch.zeros_like(job, dtype=torch.bool)
-    chosen = torch.where(harmonise, voices, torch.where(job < INFILL, whole, single))
-    return torch.where(job < COMPOSE, False, chosen).float().repeat_interleave(config.bar_steps, 2)
-
-
-def given(roll: Tensor, mask: Tensor) -> Tensor:
-    """The given part of a roll (N, 2, T, S, P) by a mask (N, T, S)."""
-    return roll * mask[:, None, :, :, None]
-
-
-def rolls(batch: Batch) -> Tensor:
-    """A batch as loaded -> rolls, float (N, 2, T, S, P) of zeros and ones."""
-    return torch.stack([batch["pitch"], batch["onset"]], 1).float()
-
-
-def _some(draw: Draw, count: int, share: float | Tensor = 0.5) -> Tensor:
-    """Toss a coin for each of `count` things, bool (N, count), heads with probability `share`, but never all heads."""
-    tosses = draw.uniform(count)
-    return (tosses < share) & (tosses != tosses.max(1, keepdim=True).values)
 
 
 class MusicCondition(nn.Module):
@@ -222,19 +102,37 @@ class RollFeatures(nn.Module):
 # ---- the networks ----------------------------------------------------------------------------------------------------
 
 
-class Composer(nn.Module):
-    """The generator: latents and a condition to a roll in which what is given stands unchanged.
-
-    A U-Net reads the given part; its narrow end joins the latents of the bars, and a style vector, made of the shared
-    latent and the condition, modulates every block on the way back. Notes are chosen straight through: the roll is
-    exactly of zeros and ones, and gradients pass as if it were the probabilities (Bengio et al. 2013).
-    """
-
-    valid: Tensor
-    before: Tensor
-    reach: Tensor
+class Encoder(nn.Module):
+    """A whole roll, and what of it is given, to the means and log-variances of its latents."""
 
     def __init__(self, config: NetworkConfig):
+        super().__init__()
+        width, self.config = config.width, config
+        self.features = RollFeatures(config, width)
+        self.blocks = nn.ModuleList(TimeBlock(width) for _ in range(HALVINGS + 2))
+        narrow = config.bar_steps // PATCH >> HALVINGS
+        self.bar = nn.Linear(width * narrow, 2 * config.bar_latent)
+        self.shared = nn.Linear(width * narrow, 2 * config.latent)
+
+    def forward(self, roll: Tensor, condition: Condition) -> Tensor:
+        """Rolls (N, 2, T, S, P) and condition -> (N, 2 * latents), all means before all log-variances."""
+        x = self.features(roll, condition["mask"])
+        for level, block in enumerate(self.blocks):
+            x = block(F.avg_pool1d(x, 2) if 0 < level <= HALVINGS else x)
+        n, width, _ = x.shape
+        bars = F.leaky_relu(x, 0.2).view(n, width, self.config.bars, -1).transpose(1, 2).flatten(2)  # (N, bars, D)
+        shared, own = self.shared(bars.mean(1)).chunk(2, 1), self.bar(bars).chunk(2, 2)
+        return torch.cat([part for pair in zip(shared, own, strict=True) for part in (pair[0], pair[1].flatten(1))], 1)
+
+
+class Decoder(nn.Module):
+    """Latents and a condition to what `music.rolls.Notation` reads as notes.
+
+    A U-Net reads the given part; its narrow end joins the latents of the bars, and a style vector, made of the shared
+    latent and the condition, modulates every block on the way back.
+    """
+
+    def __init__(self, config: NetworkConfig, outputs: int):
         super().__init__()
         self.config = config
         width, style = config.width, 2 * config.latent
@@ -248,40 +146,12 @@ class Composer(nn.Module):
         self.start = nn.Linear(style + config.bar_latent, width * narrow)
         self.middle = nn.ModuleList(TimeBlock(width, style) for _ in range(2))
         self.up = nn.ModuleList(TimeBlock(width, style) for _ in range(HALVINGS + 1))
-        self.splits = [_outputs(track.kind, config.pitches) for track in config.tracks]
         self.narrow = nn.Conv1d(width, width // 2, 1)  # the last block works at single steps, so with fewer channels
         self.fine = TimeBlock(width // 2, style)
-        self.last = nn.Conv1d(width // 2, sum(map(sum, self.splits)), 1)
-        self.register_buffer("valid", valid_steps(config), persistent=False)
-        self.register_buffer("before", steps_before(config), persistent=False)
-        pitch = torch.arange(config.low, config.high + 1)
-        reach = torch.stack([(pitch >= track.low) & (pitch <= track.high) for track in config.tracks])
-        self.register_buffer("reach", reach, persistent=False)  # (T, P)
+        self.last = nn.Conv1d(width // 2, outputs, 1)
 
-    def forward(self, z: Tensor, condition: Condition) -> Tensor:
-        """z (N, latents) and condition -> rolls (N, 2, T, S, P)."""
-        return self._compose(self._outputs(z, condition), condition)
-
-    def surprise(self, z: Tensor, condition: Condition, roll: Tensor) -> Tensor:
-        """Negative log-likelihood, nats a step, of `roll` (N, 2, T, S, P) where something is to be written; a scalar.
-
-        The mean over rows, so that slices of a batch average to the whole. A row of which nothing is given counts as
-        0: the network is free in what it composes.
-        """
-        valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
-        parts = self._outputs(z, condition).float().split([sum(split) for split in self.splits], 2)
-        nats = []
-        for track, split, part, own in zip(self.config.tracks, self.splits, parts, roll.unbind(2), strict=True):
-            pitch, onset = own.unbind(1)  # (N, S, P)
-            notes, begins = part.split(split, 2) if len(split) == 2 else (part, None)
-            nats.append(_note_nats(track.kind, notes, pitch))
-            if begins is not None:
-                nats[-1] = nats[-1] + _onset_nats(begins, pitch, onset, before)
-        counted = (1 - condition["mask"]) * condition["mask"].amax((1, 2), keepdim=True) * valid.unsqueeze(1)
-        return ((torch.stack(nats, 1) * counted).sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)).mean()
-
-    def _outputs(self, z: Tensor, condition: Condition) -> Tensor:
-        """What is to be read as notes and onsets, (N, S, all splits)."""
+    def forward(self, z: Tensor, condition: Condition) -> tuple[Tensor, Condition]:
+        """z (N, latents) and condition -> outputs (N, S, size), and the condition that they are to be read by."""
         config = self.config
         shared, bars = z.split([config.latent, config.bars * config.bar_latent], 1)
         style = self.style(torch.cat([shared, self.condition(condition)], 1))
@@ -298,75 +168,44 @@ class Composer(nn.Module):
         for level, block in enumerate(self.up):
             x = block(F.interpolate(x, scale_factor=2.0) + skips.pop() if level else x, style)
         x = self.fine(self.narrow(x).repeat_interleave(PATCH, 2), style)  # both steps of a patch start alike: held
-        return self.last(F.leaky_relu(x, 0.2)).transpose(1, 2)
-
-    def _compose(self, outputs: Tensor, condition: Condition) -> Tensor:
-        """From outputs (N, S, all splits) to rolls with what is given put in."""
-        valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
-        tracks = []
-        parts = outputs.float().split([sum(split) for split in self.splits], 2)
-        given, left = condition["given"].unbind(2), (1 - condition["mask"]).unsqueeze(3).unbind(1)
-        for track, split, part, reach, known, free in zip(
-            self.config.tracks, self.splits, parts, self.reach, given, left, strict=True
-        ):
-            notes, begins = part.split(split, 2) if len(split) == 2 else (part, None)
-            pitch = (_one_of if track.kind == "mono" else _any_of)(notes, reach) * valid.unsqueeze(2)
-            pitch = known[:, 0] + pitch * free  # so that onsets follow from what sounds before, given or written
-            onset = pitch if begins is None else _onsets(pitch, begins, before)
-            tracks.append(torch.stack([pitch, known[:, 1] + onset * free], 1))
-        return torch.stack(tracks, 2)
+        return self.last(F.leaky_relu(x, 0.2)).transpose(1, 2), condition
 
 
-def _outputs(kind: str, pitches: int) -> list[int]:
-    """How many outputs a track has at a step: for its pitches (one more for a mono track's rest) and its onsets."""
-    return {"mono": [pitches + 1, 1], "poly": [pitches, pitches], "drums": [pitches]}[kind]
+class RollLikelihood(Likelihood):
+    """Notes as `Notation` reads them: categorical for the pitch of a mono track, Bernoulli for the rest."""
+
+    def __init__(self, notation: Notation):
+        super().__init__()
+        self.notation = notation
+
+    def nll(self, output: tuple[Tensor, Condition], data: Tensor) -> Tensor:  # type: ignore[override]
+        """-log p of what of rolls (N, 2, T, S, P) is not given, (N,) nats."""
+        outputs, condition = output
+        return (self.notation.nats(outputs, condition, data) * (1 - condition["mask"])).sum((1, 2))
+
+    def mean(self, output: tuple[Tensor, Condition]) -> Tensor:  # type: ignore[override]
+        """The likeliest roll, (N, 2, T, S, P) of zeros and ones, in which what is given stands unchanged."""
+        return self.notation.compose(*output)
 
 
-def _note_nats(kind: str, logits: Tensor, pitch: Tensor) -> Tensor:
-    """-log p of what sounds, (N, S), by logits (N, S, P + 1 of a mono track, else P) of pitches (N, S, P)."""
-    if kind == "mono":
-        target = torch.where(pitch.amax(2) > 0, pitch.argmax(2) + 1, 0)
-        return F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-    return F.binary_cross_entropy_with_logits(logits, pitch, reduction="none").sum(2)
+class Composer(nn.Module):
+    """The generator: latents and a condition to a roll in which what is given stands unchanged.
 
-
-def _onset_nats(begins: Tensor, pitch: Tensor, onset: Tensor, before: Tensor) -> Tensor:
-    """-log p of being struck again or held, (N, S), where a pitch already sounded; arguments as of `_onsets`."""
-    previous = pitch.gather(1, before.unsqueeze(2).expand_as(pitch))
-    open_question = pitch * previous * (torch.arange(pitch.shape[1], device=pitch.device) > 0)[:, None]
-    nats = F.binary_cross_entropy_with_logits(begins.expand_as(onset), onset, reduction="none")
-    return (nats * open_question).sum(2)
-
-
-def _one_of(logits: Tensor, reach: Tensor) -> Tensor:
-    """One pitch or a rest at each step: logits (N, S, P + 1), the rest first -> (N, S, P), straight through."""
-    allowed = F.pad(reach, (1, 0), value=True)
-    soft = logits.masked_fill(~allowed, -torch.inf).softmax(2)
-    hard = F.one_hot(soft.argmax(2), soft.shape[2]).to(soft.dtype)
-    return (hard - soft.detach() + soft)[..., 1:]
-
-
-def _any_of(logits: Tensor, reach: Tensor) -> Tensor:
-    """Any number of pitches at each step: logits (N, S, P) -> (N, S, P), straight through."""
-    soft = logits.sigmoid() * reach
-    return (soft > 0.5).to(soft.dtype) - soft.detach() + soft
-
-
-def _onsets(pitch: Tensor, begins: Tensor, before: Tensor) -> Tensor:
-    """Where notes begin: where a pitch did not sound before, or where `begins` says that it is struck again.
-
-    What sounds at the first step begins there, as in the windows that are learned from.
-
-    Args:
-        pitch: (N, S, P) of zeros and ones.
-        begins: logits (N, S, 1 or P).
-        before: the step before each, (N, S).
+    It is the decoder of a conditional VAE of what is not given, which has learned from whole rolls what to do with
+    latents; a critic then teaches the same network what makes music of the prior's.
     """
-    soft = begins.sigmoid()
-    again = (soft > 0.5).to(soft.dtype) - soft.detach() + soft
-    previous = pitch.gather(1, before.unsqueeze(2).expand_as(pitch))
-    previous = torch.cat([torch.zeros_like(previous[:, :1]), previous[:, 1:]], 1)
-    return pitch * (1 - previous * (1 - again))
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        self.notation = Notation(config)
+        decoder = Decoder(config, self.notation.size)
+        # The networks read conditions as they are.
+        self.vae = VAE(Encoder(config), decoder, RollLikelihood(self.notation), nn.Identity())
+
+    def forward(self, z: Tensor, condition: Condition) -> Tensor:
+        """z (N, latents) and condition -> rolls (N, 2, T, S, P)."""
+        return self.vae.likelihood.mean(self.vae.decode(z, condition))
 
 
 class MusicCritic(nn.Module):

@@ -19,7 +19,8 @@ from music.data import MusicData
 from music.figures import roll_sheet
 from music.metrics import measure, overlap_area, total_histograms
 from music.models import MusicModel, to_scores
-from music.networks import Composer, Condition, NetworkConfig
+from music.networks import Composer
+from music.rolls import NetworkConfig, empty_condition
 from music.score import Score
 from music.theory import METRES, MODES
 
@@ -109,15 +110,6 @@ def usual_metres(data: MusicData) -> dict[str, str]:
     for number, style in enumerate(spec.styles):
         chosen[style] = metres[data.train.tensors["label"] == number]
     return {style: spec.metres[int(own.mode().values)] for style, own in chosen.items() if len(own)}
-
-
-def empty_condition(network: NetworkConfig, batch: dict[str, Tensor]) -> Condition:
-    """The conditions of real windows, with nothing of them given."""
-    condition = {name: batch[name] for name in ("mode", "metre", "first", "last")}
-    if network.styles:
-        condition["style"] = batch["label"]
-    shape = batch["pitch"].shape  # (N, T, S, P)
-    return condition | {"mask": torch.zeros(shape[:3]), "given": torch.zeros(shape[0], 2, *shape[1:])}
 
 
 def overlap(samples: list[Score], real: list[Score]) -> list[float]:

@@ -14,9 +14,9 @@ DEFAULT_LIMITS = {"images": 400_000, "minutes": 10.0}  # where none is given: wh
 def main(config: TrainConfig) -> None:
     """Train a composer; with no flags, of four-part chorales.
 
-    One network composes from nothing, harmonises given voices and continues given bars. Piano rolls, curves,
-    checkpoints and a weights folder appear in --out; `python -m music.generate --weights DIR` works from the first
-    checkpoint on.
+    One network composes from nothing, harmonises given voices, continues given bars and goes from one piece to another.
+    Piano rolls, curves, checkpoints and a weights folder appear in --out; `python -m music.generate --weights DIR`
+    works from the first checkpoint on.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
     from common.devices import pick_device
@@ -33,7 +33,7 @@ def main(config: TrainConfig) -> None:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
     network = network_config(config, data.spec)
     game = build_game(config, network)
-    out = config.out or Path("runs") / f"music-{data.name}-gan"
+    out = config.out or Path("runs") / f"music-{data.name}-{config.core}"
     studio = MusicStudio(config, data, network, pick_device(config.device))
     open_run(out, config)
     trainer = Trainer(config, out)

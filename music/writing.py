@@ -21,8 +21,10 @@ def weights_for(config: GenerateConfig) -> str:
     Raises:
         UserError: none of them does.
     """
-    if config.weights is not None or not config.style:
-        return config.weights or DEFAULT
+    if config.weights is not None:
+        return config.weights
+    if not config.style:
+        return DEFAULT
     shipped = bundled("music")
     known = {style: name for style, name in STYLES.items() if name in shipped}
     for name, folder in shipped.items():

@@ -49,6 +49,7 @@ def test_every_table_is_there_and_finite(evaluation: Evaluation) -> None:
         "The best of 2 candidates",
         "Histograms shared with held-out windows",
         "Copying",
+        "Reconstruction",
         "Harmonising a given first voice",
         "Styles",
     ]

@@ -136,7 +136,7 @@ def test_truncated_and_exchanged_tensors_are_told(run_folder: Path, tmp_path: Pa
         load_music_model(str(folder))
     (folder / "model.safetensors").write_bytes(whole)
     tensors = load_file(folder / "model.safetensors")
-    tensors["last.bias"] = tensors["last.bias"][1:].clone()
+    tensors["vae.decoder.last.bias"] = tensors["vae.decoder.last.bias"][1:].clone()
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(UserError, match=r"model\.safetensors"):
         load_music_model(str(folder))

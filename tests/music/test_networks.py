@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from common.game import Draw
-from music.networks import (
-    Composer,
-    Condition,
-    MusicCritic,
-    NetworkConfig,
-    RollFeatures,
-    given,
-    random_mask,
-    read_condition,
-    steps_before,
-    valid_steps,
-)
+from music.metrics import parallels
+from music.models import to_scores
+from music.networks import Composer, MusicCritic, RollFeatures
+from music.rolls import Condition, NetworkConfig, given, random_mask, read_condition, steps_before, valid_steps
 from music.score import TrackSpec
 
 TRACKS = (
@@ -159,22 +151,109 @@ def test_masks_are_nothing_voices_bars_or_bars_of_voices(voices: int) -> None:
     assert (cells == 0).flatten(1).all(1).float().mean().item() == pytest.approx(nothing, abs=0.03)
 
 
-def test_surprise_by_hand() -> None:
-    """Outputs of zeros make all choices even: a mono step costs ln(P + 1), one that may be struck again ln 2 more."""
+def test_likelihood_by_hand() -> None:
+    """Outputs of zeros make all choices even.
+
+    The first step of a patch costs a mono track ln(P + 1), and ln 2 more if it may be struck again; the second costs
+    ln 2 for whether anything begins, and ln(P + 1) more if it does.
+    """
     settings = config(TRACKS[:2], styles=())
     composer, chosen = Composer(settings), condition(settings, n=1)
-    for parameter in composer.last.parameters():
+    for parameter in composer.vae.decoder.last.parameters():
         nn.init.zeros_(parameter)
     roll = torch.zeros(1, 2, 2, settings.steps, settings.pitches)
     roll[:, 0, :, :4, 5] = roll[:, 1, :, 0, 5] = 1  # in both voices a quarter note, held for three steps
     z = torch.zeros(1, settings.latents)
-    assert composer.surprise(z, chosen, roll).item() == 0  # nothing is given: free
+    choice, toss = math.log(settings.pitches + 1), math.log(2)
+    voice = 16 * choice + 17 * toss  # of two bars of 4/4: 16 patches
+    assert composer.vae.nll(roll, z, chosen).item() == pytest.approx(2 * voice, rel=1e-5)
     mask = torch.zeros(1, 2, settings.steps)
     mask[:, 1] = 1
-    chosen |= {"mask": mask, "given": given(roll, mask)}
-    steps = 2 * 16  # of 4/4
-    expected = math.log(settings.pitches + 1) + 3 * math.log(2) / steps
-    assert composer.surprise(z, chosen, roll).item() == pytest.approx(expected, rel=1e-5)
+    chosen |= {"mask": mask, "given": given(roll, mask)}  # what is given costs nothing
+    assert composer.vae.nll(roll, z, chosen).item() == pytest.approx(voice, rel=1e-5)
+    roll[:, :, 0, 7] = torch.eye(settings.pitches)[3]  # a sixteenth at the second step of a patch
+    assert composer.vae.nll(roll, z, chosen).item() == pytest.approx(voice + choice, rel=1e-5)
+
+
+def test_chords_and_drums_are_likelier_by_what_sounds() -> None:
+    torch.manual_seed(0)
+    settings = config()
+    composer, chosen = Composer(settings), condition(settings)
+    roll = a_roll(settings, chosen["metre"])
+    roll[:, 1, 3] = roll[:, 0, 3]  # hits have no length
+    z = torch.randn(N, settings.latents, requires_grad=True)
+    for parameter in composer.vae.decoder.last.parameters():
+        nn.init.zeros_(parameter)
+    composer.vae.nll(roll, z, chosen).sum().backward()
+    bias = composer.vae.decoder.last.bias.grad
+    drums = roll[:, 0, 3].sum((0, 1)), bias[-settings.pitches :]
+    valid = valid_steps(settings)[chosen["metre"]].sum()
+    torch.testing.assert_close(drums[1], 0.5 * valid - drums[0])  # d/dl BCE(l, x) = sigmoid(l) - x
+
+
+def voices(*lines: str) -> Tensor:
+    """Lines such as "C-EF" of mono tracks as a roll (1, 2, T, 32, 12): a step a letter, "-" holds, "." rests."""
+    roll = torch.zeros(1, 2, len(lines), 32, 12)
+    for track, line in enumerate(lines):
+        for step, letter in enumerate(line):
+            if letter == "-":
+                roll[0, 0, track, step] = roll[0, 0, track, step - 1]
+            elif letter != ".":
+                roll[0, :, track, step, "CcDdEFfGgAaB".index(letter)] = 1
+    return roll
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "count"),
+    [
+        ("GA", "CD", 1),  # fifths
+        ("CD", "CD", 1),  # unisons
+        ("GABA", "CDED", 3),
+        ("G-A-", "C-D-", 1),  # in eighths
+        ("GG", "CC", 0),  # nothing moves
+        ("GA", "C-", 0),
+        ("G.A", "C.D", 0),  # a rest between
+        ("EF", "CD", 0),  # thirds
+        ("CD", "GA", 0),  # fourths
+        ("GE", "CD", 0),  # from a fifth to another interval
+    ],
+)
+def test_parallels_by_hand(upper: str, lower: str, count: int) -> None:
+    settings = config(tuple(TrackSpec(name, "mono", 60, 71) for name in "ab"))
+    chosen = condition(settings, n=1)
+    found = Composer(settings).notation.parallels(voices(upper, lower), chosen)
+    assert found.tolist() == [count / settings.bars]
+
+
+def test_parallels_are_those_of_the_metric_over_the_filling_of_short_bars() -> None:
+    torch.manual_seed(0)
+    settings = config(tuple(TrackSpec(name, "mono", 60, 71) for name in "ab"))
+    chosen = condition(settings, n=16)
+    line = torch.randint(8, 10, (16, 1, settings.steps)).repeat(1, 2, 1)
+    line[:, 1] -= torch.tensor([0, 7])[torch.randint(2, (16, 1))]  # in unisons or fifths all the way
+    pitch = nn.functional.one_hot(line, 12) * valid_steps(settings)[chosen["metre"]][:, None, :, None]
+    roll = torch.stack([pitch, pitch], 1).float()
+    expected = [parallels(score) for score in to_scores(settings, roll, chosen["metre"], chosen["mode"])]
+    assert Composer(settings).notation.parallels(roll, chosen).tolist() == pytest.approx(expected)
+    assert min(expected) > 0
+
+
+def test_parallels_can_be_descended() -> None:
+    settings = config(tuple(TrackSpec(name, "mono", 60, 71) for name in "ab"))
+    roll = voices("GA", "CD").requires_grad_()
+    Composer(settings).notation.parallels(roll, condition(settings, n=1)).sum().backward()
+    assert roll.grad is not None
+    for track, pitch in ((0, 9), (1, 2)):  # less of the A, or of the D, would be better
+        assert roll.grad[0, 0, track, 1, pitch] > 0
+
+
+def test_parallels_need_two_mono_tracks(composer: Composer) -> None:
+    single = Composer(config(TRACKS[2:]))
+    assert (
+        single.notation.parallels(a_roll(single.config, torch.zeros(2, dtype=torch.long)), condition(single.config, 2))
+        .eq(0)
+        .all()
+    )
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
@@ -191,7 +270,7 @@ def test_styles_are_hidden_as_often_as_asked(dropout: float) -> None:
 def test_music_without_styles_has_none_to_read() -> None:
     settings = config(styles=())
     composer, chosen = Composer(settings), condition(settings)
-    assert "style" not in composer.condition.tables
+    assert "style" not in composer.vae.decoder.condition.tables
     assert composed(composer, chosen).shape == (N, 2, 4, 32, 12)
 
 
@@ -243,18 +322,22 @@ def test_drums_make_no_intervals() -> None:
 # --- gradients, the critic, and the config
 
 
-@pytest.mark.parametrize("network", [Composer, MusicCritic])
-def test_every_parameter_gets_a_gradient(network: type[nn.Module]) -> None:
+@pytest.mark.parametrize("network", ["composer", "vae", "critic"])
+def test_every_parameter_gets_a_gradient(network: str) -> None:
     torch.manual_seed(0)
     settings = config()
-    built, chosen = shaken(network(settings), 0.05), condition(settings)  # type: ignore[call-arg]
+    composer, chosen = shaken(Composer(settings), 0.05), condition(settings)
+    critic = shaken(MusicCritic(settings), 0.05)
     roll = a_roll(settings, chosen["metre"])
     mask = random_mask(settings, Draw(0, rows=N))
     chosen |= {"mask": mask, "given": given(roll, mask)}
     z = torch.randn(N, settings.latents)
-    output = built(z if network is Composer else roll, chosen)
-    (output * torch.randn_like(output)).sum().backward()
-    for name, parameter in built.named_parameters():
+    vae = composer.vae
+    output = {"composer": lambda: composer(z, chosen), "critic": lambda: critic(roll, chosen)}
+    output["vae"] = lambda: torch.stack([part.sum() for part in vae(roll, z, chosen)])
+    result = output[network]()
+    (result * torch.randn_like(result)).sum().backward()
+    for name, parameter in {"composer": vae.decoder, "vae": vae, "critic": critic}[network].named_parameters():
         assert parameter.grad is not None, name
         assert 0 < parameter.grad.abs().sum() < math.inf, name
 
@@ -264,7 +347,9 @@ def test_the_critic_teaches_the_composer() -> None:
     settings = config()
     composer, critic, chosen = shaken(Composer(settings), 0.05), shaken(MusicCritic(settings)), condition(settings)
     critic(composer(torch.randn(N, settings.latents), chosen), chosen).sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.any() for parameter in composer.last.parameters())  # type: ignore[union-attr]
+    assert all(
+        parameter.grad is not None and parameter.grad.any() for parameter in composer.vae.decoder.last.parameters()
+    )  # type: ignore[union-attr]
 
 
 def test_the_critic_judges_real_and_composed_music_in_one_forward_as_in_two() -> None:

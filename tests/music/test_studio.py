@@ -57,9 +57,9 @@ def test_silence_is_a_finite_and_bad_verdict(data: MusicData) -> None:
     eyes, product = studio(data)
     some = eyes.judge(product, 0)
     with torch.no_grad():
-        product.last.bias.fill_(-50)
-        for rest in range(0, len(product.last.bias), sum(product.splits[0])):  # the first output of every track
-            product.last.bias[rest] = 50
+        bias = product.vae.decoder.last.bias
+        bias.fill_(-50)
+        bias[:: sum(product.notation.splits[0])] = 50  # the first output of every track
     silent = eyes.judge(product, 0)
     assert silent.figures["notes_per_bar"] == 0 and silent.figures["overlap"] < 0.2
     assert silent.score is not None and some.score is not None and some.score < silent.score < math.inf
@@ -68,7 +68,7 @@ def test_silence_is_a_finite_and_bad_verdict(data: MusicData) -> None:
 def test_weights_that_are_not_finite_never_win(data: MusicData) -> None:
     eyes, product = studio(data)
     with torch.no_grad():
-        product.last.bias[0] = math.nan
+        product.vae.decoder.last.bias[0] = math.nan
     verdict = eyes.judge(product, 0)
     assert verdict.score == math.inf and verdict.warning is not None and "not finite" in verdict.warning
 
