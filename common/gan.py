@@ -113,8 +113,8 @@ class GanGame:
             at random (see `common.cgan.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
         latent: length of z; by default `config.latent`.
-        content: a loss of the domain's own that the generator descends too, from a batch, draw, fakes and their raw
-            condition, a scalar.
+        content: a loss of the domain's own that the generator descends too, from a batch, draw and raw condition, a
+            scalar.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class GanGame:
         read_condition: Callable[[Batch, Draw], Any] | None = None,
         augmentation: Augmentation | None = None,
         latent: int | None = None,
-        content: Callable[[Batch, Draw, Tensor, Any], Tensor] | None = None,
+        content: Callable[[Batch, Draw, Any], Tensor] | None = None,
     ):
         self.generator, self.critic, self.config = generator, critic, config
         self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
@@ -192,7 +192,7 @@ class GanGame:
         loss = self.adversarial.generator(real_logits, self.critic(shown, raw).float())
         figures = {"generator": loss}
         if self.content is not None:
-            figures["content"] = self.content(batch, draw, fake, raw)
+            figures["content"] = self.content(batch, draw, raw)
             loss = loss + figures["content"]
         return loss, figures
 

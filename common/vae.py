@@ -287,24 +287,17 @@ class VAE(nn.Module):
         return self.condition(raw)
 
 
-def vae_game(
-    vae: VAE,
-    config: VaeConfig,
-    prepare: Callable[[Batch], Tensor],
-    read_condition: Callable[[Batch, Draw], Any] | None = None,
-) -> Game:
+def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor]) -> Game:
     """The game of one player, "vae".
 
     Args:
         vae: with a latent of `config.latent` dimensions.
         config: how it is trained.
         prepare: from a batch as it is stored to x as the encoder takes it (uint8 to floats in [-1, 1], say).
-        read_condition: takes the raw condition out of a batch, as `common.gan.GanGame`'s; by default `vae.read`.
     """
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        condition = vae.read(batch) if read_condition is None else read_condition(batch, draw)
-        nll, kl = vae(prepare(batch), draw.normal(config.latent), condition)
+        nll, kl = vae(prepare(batch), draw.normal(config.latent), vae.read(batch))
         return vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
 
     player = Player(vae, loss, OptimizerConfig(lr=config.lr or DEFAULT_LR), average=config.average, compile=True)

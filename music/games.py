@@ -5,9 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from common.game import Batch, Draw, Game, mix
+from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
 from common.gan import GanGame
-from common.vae import vae_game, vae_loss, warm_up
+from common.vae import DEFAULT_LR as VAE_LR
+from common.vae import vae_loss, warm_up
 from music.config import WIDTHS, TrainConfig
 from music.data import MusicSpec
 from music.networks import Composer, MusicCritic
@@ -37,17 +38,25 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     torch.manual_seed(mix(config.seed, 0))
     read, composer = read_condition(network, config.condition_dropout), Composer(network)
     vae, notation, cells = composer.vae, composer.notation, len(network.tracks) * network.steps
-    if config.core == "vae":
-        game = vae_game(vae, replace(config, latent=network.latents), rolls, read)
-        game.players["vae"].network = composer  # the product, as a GAN's
-        return game
 
-    def content(batch: Batch, draw: Draw, fake: Tensor, condition: Condition) -> Tensor:
+    def content(batch: Batch, draw: Draw, condition: Condition) -> tuple[Tensor, dict[str, Tensor]]:
+        """The VAE's loss, by nats a track and step, and the parallels in what it makes of real windows."""
         real = rolls(batch)
-        nll, kl = vae(real, draw.normal(network.latents), condition)
-        bound, _ = vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
-        ours, theirs = (notation.parallels(roll, condition) for roll in (fake, real))
-        return config.content / cells * bound + config.parallels * (ours - theirs).relu().mean()
+        posterior = vae.encode(real, condition)
+        output = vae.decode(posterior.sample(draw.normal(network.latents)), condition)
+        beta = config.beta * warm_up(draw.images, config.beta_warm_up)
+        bound, figures = vae_loss(vae.likelihood.nll(output, real), posterior.kl(), beta, config.free_bits)
+        ours, theirs = (notation.parallels(roll, condition) for roll in (vae.likelihood.mean(output), real))
+        figures["parallels"] = (ours - theirs).relu().mean()
+        return bound / cells + config.parallels * figures["parallels"], figures
+
+    if config.core == "vae":
+        adam = OptimizerConfig(config.lr or VAE_LR)
+        player = Player(composer, lambda batch, draw: content(batch, draw, read(batch, draw)), adam, config.average)
+        return Game({"vae": player}, product="vae")
+
+    def extra(batch: Batch, draw: Draw, condition: Condition) -> Tensor:
+        return config.content * content(batch, draw, condition)[0]
 
     critic, settings = MusicCritic(network), replace(config, lr=config.lr or DEFAULT_LR)
-    return GanGame(composer, critic, settings, rolls, read, latent=network.latents, content=content).game()
+    return GanGame(composer, critic, settings, rolls, read, latent=network.latents, content=extra).game()

@@ -17,7 +17,7 @@ from music.composing import instruments, make_piece, melody
 from music.config import GenerateConfig
 from music.metrics import quality
 from music.midi import from_midi, save_midi, to_midi
-from music.models import MusicModel
+from music.models import MusicModel, from_score
 from music.networks import Composer
 from music.render import TAIL
 from music.score import Score, TrackSpec, notes, transpose
@@ -361,3 +361,64 @@ def test_weights_are_chosen_by_style() -> None:
     assert weights_for(GenerateConfig(weights="mine", style="reel")) == "mine"
     with pytest.raises(UserError, match="--style polka-mazurka"):
         weights_for(GenerateConfig(style="polka-mazurka"))
+
+
+# --- blending
+
+
+def blend(model: MusicModel, **asked: Any) -> Score:
+    return make_piece(model, GenerateConfig(**asked))
+
+
+def test_from_one_piece_to_another(model: MusicModel, tmp_path: Path) -> None:
+    start = saved(transpose(piece(model, bars=4, metre="4/4", seed=1), 2), tmp_path / "a.mid")
+    end = saved(piece(model, bars=2, metre="4/4", seed=2), tmp_path / "b.mid")
+    for bars in (4, 8):
+        blended = blend(model, from_=start, to=end, bars=bars)
+        assert blended.steps == bars * METRES["4/4"]
+        assert blended.key == from_midi(start).key
+        assert_playable(blended)
+
+
+def test_a_blend_of_a_piece_with_itself_stays_there(model: MusicModel, tmp_path: Path) -> None:
+    file = saved(piece(model, bars=2, metre="4/4", seed=1), tmp_path / "a.mid")
+    once = blend(model, arithmetic=(file, file, file))
+    assert once.steps == 2 * METRES["4/4"]
+    grid = from_score(model.config, replace(once, key=Key(0)), 2)
+    condition = model.condition(1, "4/4", once.key.mode)
+    z = model.encode(from_score(model.config, from_midi(file), 2)[None], condition)
+    assert torch.equal(grid, model.compose(z, condition)[0])
+
+
+@pytest.mark.parametrize("bars", [3, 2])
+def test_a_walk_has_two_windows_or_more(bars: int, model: MusicModel, tmp_path: Path) -> None:
+    file = saved(piece(model, bars=2), tmp_path / "a.mid")
+    with pytest.raises(UserError, match="--bars"):
+        blend(model, from_=file, to=file, bars=bars)
+
+
+def test_pieces_that_do_not_blend_are_told(model: MusicModel, tmp_path: Path) -> None:
+    four, three = (saved(piece(model, bars=2, metre=metre), tmp_path / f"{metre[0]}.mid") for metre in ("4/4", "3/4"))
+    with pytest.raises(UserError, match="metres differ"):
+        blend(model, from_=four, to=three)
+    solo = saved(tune([60, 62, 64, 65]), tmp_path / "solo.mid")
+    with pytest.raises(UserError, match=r"--to .*solo\.mid: its tracks"):
+        blend(model, from_=four, to=solo)
+    with pytest.raises(UserError, match=r"--arithmetic B .*solo\.mid"):
+        blend(model, arithmetic=(four, solo, four))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"from_": "a.mid"}, "--from and --to belong together"),
+        ({"to": "a.mid"}, "--from and --to belong together"),
+        ({"arithmetic": ("a.mid", "b.mid")}, "--arithmetic takes three files"),
+        ({"from_": "a.mid", "to": "b.mid", "melody": "c.mid"}, "--melody and --from exclude each other"),
+        ({"from_": "a.mid", "to": "b.mid", "form": "AB"}, "--form means nothing with --from"),
+        ({"arithmetic": ("a.mid", "b.mid", "c.mid"), "bars": 8}, "--bars means nothing with --arithmetic"),
+    ],
+)
+def test_flags_of_blends_that_contradict_each_other(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        GenerateConfig(**asked)
