@@ -25,12 +25,12 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m music.train`."""
 
     data: str = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
-    core: Core = "gan"  # gan: a VAE whose decoder also learns from a critic; vae: the VAE alone
+    core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
-    content: float = 1.0  # weight of the VAE's bound beside the critic; 0: the critic alone
-    parallels: float = 0.3  # weight of parallel fifths and octaves a bar beyond those of real windows; 0: none
+    content: float = 20.0  # gan: weight of the VAE's loss beside the critic's; 0: the critic alone
+    parallels: float = 1.0  # weight of parallel fifths and octaves a bar beyond those of real windows; 0: none
     lr: float | None = None  # learning rate; default 3e-4 for the GAN and 1e-3 for the VAE
     critic_lr: float | None = 4e-4  # the critic's learning rate
     penalty: float = 0.5  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
