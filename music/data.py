@@ -19,7 +19,7 @@ from music.score import Score, TrackSpec
 from music.sources import Item, Music, Tune, find, parse
 from music.theory import METRES, MODES, PITCHES, Key
 
-FORMAT = 1  # of what is cached; raise it when the same files would become different windows
+FORMAT = 2  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
@@ -120,9 +120,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
         **{name: facts[name] for name in ("bars", "bar_steps", "low", "high")},
     )
     tunes = list(_restored(spec, arrays["notes"], facts["tunes"]))
-    return MusicData(
-        short_name(data), spec, train, test, tunes, facts["skipped"], facts["source"], facts.get("tempo", 100.0)
-    )
+    return MusicData(short_name(data), spec, train, test, tunes, facts["skipped"], facts["source"], facts["tempo"])
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from music.config import EvaluateConfig
 from music.data import MusicData, load_music
 from music.figures import roll_sheet
 from music.metrics import compare, histograms, measure, nearest_window, quality
-from music.models import MusicModel, load_music_model, to_scores
+from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import Condition, NetworkConfig, empty_condition, given
 from music.score import Score
 from music.sources import BUILT_IN
@@ -254,7 +254,7 @@ def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
     """How it was measured."""
     asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
-        f"N = {n:,} compositions of {data.spec.bars} bars{asked}, seed {config.seed}, with the modes, metres, styles "
+        f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, seed {config.seed}, with the modes, metres, styles "
         f"and places of {n:,} held-out windows of {data.name}, from {len(data.tunes)} tunes, which they are held "
         f"against. Real: {n:,} training windows in their place (for copying and styles, the held-out windows). "
         f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
