@@ -256,7 +256,7 @@ def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
     return (
         f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, seed {config.seed}, with the modes, "
         f"metres, styles and places of {n:,} held-out windows of {data.name}, from {len(data.tunes)} tunes, which they "
-        f"are held against. Real: {n:,} training windows in their place (for copying and styles, the held-out windows). "
+        f"are held against. Real: {n:,} training windows in their place (for copying and styles, held-out windows). "
         f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
         "the share of cells (track, step) that differ. The picked compositions were chosen by some of the figures "
         "that their table shows."

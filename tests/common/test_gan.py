@@ -348,7 +348,7 @@ def test_the_generator_also_descends_the_content_loss() -> None:
     plain, batch = game(loss="hinge")
     config = plain.config
     content = GanGame(
-        plain.generator, plain.critic, config, plain.prepare, content=lambda b, d: b["image"].sum() * d.progress
+        plain.generator, plain.critic, config, plain.prepare, content=lambda b, d, raw: b["image"].sum() * d.progress
     )
     draw = draw_at(1, progress=0.5)
     (base, _), (loss, figures) = plain.generator_loss(batch, draw_at(1)), content.generator_loss(batch, draw)
