@@ -60,6 +60,7 @@ class RunConfig(DeviceConfig):
             require(value is None or value > 0, name, f"must be above 0, not {value}")
         require(self.batch % self.accumulate == 0, "accumulate", f"{self.accumulate} must divide --batch {self.batch}")
         require(not (self.resume and self.overwrite), "resume", "and --overwrite exclude each other; name one")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
         require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
 

@@ -39,6 +39,27 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def folder_for_results(path: Path) -> Iterator[None]:
+    """Make a folder before what is to be written there is computed, so that no long work is lost for want of one.
+
+    If the block ends with an error, a folder that is still empty goes again.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {path}: {error.strerror}; name a folder that can be written") from error
+    try:
+        yield
+    except BaseException:
+        if not any(path.iterdir()):
+            path.rmdir()
+        raise
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, whole or not at all."""
     with replacing(path) as temporary:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from common.errors import UserError
 from common.files import write_json
 
 SETTINGS = "run.json"
+FEW = 1_000  # training examples below which a warning is due
 FREE_TO_CHANGE = {
     "out",
     "steps",
@@ -25,6 +27,27 @@ FREE_TO_CHANGE = {
     "compile",
     "accumulate",
 }
+
+
+def introduce(program: str, settings: RunConfig, out: Path, training: int, held_out: int) -> None:
+    """Say on stderr what a run trains on and where it goes, before anything is written.
+
+    Args:
+        training, held_out: numbers of examples.
+
+    Raises:
+        UserError: a batch above the default is larger than the training set.
+    """
+    default = RunConfig.batch
+    if settings.batch > max(training, default):
+        raise UserError(
+            f"--batch {settings.batch} is more than the {training:,} training examples; choose a smaller one"
+        )
+    if int(os.environ.get("RANK", 0)) == 0:
+        print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
+        if training < FEW:
+            advice = "more of them help most, and for pictures --augment translation cutout colour"
+            print(f"{program}: so few examples make for little variety; {advice}", file=sys.stderr)
 
 
 def open_run(out: Path, settings: RunConfig) -> None:

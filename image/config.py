@@ -79,6 +79,7 @@ class GenerateConfig(Checked):
         given = " ".join(self.arithmetic)
         require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
+        require(bool(self.out), "out", "names nothing; name a file or a folder")
         require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
         fits = not self.ending or (self.n or 0) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")

@@ -13,16 +13,14 @@ def main(config: EvaluateConfig) -> None:
     """
     from rich.console import Console
 
-    from common.errors import UserError
+    from common.files import folder_for_results
     from common.report import print_tables
     from image.evaluation import evaluate, output_folder  # torch loads only once the command line is known to be good
 
     out = output_folder(config)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; name a folder that can be written") from error
-    print_tables(evaluate(config, out), Console(markup=False, highlight=False, emoji=False))
+    with folder_for_results(out):
+        evaluation = evaluate(config, out)
+    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
     print(f"wrote {out / 'evaluation.json'} and {out / 'report.html'}")
 
 

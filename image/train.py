@@ -18,7 +18,7 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on.
     """
     from common.data import count_reasons
-    from common.runs import open_run  # torch loads only once the command line is known to be good
+    from common.runs import introduce, open_run  # torch loads only once the command line is known to be good
     from common.trainer import Trainer
     from image.data import load_images
     from image.games import build_game, network_config
@@ -34,13 +34,13 @@ def main(config: TrainConfig) -> None:
     network = network_config(config, data.spec)
     game = build_game(config, network)
     out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
+    introduce(PROGRAM, config, out, len(data.train), len(data.test))
     open_run(out, config)
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
     if trainer.accelerator.is_main_process:
-        print(
-            f"wrote {out}: weights after {progress.best_images:,} images, sheets in samples/, figures in metrics.jsonl"
-        )
+        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} images"
+        print(f"wrote {out}: {best}; sheets in samples/, figures in metrics.jsonl")
         print(f"try: python -m image.generate --weights {out} --out sheet.png")
 
 

@@ -13,11 +13,14 @@ def main(config: EvaluateConfig) -> None:
     """
     from rich.console import Console
 
+    from common.files import folder_for_results
     from common.report import print_tables
     from music.evaluation import evaluate, output_folder  # torch loads only once the command line is known to be good
 
     out = output_folder(config)
-    print_tables(evaluate(config, out), Console(markup=False, highlight=False, emoji=False))
+    with folder_for_results(out):
+        evaluation = evaluate(config, out)
+    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
     print(f"wrote {out / 'evaluation.json'} and {out / 'report.html'}")
 
 

@@ -20,7 +20,7 @@ def main(config: TrainConfig) -> None:
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
     from common.devices import pick_device
-    from common.runs import open_run
+    from common.runs import introduce, open_run
     from common.trainer import Trainer
     from music.data import load_music
     from music.games import build_game, network_config
@@ -35,13 +35,13 @@ def main(config: TrainConfig) -> None:
     game = build_game(config, network)
     out = config.out or Path("runs") / f"music-{data.name}-{config.core}"
     studio = MusicStudio(config, data, network, pick_device(config.device))
+    introduce(PROGRAM, config, out, len(data.train), len(data.test))
     open_run(out, config)
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, studio)
     if trainer.accelerator.is_main_process:
-        print(
-            f"wrote {out}: weights after {progress.best_images:,} windows, rolls in samples/, figures in metrics.jsonl"
-        )
+        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} windows"
+        print(f"wrote {out}: {best}; rolls in samples/, figures in metrics.jsonl")
         print(f"try: python -m music.generate --weights {out} --out song.mid")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.files import replacing, write_json
+from common.files import folder_for_results, replacing, write_json
 
 
 def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
@@ -77,3 +77,25 @@ def test_json_is_indented_utf8(tmp_path: Path) -> None:
     assert '\n  "n"' in text
     assert text.endswith("}\n")
     assert json.loads(text) == {"name": "Fréchet", "n": [1]}
+
+
+def test_a_folder_without_results_goes_again(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), folder_for_results(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b").is_dir()
+        raise ZeroDivisionError
+    assert not (tmp_path / "a" / "b").exists()
+
+
+def test_a_folder_with_results_stays(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), folder_for_results(tmp_path / "a"):
+        (tmp_path / "a" / "half").touch()
+        raise ZeroDivisionError
+    with folder_for_results(tmp_path / "a"):
+        pass
+    assert (tmp_path / "a" / "half").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--out .*file"), folder_for_results(tmp_path / "file"):
+        pass

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from common.devices import accelerator_for
 from common.errors import UserError
 from common.game import Draw, Game, OptimizerConfig, Player
 from common.learner import AVERAGE_RAMP, Learner
-from common.runs import open_run
+from common.runs import introduce, open_run
 from common.trainer import LOG_EVERY, PATIENCE, Progress, Trainer
 from common.weights import load_tensors
 
@@ -625,6 +625,24 @@ def test_parts_average_what_batch_norm_sees(tmp_path: Path) -> None:
         found.append(game.players["plain"].network.layers[1].running_mean.clone())
     torch.testing.assert_close(found[0], found[1])
     torch.testing.assert_close(found[0], found[2])
+
+
+@pytest.mark.parametrize(
+    ("batch", "training", "fits"), [(64, 41, True), (65, 41, False), (100, 100, True), (128, 100, False)]
+)
+def test_a_batch_fits_the_training_set(
+    batch: int, training: int, fits: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with nullcontext() if fits else pytest.raises(UserError, match=f"--batch {batch} is more than the {training}"):
+        introduce("tiny", TinyConfig(batch=batch), tmp_path / "run", training, 7)
+        assert f"tiny: {training} training examples, 7 held out; writing to" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("training", "warned"), [(999, True), (1000, False)])
+def test_few_examples_are_told(training: int, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    introduce("tiny", TinyConfig(), Path("run"), training, 7)
+    assert ("little variety" in capsys.readouterr().err) == warned
 
 
 def test_the_first_process_alone_opens_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
