@@ -34,7 +34,7 @@ class Order:
     metre: str
     mode: Mode
     style: str
-    temperature: float
+    temperature: float | None
     rounds: int
     candidates: int
     seed: int
@@ -173,7 +173,7 @@ class _Blend:
         for number, (z, mode) in enumerate(zip(latents, modes, strict=True)):
             first, last = number == 0, number == len(latents) - 1
             condition = model.condition(1, self.order.metre, self.modes[mode], self.order.style, first, last)
-            roll = model.compose(self.order.temperature * z[None], condition)[0]
+            roll = model.compose(z[None], condition)[0]
             windows.append(roll.unflatten(2, (model.config.bars, -1)))
         piece = transpose(_score(self.order, torch.cat(windows, 2)), -self.shift)
         return replace(piece, tempo=self.tempo, key=self.key)

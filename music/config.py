@@ -30,7 +30,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
     content: float = 20.0  # gan: weight of the VAE's loss beside the critic's; 0: the critic alone
-    parallels: float = 1.0  # weight of parallel fifths and octaves a bar beyond those of real windows; 0: none
+    parallels: float = 0.1  # weight of parallel fifths and octaves a bar beyond those of real windows; 0: none
     lr: float | None = None  # learning rate; default 3e-4 for the GAN and 1e-3 for the VAE
     critic_lr: float | None = 4e-4  # the critic's learning rate
     penalty: float = 0.5  # weight of R1 + R2 (of the interpolation penalty for wasserstein); 0 turns it off
@@ -58,7 +58,7 @@ class GenerateConfig(Checked):
     metre: str | None = None  # such as 3/4; default: the style's usual one
     bars: int | None = None  # length; default 8, or 16 with --from; with --continue, what is added
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
-    temperature: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
+    temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
@@ -82,7 +82,7 @@ class GenerateConfig(Checked):
         known = ", ".join(METRES)
         require(self.metre is None or self.metre in METRES, "metre", f"must be one of {known}, not {self.metre}")
         temperature = self.temperature
-        require(0 < temperature <= 10, "temperature", f"must be above 0 and at most 10, not {temperature}")
+        require(temperature is None or 0 <= temperature <= 2, "temperature", f"must be 0 to 2, not {temperature}")
         require(0 <= self.rounds <= 1000, "rounds", f"must be 0 to 1000, not {self.rounds}")
         bars = self.bars
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
@@ -100,7 +100,7 @@ class GenerateConfig(Checked):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("form", "metre", "rounds", "candidates")
+        blended = ("form", "metre", "rounds", "candidates", "temperature")
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
             "continue": ("form", "metre", "key"),

@@ -31,6 +31,7 @@ class MusicModel:
         typical: what `music.metrics.measure` says of the music that it was trained on.
         tempo: quarter notes a minute that its music usually has.
         metres: the commonest metre of each style, and under "" that of all.
+        temperature: at which notes are drawn, if nothing else is asked for.
     """
 
     network: Composer
@@ -39,6 +40,7 @@ class MusicModel:
     typical: dict[str, float] | None = None
     tempo: float = 100.0
     metres: dict[str, str] = field(default_factory=dict)
+    temperature: float = 0.0
 
     def latents(self, count: int, seed: int = 0) -> Tensor:
         """Draw z, (count, latents), on the CPU, so that a seed means the same on every device."""
@@ -78,35 +80,50 @@ class MusicModel:
         given = roll * mask[None, :, :, None]
         return condition | {"given": given.expand(count, *given.shape), "mask": mask.expand(count, *mask.shape)}
 
-    def write(self, condition: Condition, seed: int = 0, temperature: float = 1.0, rounds: int = ROUNDS) -> Tensor:
+    def write(
+        self, condition: Condition, seed: int = 0, temperature: float | None = None, rounds: int = ROUNDS
+    ) -> Tensor:
         """Compose, then rewrite parts in view of the rest, round by round: rolls, bool (N, 2, T, S, P) on the CPU.
 
         In each round the network is given a random share of the bars of single voices and writes the others anew; the
         share grows from `KEPT[0]` to `KEPT[1]` (annealed block Gibbs sampling, as Coconet's; Huang et al. 2017).
 
         Args:
-            temperature: multiplies the latents.
+            temperature: at which notes are drawn; 0 takes the likeliest. By default the model's own.
         """
         config, count = self.config, len(condition["mode"])
-        rolls = self.compose(self.latents(count, seed) * temperature, condition)
+        temperature = self.temperature if temperature is None else temperature
         generator = torch.Generator().manual_seed(mix(seed, 1))
+        rolls = self.compose(self.latents(count, seed), condition, temperature, generator)
         for number in range(rounds):
             share = KEPT[0] + (KEPT[1] - KEPT[0]) * number / max(rounds - 1, 1)
             kept = torch.rand(count, len(config.tracks), config.bars, generator=generator) < share
             mask = torch.maximum(condition["mask"].cpu(), kept.repeat_interleave(config.bar_steps, 2).float())
-            z = torch.randn(count, config.latents, generator=generator) * temperature
-            rolls = self.compose(z, condition | {"mask": mask, "given": given(rolls.float(), mask)})
+            z = torch.randn(count, config.latents, generator=generator)
+            some = condition | {"mask": mask, "given": given(rolls.float(), mask)}
+            rolls = self.compose(z, some, temperature, generator)
             rolls = _struck(config, rolls, condition)
         return rolls
 
     @torch.inference_mode()
-    def compose(self, z: Tensor, condition: Condition) -> Tensor:
-        """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents)."""
+    def compose(
+        self, z: Tensor, condition: Condition, temperature: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
+
+        Args:
+            temperature: at which notes are drawn; at 0 they are the likeliest.
+            generator: on the CPU, of the draw; by default torch's own.
+        """
+        notation, draw = self.network.notation, generator or torch.default_generator
         device = next(self.network.parameters()).device
         parts = []
         for rows in torch.arange(len(z)).split(CHUNK):
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
-            parts.append(self.network(z[rows].to(device), chosen).cpu() > 0.5)
+            outputs, _ = self.network.vae.decode(z[rows].to(device), chosen)
+            if temperature:
+                outputs = notation.shaken(outputs, temperature, draw)
+            parts.append(notation.compose(outputs, chosen).cpu() > 0.5)
         return torch.cat(parts)
 
     @torch.inference_mode()
@@ -188,7 +205,7 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
     config = load_config(folder, "music", "composer")
     try:
         network = NetworkConfig.from_json(config["network"])
-        composer, facts = Composer(network), [config[name] for name in ("typical", "tempo", "metres")]
+        composer, facts = Composer(network), [config[name] for name in ("typical", "tempo", "metres", "temperature")]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     return MusicModel(load_model(folder, composer).to(device), network, folder.resolve().name, *facts)

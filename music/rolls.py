@@ -191,6 +191,22 @@ class Notation(nn.Module):
             tracks.append(torch.stack([pitch, known[:, 1] + onset * free], 1))
         return torch.stack(tracks, 2)
 
+    def shaken(self, outputs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+        """Outputs (N, S, size) with noise, so that what `compose` takes for the likeliest is a draw at a temperature.
+
+        Gumbel's noise does it for a choice of one, logistic noise for a yes or no (Maddison et al. 2017). Noise is
+        drawn on the CPU, so that a generator means the same on every device.
+        """
+        first, second = (-torch.empty(outputs.shape).exponential_(generator=generator).log() for _ in range(2))
+        choice = torch.cat([self._is_choice(track.kind) for track in self.config.tracks])  # (size,)
+        noise = torch.where(choice, first, first - second).to(outputs.device)
+        return outputs.float() + temperature * noise
+
+    def _is_choice(self, kind: str) -> Tensor:
+        """Which of a track's outputs are those of a choice of one, bool."""
+        split = _outputs(kind, self.config.pitches)
+        return torch.tensor([kind == "mono" and part == 0 for part, size in enumerate(split) for _ in range(size)])
+
     def nats(self, outputs: Tensor, condition: Condition, roll: Tensor) -> Tensor:
         """Negative log-likelihood of rolls (N, 2, T, S, P) in nats, (N, T, S); 0 in the filling of short bars."""
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)

@@ -25,6 +25,7 @@ from music.score import Score
 from music.theory import METRES, MODES
 
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
+TEMPERATURES = (0.0, 0.3, 0.6, 1.0)
 SHOWN = 12  # compositions on a sheet
 GRACE = 60_000  # training windows before the collapse alarm may speak
 SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "notes_per_bar", "qualified_notes")
@@ -63,18 +64,26 @@ class MusicStudio:
         save_picture(roll_sheet(rows), path.with_suffix(".png"))
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
-        """How far the plain draw is from training windows: musical metrics, histograms and coverage."""
+        """How far the plain draw is from training windows: musical metrics, histograms and coverage.
+
+        It is drawn at the temperature, of a few, at which it is nearest; that goes with the weights.
+        """
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             return Verdict(score=float("inf"), warning="the weights are not finite")
-        model = self._model(network)
-        rolls = model.write(self.condition, seed=mix(self.config.seed, 1) % (1 << 32))
+        found = [self._figures(self._model(network), temperature) for temperature in TEMPERATURES]
+        figures = min(found, key=lambda each: each["misfit"])
+        warning = self.alarm.update(coverage=figures["coverage"], floor=self.floor, images=images)
+        return Verdict(figures, figures["misfit"], warning)
+
+    def _figures(self, model: MusicModel, temperature: float) -> dict[str, float]:
+        """How far the plain draw at a temperature is from training windows."""
+        rolls = model.write(self.condition, mix(self.config.seed, 1) % (1 << 32), temperature)
         scores = model.scores(rolls, self.condition)
         found, overlaps = measure(scores), overlap(scores, self.real)
-        coverage = neighbourhoods(self.features, features(rolls, self.network)).coverage
         figures = {"misfit": misfit(found, self.typical, overlaps), "overlap": float(np.mean(overlaps))}
-        figures |= {name: found[name] for name in SHOWN_FIGURES if not math.isnan(found[name])} | {"coverage": coverage}
-        warning = self.alarm.update(coverage=coverage, floor=self.floor, images=images)
-        return Verdict(figures, figures["misfit"], warning)
+        figures |= {name: found[name] for name in SHOWN_FIGURES if not math.isnan(found[name])}
+        coverage = neighbourhoods(self.features, features(rolls, self.network)).coverage
+        return figures | {"coverage": coverage, "temperature": temperature}
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
@@ -86,6 +95,7 @@ class MusicStudio:
             "typical": typical,
             "tempo": self.data.tempo,
             "metres": usual_metres(self.data),
+            "temperature": facts["figures"].get("temperature", 0.0),
             "data": {"name": self.data.name},
         }
         return config, _card(self.config, self.data, self.typical, facts)

@@ -191,6 +191,25 @@ def test_chords_and_drums_are_likelier_by_what_sounds() -> None:
     torch.testing.assert_close(drums[1], 0.5 * valid - drums[0])  # d/dl BCE(l, x) = sigmoid(l) - x
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_notes_are_drawn_by_their_probabilities(temperature: float) -> None:
+    """A mono track's pitches by the softmax, chords' by the sigmoid, of outputs over the temperature."""
+    torch.manual_seed(0)
+    settings, n = config(TRACKS[1:3], styles=()), 20_000
+    notation, chosen = Composer(settings).notation, condition(settings, n=1)
+    outputs = torch.randn(1, settings.steps, notation.size)
+    many = {name: tensor.expand(n // settings.steps, *tensor.shape[1:]) for name, tensor in chosen.items()}
+    same = outputs[:, :1].expand(n // settings.steps, settings.steps, -1)
+    generator = torch.Generator().manual_seed(1)
+    pitch = notation.compose(notation.shaken(same, temperature, generator), many)[:, 0, :, ::2]  # as patches begin
+    mono, poly = pitch.mean((0, 2))
+    notes, _, chords, _ = outputs[0, 0].split([part for split in notation.splits for part in split])
+    reach = notation.reach.float()
+    among = torch.cat([torch.ones(1), reach[0]]).log() + notes / temperature
+    torch.testing.assert_close(mono, among.softmax(0)[1:], atol=0.02, rtol=0)
+    torch.testing.assert_close(poly, (chords / temperature).sigmoid() * reach[1], atol=0.02, rtol=0)
+
+
 def voices(*lines: str) -> Tensor:
     """Lines such as "C-EF" of mono tracks as a roll (1, 2, T, 32, 12): a step a letter, "-" holds, "." rests."""
     roll = torch.zeros(1, 2, len(lines), 32, 12)

@@ -131,8 +131,15 @@ def test_the_alarm_remembers(data: MusicData) -> None:
 def test_a_run_leaves_sheets_figures_and_weights(run_folder: Path) -> None:
     assert len(list((run_folder / "samples").glob("*.png"))) == 2
     rows = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    assert any("misfit" in row for row in rows) and any("penalty" in row for row in rows)
+    assert any("misfit" in row for row in rows) and any("elbo" in row for row in rows)
     assert "python -m music.train" in (run_folder / "README.md").read_text()
+
+
+def test_a_critic_may_listen(tunes: Path, tmp_path: Path) -> None:
+    settings = {"net_size": "debug", "latent": 8, "bar_latent": 4, "steps": 8, "batch": 16, "snapshot": 64}
+    main(TrainConfig(data=str(tunes), bars=2, core="gan", device="cpu", out=tmp_path / "run", **settings))  # type: ignore[arg-type]
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert any("penalty" in row and "content" in row for row in rows)
 
 
 @pytest.mark.parametrize(
