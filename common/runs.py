@@ -29,25 +29,26 @@ FREE_TO_CHANGE = {
 }
 
 
-def introduce(program: str, settings: RunConfig, out: Path, training: int, held_out: int) -> None:
-    """Say on stderr what a run trains on and where it goes, before anything is written.
-
-    Args:
-        training, held_out: numbers of examples.
+def check_batch(settings: RunConfig, training: int) -> None:
+    """Refuse a batch that is above the default and larger than the training set.
 
     Raises:
-        UserError: a batch above the default is larger than the training set.
+        UserError: it is.
     """
-    default = RunConfig.batch
-    if settings.batch > max(training, default):
+    if settings.batch > max(training, RunConfig.batch):
         raise UserError(
             f"--batch {settings.batch} is more than the {training:,} training examples; choose a smaller one"
         )
-    if int(os.environ.get("RANK", 0)) == 0:
-        print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
-        if training < FEW:
-            advice = "more of them help most, and for pictures --augment translation cutout colour"
-            print(f"{program}: so few examples make for little variety; {advice}", file=sys.stderr)
+
+
+def introduce(program: str, out: Path, training: int, held_out: int) -> None:
+    """Say on stderr how many examples a run trains on and how many it does not, and where it goes."""
+    if int(os.environ.get("RANK", 0)) > 0:
+        return
+    print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
+    if training < FEW:
+        advice = "more of them help most, and for pictures --augment translation cutout colour"
+        print(f"{program}: so few examples make for little variety; {advice}", file=sys.stderr)
 
 
 def open_run(out: Path, settings: RunConfig) -> None:

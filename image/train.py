@@ -18,7 +18,11 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on.
     """
     from common.data import count_reasons
-    from common.runs import introduce, open_run  # torch loads only once the command line is known to be good
+    from common.runs import (
+        check_batch,
+        introduce,
+        open_run,
+    )  # torch loads only once the command line is known to be good
     from common.trainer import Trainer
     from image.data import load_images
     from image.games import build_game, network_config
@@ -34,8 +38,9 @@ def main(config: TrainConfig) -> None:
     network = network_config(config, data.spec)
     game = build_game(config, network)
     out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
-    introduce(PROGRAM, config, out, len(data.train), len(data.test))
+    check_batch(config, len(data.train))
     open_run(out, config)
+    introduce(PROGRAM, out, len(data.train), len(data.test))
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
     if trainer.accelerator.is_main_process:

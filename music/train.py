@@ -20,7 +20,7 @@ def main(config: TrainConfig) -> None:
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
     from common.devices import pick_device
-    from common.runs import introduce, open_run
+    from common.runs import check_batch, introduce, open_run
     from common.trainer import Trainer
     from music.data import load_music
     from music.games import build_game, network_config
@@ -35,8 +35,9 @@ def main(config: TrainConfig) -> None:
     game = build_game(config, network)
     out = config.out or Path("runs") / f"music-{data.name}-{config.core}"
     studio = MusicStudio(config, data, network, pick_device(config.device))
-    introduce(PROGRAM, config, out, len(data.train), len(data.test))
+    check_batch(config, len(data.train))
     open_run(out, config)
+    introduce(PROGRAM, out, len(data.train), len(data.test))
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, studio)
     if trainer.accelerator.is_main_process:
