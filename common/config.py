@@ -3,9 +3,9 @@
 Nothing here imports torch, so that `--help` answers at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from common.errors import UserError
 
@@ -25,6 +25,21 @@ class Checked:
 
     def __post_init__(self) -> None:
         """The end of the chain."""
+
+
+def require_unset(config: Any, core: str, *unread: type, read: tuple[str, ...] = ()) -> None:
+    """Refuse settings of configs that a core does not read, unless they are what `config` has by default.
+
+    Args:
+        config: a dataclass that inherits from all of `unread`.
+        unread: configs; what these share with every core (`ModelConfig`) is read.
+        read: names in them that the core reads nevertheless.
+    """
+    shared = {field.name for field in fields(ModelConfig)} | set(read)
+    defaults = {field.name: field.default for field in fields(config)}
+    for name in (field.name for base in unread for field in fields(base) if field.name not in shared):
+        problem = f"means nothing with --core {core}; leave it out"
+        require(getattr(config, name) == defaults[name], name, problem)
 
 
 @dataclass(frozen=True, kw_only=True)

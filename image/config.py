@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from common.config import AugmentConfig, Checked, GanConfig, RunConfig, VaeConfig, require
+from common.config import AugmentConfig, Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
 from common.errors import UserError
 
 Core = Literal["cgan", "gan", "cvae", "vae"]
@@ -48,6 +48,8 @@ class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        vae = self.core in ("vae", "cvae")
+        require_unset(self, self.core, *((GanConfig, AugmentConfig) if vae else (VaeConfig,)))
         part = self.batch // self.accumulate
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")

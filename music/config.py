@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import Checked, GanConfig, RunConfig, VaeConfig, require
+from common.config import Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
@@ -41,6 +41,9 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
         require(self.bar_latent > 0, "bar_latent", f"must be above 0, not {self.bar_latent}")
         for name in ("content", "parallels"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
+        if self.core == "vae":
+            require_unset(self, "vae", GanConfig, read=("condition_dropout",))
+            require(self.content == type(self).content, "content", "means nothing with --core vae; leave it out")
         part = self.batch // self.accumulate
         # The critic compares groups of four, which must not mix real and composed pieces.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")

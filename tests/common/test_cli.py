@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from common.cli import parse, run
-from common.config import AugmentConfig, GanConfig, RunConfig, VaeConfig, require
+from common.config import AugmentConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
 from common.errors import UserError
 
 
@@ -223,3 +223,11 @@ def test_a_value_out_of_range_is_told_with_its_flag(field: str, value: object) -
         EverythingConfig(**{field: value})  # type: ignore[arg-type]
     assert str(caught.value).startswith(f"--{field.replace('_', '-')} ")
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_a_core_does_not_read_are_refused() -> None:
+    config = EverythingConfig(loss="hinge", latent=8, condition_dropout=0.5)
+    require_unset(config, "gan", VaeConfig)
+    with pytest.raises(UserError, match=r"^--loss means nothing with --core vae"):
+        require_unset(config, "vae", GanConfig)
+    require_unset(EverythingConfig(condition_dropout=0.5), "vae", GanConfig, read=("condition_dropout",))

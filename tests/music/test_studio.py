@@ -107,7 +107,7 @@ def test_usual_metres_are_by_style(data: MusicData) -> None:
     assert (metres["march"], metres["waltz"]) == ("4/4", "3/4") and set(metres) == {"", "march", "waltz"}
 
 
-@pytest.mark.parametrize("settings", [{}, {"lr": 1e-3, "penalty": 2.0, "betas": (0.5, 0.9)}])
+@pytest.mark.parametrize("settings", [{}, {"core": "gan", "lr": 1e-3, "penalty": 2.0, "betas": (0.5, 0.9)}])
 def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, Any], data: MusicData) -> None:
     eyes, product = studio(data, **settings)
     config, card = eyes.describe(FACTS)
@@ -149,9 +149,11 @@ def test_a_critic_may_listen(tunes: Path, tmp_path: Path) -> None:
         ({"bars": 17}, "--bars"),
         ({"bar_latent": 0}, "--bar-latent"),
         ({"batch": 18}, "--batch"),
+        ({"core": "vae", "loss": "hinge"}, "--loss"),
+        ({"core": "vae", "content": 2.0}, "--content"),
         ({"batch": 24, "accumulate": 4}, "--batch"),
     ],
 )
-def test_settings_of_no_use_are_told(asked: dict[str, int], flag: str) -> None:
+def test_settings_of_no_use_are_told(asked: dict[str, object], flag: str) -> None:
     with pytest.raises(Exception, match=flag):
         TrainConfig(**asked)  # type: ignore[arg-type]
