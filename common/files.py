@@ -43,21 +43,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def folder_for_results(path: Path) -> Iterator[None]:
     """Make a folder before what is to be written there is computed, so that no long work is lost for want of one.
 
-    If the block ends with an error, a folder that is still empty goes again.
+    A new one that is still empty when the block ends, as after an error, goes again.
 
     Raises:
         UserError: it cannot be made.
     """
+    is_new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {path}: {error.strerror}; name a folder that can be written") from error
     try:
         yield
-    except BaseException:
-        if not any(path.iterdir()):
+    finally:
+        if is_new and not any(path.iterdir()):
             path.rmdir()
-        raise
 
 
 def write_json(path: str | Path, value: Any) -> None:

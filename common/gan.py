@@ -183,13 +183,13 @@ class GanGame:
         raw = self._condition(batch, draw)
         fake = self.generator(draw.normal(self.latent), raw)
         if self.adversarial.pairs:
-            real, shown = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
+            real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
             with torch.no_grad():
                 real_logits = self.critic(real, raw).float()
         else:
-            shown = self._augment(fake, draw)
+            fake = self._augment(fake, draw)
             real_logits = fake.new_zeros(len(fake))
-        loss = self.adversarial.generator(real_logits, self.critic(shown, raw).float())
+        loss = self.adversarial.generator(real_logits, self.critic(fake, raw).float())
         figures = {"generator": loss}
         if self.content is not None:
             figures["content"] = self.content(batch, draw, raw)

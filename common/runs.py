@@ -47,8 +47,7 @@ def introduce(program: str, out: Path, training: int, held_out: int) -> None:
         return
     print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
     if training < FEW:
-        advice = "more of them help most, and for pictures --augment translation cutout colour"
-        print(f"{program}: so few examples make for little variety; {advice}", file=sys.stderr)
+        print(f"{program}: so few examples make for little variety; more of them help most", file=sys.stderr)
 
 
 def open_run(out: Path, settings: RunConfig) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from common.config import Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.errors import UserError
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
@@ -43,7 +44,9 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
         if self.core == "vae":
             require_unset(self, "vae", GanConfig, read=("condition_dropout",))
-            require(self.content == type(self).content, "content", "means nothing with --core vae; leave it out")
+            for name in ("content", "compile"):
+                unset = getattr(self, name) == getattr(type(self), name)
+                require(unset, name, "means nothing with --core vae; leave it out")
         part = self.batch // self.accumulate
         # The critic compares groups of four, which must not mix real and composed pieces.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
@@ -95,15 +98,15 @@ class GenerateConfig(Checked):
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
         require((self.from_ is None) == (self.to is None), "from", "and --to belong together; name both")
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
-        for other in self.jobs[1:]:
-            require(False, self.jobs[0], f"and --{other} exclude each other; name one")
+        if len(self.jobs) > 1:
+            raise UserError(f"--{self.jobs[0]} and --{self.jobs[1]} exclude each other; name one")
         wordless = all(Path(out).suffix.lower() == ".mid" for out in self.out)
         require(self.soundfont is None or not wordless, "soundfont", "means nothing to .mid files; name a .wav or .png")
         self._require_read()
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("form", "metre", "rounds", "candidates", "temperature")
+        blended = ("form", "metre", "rounds", "candidates", "temperature", "seed")
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
             "continue": ("form", "metre", "key"),

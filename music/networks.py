@@ -191,8 +191,8 @@ class RollLikelihood(Likelihood):
 class Composer(nn.Module):
     """The generator: latents and a condition to a roll in which what is given stands unchanged.
 
-    It is the decoder of a conditional VAE of what is not given, which has learned from whole rolls what to do with
-    latents; a critic then teaches the same network what makes music of the prior's.
+    It is the decoder of a conditional VAE of what is not given, which learns from whole rolls what to do with latents;
+    as a GAN's generator it also learns from a critic of what it makes of the prior's.
     """
 
     def __init__(self, config: NetworkConfig):

@@ -90,24 +90,25 @@ def read_condition(config: NetworkConfig, dropout: float) -> Any:
     """A function (batch, draw) -> condition that hides styles, and draws at random what is given."""
 
     def read(batch: Batch, draw: Draw) -> Condition:
-        condition = empty_condition(config, batch)
+        condition = known(config, batch)
         if config.styles:
-            condition["style"] = batch["label"].masked_fill(draw.uniform() < dropout, len(config.styles))
+            condition["style"] = condition["style"].masked_fill(draw.uniform() < dropout, len(config.styles))
         mask = random_mask(config, draw)
         return condition | {"mask": mask, "given": given(rolls(batch), mask)}
 
     return read
 
 
+def known(config: NetworkConfig, batch: Batch) -> Condition:
+    """What is known of windows as loaded beside their notes."""
+    condition = {name: batch[name] for name in ("mode", "metre", "first", "last")}
+    return condition | {"style": batch["label"]} if config.styles else condition
+
+
 def empty_condition(config: NetworkConfig, batch: Batch) -> Condition:
     """The conditions of windows as loaded, with nothing of them given."""
-    condition = {name: batch[name] for name in ("mode", "metre", "first", "last")}
-    if config.styles:
-        condition["style"] = batch["label"]
-    pitch = batch["pitch"]
-    n, *shape = pitch.shape  # T, S, P
-    mask, nothing = torch.zeros(n, *shape[:2], device=pitch.device), torch.zeros(n, 2, *shape, device=pitch.device)
-    return condition | {"mask": mask, "given": nothing}
+    n, *shape = batch["pitch"].shape  # T, S, P
+    return known(config, batch) | {"mask": torch.zeros(n, *shape[:2]), "given": torch.zeros(n, 2, *shape)}
 
 
 def random_mask(config: NetworkConfig, draw: Draw) -> Tensor:
@@ -159,6 +160,7 @@ class Notation(nn.Module):
     before: Tensor
     reach: Tensor
     fold: Tensor
+    choice: Tensor
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -168,7 +170,8 @@ class Notation(nn.Module):
         pitch = torch.arange(config.low, config.high + 1)
         reach = torch.stack([(pitch >= track.low) & (pitch <= track.high) for track in config.tracks])  # (T, P)
         tables = {"valid": valid_steps(config), "before": steps_before(config), "reach": reach}
-        for name, table in (tables | {"fold": F.one_hot(pitch % 12, 12).float()}).items():
+        tables |= {"fold": F.one_hot(pitch % 12, 12).float(), "choice": self._choice()}
+        for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
 
     def compose(self, outputs: Tensor, condition: Condition) -> Tensor:
@@ -197,15 +200,19 @@ class Notation(nn.Module):
         Gumbel's noise does it for a choice of one, logistic noise for a yes or no (Maddison et al. 2017). Noise is
         drawn on the CPU, so that a generator means the same on every device.
         """
-        first, second = (-torch.empty(outputs.shape).exponential_(generator=generator).log() for _ in range(2))
-        choice = torch.cat([self._is_choice(track.kind) for track in self.config.tracks])  # (size,)
-        noise = torch.where(choice, first, first - second).to(outputs.device)
-        return outputs.float() + temperature * noise
+        noise = -torch.empty(2, *outputs.shape).exponential_(generator=generator).log()
+        first, second = noise.to(outputs.device)
+        return outputs.float() + temperature * torch.where(self.choice, first, first - second)
 
-    def _is_choice(self, kind: str) -> Tensor:
-        """Which of a track's outputs are those of a choice of one, bool."""
-        split = _outputs(kind, self.config.pitches)
-        return torch.tensor([kind == "mono" and part == 0 for part, size in enumerate(split) for _ in range(size)])
+    def _choice(self) -> Tensor:
+        """Which outputs are those of a choice of one: the pitches of mono tracks, bool (size,)."""
+        kinds = [track.kind == "mono" for track in self.config.tracks]
+        parts = [
+            torch.full((size,), mono and part == 0)
+            for mono, split in zip(kinds, self.splits, strict=True)
+            for part, size in enumerate(split)
+        ]
+        return torch.cat(parts)
 
     def nats(self, outputs: Tensor, condition: Condition, roll: Tensor) -> Tensor:
         """Negative log-likelihood of rolls (N, 2, T, S, P) in nats, (N, T, S); 0 in the filling of short bars."""

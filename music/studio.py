@@ -25,7 +25,7 @@ from music.score import Score
 from music.theory import METRES, MODES
 
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
-TEMPERATURES = (0.0, 0.3, 0.6, 1.0)
+TEMPERATURES = (0.0, 0.3, 0.6, 1.0)  # of which the one that suits the weights best is kept with them
 SHOWN = 12  # compositions on a sheet
 GRACE = 60_000  # training windows before the collapse alarm may speak
 SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "notes_per_bar", "qualified_notes")
@@ -54,12 +54,13 @@ class MusicStudio:
         first, second = halves(self.features)
         self.floor = neighbourhoods(first, second).coverage
         self.alarm = CollapseAlarm(GRACE)
+        self.temperature = 0.0  # as the latest look at the quality chose it; sheets are drawn before that look
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw real windows beside compositions, which come from the same latents every time, into `path`.png."""
         model = self._model(network)
         condition = {name: tensor[:SHOWN] for name, tensor in self.condition.items()}
-        scores = model.scores(model.write(condition), condition)
+        scores = model.scores(model.write(condition, temperature=self.temperature), condition)
         rows = [pair for real, own in zip(self.real, scores, strict=False) for pair in (("real", real), ("", own))]
         save_picture(roll_sheet(rows), path.with_suffix(".png"))
 
@@ -72,6 +73,7 @@ class MusicStudio:
             return Verdict(score=float("inf"), warning="the weights are not finite")
         found = [self._figures(self._model(network), temperature) for temperature in TEMPERATURES]
         figures = min(found, key=lambda each: each["misfit"])
+        self.temperature = figures["temperature"]
         warning = self.alarm.update(coverage=figures["coverage"], floor=self.floor, images=images)
         return Verdict(figures, figures["misfit"], warning)
 
@@ -95,7 +97,7 @@ class MusicStudio:
             "typical": typical,
             "tempo": self.data.tempo,
             "metres": usual_metres(self.data),
-            "temperature": facts["figures"].get("temperature", 0.0),
+            "temperature": self.temperature,
             "data": {"name": self.data.name},
         }
         return config, _card(self.config, self.data, self.typical, facts)
