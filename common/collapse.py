@@ -1,5 +1,6 @@
 """The mode-collapse alarm: losses look fine while variety dies, so training watches coverage and classes instead."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,3 +119,46 @@ class CollapseAlarm:
 
     def _name(self, label: int) -> str:
         return repr(self.names[label]) if self.names else str(label)
+
+
+class PosteriorAlarm:
+    """The VAE's twin of the mode-collapse alarm: says when the decoder has learned to do without the latent.
+
+    It speaks, at every update for as long as it lasts, when for two updates in a row after the grace period fewer than
+    half of the latent dimensions are active, or the latent tells less than a nat of its datum
+    (`common.vae.active_units`, `mutual_information`).
+
+    Args:
+        grace: examples that a run may see before its latents must be used.
+        remedy: what to try, as it ends the sentence "Try ...".
+    """
+
+    def __init__(self, grace: int, remedy: str) -> None:
+        self.grace, self.remedy = grace, remedy
+        self.collapsed = 0  # consecutive updates
+
+    def update(self, *, active: int, latent: int, information: float, images: int) -> str | None:
+        """Take one evaluation in, and return a warning or None.
+
+        Args:
+            active: units in use, of `latent`.
+            information: mutual information in nats; NaN if it was not measured.
+            images: examples that the run has seen.
+        """
+        lost = active < latent / 2 or information < 1
+        self.collapsed = self.collapsed + 1 if lost and images >= self.grace else 0
+        if self.collapsed < PATIENCE:
+            return None
+        told = "" if math.isnan(information) else f" and tells {information:.1f} nats of its datum"
+        return (
+            f"the latent has {active} of {latent} units in use{told}: posterior collapse, so that samples hardly "
+            f"depend on it. Try {self.remedy}."
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What the alarm remembers, as plain JSON values."""
+        return {"collapsed": self.collapsed}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Remember what `state` returned."""
+        self.collapsed = state["collapsed"]

@@ -1,5 +1,6 @@
 """What the domains' loaders share: arrays and their batches, the order of the epochs, held-out splits, a disk cache."""
 
+import copy
 import errno
 import hashlib
 import json
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -51,16 +52,21 @@ class Arrays:
         """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
         return {name: _send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
 
-    def on(self, device: torch.device | str, budget_bytes: int) -> "Arrays":
+    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+        """The rows of global step `step`, int64 (batch,), a function of the arguments alone (`batch_indices`)."""
+        return batch_indices(len(self), seed, step, batch)
+
+    def on(self, device: torch.device | str, budget_bytes: int) -> Self:
         """Arrays whose batches come out on `device`.
 
         On an accelerator they are held there if `nbytes` is within `budget_bytes`, and `gather` then never makes the
         host wait; otherwise rows are gathered on the host and moved. On the CPU nothing is copied.
         """
-        device = torch.device(device)
-        if device.type != "cpu" and self.nbytes <= budget_bytes:
-            return Arrays({name: tensor.to(device) for name, tensor in self.tensors.items()}, device)
-        return Arrays(self.tensors, device)
+        moved = copy.copy(self)
+        moved.device = torch.device(device)
+        if moved.device.type != "cpu" and self.nbytes <= budget_bytes:
+            moved.tensors = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+        return moved
 
 
 def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
@@ -126,15 +132,20 @@ def families(first: Sequence[str], second: Sequence[str]) -> list[str]:
     return [smallest[family] for family in component]
 
 
-def count_reasons(skipped: Mapping[str, str]) -> str:
-    """Say of skipped files how many there are for each reason, with an example: "3 files: 2 empty (a.txt); ..."."""
+def count_reasons(skipped: Mapping[str, str], what: str = "files") -> str:
+    """Say of what is skipped how much there is for each reason, with an example: "3 files: 2 empty (a.txt); ...".
+
+    Args:
+        skipped: reasons by name.
+        what: is skipped, in the plural.
+    """
     examples: dict[str, str] = {}
     for name, reason in skipped.items():
         examples.setdefault(reason, name)
     counts = Counter(skipped.values()).most_common()
     reasons = "; ".join(f"{count:,} {reason} ({examples[reason]})" for reason, count in counts[:REASONS])
     more = f"; and {len(counts) - REASONS} more reasons" if len(counts) > REASONS else ""
-    return f"{len(skipped):,} files: {reasons}{more}"
+    return f"{len(skipped):,} {what}: {reasons}{more}"
 
 
 Entry = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays by name, memory-mapped; and the facts about them

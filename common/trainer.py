@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from common.checkpoints import Checkpoints, player_tensors, restore_player
 from common.config import RunConfig
-from common.data import Arrays, batch_indices
+from common.data import Arrays
 from common.devices import accelerator_for, hardware
 from common.errors import UserError
 from common.files import replacing
@@ -171,7 +171,7 @@ class Trainer:
 
     def _step(self) -> None:
         progress, config = self.progress, self.config
-        indices = batch_indices(len(self.data), config.seed, progress.step, config.batch)
+        indices = self.data.indices(config.seed, progress.step, config.batch)
         slices = self._slices()
         batches = [self.data.gather(indices[part]) for part in slices]
         set_seed(mix(config.seed, progress.step, self.accelerator.process_index) % (1 << 32))  # for dropout alone

@@ -78,6 +78,28 @@ def _full(value: Tensor) -> Tensor:
     return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
+class NormalisedMean(nn.Module):
+    """Batch normalisation of posterior means, with a fixed deviation (Zhu et al. 2020, BN-VAE).
+
+    The divergence of each dimension is then at least `scale`^2 / 2 nats on average, so that none can collapse.
+
+    Args:
+        dimensions: D.
+        scale: the deviation.
+    """
+
+    def __init__(self, dimensions: int, scale: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(dimensions, affine=False)
+        self.shift = nn.Parameter(torch.zeros(dimensions))
+        self.scale = scale
+
+    def forward(self, parameters: Tensor) -> Tensor:
+        """An encoder's output (N, 2D) with its first half, the means, normalised over the batch."""
+        mean, log_variance = parameters.chunk(2, dim=-1)
+        return torch.cat([self.scale * self.norm(mean) + self.shift, log_variance], -1)
+
+
 # --- the likelihoods
 
 

@@ -21,7 +21,7 @@ from music.midi import from_midi
 from music.models import MusicModel, from_score
 from music.rolls import Condition
 from music.score import Score, TrackSpec, transpose
-from music.theory import METRES, Key, Mode, parse_key
+from music.theory import METRES, Key, Mode, nearest_interval, parse_key
 
 BARS = 8  # of a piece, where none are asked for
 
@@ -78,7 +78,7 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
         so_far = sections[letter]
     bars = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
     piece = _score(order, bars)
-    return transpose(piece, _nearest(key.tonic))
+    return transpose(piece, nearest_interval(key.tonic))
 
 
 def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
@@ -276,7 +276,7 @@ def _score(order: Order, bars: Tensor) -> Score:
     rolls = bars[:, :, :, :length].flatten(2, 3).numpy()  # (2, T, steps, P)
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
-    return Score(config.tracks, *grid, order.metre, Key(0, order.mode), order.model.tempo, order.style)
+    return Score(config.tracks, *grid, order.metre, Key(0, order.mode), order.model.tempo)
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------
@@ -320,11 +320,6 @@ def _known_metre(model: MusicModel, metre: str, flag: str) -> str:
     return metre
 
 
-def _nearest(interval: int) -> int:
-    """The same interval as -6 to +5 semitones."""
-    return (interval + 6) % 12 - 6
-
-
 def _fitting_shift(model: MusicModel, score: Score, key: Key, flag: str) -> int:
     """Semitones that bring a piece's tonic to C, and the notes of its tracks into the ranges of the model's first ones.
 
@@ -332,7 +327,7 @@ def _fitting_shift(model: MusicModel, score: Score, key: Key, flag: str) -> int:
         UserError: no octave does; the message begins with `flag`.
     """
     tracks = model.config.tracks[: len(score.tracks)]
-    nearest = _nearest(-key.tonic)
+    nearest = nearest_interval(-key.tonic)
     for shift in sorted((nearest + 12 * octaves for octaves in range(-4, 5)), key=abs):
         if all(_fits(track, pitch, shift) for track, pitch in zip(tracks, score.pitch, strict=True)):
             return shift

@@ -12,12 +12,14 @@ import numpy as np
 from tqdm import tqdm
 
 from common.config import require
-from common.data import Arrays, allocate, cached, families, split
+from common.data import Arrays, allocate, cached, count_reasons, families, split
 from common.errors import UserError
 from common.folders import short_name
-from music.score import Score, TrackSpec
-from music.sources import Item, Music, Tune, find, parse
-from music.theory import METRES, MODES, PITCHES, Key
+from music.rolls import MusicSpec
+from music.score import TrackSpec
+from music.sources import find
+from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
+from music.tunes import Item, Music, Tune, parse
 
 FORMAT = 2  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
@@ -29,41 +31,8 @@ CONTOUR = 12  # intervals, for telling variants of one tune
 
 
 @dataclass(frozen=True)
-class MusicSpec:
-    """What a network must know of its music.
-
-    Attributes:
-        tracks: the voices or instruments, in the order of the rolls, with the pitches that occur.
-        styles: their names, by label; () when the music is unlabelled.
-        metres: those that occur, by index.
-        bars: whole bars a window.
-        bar_steps: steps of the longest bar among the metres, rounded up to a multiple of 8, which networks can halve.
-            Shorter bars end in silence, so that bar b of a window always begins at step b * bar_steps.
-        low, high: lowest and highest MIDI pitch of all tracks, both included.
-    """
-
-    tracks: tuple[TrackSpec, ...]
-    styles: tuple[str, ...]
-    metres: tuple[str, ...]
-    bars: int
-    bar_steps: int
-    low: int
-    high: int
-
-    @property
-    def steps(self) -> int:
-        """Steps a window."""
-        return self.bars * self.bar_steps
-
-    @property
-    def pitches(self) -> int:
-        """Height of the rolls."""
-        return self.high - self.low + 1
-
-
-@dataclass(frozen=True)
 class MusicData:
-    """Windows of whole bars in two parts, and the whole tunes that the held-out ones are from.
+    """Windows of whole bars in two parts.
 
     Each part has "pitch" and "onset", uint8 0 or 1 (N, tracks, bars * bar_steps, high - low + 1), as in `Score` (what
     sounds when a window begins has its onset there), and int64 (N,): "metre" (index into the metres), "mode" (0 major,
@@ -75,7 +44,7 @@ class MusicData:
         spec: what all windows have in common.
         train: what models learn from.
         test: held out; no model ever trains on it. Variants of one tune are in one part.
-        tunes: the whole tunes of `test`, its "tune" the index, with the tonic at C.
+        held_out: how many tunes are.
         skipped: the tunes and files that are left out, and why.
         source: one line on origin and licence, for the cards of models.
         tempo: of the training tunes, the median in quarter notes a minute.
@@ -85,7 +54,7 @@ class MusicData:
     spec: MusicSpec
     train: Arrays
     test: Arrays
-    tunes: list[Score]
+    held_out: int
     skipped: dict[str, str]
     source: str
     tempo: float
@@ -100,7 +69,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     title and melody. The first call parses everything into the cache (`common.data.cached`); later ones only open it.
 
     Args:
-        data: one of `music.sources.BUILT_IN`, or a path.
+        data: one of `music.corpus.BUILT_IN`, or a path.
         bars: whole bars a window, 1 to 64. Tunes that are shorter are skipped.
 
     Raises:
@@ -119,8 +88,8 @@ def load_music(data: str, bars: int = 4) -> MusicData:
         metres=tuple(facts["metres"]),
         **{name: facts[name] for name in ("bars", "bar_steps", "low", "high")},
     )
-    tunes = list(_restored(spec, arrays["notes"], facts["tunes"]))
-    return MusicData(short_name(data), spec, train, test, tunes, facts["skipped"], facts["source"], facts["tempo"])
+    said = {name: facts[name] for name in ("skipped", "source", "tempo")}
+    return MusicData(short_name(data), spec, train, test, held_out=len(facts["tunes"]), **said)
 
 
 @dataclass(frozen=True)
@@ -136,7 +105,7 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     skipped = dict(music.skipped)
     entries = list(_usable(_parsed(data, music.items), bars, skipped))
     if not entries:
-        raise UserError(f"--data {data}: none of its {len(skipped)} tunes can be used ({_commonest(skipped)})")
+        raise UserError(f"--data {data}: none can be used of its {count_reasons(skipped, 'tunes')}")
     test: np.ndarray = split(_variants(entries), HELD_OUT)
     if not test.any():
         raise UserError(f"--data {data}: needs two different tunes or more, as some are held out")
@@ -151,6 +120,7 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
             raise UserError(
                 f"--data {data}: no {bars} bars of the {side} tunes have notes in all tracks; try other --bars"
             )
+    # Nothing reads the held-out tunes' notes, and of their facts only how many there are: to be dropped with FORMAT 2.
     notes = np.concatenate([entry.tune.notes for entry in sides["test"]])
     allocate(folder / "notes.npy", notes.shape, np.int32)[:] = notes
     return {
@@ -169,14 +139,6 @@ def _facts(entry: _Entry) -> dict[str, Any]:
     mode = tune.key.mode if tune.key else "major"
     facts = {"steps": tune.steps, "metre": tune.metre, "tempo": tune.tempo, "mode": mode}
     return {**facts, "notes": len(tune.notes), "style": entry.item.style}
-
-
-def _restored(spec: MusicSpec, notes: np.ndarray, facts: Sequence[dict[str, Any]]) -> Iterator[Score]:
-    ends = np.cumsum([fact["notes"] for fact in facts])
-    for fact, end in zip(facts, ends, strict=True):
-        own = notes[end - fact["notes"] : end]
-        tune = Tune(spec.tracks, own, fact["steps"], fact["metre"], Key(0, fact["mode"]), fact["tempo"])
-        yield tune.score(fact["style"])
 
 
 # --- Which tunes ------------------------------------------------------------------------------------------------------
@@ -222,17 +184,12 @@ def _words(layout: tuple[bool, ...]) -> str:
     return f"{len(layout)} track{'s' * (len(layout) != 1)}{drums}"
 
 
-def _commonest(skipped: dict[str, str]) -> str:
-    return Counter(skipped.values()).most_common(1)[0][0]
-
-
 def in_c(tune: Tune) -> Tune:
     """Move the tonic to C by -6 to +5 semitones; drums stay. The mode is kept."""
     key = tune.key or Key()
-    interval = (6 - key.tonic) % 12 - 6
     melodic = np.array([track.kind != "drums" for track in tune.tracks])
     notes = tune.notes.copy()
-    notes[melodic[notes[:, 0]], 1] += interval
+    notes[melodic[notes[:, 0]], 1] += nearest_interval(-key.tonic)
     return replace(tune, notes=notes, key=Key(0, key.mode))
 
 
@@ -276,7 +233,7 @@ def _spec(entries: Sequence[_Entry], bars: int) -> MusicSpec:
     )
     low, high = int(notes[:, 1].min()), int(notes[:, 1].max())
     longest = max(METRES[metre] for metre in metres)
-    return MusicSpec(tracks, styles, metres, bars, longest + -longest % MULTIPLE, low, high)
+    return MusicSpec(tracks, low, high, bars, longest + -longest % MULTIPLE, metres, styles)
 
 
 def _track(entries: Sequence[_Entry], index: int, pitches: np.ndarray) -> TrackSpec:

@@ -23,14 +23,15 @@ from common.metrics import class_histogram
 from common.report import Better, ClassCount, Evaluation, Figure, Table, as_html, as_json
 from common.runs import SETTINGS
 from common.weights import find_weights, load_config
+from music.comparison import compare, nearest_window
 from music.config import EvaluateConfig
+from music.corpus import BUILT_IN
 from music.data import MusicData, load_music
 from music.figures import roll_sheet
-from music.metrics import compare, histograms, measure, nearest_window, quality
+from music.metrics import histograms, measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import Condition, NetworkConfig, empty_condition, given
 from music.score import Score
-from music.sources import BUILT_IN
 
 SHOWN = 12  # compositions in the report
 HARMONISED = 50  # held-out windows whose first voice is harmonised
@@ -255,7 +256,7 @@ def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
     asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
         f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, seed {config.seed}, with the modes, "
-        f"metres, styles and places of {n:,} held-out windows of {data.name}, from {len(data.tunes)} tunes, which they "
+        f"metres, styles and places of {n:,} held-out windows of {data.name}, from {data.held_out} tunes, which they "
         f"are held against. Real: {n:,} training windows in their place (for copying and styles, held-out windows). "
         f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
         "the share of cells (track, step) that differ. The picked compositions were chosen by some of the figures "

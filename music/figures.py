@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from music.render import RATE
 from music.score import Score, TrackSpec, notes
 from music.theory import PITCHES, STEPS_PER_QUARTER
 
@@ -23,7 +24,7 @@ COLOURS: tuple[Colour, ...] = (  # by track, over and over; Okabe and Ito 2008, 
 )
 BLACK_KEYS = (1, 3, 6, 8, 10)  # pitch classes
 MELS = 96  # bands of the spectrogram
-LOWEST = 40.0  # hertz
+LOWEST, HIGHEST = 40.0, 10_000.0  # hertz
 HOP = 512  # samples from one frame to the next
 DECIBELS = 70  # from the loudest colour to the softest
 STEP, SEMITONE = 4, 3  # pixels, on sheets
@@ -32,17 +33,16 @@ FONT_SIZE = 12  # pixels
 BAR_LINE, BEAT_LINE = (190, 190, 190), (236, 236, 236)
 
 
-def piano_roll(score: Score, audio: Tensor | None = None, rate: int = 44_100, title: str = "") -> Image.Image:
+def piano_roll(score: Score, audio: Tensor | None = None) -> Image.Image:
     """Draw a piece over its bars: notes as bars in their track's colour with a dark edge where they begin.
 
     Pitches are named at every C (C4 is MIDI 60), black keys are shaded; drums lie on a staff of their own, one line an
-    instrument. Below, on the same time axis, a mel spectrogram of the sound over `DECIBELS`.
+    instrument. Above stand key, metre and tempo; below, on the same time axis, a mel spectrogram of the sound over
+    `DECIBELS`.
 
     Args:
         score: a piece of at least one step.
-        audio: float (channels, samples) from the piece's first step on; no spectrogram without.
-        rate: samples a second.
-        title: stands above, before key, metre and tempo.
+        audio: float (channels, samples), as `music.render.render` makes it; no spectrogram without.
 
     Returns:
         RGB; 80 pixels wider for every bar from the ninth on, up to 4,000.
@@ -50,7 +50,7 @@ def piano_roll(score: Score, audio: Tensor | None = None, rate: int = 44_100, ti
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
     from matplotlib.figure import Figure
 
-    panels = _panels(score, audio, rate)
+    panels = _panels(score, audio)
     width = min(40.0, max(9.0, 2 + 0.8 * score.steps / score.bar))
     heights = [height for height, _ in panels]
     figure = Figure(figsize=(width, 1.2 + sum(heights)), dpi=100, layout="constrained")
@@ -58,7 +58,7 @@ def piano_roll(score: Score, audio: Tensor | None = None, rate: int = 44_100, ti
     for axes, (_, draw) in zip(staves, panels, strict=True):
         draw(axes)
         _draw_bars(axes, score)
-    staves[0].set_title(_caption(score, title), fontsize=11, loc="left")
+    staves[0].set_title(_caption(score), fontsize=11, loc="left")
     staves[-1].set_xlabel("bar", fontsize=9)
     _draw_legend(figure, score)
     canvas = FigureCanvasAgg(figure)
@@ -106,7 +106,7 @@ def _small_roll(score: Score, low: int, high: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _panels(score: Score, audio: Tensor | None, rate: int) -> list[tuple[float, Callable[[Any], None]]]:
+def _panels(score: Score, audio: Tensor | None) -> list[tuple[float, Callable[[Any], None]]]:
     """What to draw from top to bottom: heights in inches, and what draws into the axes."""
     drums = [index for index, track in enumerate(score.tracks) if track.kind == "drums"]
     others = [index for index in range(len(score.tracks)) if index not in drums]
@@ -118,7 +118,7 @@ def _panels(score: Score, audio: Tensor | None, rate: int) -> list[tuple[float, 
     if len(hits) or not others:
         panels.append((0.3 + 0.16 * len(hits), partial(_draw_drums, score=score, tracks=drums, hits=hits)))
     if audio is not None:
-        panels.append((2.0, partial(_draw_sound, score=score, audio=audio, rate=rate)))
+        panels.append((2.0, partial(_draw_sound, score=score, audio=audio)))
     return panels
 
 
@@ -168,16 +168,15 @@ def _draw_drums(axes: Any, score: Score, tracks: Sequence[int], hits: np.ndarray
     axes.grid(axis="y", color="0.92")
 
 
-def _draw_sound(axes: Any, score: Score, audio: Tensor, rate: int) -> None:
+def _draw_sound(axes: Any, score: Score, audio: Tensor) -> None:
     from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
-    top = min(10_000.0, rate / 2)
-    mel = MelSpectrogram(rate, n_fft=4096, hop_length=HOP, n_mels=MELS, f_min=LOWEST, f_max=top)
+    mel = MelSpectrogram(RATE, n_fft=4096, hop_length=HOP, n_mels=MELS, f_min=LOWEST, f_max=HIGHEST)
     decibels = AmplitudeToDB(top_db=DECIBELS)(mel(audio.detach().cpu().float().mean(dim=0)))  # (MELS, frames)
-    frame = HOP / rate * score.tempo / 60 * STEPS_PER_QUARTER  # steps
-    extent = (-0.5 * frame, (decibels.shape[1] - 0.5) * frame, _mel(LOWEST), _mel(top))
+    frame = HOP / RATE * score.tempo / 60 * STEPS_PER_QUARTER  # steps
+    extent = (-0.5 * frame, (decibels.shape[1] - 0.5) * frame, _mel(LOWEST), _mel(HIGHEST))
     axes.imshow(decibels.numpy(), origin="lower", aspect="auto", extent=extent, cmap="magma", zorder=0)
-    marks = [hertz for hertz in (100, 250, 500, 1000, 2000, 4000, 8000) if hertz < top]
+    marks = (100, 250, 500, 1000, 2000, 4000, 8000)
     axes.set_yticks([_mel(hertz) for hertz in marks], [f"{hertz:,} Hz" for hertz in marks], fontsize=8)
 
 
@@ -211,9 +210,8 @@ def _label(track: TrackSpec, index: int) -> str:
     return track.name or f"track {index + 1}"
 
 
-def _caption(score: Score, title: str) -> str:
-    facts = f"{score.key}, {score.metre}, {score.tempo:.0f} quarter notes a minute"
-    return f"{title}  ·  {facts}" if title else facts
+def _caption(score: Score) -> str:
+    return f"{score.key}, {score.metre}, {score.tempo:.0f} quarter notes a minute"
 
 
 def _unit(colour: Colour) -> tuple[float, float, float]:

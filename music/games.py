@@ -10,27 +10,16 @@ from common.gan import GanGame
 from common.vae import DEFAULT_LR as VAE_LR
 from common.vae import vae_loss, warm_up
 from music.config import WIDTHS, TrainConfig
-from music.data import MusicSpec
 from music.networks import Composer, MusicCritic
-from music.rolls import Condition, NetworkConfig, read_condition, rolls
+from music.rolls import Condition, MusicSpec, NetworkConfig, read_condition, rolls
 
 DEFAULT_LR = 3e-4  # of the composer
 
 
 def network_config(config: TrainConfig, spec: MusicSpec) -> NetworkConfig:
     """The networks that a run's settings and its music ask for."""
-    return NetworkConfig(
-        tracks=spec.tracks,
-        low=spec.low,
-        high=spec.high,
-        bars=spec.bars,
-        bar_steps=spec.bar_steps,
-        metres=spec.metres,
-        styles=spec.styles,
-        width=WIDTHS[config.net_size],
-        latent=config.latent,
-        bar_latent=config.bar_latent,
-    )
+    width = WIDTHS[config.net_size]
+    return NetworkConfig(**vars(spec), width=width, latent=config.latent, bar_latent=config.bar_latent)
 
 
 def build_game(config: TrainConfig, network: NetworkConfig) -> Game:

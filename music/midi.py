@@ -31,7 +31,7 @@ _PROFILES = (
 )
 
 
-def to_midi(score: Score, key: Key | None = None, programs: Sequence[int] | None = None) -> PrettyMIDI:
+def to_midi(score: Score, programs: Sequence[int] | None = None) -> PrettyMIDI:
     """Decode a piece: one instrument a track, each held note one note, drum hits one step long.
 
     Velocities follow the metre: `DOWNBEAT`, `MID_BAR` (4/4 and 12/8), the other beats, and what lies between beats.
@@ -39,13 +39,10 @@ def to_midi(score: Score, key: Key | None = None, programs: Sequence[int] | None
 
     Args:
         score: a piece with at least one note.
-        key: where to move the tonic, by the nearest interval (-6 to +5 semitones), or an octave from that if notes
-            would leave 0 to 127; drums stay. Moving keeps the mode, so the key signature has that of the piece. By
-            default the piece stays where it is.
         programs: General MIDI programs, 0 to 127, one a track, instead of the tracks' own; of no meaning for drums.
 
     Raises:
-        UserError: the piece has no notes, fits no octave of `key`, or `programs` do not fit.
+        UserError: the piece has no notes, or `programs` do not fit.
     """
     if not score.onset.any():
         raise UserError("the piece has no notes, so there is no MIDI to write")
@@ -53,18 +50,16 @@ def to_midi(score: Score, key: Key | None = None, programs: Sequence[int] | None
     if len(programs) != len(score.tracks) or not all(0 <= program < 128 for program in programs):
         names = ", ".join(track.name for track in score.tracks)
         raise UserError(f"--instruments: need {len(score.tracks)} numbers from 0 to 127, one a track ({names})")
-    shift = _interval(score, key) if key else 0
-    tonic = (score.key.tonic + shift) % 12
     # pretty_midi cuts off fractions of a microsecond on writing; the hundredth keeps rounding from costing a whole one
     midi = PrettyMIDI(initial_tempo=6e7 / (round(6e7 / score.tempo) + 0.01), charset="utf-8")
     seconds = 60 / midi.get_tempo_changes()[1][0] / STEPS_PER_QUARTER  # a step
-    midi.key_signature_changes = [KeySignature(tonic + 12 * (score.key.mode == "minor"), 0)]
+    midi.key_signature_changes = [KeySignature(score.key.tonic + 12 * (score.key.mode == "minor"), 0)]
     midi.time_signature_changes = [TimeSignature(*map(int, score.metre.split("/")), 0)]
     for index, (track, program) in enumerate(zip(score.tracks, programs, strict=True)):
         drums = track.kind == "drums"
         instrument = Instrument(0 if drums else program, drums, track.name)
         for start, stop, pitch in notes(score, index).tolist():
-            stop, pitch = (start + 1, pitch) if drums else (stop, pitch + shift)
+            stop = start + 1 if drums else stop
             instrument.notes.append(Note(_velocity(start, score.metre), pitch, start * seconds, stop * seconds))
         midi.instruments.append(instrument)
     return midi
@@ -79,8 +74,8 @@ def from_midi(source: str | Path | PrettyMIDI) -> Score:
     (`estimate_key`); the tempo is that at the first note.
 
     `from_midi(to_midi(score))` is `score` but for this: the bar in which the last note stops is the end, filled up with
-    rests; tracks without notes and the style are lost; the range of a track becomes that of its notes, and a poly track
-    that never sounds two at once becomes mono.
+    rests; tracks without notes are lost; the range of a track becomes that of its notes, and a poly track that never
+    sounds two at once becomes mono.
 
     Raises:
         UserError: no such file, not MIDI, too large (`MAX_BYTES`, `MAX_NOTES`, `MAX_STEPS`, `MAX_TRACKS`), no notes,
@@ -138,17 +133,6 @@ def estimate_key(pitch: np.ndarray) -> Key:
     profiles -= profiles.mean(axis=1, keepdims=True)
     profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
     return keys[int((profiles @ (sounding - sounding.mean())).argmax())]
-
-
-def _interval(score: Score, key: Key) -> int:
-    """Semitones from the tonic of the piece to that of `key`: the nearest that keep all notes within MIDI's range."""
-    melodic = [index for index, track in enumerate(score.tracks) if track.kind != "drums"]
-    used = np.flatnonzero(score.pitch[melodic].any(axis=(0, 1)))
-    nearest = (key.tonic - score.key.tonic + 6) % 12 - 6
-    for interval in sorted((nearest - 12, nearest, nearest + 12), key=abs):
-        if not len(used) or (used[0] + interval >= 0 and used[-1] + interval < PITCHES):
-            return interval
-    raise UserError(f"--key {key}: the piece spans too many octaves to move there within MIDI's 128 pitches")
 
 
 def _velocity(step: int, metre: str) -> int:

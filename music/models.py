@@ -1,6 +1,5 @@
 """A trained composer as one thing to ask for music."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -135,13 +134,7 @@ class MusicModel:
 
     def scores(self, rolls: Tensor, condition: Condition) -> list[Score]:
         """Rolls (N, 2, T, S, P) as pieces, their tonic at C."""
-        styles = condition.get("style")
-        names = None if styles is None else [self.style_name(int(style)) for style in styles]
-        return to_scores(self.config, rolls, condition["metre"], condition["mode"], names, self.tempo)
-
-    def style_name(self, number: int) -> str:
-        """The name of a style, "" for any."""
-        return self.config.styles[number] if number < len(self.config.styles) else ""
+        return to_scores(self.config, rolls, condition["metre"], condition["mode"], self.tempo)
 
 
 def _struck(config: NetworkConfig, rolls: Tensor, condition: Condition) -> Tensor:
@@ -157,14 +150,7 @@ def _struck(config: NetworkConfig, rolls: Tensor, condition: Condition) -> Tenso
     return torch.stack([pitch, onset | (pitch & ~held & written)], 1)
 
 
-def to_scores(
-    config: NetworkConfig,
-    rolls: Tensor,
-    metres: Tensor,
-    modes: Tensor,
-    styles: Sequence[str] | None = None,
-    tempo: float = 100.0,
-) -> list[Score]:
+def to_scores(config: NetworkConfig, rolls: Tensor, metres: Tensor, modes: Tensor, tempo: float = 100.0) -> list[Score]:
     """Cut the filling off short bars, and put rolls (N, 2, T, S, P) back among MIDI's 128 pitches.
 
     Args:
@@ -172,11 +158,10 @@ def to_scores(
     """
     valid = valid_steps(config).numpy()
     scores = []
-    for row, (roll, metre, mode) in enumerate(zip(rolls.numpy() > 0, metres.tolist(), modes.tolist(), strict=True)):
+    for roll, metre, mode in zip(rolls.numpy() > 0, metres.tolist(), modes.tolist(), strict=True):
         grid = np.zeros((*roll.shape[:2], int(valid[metre].sum()), PITCHES), bool)
         grid[..., config.low : config.high + 1] = roll[:, :, valid[metre]]
-        key, style = Key(0, MODES[mode]), styles[row] if styles else ""
-        scores.append(Score(config.tracks, *grid, config.metres[metre], key, tempo, style))
+        scores.append(Score(config.tracks, *grid, config.metres[metre], Key(0, MODES[mode]), tempo))
     return scores
 
 

@@ -14,6 +14,7 @@ from common.figures import require_ending
 from common.files import replacing
 
 RATE = 44_100  # samples a second
+LOUDNESS = -16.0  # LUFS; listeners expect -23 to -14
 TAIL = 1.5  # seconds after the last note, in which it dies away
 FADE = 0.5  # seconds at the end, from full to silence
 PEAK = 0.99
@@ -21,19 +22,16 @@ MAX_SECONDS = 1800.0  # an hour of samples and their copies would take gigabytes
 VOLUME, HALF = 7, 50  # General MIDI's controller, and half of its default of 100: a quarter of the amplitude
 
 
-def render(
-    midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None, rate: int = RATE, loudness: float = -16.0
-) -> Tensor:
+def render(midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None) -> Tensor:
     """Play a piece: float32 (2, samples), stereo in [-1, 1], `TAIL` seconds longer than its notes, faded at the end.
 
-    The loudness is set by ITU-R BS.1770-4 (gated). If the peak then exceeds `PEAK`, everything is scaled down to it:
-    the audio never clips, but is softer than asked. At most 64 voices of the soundfont sound at once.
+    There are `RATE` samples a second. The loudness is `LOUDNESS` by ITU-R BS.1770-4 (gated); silence stays silent. If
+    the peak then exceeds `PEAK`, everything is scaled down to it: the audio never clips, but is softer. At most 64
+    voices of the soundfont sound at once.
 
     Args:
         midi: is left as it is.
         soundfont: a .sf2 file; by default TimGM6mb, which pretty_midi carries.
-        rate: samples a second.
-        loudness: in LUFS, usually -23 to -14. Pieces of silence stay silent.
 
     Raises:
         UserError: the soundfont cannot be read or is none, or the piece is longer than `MAX_SECONDS`.
@@ -44,9 +42,9 @@ def render(
         raise UserError(f"the piece lasts {midi.get_end_time():.0f} seconds; at most {MAX_SECONDS:.0f} can be rendered")
     audio, native = _synthesise(midi, soundfont)
     # Measured before amplifying: torchaudio's filters clip at full scale, and the synthesiser leaves room below it.
-    gain = 10 ** ((loudness - functional.loudness(audio, native)) / 20)
-    audio = functional.resample(audio, native, rate)
-    fade = min(int(FADE * rate), audio.shape[1])
+    gain = 10 ** ((LOUDNESS - functional.loudness(audio, native)) / 20)
+    audio = functional.resample(audio, native, RATE)
+    fade = min(int(FADE * RATE), audio.shape[1])
     audio[:, audio.shape[1] - fade :] *= torch.linspace(1, 0, fade)
     return audio * torch.minimum(gain, PEAK / audio.abs().max()).nan_to_num(0, posinf=0)
 

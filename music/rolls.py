@@ -23,29 +23,51 @@ Condition = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
-    """Everything that generator and critic are built from; it travels in a weights folder."""
+class MusicSpec:
+    """What a network must know of its music.
+
+    Attributes:
+        tracks: the voices or instruments, in the order of the rolls, with the pitches that occur.
+        low, high: lowest and highest MIDI pitch of all tracks, both included.
+        bars: whole bars a window.
+        bar_steps: steps of the longest bar among the metres, rounded up to a multiple of 8, which networks can halve.
+            Shorter bars end in silence, so that bar b of a window always begins at step b * bar_steps.
+        metres: those that occur, by index.
+        styles: their names, by label; () when the music is unlabelled.
+    """
 
     tracks: tuple[TrackSpec, ...]
-    low: int  # lowest and highest pitch of the rolls, both included
+    low: int
     high: int
     bars: int
-    bar_steps: int  # steps of the longest bar, a multiple of 8
+    bar_steps: int
     metres: tuple[str, ...]
-    styles: tuple[str, ...]  # () if there are none
-    width: int  # channels
-    latent: int  # length of the latent vector of the piece
-    bar_latent: int  # and of each bar
-
-    @property
-    def pitches(self) -> int:
-        """Rows of a roll."""
-        return self.high - self.low + 1
+    styles: tuple[str, ...]
 
     @property
     def steps(self) -> int:
-        """Steps of a roll."""
+        """Steps a window."""
         return self.bars * self.bar_steps
+
+    @property
+    def pitches(self) -> int:
+        """Height of the rolls."""
+        return self.high - self.low + 1
+
+
+@dataclass(frozen=True)
+class NetworkConfig(MusicSpec):
+    """Everything that generator and critic are built from; it travels in a weights folder.
+
+    Attributes:
+        width: channels.
+        latent: length of the latent vector of the piece.
+        bar_latent: and of each bar.
+    """
+
+    width: int
+    latent: int
+    bar_latent: int
 
     @property
     def latents(self) -> int:

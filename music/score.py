@@ -50,7 +50,6 @@ class Score:
         metre: a key of METRES; `steps` need not be a whole number of bars (the last bar may be short).
         key: where the piece stands. Data sets and models hold everything with its tonic moved to C.
         tempo: quarter notes a minute.
-        style: a label of the data set, or "".
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -59,7 +58,6 @@ class Score:
     metre: str = "4/4"
     key: Key = field(default_factory=Key)
     tempo: float = 100.0
-    style: str = ""
 
     @property
     def steps(self) -> int:

@@ -14,10 +14,11 @@ from common.figures import save_picture
 from common.game import mix
 from common.metrics import halves, neighbourhoods
 from common.trainer import Verdict
+from music.comparison import overlap_area, total_histograms
 from music.config import TrainConfig
 from music.data import MusicData
 from music.figures import roll_sheet
-from music.metrics import measure, overlap_area, total_histograms
+from music.metrics import measure
 from music.models import MusicModel, to_scores
 from music.networks import Composer
 from music.rolls import NetworkConfig, empty_condition

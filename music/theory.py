@@ -29,6 +29,11 @@ class Key:
         return f"{PITCH_CLASSES[self.tonic]} {self.mode}"
 
 
+def nearest_interval(semitones: int) -> int:
+    """The interval to the same pitch class that is nearest: -6 to +5 semitones."""
+    return (semitones + 6) % 12 - 6
+
+
 def parse_key(text: str) -> Key:
     """Read a key such as "D minor", "Bb" or "f# minor"; the mode is major where none is named.
 

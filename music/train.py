@@ -30,7 +30,7 @@ def main(config: TrainConfig) -> None:
         config = replace(config, **DEFAULT_LIMITS)
     data = load_music(config.data, config.bars)
     if data.skipped:
-        print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
+        print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'tunes')}", file=sys.stderr)
     network = network_config(config, data.spec)
     game = build_game(config, network)
     out = config.out or Path("runs") / f"music-{data.name}-{config.core}"

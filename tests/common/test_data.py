@@ -287,4 +287,5 @@ def test_the_default_folder_is_in_the_home_folder(monkeypatch: pytest.MonkeyPatc
 def test_skipped_files_are_counted_by_their_reason() -> None:
     skipped = {"notes.txt": "no picture", "a.png": "truncated", "b.png": "truncated"}
     assert count_reasons(skipped) == "3 files: 2 truncated (a.png); 1 no picture (notes.txt)"
+    assert count_reasons(skipped, "tunes").startswith("3 tunes: 2 truncated")
     assert count_reasons({f"{i}": f"reason {i}" for i in range(9)}).endswith("(3); and 5 more reasons")

@@ -1,5 +1,6 @@
 """A small collection of tunes for three voices, and a run on it that lasts for seconds."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from music.models import MusicModel, load_music_model
 from music.score import Score, TrackSpec
 from music.theory import METRES, PITCHES, Key
 from music.train import main
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `small_pieces`
 
 BARS = 2  # of a window
 VOICES = (TrackSpec("High", "mono", 60, 84), TrackSpec("Middle", "mono", 53, 76), TrackSpec("Low", "mono", 36, 60))

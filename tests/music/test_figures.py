@@ -24,7 +24,7 @@ def where(image: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_a_roll_shows_tracks_in_colour_by_height_and_width() -> None:
-    image = piano_roll(score_of("mono", "poly"), title="Two notes")
+    image = piano_roll(score_of("mono", "poly"))
     assert image.mode == "RGB"
     roll = image.crop((0, 0, image.width - 120, image.height))  # without the legend
     first, second = (where(roll, colour) for colour in COLOURS[:2])
@@ -56,7 +56,7 @@ def test_longer_pieces_are_wider_up_to_a_limit() -> None:
 @pytest.mark.parametrize("kind", ["mono", "drums"])
 def test_silence_can_be_drawn(kind: str) -> None:
     empty = Score((TrackSpec("", kind, 0, 127),), *np.zeros((2, 1, 8, 128), bool))  # type: ignore[arg-type]
-    assert piano_roll(empty, torch.zeros(2, 8000), rate=8000).width > 0
+    assert piano_roll(empty, torch.zeros(2, 8000)).width > 0
     assert roll_sheet([("", empty)]).width > 0
 
 

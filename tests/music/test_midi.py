@@ -83,26 +83,6 @@ def test_velocities_follow_the_metre(metre: str, velocities: dict[int, int]) -> 
     assert [note.velocity for note in to_midi(score).instruments[0].notes] == list(velocities.values())
 
 
-@pytest.mark.parametrize(("tonic", "pitch"), [(0, 60), (5, 65), (6, 54), (7, 55), (10, 58), (11, 59)])
-def test_the_tonic_moves_by_the_nearest_interval(tonic: int, pitch: int) -> None:
-    midi = to_midi(score_of(("mono", [(0, 4, 60)]), ("drums", [(0, 1, 36)])), key=Key(tonic))
-    assert [note.pitch for instrument in midi.instruments for note in instrument.notes] == [pitch, 36]
-    assert midi.key_signature_changes[0].key_number == tonic
-
-
-def test_the_interval_counts_from_the_piece_s_own_key_and_keeps_its_mode() -> None:
-    midi = to_midi(score_of(("mono", [(0, 4, 62)]), key=Key(2, "minor")), key=Key(4, "major"))
-    assert midi.instruments[0].notes[0].pitch == 64
-    assert midi.key_signature_changes[0].key_number == 4 + 12
-
-
-def test_notes_at_the_edge_move_the_other_way() -> None:
-    assert to_midi(score_of(("mono", [(0, 4, 127)])), key=Key(5)).instruments[0].notes[0].pitch == 120
-    assert to_midi(score_of(("mono", [(0, 4, 0)])), key=Key(10)).instruments[0].notes[0].pitch == 10
-    with pytest.raises(UserError, match="--key D major"):
-        to_midi(score_of(("poly", [(0, 4, 0), (0, 4, 127)])), key=Key(2))
-
-
 def test_tempo_key_and_metre_stand_at_time_0_on_track_0() -> None:
     score = score_of(("mono", [(3, 4, 60)]), ("drums", [(0, 9, 36)]), metre="6/8", tempo=90, key=Key(3, "minor"))
     file = in_file(to_midi(score))

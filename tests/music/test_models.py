@@ -15,6 +15,7 @@ from music import compose
 from music.data import MusicData
 from music.midi import from_midi
 from music.models import MusicModel, from_score, load_music_model, to_scores
+from music.score import Score
 from music.theory import Key
 
 
@@ -22,20 +23,23 @@ def same(first: np.ndarray, second: np.ndarray) -> bool:
     return first.shape == second.shape and bool((first == second).all())
 
 
+@pytest.fixture
+def tune(tunes: Path) -> Score:
+    """Six bars in 3/4 and C, shorter than the longest of the model."""
+    return from_midi(tunes / "waltz" / "waltz 0.mid")
+
+
 def test_windows_become_pieces_and_rolls_again(model: MusicModel, data: MusicData) -> None:
     batch = data.test.gather(torch.arange(len(data.test)))
     rolls = torch.stack([batch["pitch"], batch["onset"]], 1)
-    names = [model.style_name(label) for label in batch["label"].tolist()]
-    scores = to_scores(model.config, rolls, batch["metre"], batch["mode"], names)
-    assert {score.metre for score in scores} <= {"4/4", "3/4"}
-    for roll, score in zip(rolls, scores, strict=True):
+    scores = to_scores(model.config, rolls, batch["metre"], batch["mode"])
+    for roll, score, label in zip(rolls, scores, batch["label"].tolist(), strict=True):
         assert score.steps == 2 * score.bar
-        assert {"march": "4/4", "waltz": "3/4"}[score.style] == score.metre
+        assert score.metre == {"march": "4/4", "waltz": "3/4"}[model.config.styles[label]]
         assert torch.equal(from_score(model.config, score, 2), roll.bool())
 
 
-def test_a_piece_is_cut_or_filled_to_the_bars_asked_for(model: MusicModel, data: MusicData) -> None:
-    tune = data.tunes[0]
+def test_a_piece_is_cut_or_filled_to_the_bars_asked_for(model: MusicModel, tune: Score) -> None:
     bar = tune.bar
     one, eight = from_score(model.config, tune, 1), from_score(model.config, tune, 8)
     assert one.shape == (2, 3, 16, model.config.pitches) and eight.shape[2] == 8 * 16
@@ -63,14 +67,14 @@ def test_conditions_are_numbers_by_name(model: MusicModel) -> None:
     assert not condition["mask"].any() and not condition["given"].any()
     assert model.condition(1, "4/4", "major")["style"].tolist() == [2]  # any
     for score in model.scores(model.compose(model.latents(2), condition), condition):
-        assert (score.key, score.style, score.metre) == (Key(0, "minor"), "waltz", model.config.metres[1])
+        assert (score.key, score.metre) == (Key(0, "minor"), model.config.metres[1])
 
 
-def test_the_given_part_is_what_the_mask_shows(model: MusicModel, data: MusicData) -> None:
-    roll = from_score(model.config, data.tunes[0], 2)
+def test_the_given_part_is_what_the_mask_shows(model: MusicModel, tune: Score) -> None:
+    roll = from_score(model.config, tune, 2)
     mask = torch.zeros(3, 32)
     mask[1] = 1
-    condition = model.condition(4, data.tunes[0].metre, "major", roll=roll, mask=mask)
+    condition = model.condition(4, tune.metre, "major", roll=roll, mask=mask)
     assert torch.equal(condition["given"][3, :, 1].bool(), roll[:, 1]) and not condition["given"][:, :, 0].any()
     assert torch.equal(model.compose(model.latents(4), condition)[:, :, 1], roll[:, 1].expand(4, -1, -1, -1))
 
@@ -150,6 +154,12 @@ def test_the_package_composes_as_the_command_does(run_folder: Path) -> None:
     assert same(piece.pitch, again.pitch)
     assert [track.program for track in again.tracks] == [73, 40, 40]
     assert replace(piece, tracks=again.tracks).tracks == again.tracks
+
+
+@pytest.mark.parametrize("name", ["out", "soundfont", "loud"])
+def test_the_package_takes_no_settings_of_files_nor_unknown_ones(name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        compose(**{name: "song.wav"})
 
 
 def test_rewriting_keeps_what_is_given_and_repeats_itself(model: MusicModel, data: MusicData) -> None:

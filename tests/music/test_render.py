@@ -10,7 +10,8 @@ import torch
 from torchaudio import functional
 
 from common.errors import UserError
-from music.render import FADE, PEAK, TAIL, render, save_wav
+from music import render as module
+from music.render import FADE, LOUDNESS, PEAK, RATE, TAIL, render, save_wav
 
 
 def midi_of(*pitches: int, seconds: float = 1.0, program: int = 0, velocity: int = 90) -> pretty_midi.PrettyMIDI:
@@ -21,38 +22,38 @@ def midi_of(*pitches: int, seconds: float = 1.0, program: int = 0, velocity: int
     return midi
 
 
-def lufs(audio: torch.Tensor, rate: int) -> float:
+def lufs(audio: torch.Tensor) -> float:
     """Measured with room below full scale, where torchaudio's filters would clip."""
-    return float(functional.loudness(audio / 8, rate)) + 20 * np.log10(8)
+    return float(functional.loudness(audio / 8, RATE)) + 20 * np.log10(8)
 
 
-@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
-def test_the_sound_has_the_length_rate_and_loudness_asked(rate: int) -> None:
-    audio = render(midi_of(60, 64, 67, program=19), rate=rate, loudness=-20)
+def test_the_sound_has_its_length_and_loudness() -> None:
+    audio = render(midi_of(60, 64, 67, program=19))
     assert audio.dtype == torch.float32
     assert audio.shape[0] == 2
-    assert audio.shape[1] / rate == pytest.approx(1 + TAIL, abs=0.02)
-    assert lufs(audio, rate) == pytest.approx(-20, abs=0.3)
+    assert audio.shape[1] / RATE == pytest.approx(1 + TAIL, abs=0.02)
+    assert lufs(audio) == pytest.approx(LOUDNESS, abs=0.3)
 
 
 def test_a_note_sounds_at_its_pitch() -> None:
-    audio = render(midi_of(69, program=73), rate=44_100)[0, :44_100]
-    peak = int(torch.fft.rfft(audio * torch.hann_window(44_100)).abs().argmax())  # bins of 1 Hz
+    audio = render(midi_of(69, program=73))[0, :RATE]
+    peak = int(torch.fft.rfft(audio * torch.hann_window(RATE)).abs().argmax())  # bins of 1 Hz
     assert peak == pytest.approx(440, abs=3)
 
 
-def test_loud_music_is_scaled_down_and_not_clipped() -> None:
-    audio = render(midi_of(*range(40, 60), program=61, velocity=127), loudness=0)
+def test_loud_music_is_scaled_down_and_not_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOUDNESS", 0.0)
+    audio = render(midi_of(*range(40, 60), program=61, velocity=127))
     assert float(audio.abs().max()) == pytest.approx(PEAK, abs=1e-4)
     assert int((audio.abs() > PEAK - 1e-4).sum()) == 1
-    assert lufs(audio, 44_100) < 0
+    assert lufs(audio) < 0
 
 
 def test_what_still_sounds_at_the_end_fades_to_silence() -> None:
     midi = midi_of(49)
     midi.instruments[0].is_drum = True  # a crash cymbal, which rings on
-    audio = render(midi, rate=48_000)
-    fade, tenth = int(FADE * 48_000), 4800
+    audio = render(midi)
+    fade, tenth = int(FADE * RATE), RATE // 10
     before, late = (part.abs().max() for part in (audio[:, -fade - tenth : -fade], audio[:, -tenth:]))
     assert before > 0.001
     assert late < before / 4
@@ -68,7 +69,7 @@ def test_no_notes_are_silence() -> None:
 def test_the_midi_is_left_as_it_was_and_its_volumes_count() -> None:
     midi = midi_of(60, 72, seconds=2.0)
     midi.instruments[0].control_changes = [pretty_midi.ControlChange(7, 100, 0), pretty_midi.ControlChange(7, 10, 1)]
-    audio = render(midi, rate=44_100)
+    audio = render(midi)
     assert [change.value for change in midi.instruments[0].control_changes] == [100, 10]
     assert not midi.text_events
     loud, soft = (audio[:, start : start + 22_050].pow(2).mean() for start in (0, 55_000))

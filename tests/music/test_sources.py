@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from common.folders import short_name
-from music.sources import BUILT_IN, Item, Tune, bar_starts, find, monophonic, parse, plain
+from music.corpus import BUILT_IN
+from music.notation import abc as read_abc
+from music.notation import bar_starts
+from music.sources import find
 from music.theory import METRES, Key
+from music.tunes import Item, Tune, monophonic, parse, plain
 
 
 def tunes(folder: Path) -> dict[str, Tune | str]:
@@ -153,9 +157,7 @@ def test_what_the_grid_cannot_hold_is_a_reason(tmp_path: Path, body: str, metre:
 
 @given(st.text(alphabet='CDEFGabc123/|:[]()<>-^_={}z \nKMLX"', max_size=80))
 def test_no_text_in_abc_brings_the_parser_down(text: str) -> None:
-    from music.sources import _abc
-
-    assert isinstance(parse(Item("x", "x", partial(_abc, f"X:1\nK:C\n{text}"))), Tune | str)
+    assert isinstance(parse(Item("x", "x", partial(read_abc, f"X:1\nK:C\n{text}"))), Tune | str)
 
 
 # --- MusicXML ---------------------------------------------------------------------------------------------------------

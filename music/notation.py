@@ -1,0 +1,298 @@
+"""Notation, MusicXML and ABC, onto the grid of sixteenths by way of music21."""
+
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from music.score import TrackSpec
+from music.theory import METRES, STEPS_PER_QUARTER, Key
+from music.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_table, plain
+
+MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most, and music21 takes the square of the bars
+MAX_OFF_GRID = 0.25  # share of notes that may begin between two steps, and are moved to the nearest
+
+
+# --- MusicXML and ABC -------------------------------------------------------------------------------------------------
+
+
+def musicxml(read: Reader, ending: str) -> Tune:
+    """All parts of a MusicXML file; `musicxml_stream` and `transcribe` say what is refused."""
+    return transcribe(list(musicxml_stream(read, ending).parts))
+
+
+def musicxml_stream(read: Reader, ending: str) -> Any:
+    """A MusicXML file as music21 has it.
+
+    Args:
+        read: returns the file's content.
+        ending: .xml or .musicxml, or .mxl for a packed file.
+
+    Raises:
+        ValueError: it is too large, or has a metre that would take all memory.
+        Others of `music.tunes.UNREADABLE` and music21's exceptions: it is damaged.
+    """
+    from music21 import converter
+
+    content = unpacked = read()
+    if ending == ".mxl":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
+                raise ValueError(f"has more than {MAX_BYTES >> 20} MiB unpacked")
+            unpacked = b"".join(archive.read(name) for name in archive.namelist())
+    check_size(unpacked.count(b"<note"), 0)
+    if re.search(rb"<beats>\s*\d{4,}", unpacked):  # music21 makes an object for every beat of a bar
+        raise ValueError("has a metre of more than 999 beats")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"tune{ending}"
+        path.write_bytes(content)
+        return converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
+
+
+def tunes_in_abc(name: str, content: bytes) -> list[Item]:
+    """The tunes of an ABC file: each begins with an X: line.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # what collections from before 2000 are written in
+    tunes = re.split(r"(?m)^(?=X:)", text.replace("\r\n", "\n").replace("\r", "\n"))[1:]
+    if not tunes:
+        raise ValueError("has no X: line, with which a tune in ABC begins")
+    titles = [abc_field(tune, "T") for tune in tunes]
+    names = [f"{name} X:{abc_field(tune, 'X')}" for tune in tunes] if len(tunes) > 1 else [name]
+    return [
+        Item(f"{called} {title}".strip(), plain(title or called), partial(abc, tune))
+        for called, title, tune in zip(names, titles, tunes, strict=True)
+    ]
+
+
+def abc_field(tune: str, letter: str) -> str:
+    """The first value of a header field of a tune in ABC, or ""."""
+    match = re.search(rf"(?m)^{letter}:(.*)$", tune)
+    return match[1].split("%")[0].strip() if match else ""
+
+
+def abc(text: str, doubled: bool = False) -> Tune:
+    """A tune in ABC; see `transcribe` for the rest.
+
+    Raises:
+        ValueError: it is too long, has a number that would take all memory, or changes its metre.
+        Others of `music.tunes.UNREADABLE` and music21's exceptions: it is no ABC.
+    """
+    from music21 import converter
+
+    _refuse_giants_in_abc(text)
+    score: Any = converter.parse(text, format="abc", forceSource=True)
+    parts = list(score.parts)
+    stated = {metre.strip() for line in re.findall(r"(?m)^M:([^%\n]*)|\[M:([^]]*)\]", text) for metre in line if metre}
+    if len(stated) > 1:
+        raise ValueError(f"its metre changes ({', '.join(sorted(stated))})")
+    for part in parts:  # to short bars music21 gives a metre that nobody wrote
+        later = list(part.recurse().getElementsByClass("TimeSignature"))[1:]
+        part.remove(later, recurse=True)
+    return transcribe(parts, doubled)
+
+
+def _refuse_giants_in_abc(text: str) -> None:
+    """ValueError where a length or metre would take all memory, as music21 makes objects for every beat of a bar."""
+    if len(text) > MAX_ABC:
+        raise ValueError(f"has {len(text)} characters; {MAX_ABC} are the most")
+    music = re.sub(r'%.*|"[^"\n]*"|(?m:^[A-JN-Za-z+]:.*)', "", text)  # without comments, words and fields but K: L: M:
+    if giant := re.search(r"\d{4,}", music):
+        raise ValueError(f"has a length or metre with the number {giant[0][:12]}")
+
+
+# --- The grid ---------------------------------------------------------------------------------------------------------
+
+
+def transcribe(parts: list[Any], doubled: bool = False) -> Tune:
+    """Put the parts of a music21 score on the grid.
+
+    Repeats are not played, and of first and second endings only the last is. Grace notes and chord symbols are left
+    out. Notes between two steps (triplets) move to the nearest; those that then have no length are dropped.
+
+    Args:
+        parts: music21's `Part`s, one a track.
+        doubled: write 2/4 as 2/2, every length twice as long.
+
+    Raises:
+        ValueError: there is no metre, it changes or is unknown, bars do not fit it, or too many notes are off the grid.
+    """
+    if not parts:
+        raise ValueError("has no parts")
+    measures = [list(part.getElementsByClass("Measure")) for part in parts]
+    if len({len(of_part) for of_part in measures}) > 1:
+        raise ValueError("its parts have different numbers of bars")
+    metre = _metre(measures)
+    if doubled and metre == "2/4":
+        metre = "2/2"
+    else:
+        doubled = False
+    scale = STEPS_PER_QUARTER * (2 if doubled else 1)
+    early = _early_endings(parts[0])
+    columns = [column for column in zip(*measures, strict=True) if column[0].id not in early]
+    starts = bar_starts(
+        [round(max(measure.highestTime for measure in column) * scale) for column in columns],
+        [_opens(before[0], column[0]) for before, column in pairwise(columns)],
+        METRES[metre],
+    )
+    check_size(0, starts[-1])
+    tracks, notes, moved = [], [], 0
+    for track, part in enumerate(parts):
+        sounds = [
+            note
+            for column, start in zip(columns, starts, strict=False)
+            for note in _sounds(column[track], start, scale)
+        ]
+        check_size(len(sounds), 0)
+        moved += sum(sound.start.denominator != 1 for sound in sounds)
+        notes += [(track, pitch, start, stop) for pitch, start, stop in _tied(sounds)]
+        tracks.append(_track(part, track, [note[1:] for note in notes if note[0] == track]))
+    if moved > MAX_OFF_GRID * len(notes):
+        raise ValueError(f"{moved} of its {len(notes)} notes lie between two steps of the grid")
+    return Tune(tuple(tracks), note_table(notes), starts[-1], metre, _stated_key(parts[0]), _tempo(parts[0]))
+
+
+def _metre(measures: list[list[Any]]) -> str:
+    found = [m.timeSignature.ratioString for of_part in measures for m in of_part if m.timeSignature]
+    metres = list(dict.fromkeys(found))
+    if not metres:
+        raise ValueError("has no bars with a metre")
+    if len(metres) > 1:
+        raise ValueError(f"its metre changes ({', '.join(metres)})")
+    if metres[0] not in METRES:
+        raise ValueError(f"its metre is {metres[0]}, not one of {', '.join(METRES)}")
+    return metres[0]
+
+
+def _early_endings(part: Any) -> set[Any]:
+    """The ids of the bars of all endings that a later one follows."""
+    brackets = sorted(part.recurse().getElementsByClass("RepeatBracket"), key=lambda b: b.getFirst().offset)
+    return {
+        measure.id
+        for bracket, after in pairwise(brackets)
+        if _adjacent(bracket, after)
+        for measure in bracket.getSpannedElements()
+    }
+
+
+def _adjacent(bracket: Any, after: Any) -> bool:
+    """Whether the second of two endings follows the first at once, so that they are endings of one strain."""
+    last, first = bracket.getLast(), after.getFirst()
+    return first.offset <= last.offset + last.highestTime and bracket.number != after.number
+
+
+def _opens(before: Any, measure: Any) -> bool:
+    """Whether a bar line that divides strains (double, final, repeat) stands before a bar."""
+    lines = (before.rightBarline, measure.leftBarline)
+    return any(line is not None and line.type in ("double", "final", "heavy-light", "heavy-heavy") for line in lines)
+
+
+def bar_starts(lengths: Sequence[int], opens: Sequence[bool], bar: int) -> list[int]:
+    """Where written bars begin on a grid of whole bars, with the end of the last as one more entry.
+
+    Short bars are set so that bar lines stay on the grid: an upbeat at the end of a bar, what ends a strain at the
+    start of one, and both in one bar where they fill it together.
+
+    Args:
+        lengths: of the written bars, in steps.
+        opens: for each written bar but the first, whether it begins a strain.
+        bar: steps a bar.
+
+    Raises:
+        ValueError: a written bar is longer than the metre has it.
+    """
+    starts, clock = [], 0
+    for index, length in enumerate(lengths):
+        if length > bar:
+            raise ValueError(f"its written bar {index + 1} lasts {length} steps, where the metre has {bar}")
+        room = -clock % bar
+        if length > room > 0:  # the bar before stays short
+            clock, room = clock + room, 0
+        upbeat = index == 0 or room > 0 or (opens[index - 1] and length < bar)
+        start = clock + (room or bar) - length if upbeat else clock
+        starts.append(start)
+        clock = start + length
+    return [*starts, clock + -clock % bar]
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """A written note: steps as fractions, and whether it goes on from the one before."""
+
+    pitch: int
+    start: Fraction
+    stop: Fraction
+    continues: bool
+
+
+def _sounds(measure: Any, start: int, scale: int) -> list[_Sound]:
+    found = []
+    for written in measure.flatten().notes:
+        if written.duration.isGrace or "Harmony" in written.classes:
+            continue
+        if "Unpitched" in written.classes or "PercussionChord" in written.classes:
+            raise ValueError("has unpitched percussion, which is read from MIDI only")
+        begin = start + Fraction(written.offset).limit_denominator(960) * scale
+        end = begin + Fraction(written.duration.quarterLength).limit_denominator(960) * scale
+        members = written.notes if written.isChord else [written]
+        for note in members:
+            tie = note.tie or written.tie
+            found.append(_Sound(note.pitch.midi, begin, end, tie is not None and tie.type in ("stop", "continue")))
+    return found
+
+
+def _tied(sounds: list[_Sound]) -> list[tuple[int, int, int]]:
+    """Pitch, first step and the step after the last; tied notes are one, and notes without length are left out."""
+    notes: list[tuple[int, int, int]] = []
+    last: dict[int, int] = {}  # the latest note of each pitch
+    for sound in sorted(sounds, key=lambda sound: sound.start):
+        start, stop = _nearest(sound.start), _nearest(sound.stop)
+        if stop <= start:
+            continue
+        index = last.get(sound.pitch)
+        if sound.continues and index is not None and notes[index][2] == start:
+            notes[index] = (sound.pitch, notes[index][1], stop)
+        else:
+            last[sound.pitch] = len(notes)
+            notes.append((sound.pitch, start, stop))
+    return notes
+
+
+def _nearest(step: Fraction) -> int:
+    return int(step + Fraction(1, 2))  # halves go up, where round() would go to the even step
+
+
+def _track(part: Any, index: int, notes: list[tuple[int, int, int]]) -> TrackSpec:
+    instrument = part.getInstrument(returnDefault=False)
+    program = instrument.midiProgram if instrument is not None and instrument.midiProgram is not None else 0
+    ordered = sorted(notes, key=lambda note: note[1])
+    overlap = any(a[2] > b[1] for a, b in pairwise(ordered))
+    pitches = [note[0] for note in notes] or [60]
+    name = " ".join((part.partName or f"part {index + 1}").split())
+    return TrackSpec(name, "poly" if overlap else "mono", min(pitches), max(pitches), program)
+
+
+def _tempo(part: Any) -> float:
+    marks = part.flatten().getElementsByClass("MetronomeMark")
+    stated = [tempo for mark in marks if (tempo := mark.getQuarterBPM())]
+    return float(stated[0]) if stated else 100.0
+
+
+def _stated_key(part: Any) -> Key | None:
+    """The first key whose mode is stated. The church modes count as major or minor by their third."""
+    for key in part.flatten().getElementsByClass("Key"):
+        major = key.mode in ("major", "ionian", "lydian", "mixolydian")
+        return Key(key.tonic.pitchClass, "major" if major else "minor")
+    return None

@@ -1,0 +1,128 @@
+"""The settings of the text commands; nothing here imports torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from common.config import Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.errors import UserError
+
+Core = Literal["vae", "gan"]
+DecoderName = Literal["gru", "transformer"]
+NetSize = Literal["debug", "small", "base", "large"]
+Sampler = Literal["prior", "mixture", "gan"]
+
+WIDTHS: dict[NetSize, int] = {"debug": 16, "small": 192, "base": 256, "large": 512}  # of embeddings
+LAYERS: dict[NetSize, int] = {"debug": 1, "small": 3, "base": 4, "large": 6}  # of the Transformer
+DEFAULT_WEIGHTS = "styles"
+MOST_TEXTS = 100_000  # of one command
+MOST_CHARACTERS = 10_000  # of a text that is given on the command line
+LONGEST = 512  # pieces of a text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(GanConfig, VaeConfig, RunConfig):
+    """Settings of `python -m text.train`; --help lists the last base's first."""
+
+    data: str = "bible"  # bible, or a path: a .txt, .jsonl, .csv or .tsv file (also .gz), or a folder or .zip of them
+    core: Core = "vae"  # vae: of sequences; gan: of the latents of trained --weights, for --sampler gan
+    weights: str | None = None  # gan: whose latents are learned; a bundled name, a folder or a Hub id
+    decoder: DecoderName = "gru"  # what writes the pieces
+    net_size: NetSize = "base"  # width of embeddings: 16, 192, 256 or 512
+    vocabulary: int = 4_000  # pieces at most
+    longest: int = 48  # pieces of a text; longer ones are left out and counted
+    latent: int = 32  # length of the latent vector
+    free_bits: float = 0.25  # nats of KL a latent dimension that cost nothing, which keeps it from collapsing
+    normalised: float = 0.0  # instead: deviation to which batch normalisation brings posterior means (0.6); 0: none
+    dropout: float = 0.1  # of embeddings and of the decoder's outputs
+    word_dropout: float = 0.0  # share of the pieces that the decoder is not told
+    noise: float = 0.0  # share of the pieces that the encoder is not told (a denoising VAE)
+    snapshot: int = 20_000  # texts between two checkpoints, with samples and a look at the quality
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(512 <= self.vocabulary <= 32_000, "vocabulary", f"must be 512 to 32000, not {self.vocabulary}")
+        require(4 <= self.longest <= LONGEST, "longest", f"must be 4 to {LONGEST}, not {self.longest}")
+        require(self.normalised >= 0, "normalised", f"must be 0 or more, not {self.normalised}")
+        for name in ("dropout", "word_dropout", "noise"):
+            require(0 <= getattr(self, name) < 1, name, f"must be in [0, 1), not {getattr(self, name)}")
+        if self.core == "vae":
+            require_unset(self, "vae", GanConfig)
+            require(self.weights is None, "weights", "means nothing with --core vae; leave it out")
+            return
+        require_unset(self, "gan", VaeConfig)
+        require(self.weights is not None, "core", "gan learns the latents of trained weights; name them by --weights")
+        for name in ("decoder", "vocabulary", "longest", "normalised", "dropout", "word_dropout", "noise", "latent"):
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset, name, "is that of the --weights with --core gan; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig(Checked):
+    """Settings of `python -m text.generate`."""
+
+    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
+    n: int = 10  # texts, or steps of --interpolate
+    sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
+    temperature: float = 0.7  # of the choice of pieces; 0: the likeliest
+    top_k: int = 0  # choose among so many likeliest pieces; 0: all
+    top_p: float = 0.95  # choose among the likeliest pieces that together have this probability; 1: all
+    beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
+    repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
+    max_length: int | None = None  # pieces of a text; default: what the model was trained for
+    stanzas: int = 1  # texts that follow each other, each with a latent close to the one before
+    prompt: str = ""  # how every text begins
+    interpolate: tuple[str, ...] = ()  # two texts between which --n texts are written
+    like: str = ""  # a text in whose neighbourhood, in latent space, --n texts are written
+    restyle: str | None = None  # with --like: the style in which to say it
+    seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
+    out: Path | None = None  # a file for the texts, one a line; a .jsonl also has their styles
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.n <= MOST_TEXTS, "n", f"must be 1 to {MOST_TEXTS:,}, not {self.n}")
+        require(0 <= self.temperature <= 10, "temperature", f"must be 0 to 10, not {self.temperature}")
+        require(self.top_k >= 0, "top_k", f"must be 0 or more, not {self.top_k}")
+        require(0 < self.top_p <= 1, "top_p", f"must be above 0 and at most 1, not {self.top_p}")
+        require(1 <= self.beam <= 64, "beam", f"must be 1 to 64, not {self.beam}")
+        penalty = self.repetition_penalty
+        require(1 <= penalty <= 10, "repetition_penalty", f"must be 1 to 10, not {penalty}")
+        require(1 <= self.stanzas <= 100, "stanzas", f"must be 1 to 100, not {self.stanzas}")
+        most = self.max_length
+        require(most is None or 1 <= most <= LONGEST, "max_length", f"must be 1 to {LONGEST}, not {most}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        for name, texts in (("prompt", (self.prompt,)), ("like", (self.like,)), ("interpolate", self.interpolate)):
+            for text in texts:
+                length = f"has {len(text):,} characters, of which models read at most {MOST_CHARACTERS:,}; shorten it"
+                require(len(text) <= MOST_CHARACTERS, name, length)
+        require(len(self.interpolate) in (0, 2), "interpolate", "takes two texts")
+        require(all(text.strip() for text in self.interpolate), "interpolate", "takes two texts that are not empty")
+        if self.interpolate and self.like:
+            raise UserError("--interpolate and --like exclude each other; name one")
+        require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
+        if self.interpolate or self.like:
+            for name in ("sampler", "stanzas", "prompt"):
+                unset = getattr(self, name) == getattr(type(self), name)
+                given = "interpolate" if self.interpolate else "like"
+                require(unset, name, f"means nothing with --{given}; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Checked):
+    """Settings of `python -m text.evaluate`."""
+
+    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: str | None = None  # whose held-out texts are the measure; default: the set that was trained on
+    n: int = 1_000  # held-out texts, and as many samples
+    importance: int = 32  # samples of the importance-weighted bound
+    seed: int = 0  # of the latents and pieces and of the choice of texts
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n >= 100, "n", f"must be 100 or more, not {self.n}")
+        require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

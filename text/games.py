@@ -1,0 +1,67 @@
+"""From settings to a game: networks of text joined with a core."""
+
+import torch
+from torch import Tensor
+
+from common.cgan import dropping
+from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
+from common.gan import GanGame
+from common.vae import DEFAULT_LR, vae_loss, warm_up
+from text.config import LAYERS, WIDTHS, TrainConfig
+from text.data import TextData
+from text.networks import LatentCritic, NetworkConfig, Writer, dropped
+from text.tokenizer import END, UNKNOWN
+
+CLIP = 100.0  # largest norm of the gradient of nats a text: that of recurrent networks leaps now and then
+
+
+def network_config(config: TrainConfig, data: TextData) -> NetworkConfig:
+    """The networks that a run's settings and its texts ask for."""
+    return NetworkConfig(
+        vocabulary=len(data.tokenizer),
+        starts=tuple(data.tokenizer.style(number) for number in range(len(data.styles))) or (END,),
+        styles=data.styles,
+        decoder=config.decoder,
+        width=WIDTHS[config.net_size],
+        layers=LAYERS[config.net_size],
+        latent=config.latent,
+        longest=config.longest,
+        dropout=config.dropout,
+        normalised=config.normalised,
+    )
+
+
+def build_vae_game(config: TrainConfig, network: NetworkConfig) -> Game:
+    """The game of one player, who learns to encode and to write texts; the networks are initialised from the seed."""
+    torch.manual_seed(mix(config.seed, 0))
+    writer = Writer(network)
+    writer.generator.requires_grad_(False)
+    vae = writer.vae
+
+    def without(share: float, tokens: Tensor, draw: Draw) -> Tensor:
+        # Noise for the longest text, so that it does not depend on how a batch is split over processes.
+        return dropped(tokens, draw.uniform(network.longest), share, UNKNOWN) if share else tokens
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        tokens, condition = batch["tokens"], vae.read(batch)
+        posterior = vae.encode(without(config.noise, tokens, draw), condition)
+        z = posterior.sample(draw.normal(network.latent))
+        nll = vae.nll(tokens, z, condition, heard=without(config.word_dropout, tokens, draw))
+        beta = config.beta * warm_up(draw.images, config.beta_warm_up)
+        return vae_loss(nll, posterior.kl(), beta, 0.0 if config.normalised else config.free_bits)
+
+    adam = OptimizerConfig(config.lr or DEFAULT_LR, clip=CLIP)
+    return Game({"vae": Player(writer, loss, adam, config.average)}, product="vae")
+
+
+def build_latent_game(config: TrainConfig, network: NetworkConfig, writer: Writer) -> Game:
+    """The game of two players over the latents of a trained VAE (Zhao et al. 2018, ARAE; here the VAE stays as it is).
+
+    Batches hold "code", samples of the posteriors of texts (N, D), and "label".
+    """
+    torch.manual_seed(mix(config.seed, 0))
+    writer.requires_grad_(False)
+    writer.generator.requires_grad_(True)
+    read = dropping(writer.generator.condition, 0.0) if network.styles else None
+    critic = LatentCritic(network)
+    return GanGame(writer, critic, config, lambda batch: batch["code"], read, latent=network.latent).game()

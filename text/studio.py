@@ -1,0 +1,189 @@
+"""The trainer's eyes on a writer: samples, bounds on validation texts, and the weights' config and card."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.cli import command
+from common.collapse import PosteriorAlarm
+from common.files import replacing
+from common.metrics import frechet_distance
+from common.trainer import Verdict
+from common.vae import Posterior, active_units, mutual_information
+from text.config import TrainConfig
+from text.data import Sequences, TextData
+from text.decoding import GREEDY, Habits
+from text.models import CHUNK, TextModel
+from text.networks import NetworkConfig, Writer
+
+JUDGED = 2_000  # validation texts of a look at the quality
+FITTED = 10_000  # training texts whose latents the mixture is fitted to
+SHOWN = 6  # samples of a style, and reconstructions, on a sheet
+GRACE = 60_000  # training texts before the alarm may speak
+REMEDY = "--free-bits 0.5, --normalised 0.6 or --word-dropout 0.3"
+SAMPLED = Habits(temperature=0.7, top_p=0.95, repetition_penalty=1.1)
+
+
+class TextStudio:
+    """Judges by bounds on validation texts; the held-out ones are left for `text.evaluate`.
+
+    Args:
+        config: the run's settings.
+        data: what is trained on.
+        network: what the product is built from.
+    """
+
+    def __init__(self, config: TrainConfig, data: TextData, network: NetworkConfig) -> None:
+        self.config, self.data, self.network = config, data, network
+        self.alarm = PosteriorAlarm(GRACE, REMEDY)
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """Write samples of every style and some reconstructions, from the same latents every time, into `path`.txt."""
+        model = self._model(network)
+        with replacing(path.with_suffix(".txt")) as temporary:
+            temporary.write_text(sheet(model, self.data), encoding="utf-8")
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """The evidence lower bound of validation texts, and how much of it goes through the latent."""
+        assert isinstance(network, Writer)
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            return Verdict(score=float("inf"), warning="the weights are not finite")
+        fit_sampler(network, self.data.train)
+        nll, posterior, z = bounds(network, self.data.validation, JUDGED)
+        active = active_units(posterior.mean)
+        information = mutual_information(posterior, z) if len(z) >= 1_000 else math.nan
+        kl = posterior.kl().sum(1).mean().item()
+        figures = {"nats": nll + kl, "reconstruction": nll, "kl": kl, "active": active, "information": information}
+        figures = {name: value for name, value in figures.items() if not math.isnan(value)}
+        warning = self.alarm.update(active=active, latent=self.network.latent, information=information, images=images)
+        return Verdict(figures, figures["nats"], warning)
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The weights folder's config and card."""
+        return _config(self.network, self.data), _card(self.config, self.data, facts, MEASURED)
+
+    def state(self) -> dict[str, Any]:
+        """The alarm's memory."""
+        return self.alarm.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the alarm's memory back."""
+        self.alarm.restore(state)
+
+    def _model(self, network: nn.Module) -> TextModel:
+        assert isinstance(network, Writer)
+        return TextModel(network, self.network, self.data.tokenizer)
+
+
+class LatentStudio(TextStudio):
+    """Judges a generator of latents by the Fréchet distance of its latents to those of validation texts."""
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """Distances of the generator's, the mixture's and the prior's latents to those of validation texts."""
+        assert isinstance(network, Writer)
+        network.has_generator.fill_(True)
+        labels = _choice(self.data.validation, JUDGED)
+        labels = self.data.validation.tensors["label"][labels]
+        real = bounds(network, self.data.validation, JUDGED)[2]
+        model = self._model(network)
+        figures = {
+            name: frechet_distance(real, model.latents(labels, seed=1, sampler=name))
+            for name in ("gan", "mixture", "prior")
+        }
+        return Verdict(figures, figures["gan"])
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The weights folder's config and card."""
+        return _config(self.network, self.data), _card(self.config, self.data, facts, LATENTS_MEASURED)
+
+
+def sheet(model: TextModel, data: TextData) -> str:
+    """Samples of every style, and validation texts with what comes back out of their latents."""
+    parts = []
+    for number, style in enumerate(data.styles or ("samples",)):
+        labels = model.spread(SHOWN, number if data.styles else None)
+        parts.append(
+            f"== {style}\n" + "\n".join(model.write(model.latents(labels, number, "mixture"), labels, SAMPLED))
+        )
+    rows = _choice(data.validation, SHOWN)
+    texts, labels = data.texts(data.validation, rows), data.validation.tensors["label"][rows]
+    came_back = model.write(model.encode(texts, labels).mean, labels, GREEDY)
+    pairs = [f"{text}\n-> {back}" for text, back in zip(texts, came_back, strict=True)]
+    return "\n\n".join([*parts, "== reconstructions\n" + "\n".join(pairs)]) + "\n"
+
+
+def bounds(network: Writer, part: Sequences, most: int) -> tuple[float, Posterior, Tensor]:
+    """Mean -log p(x | z) in nats a text, the posteriors, and a sample z (N, D) of each, for up to `most` texts."""
+    vae, device = network.vae, network.vae.bias.device
+    generator = torch.Generator().manual_seed(0)
+    nats, means, variances, samples = [], [], [], []
+    for rows in _by_length(part, _choice(part, most)).split(CHUNK):
+        batch = {name: tensor.to(device) for name, tensor in part.gather(rows).items()}
+        condition = vae.read(batch)
+        posterior = vae.encode(batch["tokens"], condition)
+        z = posterior.sample(torch.randn(posterior.mean.shape, generator=generator).to(device))
+        nats.append(vae.nll(batch["tokens"], z, condition).cpu())
+        means.append(posterior.mean.cpu())
+        variances.append(posterior.log_variance.cpu())
+        samples.append(z.cpu())
+    return torch.cat(nats).mean().item(), Posterior(torch.cat(means), torch.cat(variances)), torch.cat(samples)
+
+
+def fit_sampler(network: Writer, train: Sequences) -> None:
+    """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
+    assert network.vae.sampler is not None
+    network.vae.sampler.fit(codes(network, train, FITTED))
+
+
+def codes(network: Writer, part: Sequences, most: int) -> Tensor:
+    """A sample of the posterior of each of up to `most` texts, (N, D)."""
+    vae, device = network.vae, network.vae.bias.device
+    rows, generator = _choice(part, most), torch.Generator().manual_seed(1)
+    found = torch.empty(len(rows), vae.latent)
+    order = part.lengths[rows].argsort()
+    for places in order.split(CHUNK):
+        batch = {name: tensor.to(device) for name, tensor in part.gather(rows[places]).items()}
+        posterior = vae.encode(batch["tokens"], vae.read(batch))
+        found[places] = posterior.sample(torch.randn(posterior.mean.shape, generator=generator).to(device)).cpu()
+    return found
+
+
+def _choice(part: Sequences, most: int) -> Tensor:
+    """A fixed random choice of texts, int64."""
+    return torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most]
+
+
+def _by_length(part: Sequences, rows: Tensor) -> Tensor:
+    return rows[part.lengths[rows].argsort(stable=True)]
+
+
+def _config(network: NetworkConfig, data: TextData) -> dict[str, Any]:
+    return {"domain": "text", "kind": "writer", "network": network.as_json(), "data": {"name": data.name}}
+
+
+MEASURED = "{n:,} *validation* texts, in nats a text and units in use"
+LATENTS_MEASURED = "Fréchet distance of latents to those of {n:,} *validation* texts"
+
+
+def _card(config: TrainConfig, data: TextData, facts: dict[str, Any], measured: str) -> str:
+    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
+    n = min(JUDGED, len(data.validation))
+    return f"""# {data.name}
+
+Writes texts of up to {config.longest} pieces. Styles: {", ".join(data.styles) or "none"}.
+
+- Command: `{command("text.train", config)}`
+- These weights: after {facts["best_images"]:,} training texts, {facts["seconds"] / 60:.0f} minutes on \
+{facts["hardware"]}
+- Data: {data.source}; {len(data.train):,} training texts, {len(data.validation):,} for validation, \
+{len(data.test):,} held out
+
+Quality when saved: {measured.format(n=n)} (`python -m text.evaluate` measures against held-out texts):
+
+| figure | value |
+|---|---|
+{figures}
+"""

@@ -1,0 +1,97 @@
+"""`python -m text.styles`: put the corpus of the bundled weights together from its four sources."""
+
+import csv
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.cli import run
+from common.config import Checked
+from common.errors import UserError
+from common.files import replacing
+
+PROGRAM = "text.styles"
+LINES = 4  # of a stanza that go together
+LONG = 170  # characters of them at most
+MARKED = re.compile(r"[\d\[\]{}*=|<>_]|--\s*\d|[A-Z]{4}")  # notes, headings and page numbers among verses
+LIBRARIES = {  # sections of packages that are parts of others, whose lines say little
+    "libs", "libdevel", "oldlibs", "debug", "doc", "introspection", "localization", "metapackages", "kernel",
+    "golang", "rust", "haskell", "ocaml", "perl", "ruby", "php", "java", "javascript", "python", "lisp", "r", "gnu-r",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StylesConfig(Checked):
+    """Settings of `python -m text.styles`."""
+
+    data: Path  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
+    out: Path = Path("styles.jsonl.gz")  # one object a line, with text, style and, for poems, author
+
+
+def main(config: StylesConfig) -> None:
+    """Put the corpus of the bundled weights together from its four sources.
+
+    Poems are cut into stanzas of two or four lines; of headlines the news, of packages the programs and of definitions
+    those of common words in 3 to 12 words are taken.
+    """
+    parts = {"poem": poems, "news": news, "product": products, "definition": definitions}
+    try:
+        rows = [{"style": style} | row for style, read in parts.items() for row in read(config.data)]
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; --data names the folder with the four files") from error
+    with replacing(config.out) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in parts)
+    print(f"wrote {config.out}: {counts}")
+
+
+def poems(folder: Path) -> Iterator[dict[str, str]]:
+    """Two or four lines that follow each other in a stanza."""
+    with gzip.open(folder / "poems.jsonl.gz", "rt", encoding="utf-8") as file:
+        for poem in map(json.loads, file):
+            for stanza in poem["text"].split("\n\n"):
+                for text in verses([line.strip() for line in stanza.split("\n") if line.strip()]):
+                    yield {"text": text, "author": poem["author"]}
+
+
+def verses(lines: list[str]) -> Iterator[str]:
+    """Cut a stanza into its parts of four lines, unless they are long or the stanza has other parts."""
+    size = 2 if len(lines) == 2 else LINES
+    if not lines or len(lines) % size:
+        return
+    for start in range(0, len(lines), size):
+        text = "\n".join(lines[start : start + size])
+        if len(text) <= LONG and not MARKED.search(text):
+            yield text
+
+
+def news(folder: Path) -> Iterator[dict[str, str]]:
+    """Headlines of newspapers, without clickbait."""
+    return ({"text": text} for kind, text in _table(folder / "headlines.tsv.gz") if kind == "news")
+
+
+def products(folder: Path) -> Iterator[dict[str, str]]:
+    """What packages of programs say of themselves, without what is in brackets at the end."""
+    for _, section, text in _table(folder / "products.tsv.gz"):
+        line = re.sub(r"\s*\([^)]*\)$|\s+-+\s.*$", "", text).strip()
+        if section not in LIBRARIES and len(line.split()) >= 3:
+            yield {"text": line[0].upper() + line[1:]}
+
+
+def definitions(folder: Path) -> Iterator[dict[str, str]]:
+    """What common words mean, without brackets and names."""
+    for _, kind, text in _table(folder / "definitions.tsv.gz"):
+        if kind == "gloss" and 3 <= len(text.split()) <= 12 and not re.search("[A-Z(;]", text):
+            yield {"text": text}
+
+
+def _table(path: Path) -> Iterator[list[str]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        yield from csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

@@ -1,0 +1,49 @@
+"""`python -m text.train`: train a writer."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from common.cli import run
+from text.config import TrainConfig
+
+PROGRAM = "text.train"
+DEFAULT_LIMITS = {"images": 400_000, "minutes": 10.0}  # where none is given: whichever comes first
+
+
+def main(config: TrainConfig) -> None:
+    """Train a VAE that writes texts; with no flags, verses in the manner of the Bible's books.
+
+    Samples, curves, checkpoints and a weights folder appear in --out; `python -m text.generate --weights DIR` works
+    from the first checkpoint on. --core gan then learns to draw latents of the trained --weights.
+    """
+    from common.data import count_reasons  # torch loads only once the command line is known to be good
+    from common.runs import check_batch, introduce, open_run
+    from common.trainer import Trainer
+    from text.data import load_texts
+    from text.games import build_vae_game, network_config
+    from text.studio import TextStudio
+    from text.tokenizer import FILE, Tokenizer
+
+    if config.steps is None and config.images is None and config.minutes is None:
+        config = replace(config, **DEFAULT_LIMITS)
+    data = load_texts(config.data, config.vocabulary, config.longest)
+    if data.skipped:
+        print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'texts')}", file=sys.stderr)
+    network = network_config(config, data)
+    game, studio = build_vae_game(config, network), TextStudio(config, data, network)
+    out = config.out or Path("runs") / f"text-{data.name}-{config.core}"
+    check_batch(config, len(data.train))
+    open_run(out, config)
+    data.tokenizer.save(out)
+    introduce(PROGRAM, out, len(data.train), len(data.test))
+    trainer = Trainer(config, out)
+    progress = trainer.fit(game, data.train, studio)
+    if trainer.accelerator.is_main_process:
+        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} texts"
+        print(f"wrote {out}: {best}; texts in samples/, figures in metrics.jsonl")
+        print(f"try: python -m text.generate --weights {out}")
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)
