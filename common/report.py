@@ -116,12 +116,18 @@ def print_tables(evaluation: Evaluation, console: Console) -> None:
     console.print(evaluation.protocol)
 
 
-def as_html(evaluation: Evaluation, title: str, pictures: Sequence[tuple[str, Image.Image]]) -> str:
-    """One self-contained page: title, protocol, tables, and pictures under their captions."""
+def as_html(
+    evaluation: Evaluation,
+    title: str,
+    pictures: Sequence[tuple[str, Image.Image]] = (),
+    passages: Sequence[tuple[str, str]] = (),
+) -> str:
+    """One self-contained page: title, protocol, tables, and pictures and passages of text under their captions."""
     tables = [_html_table(table.title, table.header, table.cells) for table in evaluation.tables]
     if evaluation.classes:
         tables.append(_html_table("Classes", CLASS_COLUMNS, evaluation.class_cells))
     figures = [_html_figure(escape(caption), image) for caption, image in pictures]
+    figures += [f"<h2>{escape(caption)}</h2>\n<pre>{escape(text)}</pre>" for caption, text in passages]
     facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in evaluation.facts.items())
     return PAGE.format(
         title=escape(title),
@@ -146,6 +152,7 @@ td {{ font-variant-numeric: tabular-nums; }}
 th:first-child, td:first-child {{ text-align: left; }}
 figure {{ margin: 2rem 0; overflow-x: auto; }}
 figcaption {{ font-weight: 600; margin-bottom: .5rem; }}
+pre {{ font: inherit; white-space: pre-wrap; }}
 img {{ max-width: 100%; height: auto; }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }}
 dt {{ font-weight: 600; }}

@@ -34,6 +34,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     latent: int = 32  # length of the latent vector
     free_bits: float = 0.25  # nats of KL a latent dimension that cost nothing, which keeps it from collapsing
     normalised: float = 0.0  # instead: deviation to which batch normalisation brings posterior means (0.6); 0: none
+    condition_dropout: float = 0.0  # gan: how often the style is hidden
     dropout: float = 0.1  # of embeddings and of the decoder's outputs
     word_dropout: float = 0.0  # share of the pieces that the decoder is not told
     noise: float = 0.0  # share of the pieces that the encoder is not told (a denoising VAE)
@@ -65,7 +66,7 @@ class GenerateConfig(Checked):
     style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
-    temperature: float = 0.7  # of the choice of pieces; 0: the likeliest
+    temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.7, 0 with --interpolate
     top_k: int = 0  # choose among so many likeliest pieces; 0: all
     top_p: float = 0.95  # choose among the likeliest pieces that together have this probability; 1: all
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
@@ -77,13 +78,14 @@ class GenerateConfig(Checked):
     like: str = ""  # a text in whose neighbourhood, in latent space, --n texts are written
     restyle: str | None = None  # with --like: the style in which to say it
     seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
-    out: Path | None = None  # a file for the texts, one a line; a .jsonl also has their styles
+    out: Path | None = None  # .txt or .jsonl, which also has the styles; default: the terminal
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(1 <= self.n <= MOST_TEXTS, "n", f"must be 1 to {MOST_TEXTS:,}, not {self.n}")
-        require(0 <= self.temperature <= 10, "temperature", f"must be 0 to 10, not {self.temperature}")
+        temperature = self.temperature
+        require(temperature is None or 0 <= temperature <= 10, "temperature", f"must be 0 to 10, not {temperature}")
         require(self.top_k >= 0, "top_k", f"must be 0 or more, not {self.top_k}")
         require(0 < self.top_p <= 1, "top_p", f"must be above 0 and at most 1, not {self.top_p}")
         require(1 <= self.beam <= 64, "beam", f"must be 1 to 64, not {self.beam}")
@@ -102,6 +104,8 @@ class GenerateConfig(Checked):
         if self.interpolate and self.like:
             raise UserError("--interpolate and --like exclude each other; name one")
         require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
+        is_known = self.out is None or self.out.suffix.lower() in (".txt", ".jsonl")
+        require(is_known, "out", f"{self.out} must end in .txt or .jsonl")
         if self.interpolate or self.like:
             for name in ("sampler", "stanzas", "prompt"):
                 unset = getattr(self, name) == getattr(type(self), name)

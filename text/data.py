@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,7 +76,8 @@ class TextData:
 def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | None = None) -> TextData:
     """Read texts, learn their vocabulary unless one is given, and split them.
 
-    A text that is there twice counts once. About 6 % are held out and 3 % for validation, by source where it is known.
+    A text that is there twice counts once. About 6 % are held out and 3 % for validation, by source where it is known,
+    unless there are too few.
 
     Args:
         data: as `text.sources.read_corpus` takes it.
@@ -96,7 +98,7 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
     rows = tokenizer.encode_all([entry.text for entry in entries])
     fitting = [number for number, row in enumerate(rows) if len(row) < longest]
     corpus.skipped |= {
-        f"{entries[number].text[:30]!r}": f"of more than {longest} pieces"
+        f"{entries[number].text[:30]!r}, {number + 1}": f"of more than {longest} pieces"
         for number in sorted(set(range(len(rows))) - set(fitting))
     }
     _require_enough(data, len(fitting), corpus)
@@ -108,6 +110,8 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
         return Sequences(padded([rows[number] for number in chosen]), labels)
 
     train, validation, test = map(part, range(3))
+    if not (len(train) and len(validation) and len(test)):
+        raise UserError(f"--data {data}: too few texts differ to train on some and hold out others; add more")
     return TextData(corpus.name, styles, train, validation, test, tokenizer, corpus.skipped, corpus.source)
 
 
@@ -134,6 +138,12 @@ def _require_enough(data: str, count: int, corpus: Corpus) -> None:
 def _parts(entries: Sequence[Entry]) -> list[int]:
     """0 for training, 1 for validation and 2 for the test, of each text."""
     alike = [likeness(entry.text) for entry in entries]
-    keys = families([f"{entry.source}" or text for entry, text in zip(entries, alike, strict=True)], alike)
-    test, validation = split(keys, TEST_SHARE), split(keys, VALIDATION_SHARE, seed=1)
-    return [2 if held else 1 if looked_at else 0 for held, looked_at in zip(test, validation, strict=True)]
+    parts = _held_out(families([entry.source or text for entry, text in zip(entries, alike, strict=True)], alike))
+    return parts if len(set(parts)) == 3 else _held_out(alike)
+
+
+def _held_out(keys: Sequence[str]) -> list[int]:
+    parts = np.where(split(keys, TEST_SHARE), 2, 0)
+    (rest,) = np.nonzero(parts == 0)  # split on their own, so that neither side of them is empty
+    parts[rest[split([keys[number] for number in rest], VALIDATION_SHARE, seed=1)]] = 1
+    return parts.tolist()

@@ -9,6 +9,9 @@ from torch import Tensor
 from text.networks import SequenceVAE, reordered
 from text.tokenizer import END, PAD, UNKNOWN
 
+TRIES = 16  # draws of a piece until one is in the nucleus; at top-p 0.5, one in 65,536 would want more
+DROPPED_EVERY = 8  # pieces after which finished texts leave the batch; asking makes the host wait
+
 
 @dataclass(frozen=True)
 class Habits:
@@ -51,24 +54,24 @@ def write(
     Returns:
         The pieces of each text, prompt included, without `END`.
     """
-    told, state = vae.begin(len(z), condition), None
     begun = _prompt_table(prompts, z.device)
-    written, ended = told[:, :0], torch.zeros(len(z), dtype=torch.bool, device=z.device)
-    used = torch.zeros(len(z), vae.bias.shape[0], dtype=torch.bool, device=z.device)
     places = max(habits.longest, begun.shape[1])
-    uniform = torch.rand(len(z), places, generator=generator).to(z.device)  # a row a text: more texts change none of it
+    # Rows of its own for every text, so that more texts change none of them.
+    uniform = torch.rand(len(z), places, TRIES, generator=generator).to(z.device)
+    written = torch.full((len(z), places), PAD, device=z.device)
+    going, told, state = torch.arange(len(z), device=z.device), vae.begin(len(z), condition), None
     for place in range(places):
-        logits, state = vae.step(told, z, condition, state)
-        next_piece = _choose(_penalised(logits[:, -1].float(), used, habits), habits, uniform[:, place : place + 1])
+        logits, state = vae.step(told, z[going], None if condition is None else condition[going], state)
+        used = written[going, :place]
+        piece = _choose(_penalised(logits[:, -1].float(), used, habits), habits, uniform[going, place])
         if place < begun.shape[1]:
-            next_piece = torch.where(begun[:, place] != PAD, begun[:, place], next_piece)
-        next_piece = next_piece.masked_fill(ended, PAD)
-        written = torch.cat([written, next_piece[:, None]], 1)
-        ended |= next_piece == END
-        used[torch.arange(len(z), device=z.device), next_piece] = True
-        told = next_piece[:, None]
-        if place % 8 == 7 and bool(ended.all()):  # now and then, since asking makes the host wait
-            break
+            piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
+        written[going, place], told = piece, piece[:, None]
+        if place % DROPPED_EVERY == DROPPED_EVERY - 1:
+            unfinished = (written[going, : place + 1] != END).all(1).nonzero()[:, 0]
+            going, told, state = going[unfinished], told[unfinished], reordered(state, unfinished)
+            if not len(going):
+                break
     return [_until_end(row) for row in written.tolist()]
 
 
@@ -95,9 +98,7 @@ def _search_one(
     rows, scores = [list(prompt)], torch.zeros(1, device=z.device)
     best, best_score = list(prompt), -float("inf")
     while rows and len(rows[0]) < habits.longest:
-        used = torch.zeros(len(rows), vae.bias.shape[0], dtype=torch.bool, device=z.device)
-        for number, row in enumerate(rows):
-            used[number, row] = True
+        used = torch.tensor(rows, dtype=torch.int64, device=z.device).view(len(rows), -1)
         nats = _penalised(logits[:, -1].float(), used, habits).log_softmax(1)
         totals, flat = (scores[:, None] + nats).flatten().topk(min(habits.beam, nats.numel()))
         beams, pieces = flat // nats.shape[1], flat % nats.shape[1]
@@ -120,28 +121,47 @@ def _search_one(
 
 
 def _penalised(logits: Tensor, used: Tensor, habits: Habits) -> Tensor:
-    """Logits (N, V) without what is never written, and lower for pieces already used; `END` may come again."""
-    if habits.repetition_penalty != 1:
-        lower = torch.where(logits > 0, logits / habits.repetition_penalty, logits * habits.repetition_penalty)
-        again = used.clone()
-        again[:, END] = False
-        logits = torch.where(again, lower, logits)
+    """Logits (N, V) without what is never written, and lower for pieces already used (N, K); `END` may come again."""
+    if habits.repetition_penalty != 1 and used.shape[1]:
+        ends = logits[:, END].clone()
+        before = logits.gather(1, used)
+        after = torch.where(before > 0, before / habits.repetition_penalty, before * habits.repetition_penalty)
+        logits = logits.scatter(1, used, after)
+        logits[:, END] = ends
     logits[:, [PAD, UNKNOWN]] = -float("inf")
     return logits
 
 
 def _choose(logits: Tensor, habits: Habits, uniform: Tensor) -> Tensor:
-    """A piece for every row of logits (N, V) by a number in [0, 1) for each, (N, 1): int64 (N,)."""
+    """A piece for every row of logits (N, V) by numbers in [0, 1) for each, (N, TRIES): int64 (N,)."""
     if habits.temperature == 0:
         return logits.argmax(1)
-    ordered, pieces = (logits / habits.temperature).sort(1, descending=True)
+    odds = (logits / habits.temperature).softmax(1)
     if habits.top_k:
-        ordered, pieces = ordered[:, : habits.top_k], pieces[:, : habits.top_k]
-    odds = ordered.softmax(1)
-    before = odds.cumsum(1) - odds  # probability of all that are likelier
-    kept = odds.masked_fill(before >= habits.top_p, 0)
-    place = (kept.cumsum(1) < uniform * kept.sum(1, keepdim=True)).sum(1, keepdim=True)
-    return pieces.gather(1, place.clamp(max=kept.shape[1] - 1))[:, 0]
+        least = odds.topk(min(habits.top_k, odds.shape[1])).values[:, -1:]
+        odds = odds.masked_fill(odds < least, 0)
+    return _from_nucleus(odds, habits.top_p, uniform)
+
+
+def _from_nucleus(odds: Tensor, top_p: float, uniform: Tensor) -> Tensor:
+    """A piece by its odds (N, V), among those whose likelier ones together have less than a share `top_p`: (N,).
+
+    Pieces of all odds are drawn until one is among them, which is much faster than to sort, and draws the same.
+    """
+    ends = odds.cumsum(1)
+    chosen = odds.argmax(1)  # stays should no try succeed
+    open_rows = torch.arange(len(odds), device=odds.device)
+    for attempt in range(TRIES):
+        own, total = odds[open_rows], ends[open_rows, -1:]
+        drawn = torch.searchsorted(ends[open_rows], uniform[open_rows, attempt, None] * total, right=True)
+        drawn = drawn.clamp(max=odds.shape[1] - 1)
+        likelier = own.masked_fill(own <= own.gather(1, drawn), 0).sum(1, keepdim=True)
+        inside = (likelier < top_p * total)[:, 0]
+        chosen[open_rows[inside]] = drawn[inside, 0]
+        open_rows = open_rows[~inside]
+        if top_p == 1 or not len(open_rows):
+            break
+    return chosen
 
 
 def _prompt_table(prompts: Sequence[Sequence[int]], device: torch.device) -> Tensor:

@@ -4,15 +4,38 @@ import torch
 from torch import Tensor
 
 from common.cgan import dropping
+from common.data import Arrays
+from common.devices import pick_device
 from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
 from common.gan import GanGame
 from common.vae import DEFAULT_LR, vae_loss, warm_up
 from text.config import LAYERS, WIDTHS, TrainConfig
-from text.data import TextData
+from text.data import TextData, load_texts
+from text.models import load_fitting, load_text_model
 from text.networks import LatentCritic, NetworkConfig, Writer, dropped
+from text.studio import LatentStudio, TextStudio, codes
 from text.tokenizer import END, UNKNOWN
 
+CODES = 100_000  # training texts whose latents are learned
 CLIP = 100.0  # largest norm of the gradient of nats a text: that of recurrent networks leaps now and then
+
+
+def prepare(config: TrainConfig) -> tuple[Game, TextData, Arrays, TextStudio]:
+    """What a run plays: the game of its core, the texts, what of them batches are made of, and the studio.
+
+    Raises:
+        UserError: the data or the --weights are of no use.
+    """
+    if config.core == "vae":
+        data = load_texts(config.data, config.vocabulary, config.longest)
+        network = network_config(config, data)
+        return build_vae_game(config, network), data, data.train, TextStudio(config, data, network)
+    assert config.weights is not None
+    model = load_text_model(config.weights, pick_device(config.device))
+    data = load_fitting(config.data, model)
+    code, label = codes(model.network, data.train, CODES)
+    game = build_latent_game(config, model.config, model.network)
+    return game, data, Arrays({"code": code, "label": label}), LatentStudio(config, data, model.config)
 
 
 def network_config(config: TrainConfig, data: TextData) -> NetworkConfig:
@@ -62,6 +85,6 @@ def build_latent_game(config: TrainConfig, network: NetworkConfig, writer: Write
     torch.manual_seed(mix(config.seed, 0))
     writer.requires_grad_(False)
     writer.generator.requires_grad_(True)
-    read = dropping(writer.generator.condition, 0.0) if network.styles else None
+    read = dropping(writer.generator.condition, config.condition_dropout) if network.styles else None
     critic = LatentCritic(network)
     return GanGame(writer, critic, config, lambda batch: batch["code"], read, latent=network.latent).game()

@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.vae import Posterior
 from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
+from text.data import TextData, load_texts
 from text.decoding import Habits, search, write
 from text.networks import NetworkConfig, SequenceVAE, Writer
 from text.tokenizer import Tokenizer, padded
@@ -143,6 +144,19 @@ class TextModel:
 
     def _condition(self, labels: Tensor) -> Tensor | None:
         return labels.to(self.device) if self.config.styles else None
+
+
+def load_fitting(data: str, model: TextModel) -> TextData:
+    """Texts in the vocabulary of a model.
+
+    Raises:
+        UserError: they cannot be read, or have other styles than the model.
+    """
+    found = load_texts(data, len(model.tokenizer), model.config.longest, model.tokenizer)
+    if found.styles != model.config.styles:
+        ours, theirs = (", ".join(styles) or "none" for styles in (found.styles, model.config.styles))
+        raise UserError(f"--data {found.name} has the styles {ours}, and {model.name} writes {theirs}")
+    return found
 
 
 def load_text_model(source: str, device: torch.device | str = "cpu") -> TextModel:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class Corpus:
             self.skipped[where] = "empty" if isinstance(text, str) else "without a text"
         elif len(stripped) > MOST_CHARACTERS:
             self.skipped[where] = f"of more than {MOST_CHARACTERS:,} characters"
-        elif HALF.search(stripped):
+        elif HALF.search(stripped + style + source):
             self.skipped[where] = "with half characters (lone surrogates)"
         else:
             self.entries.append(Entry(stripped, style, source))
@@ -106,12 +107,15 @@ def _read(corpus: Corpus, name: str, file: File, style: str) -> None:
             stream: IO[bytes] = gzip.open(packed) if name.lower().endswith(".gz") else packed  # type: ignore[assignment]
             rows = {".txt": _plain, ".jsonl": _objects}.get(kind, _table)(_lines(stream, name), name)
             for line, row in rows:
-                own = row.get("style") or style
-                corpus.add(
-                    f"{name}, line {line}", row.get("text"), str(own), str(row.get("source") or row.get("author") or "")
-                )
-    except (OSError, EOFError, zlib.error, RuntimeError) as error:
+                own, source = _told(row, "style") or style, _told(row, "source") or _told(row, "author")
+                corpus.add(f"{name}, line {line}", row.get("text"), own, source)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise UserError(f"--data: {name} cannot be read ({error}); mend it or leave it out") from error
+
+
+def _told(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
+    return "" if value is None else str(value).strip()
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
@@ -159,7 +163,8 @@ def _table(lines: Iterator[str], name: str) -> Rows:
         for row in reader:
             yield reader.line_num, row
     except csv.Error as error:
-        raise UserError(f"--data: {name}, line {reader.line_num}, is not as in a table ({error}); mend it") from error
+        line = reader.reader.line_num  # that of the reader around it lags behind
+        raise UserError(f"--data: {name}, line {line}, is not as in a table ({error}); mend it") from error
 
 
 def _kind(name: str) -> str:
@@ -169,8 +174,8 @@ def _kind(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    plain = name.removesuffix(".gz")
-    return plain.removesuffix(_kind(plain))
+    plain = name[:-3] if name.lower().endswith(".gz") else name
+    return plain[: len(plain) - len(_kind(plain))]
 
 
 def _leave_out_unstyled(corpus: Corpus) -> None:

@@ -85,9 +85,7 @@ class LatentStudio(TextStudio):
         """Distances of the generator's, the mixture's and the prior's latents to those of validation texts."""
         assert isinstance(network, Writer)
         network.has_generator.fill_(True)
-        labels = _choice(self.data.validation, JUDGED)
-        labels = self.data.validation.tensors["label"][labels]
-        real = bounds(network, self.data.validation, JUDGED)[2]
+        real, labels = codes(network, self.data.validation, JUDGED)
         model = self._model(network)
         figures = {
             name: frechet_distance(real, model.latents(labels, seed=1, sampler=name))
@@ -135,11 +133,12 @@ def bounds(network: Writer, part: Sequences, most: int) -> tuple[float, Posterio
 def fit_sampler(network: Writer, train: Sequences) -> None:
     """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
     assert network.vae.sampler is not None
-    network.vae.sampler.fit(codes(network, train, FITTED))
+    network.vae.sampler.fit(codes(network, train, FITTED)[0])
 
 
-def codes(network: Writer, part: Sequences, most: int) -> Tensor:
-    """A sample of the posterior of each of up to `most` texts, (N, D)."""
+@torch.inference_mode()
+def codes(network: Writer, part: Sequences, most: int) -> tuple[Tensor, Tensor]:
+    """A sample of the posterior of each of up to `most` texts, (N, D), and their labels (N,), on the CPU."""
     vae, device = network.vae, network.vae.bias.device
     rows, generator = _choice(part, most), torch.Generator().manual_seed(1)
     found = torch.empty(len(rows), vae.latent)
@@ -148,7 +147,7 @@ def codes(network: Writer, part: Sequences, most: int) -> Tensor:
         batch = {name: tensor.to(device) for name, tensor in part.gather(rows[places]).items()}
         posterior = vae.encode(batch["tokens"], vae.read(batch))
         found[places] = posterior.sample(torch.randn(posterior.mean.shape, generator=generator).to(device)).cpu()
-    return found
+    return found, part.tensors["label"][rows]
 
 
 def _choice(part: Sequences, most: int) -> Tensor:

@@ -20,7 +20,8 @@ PAD, UNKNOWN, END = 0, 1, 2  # END ends a text, UNKNOWN stands in for words that
 FEWEST = 512  # pieces, of which 256 are bytes
 # sentencepiece writes a space as U+2581 and reads it back as one; so that this character and the one that hides it
 # come back, too, both are spelt with a private one.
-HIDDEN = {"\ue000": "\ue000a", "▁": "\ue000b"}
+SPACE = "▁"
+HIDDEN = {"\ue000": "\ue000a", SPACE: "\ue000b"}
 
 
 class Tokenizer:
@@ -41,6 +42,9 @@ class Tokenizer:
             self.processor = sentencepiece.SentencePieceProcessor(model_proto=proto)
         except RuntimeError as error:
             raise UserError(f"{FILE} is damaged ({error}); restore or retrain the weights") from error
+        special = self.processor.pad_id(), self.processor.unk_id(), self.processor.eos_id()
+        if not proto or special != (PAD, UNKNOWN, END):
+            raise UserError(f"{FILE} is empty or of another program; restore or retrain the weights")
         self.proto = proto
 
     @classmethod
@@ -51,8 +55,14 @@ class Tokenizer:
             texts: what is to be written in it.
             styles: how many pieces for styles it has.
             size: at least `FEWEST`.
+
+        Raises:
+            UserError: so many styles leave no room for anything else.
         """
-        model, spaced = io.BytesIO(), [_spaced(text) for text in texts]
+        room = (size - 256 - 4 - styles) // 2  # for single characters
+        if room < 1:
+            raise UserError(f"--vocabulary {size} has no room for {styles:,} styles; choose a larger one")
+        model, spaced = io.BytesIO(), _without_rare([_spaced(text) for text in texts], room)
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(spaced),
             model_writer=model,
@@ -60,7 +70,8 @@ class Tokenizer:
             vocab_size=size,
             hard_vocab_limit=False,
             byte_fallback=True,
-            character_coverage=_coverage(spaced, room=(size - 256 - 4 - styles) // 2),
+            character_coverage=0.9995,
+            required_chars=SPACE,  # which in bytes would not come back as a space
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             add_dummy_prefix=False,
@@ -70,6 +81,7 @@ class Tokenizer:
             eos_id=END,
             bos_id=-1,
             num_threads=1,  # with more, rounding and so the pieces would differ from run to run
+            max_sentence_length=1 << 20,  # bytes; it would leave longer texts out
             minloglevel=2,
         )
         return cls(model.getvalue())
@@ -145,10 +157,13 @@ def padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.from_numpy(tokens)
 
 
-def _coverage(texts: Iterable[str], room: int) -> float:
-    """Which share of all characters the `room` commonest make up, so that no more get pieces; 0.9995 at most."""
+def _without_rare(texts: list[str], room: int) -> list[str]:
+    """Texts with line breaks, which no piece crosses, for all but the `room` commonest characters: those get pieces."""
     counts = Counter(chain.from_iterable(texts))
-    return min(0.9995, sum(count for _, count in counts.most_common(room)) / max(counts.total(), 1) - 1e-6)
+    if len(counts) <= room:
+        return texts
+    rare = str.maketrans(dict.fromkeys(counts.keys() - dict(counts.most_common(room)).keys(), "\n"))
+    return [text.translate(rare) for text in texts]
 
 
 def _spaced(text: str) -> str:

@@ -8,7 +8,10 @@ from common.cli import run
 from text.config import TrainConfig
 
 PROGRAM = "text.train"
-DEFAULT_LIMITS = {"images": 400_000, "minutes": 10.0}  # where none is given: whichever comes first
+DEFAULT_LIMITS = {  # where none is given: whichever comes first
+    "vae": {"images": 400_000, "minutes": 10.0},
+    "gan": {"images": 1_000_000, "minutes": 5.0},
+}
 
 
 def main(config: TrainConfig) -> None:
@@ -20,25 +23,21 @@ def main(config: TrainConfig) -> None:
     from common.data import count_reasons  # torch loads only once the command line is known to be good
     from common.runs import check_batch, introduce, open_run
     from common.trainer import Trainer
-    from text.data import load_texts
-    from text.games import build_vae_game, network_config
-    from text.studio import TextStudio
-    from text.tokenizer import FILE, Tokenizer
+    from text.games import prepare
 
     if config.steps is None and config.images is None and config.minutes is None:
-        config = replace(config, **DEFAULT_LIMITS)
-    data = load_texts(config.data, config.vocabulary, config.longest)
+        config = replace(config, **DEFAULT_LIMITS[config.core])
+    game, data, arrays, studio = prepare(config)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'texts')}", file=sys.stderr)
-    network = network_config(config, data)
-    game, studio = build_vae_game(config, network), TextStudio(config, data, network)
     out = config.out or Path("runs") / f"text-{data.name}-{config.core}"
-    check_batch(config, len(data.train))
+    check_batch(config, len(arrays))
     open_run(out, config)
-    data.tokenizer.save(out)
-    introduce(PROGRAM, out, len(data.train), len(data.test))
+    introduce(PROGRAM, out, len(arrays), len(data.test))
     trainer = Trainer(config, out)
-    progress = trainer.fit(game, data.train, studio)
+    if trainer.accelerator.is_main_process:
+        data.tokenizer.save(out)
+    progress = trainer.fit(game, arrays, studio)
     if trainer.accelerator.is_main_process:
         best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} texts"
         print(f"wrote {out}: {best}; texts in samples/, figures in metrics.jsonl")

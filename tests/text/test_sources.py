@@ -1,0 +1,171 @@
+"""Texts come out of files as they were written, and what cannot be read is named with its file and line."""
+
+import gzip
+import json
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from text.sources import MOST_CHARACTERS, Corpus, Entry, read_corpus
+
+
+def read(path: Path, content: str | bytes) -> Corpus:
+    """What a file of that content holds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_corpus(str(path))
+
+
+def refused(path: Path, content: str | bytes, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        read(path, content)
+
+
+# --- files
+
+
+def test_a_txt_holds_a_text_a_line(tmp_path: Path) -> None:
+    corpus = read(tmp_path / "lines.txt", "  one \r\ntwo\u2028words\n\n three")
+    assert [entry.text for entry in corpus.entries] == ["one", "two\u2028words", "three"]
+    assert corpus.name == "lines" and corpus.skipped == {"lines.txt, line 3": "empty"}
+
+
+def test_a_jsonl_holds_an_object_a_line(tmp_path: Path) -> None:
+    rows = [
+        {"text": "a\nb", "style": "poem", "source": "Ann"},
+        {"text": "c", "style": "poem", "author": "Bo", "year": 3},
+        {"text": "d", "style": 0, "source": "", "author": 7},
+    ]
+    corpus = read(tmp_path / "x.jsonl", "\n\n".join(map(json.dumps, rows)))
+    assert corpus.entries == [Entry("a\nb", "poem", "Ann"), Entry("c", "poem", "Bo"), Entry("d", "0", "7")]
+
+
+@pytest.mark.parametrize(("name", "mark"), [("x.csv", ","), ("x.tsv", "\t")])
+def test_a_table_has_a_header_and_may_break_lines(tmp_path: Path, name: str, mark: str) -> None:
+    table = [["author", "text", "style"], ["Ann", '"He said ""no"",\nand left"', "poem"], ["", "b"], []]
+    corpus = read(tmp_path / name, "\r\n".join(mark.join(row) for row in table[:2]) + "\r\n")
+    assert corpus.entries == [Entry('He said "no",\nand left', "poem", "Ann")]
+    short = read(tmp_path / name, "\n".join(mark.join(row) for row in table[::2]))  # fewer columns than the header
+    assert short.entries == [Entry("b")]
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.jsonl", "x.csv", "X.TSV"])
+def test_files_may_be_packed_and_begin_with_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    content = {"x.txt": "Ünö", "x.jsonl": '{"text": "Ünö"}'}.get(name, "text\nÜnö\n").encode("utf-8-sig")
+    assert read(tmp_path / name, content).entries == [Entry("Ünö")]
+    packed = read(tmp_path / f"{name}.gz", gzip.compress(content))
+    assert packed.entries == [Entry("Ünö")]
+    assert packed.name.lower() == "x"
+
+
+def test_sub_folders_are_styles_unless_a_file_tells_its_own(tmp_path: Path) -> None:
+    (tmp_path / "set" / "old").mkdir(parents=True)
+    (tmp_path / "set" / "new" / "deep").mkdir(parents=True)
+    (tmp_path / "set" / "old" / "a.txt").write_text("thou")
+    (tmp_path / "set" / "new" / "deep" / "b.jsonl").write_text('{"text": "you"}\n{"text": "ye", "style": "other"}')
+    (tmp_path / "set" / "new" / "notes.pdf").write_text("")
+    corpus = read_corpus(str(tmp_path / "set"))
+    assert {(entry.text, entry.style) for entry in corpus.entries} == {("thou", "old"), ("you", "new"), ("ye", "other")}
+    assert corpus.name == "set" and corpus.skipped == {"new/notes.pdf": "no texts, by its ending"}
+
+
+def test_a_zip_is_the_same_texts_as_the_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for style in ("new", "old"):
+            read(tmp_path / "set" / style / "a.txt", f"{style} text")
+            archive.write(tmp_path / "set" / style / "a.txt", f"{style}/a.txt")
+    packed, plain = read_corpus(str(tmp_path / "set.zip")), read_corpus(str(tmp_path / "set"))
+    assert packed.entries == plain.entries == [Entry("new text", "new"), Entry("old text", "old")]
+    assert packed.name == plain.name == "set"
+
+
+def test_files_beside_sub_folders_are_told(tmp_path: Path) -> None:
+    read(tmp_path / "set" / "old" / "a.txt", "thou")
+    read(tmp_path / "set" / "b.txt", "you")
+    with pytest.raises(UserError, match="1 files lie beside sub-folders"):
+        read_corpus(str(tmp_path / "set"))
+
+
+# --- texts that are left out
+
+
+def test_texts_of_no_use_are_counted_with_their_reason(tmp_path: Path) -> None:
+    rows = [
+        '{"text": " "}',
+        json.dumps({"text": "x" * (MOST_CHARACTERS + 1)}),
+        r'{"text": "half \ud83d"}',
+        r'{"text": "a", "author": "\ud800"}',
+        r'{"text": "a", "style": "\udfff"}',
+        '{"text": null}',
+        '{"text": 5}',
+        json.dumps({"text": "y" * MOST_CHARACTERS}),
+        r'{"text": "whole \ud83d\ude00"}',
+    ]
+    corpus = read(tmp_path / "x.jsonl", "\n".join(rows))
+    assert [entry.text for entry in corpus.entries] == ["y" * MOST_CHARACTERS, "whole 😀"]
+    assert list(corpus.skipped) == [f"x.jsonl, line {number}" for number in range(1, 8)]
+    assert list(Counter(corpus.skipped.values()).values()) == [1, 1, 3, 2]
+
+
+def test_texts_without_a_style_among_others_with_one_are_counted(tmp_path: Path) -> None:
+    corpus = read(tmp_path / "x.csv", "text,style\na,poem\nb,\nb,\nc,news\n")
+    assert [entry.style for entry in corpus.entries] == ["poem", "news"]
+    assert list(corpus.skipped.values()) == ["without a style, which others have"] * 2
+
+
+# --- what cannot be read
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.txt", b"fine\ncaf\xe9\n", r"x\.txt, line 2, is not UTF-8 \(byte 0xe9 at 3\)"),
+        ("x.txt", b"fine\nf\0ne\n", r"x\.txt, line 2, is no text"),
+        ("x.txt", bytes(range(256)) * 20, r"x\.txt, line 1, is no text"),
+        ("x.txt", "fine".encode("utf-16"), r"x\.txt, line 1, is no text"),
+        ("x.txt", b"x" * ((1 << 20) + 1), r"x\.txt, line 1, is no text"),
+        ("x.jsonl", '{"text": "a"}\n{"text": ', r"x\.jsonl, line 2, is not JSON"),
+        ("x.jsonl", "[" * 100_000, r"x\.jsonl, line 1, is not JSON"),
+        ("x.jsonl", '{"text": "a"}\n["a"]', r'x\.jsonl, line 2, is no object with a "text"'),
+        ("x.jsonl", '{"Text": "a"}', r'x\.jsonl, line 1, is no object with a "text"'),
+        ("x.csv", "Text,style\na,b\n", r"x\.csv has no column named text, but Text, style"),
+        ("x.csv", "", r"x\.csv has no column named text, but none"),
+        ("x.csv", 'text\na\n"b\n', r"x\.csv, line 3, is not as in a table"),
+        ("x.csv", f"text\n{'x' * 200_000}\n", r"x\.csv, line 2, is not as in a table"),
+        ("x.txt.gz", b"no gzip", r"x\.txt\.gz cannot be read"),
+        ("x.txt.gz", gzip.compress(b"many words\n" * 1000)[:-10], r"x\.txt\.gz cannot be read"),
+        ("x.pdf", b"%PDF", r"x\.pdf: not one of \.txt, \.jsonl, \.csv, \.tsv"),
+        ("x.gz", gzip.compress(b"a"), r"x\.gz: not one of"),
+        ("x.zip", b"no zip", "neither a folder nor a .zip"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
+    refused(tmp_path / name, content, f"^--data.*{said}")
+
+
+def test_a_damaged_member_of_a_zip_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("a.txt", "some words\n" * 50)
+    content = (tmp_path / "set.zip").read_bytes().replace(b"some", b"same", 1)
+    refused(tmp_path / "set.zip", content, r"a\.txt cannot be read")
+
+
+def test_a_path_to_nothing_names_what_is_built_in(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--data .*missing\.txt: no such .* built in are bible"):
+        read_corpus(str(tmp_path / "missing.txt"))
+
+
+# --- built in
+
+
+def test_the_bible_has_verses_in_six_styles() -> None:
+    corpus = read_corpus("bible")
+    assert len(corpus.entries) >= 20_000 and not corpus.skipped
+    styles = Counter(entry.style for entry in corpus.entries)
+    assert set(styles) == {"law", "history", "wisdom", "prophecy", "gospel", "letter"} and min(styles.values()) > 1_000
+    first = corpus.entries[0]
+    assert first == Entry("In the beginning God created the heavens and the earth.", "law", first.source)
+    assert first.source.endswith("1") and "public domain" in corpus.source

@@ -1,0 +1,32 @@
+"""`python -m text.generate`: write with a trained model."""
+
+from itertools import groupby
+
+from common.cli import run
+from text.config import GenerateConfig
+
+PROGRAM = "text.generate"
+
+
+def main(config: GenerateConfig) -> None:
+    """Write texts in a style; or texts between two given ones, or like a given one, or that one in another style.
+
+    One seed gives the same texts on every machine, up to rounding. Texts go to the terminal, and to --out if it is
+    named.
+    """
+    from common.devices import pick_device  # torch loads only once the command line is known to be good
+    from text.models import load_text_model
+    from text.writing import make_texts, plain, save_texts
+
+    texts = make_texts(load_text_model(config.weights, pick_device(config.device)), config)
+    if config.out is not None:
+        save_texts(texts, config.out)
+        print(f"wrote {config.out}: {len(texts):,} texts")
+        return
+    several = len({one.style for one in texts}) > 1
+    for style, group in groupby(texts, key=lambda one: one.style):
+        print((f"-- {style}\n" if several else "") + plain([one.text for one in group]))
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)
