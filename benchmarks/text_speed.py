@@ -1,9 +1,9 @@
 """`python benchmarks/text_speed.py`: how long text takes, to train and to write.
 
-Prints medians, with the fastest and the slowest: tokens a second of training (padding does not count) by a plain PyTorch
-loop, whose batches are random and padded to the longest text, and by the trainer's steps, in batches of like length,
-turn by turn on the same network and texts; texts a second written in one process; and a first text from a cold start
-of Python.
+Prints medians, with the fastest and the slowest: tokens a second of training (padding does not count) by a plain
+PyTorch loop, whose batches are random and padded to the longest text, and by the trainer's steps, in batches of like
+length, turn by turn on the same network and texts; texts a second written in one process; and a first text from a
+cold start of Python.
 """
 
 import os

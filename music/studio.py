@@ -26,7 +26,7 @@ from music.score import Score
 from music.theory import METRES, MODES
 
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
-TEMPERATURES = (0.0, 0.3, 0.6, 1.0)  # of which the one that suits the weights best is kept with them
+TEMPERATURES = (0.0, 0.3, 0.6, 0.8, 1.0)  # of which the one that suits the weights best is kept with them
 SHOWN = 12  # compositions on a sheet
 GRACE = 60_000  # training windows before the collapse alarm may speak
 SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "notes_per_bar", "qualified_notes")

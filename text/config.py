@@ -47,6 +47,9 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
         require(self.normalised >= 0, "normalised", f"must be 0 or more, not {self.normalised}")
         for name in ("dropout", "word_dropout", "noise"):
             require(0 <= getattr(self, name) < 1, name, f"must be in [0, 1), not {getattr(self, name)}")
+        part = self.batch // self.accumulate
+        alone = bool(self.normalised) and part == 1
+        require(not alone, "normalised", "needs several texts at a time; choose a larger --batch or less --accumulate")
         if self.core == "vae":
             require_unset(self, "vae", GanConfig)
             require(self.weights is None, "weights", "means nothing with --core vae; leave it out")

@@ -117,7 +117,7 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
 
 def likeness(text: str) -> str:
     """A key that texts share which differ in case, marks, numbers and what is in brackets alone."""
-    return re.sub(r"\([^)]*\)|[\W\d_]+", " ", text.lower()).strip() or text
+    return re.sub(r"(\([^)]*\)|[\W\d_])+", " ", text.lower()).strip() or text
 
 
 def _unrepeated(corpus: Corpus) -> list[Entry]:

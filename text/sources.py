@@ -104,7 +104,7 @@ def _read(corpus: Corpus, name: str, file: File, style: str) -> None:
     kind = _kind(name)
     try:
         with file.open() as packed:
-            stream: IO[bytes] = gzip.open(packed) if name.lower().endswith(".gz") else packed  # type: ignore[assignment]
+            stream = gzip.GzipFile(fileobj=packed) if name.lower().endswith(".gz") else packed
             rows = {".txt": _plain, ".jsonl": _objects}.get(kind, _table)(_lines(stream, name), name)
             for line, row in rows:
                 own, source = _told(row, "style") or style, _told(row, "source") or _told(row, "author")

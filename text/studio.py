@@ -1,6 +1,7 @@
 """The trainer's eyes on a writer: samples, bounds on validation texts, and the weights' config and card."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class TextStudio:
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        return _config(self.network, self.data), _card(self.config, self.data, facts, MEASURED)
+        return _config(self.network, self.data), _card(self.config, self.network, self.data, facts, MEASURED)
 
     def state(self) -> dict[str, Any]:
         """The alarm's memory."""
@@ -95,20 +96,21 @@ class LatentStudio(TextStudio):
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        return _config(self.network, self.data), _card(self.config, self.data, facts, LATENTS_MEASURED)
+        return _config(self.network, self.data), _card(self.config, self.network, self.data, facts, LATENTS_MEASURED)
 
 
 def sheet(model: TextModel, data: TextData) -> str:
     """Samples of every style, and validation texts with what comes back out of their latents."""
-    parts = []
+    parts, longest = [], model.config.longest
+    sampled, likeliest = replace(SAMPLED, longest=longest), replace(GREEDY, longest=longest)
     for number, style in enumerate(data.styles or ("samples",)):
         labels = model.spread(SHOWN, number if data.styles else None)
         parts.append(
-            f"== {style}\n" + "\n".join(model.write(model.latents(labels, number, "mixture"), labels, SAMPLED))
+            f"== {style}\n" + "\n".join(model.write(model.latents(labels, number, "mixture"), labels, sampled))
         )
     rows = _choice(data.validation, SHOWN)
     texts, labels = data.texts(data.validation, rows), data.validation.tensors["label"][rows]
-    came_back = model.write(model.encode(texts, labels).mean, labels, GREEDY)
+    came_back = model.write(model.encode(texts, labels).mean, labels, likeliest)
     pairs = [f"{text}\n-> {back}" for text, back in zip(texts, came_back, strict=True)]
     return "\n\n".join([*parts, "== reconstructions\n" + "\n".join(pairs)]) + "\n"
 
@@ -167,12 +169,12 @@ MEASURED = "{n:,} *validation* texts, in nats a text and units in use"
 LATENTS_MEASURED = "Fréchet distance of latents to those of {n:,} *validation* texts"
 
 
-def _card(config: TrainConfig, data: TextData, facts: dict[str, Any], measured: str) -> str:
+def _card(config: TrainConfig, network: NetworkConfig, data: TextData, facts: dict[str, Any], measured: str) -> str:
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     n = min(JUDGED, len(data.validation))
     return f"""# {data.name}
 
-Writes texts of up to {config.longest} pieces. Styles: {", ".join(data.styles) or "none"}.
+Writes texts of up to {network.longest} pieces. Styles: {", ".join(data.styles) or "none"}.
 
 - Command: `{command("text.train", config)}`
 - These weights: after {facts["best_images"]:,} training texts, {facts["seconds"] / 60:.0f} minutes on \

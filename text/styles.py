@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from common.errors import UserError
 from common.files import replacing
 
 PROGRAM = "text.styles"
-LINES = 4  # of a stanza that go together
-LONG = 170  # characters of them at most
+LINES, LONG = 4, 170  # of a sentence in verse, at most: lines, and characters
+ENDED = re.compile("[.!?]['\"”’)]*$")
+WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+COMMON = 5  # texts in which a word must be
 MARKED = re.compile(r"[\d\[\]{}*=|<>_]|--\s*\d|[A-Z]{4}")  # notes, headings and page numbers among verses
 LIBRARIES = {  # sections of packages that are parts of others, whose lines say little
     "libs", "libdevel", "oldlibs", "debug", "doc", "introspection", "localization", "metapackages", "kernel",
@@ -28,44 +31,54 @@ class StylesConfig(Checked):
     """Settings of `python -m text.styles`."""
 
     data: Path  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
-    out: Path = Path("styles.jsonl.gz")  # one object a line, with text, style and, for poems, author
+    out: Path = Path("styles.jsonl.gz")  # an object a line: text, style and, for poems, author
 
 
 def main(config: StylesConfig) -> None:
     """Put the corpus of the bundled weights together from its four sources.
 
-    Poems are cut into stanzas of two or four lines; of headlines the news, of packages the programs and of definitions
-    those of common words in 3 to 12 words are taken.
+    Of poems, sentences of two to four whole lines are taken, of headlines the news, of packages the programs, and of
+    definitions those of 3 to 12 words without names; of all these, texts all of whose words are in five of them or
+    more, so that a small model need not make up rare ones.
     """
     parts = {"poem": poems, "news": news, "product": products, "definition": definitions}
     try:
         rows = [{"style": style} | row for style, read in parts.items() for row in read(config.data)]
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; --data names the folder with the four files") from error
+    except (OSError, EOFError) as error:
+        raise UserError(f"--data {config.data}: {error}; name the folder that has the four files") from error
+    rows = common(rows)
     with replacing(config.out) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in parts)
     print(f"wrote {config.out}: {counts}")
 
 
+def common(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows whose every word is in `COMMON` of all of them, or more."""
+    words = [set(WORD.findall(row["text"].lower())) for row in rows]
+    counts = Counter(word for each in words for word in each)
+    return [row for row, own in zip(rows, words, strict=True) if all(counts[word] >= COMMON for word in own)]
+
+
 def poems(folder: Path) -> Iterator[dict[str, str]]:
-    """Two or four lines that follow each other in a stanza."""
+    """Sentences of two to four lines."""
     with gzip.open(folder / "poems.jsonl.gz", "rt", encoding="utf-8") as file:
         for poem in map(json.loads, file):
             for stanza in poem["text"].split("\n\n"):
-                for text in verses([line.strip() for line in stanza.split("\n") if line.strip()]):
+                for text in sentences([line.strip() for line in stanza.split("\n") if line.strip()]):
                     yield {"text": text, "author": poem["author"]}
 
 
-def verses(lines: list[str]) -> Iterator[str]:
-    """Cut a stanza into its parts of four lines, unless they are long or the stanza has other parts."""
-    size = 2 if len(lines) == 2 else LINES
-    if not lines or len(lines) % size:
-        return
-    for start in range(0, len(lines), size):
-        text = "\n".join(lines[start : start + size])
-        if len(text) <= LONG and not MARKED.search(text):
-            yield text
+def sentences(lines: list[str]) -> Iterator[str]:
+    """The lines of a stanza, parted where a sentence ends with a line; what is long or a single line is left out."""
+    group: list[str] = []
+    for line in lines:
+        group.append(line)
+        if ENDED.search(line):
+            text = "\n".join(group)
+            if 2 <= len(group) <= LINES and len(text) <= LONG and not MARKED.search(text):
+                yield text
+            group = []
 
 
 def news(folder: Path) -> Iterator[dict[str, str]]:

@@ -1,9 +1,12 @@
 """The alarm must wake for a dying run and sleep through a healthy one."""
 
 import json
+import math
 from collections.abc import Sequence
 
-from common.collapse import CollapseAlarm
+import pytest
+
+from common.collapse import CollapseAlarm, PosteriorAlarm
 
 FLOOR = 0.95
 
@@ -132,3 +135,50 @@ def test_a_restored_alarm_warns_as_if_it_had_never_stopped():
         before = play(stopped, 0, stop)
         resumed.restore(json.loads(json.dumps(stopped.state())))
         assert before + play(resumed, stop, len(rows)) == whole
+
+
+# --- its twin for latents
+
+
+def looks(*found: tuple[int, float], alarm: PosteriorAlarm | None = None, start: int = 1) -> list[str | None]:
+    """The warnings of a run with 8 latent dimensions, by units in use and information, looked at every 10,000."""
+    alarm = alarm or PosteriorAlarm(20_000, "more --free-bits")
+    return [
+        alarm.update(active=active, latent=8, information=information, images=10_000 * (start + index))
+        for index, (active, information) in enumerate(found)
+    ]
+
+
+@pytest.mark.parametrize("found", [(8, 5.0), (4, 1.0), (4, math.nan)])
+def test_a_latent_in_use_is_quiet(found: tuple[int, float]) -> None:
+    assert not any(looks(*[found] * 6))
+
+
+@pytest.mark.parametrize("found", [(3, 5.0), (8, 0.9), (0, 0.0), (3, math.nan)])
+def test_a_lost_latent_is_told_at_the_second_look_after_the_grace_and_while_it_lasts(found: tuple[int, float]) -> None:
+    assert [warning is not None for warning in looks(*[found] * 5)] == [False, False, True, True, True]
+
+
+def test_a_latent_that_recovers_is_quiet_again() -> None:
+    lost, used = (0, 0.0), (8, 5.0)
+    warnings = looks(used, lost, used, lost, lost, used, lost, lost)
+    assert [index for index, warning in enumerate(warnings) if warning] == [4, 7]
+
+
+def test_the_warning_says_what_was_seen_and_what_to_try() -> None:
+    assert looks((1, 0.25), (1, 0.25), start=2)[1] == (
+        "the latent has 1 of 8 units in use and tells 0.2 nats of its datum: posterior collapse, so that samples "
+        "hardly depend on it. Try more --free-bits."
+    )
+    assert "1 of 8 units in use: posterior collapse" in str(looks((1, math.nan), (1, math.nan), start=2)[1])
+
+
+def test_a_restored_posterior_alarm_warns_as_if_it_had_never_stopped() -> None:
+    found = [(8, 5.0), (0, 0.0), (0, 0.0), (8, 5.0), (2, 3.0), (2, 3.0), (2, 3.0)]
+    whole = looks(*found)
+    assert any(whole)
+    for stop in range(len(found)):
+        stopped, resumed = (PosteriorAlarm(20_000, "more --free-bits") for _ in range(2))
+        before = looks(*found[:stop], alarm=stopped)
+        resumed.restore(json.loads(json.dumps(stopped.state())))
+        assert before + looks(*found[stop:], alarm=resumed, start=1 + stop) == whole

@@ -84,6 +84,20 @@ def test_arrays_are_held_on_the_device_only_within_the_budget(budget: int, held_
     assert batch["image"].device.type == "meta" and batch["image"].shape == (2, 3, 4, 4)
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_what_a_domain_adds_to_its_arrays_moves_along(device: str) -> None:
+    class Named(Arrays):
+        def __init__(self, arrays: dict[str, np.ndarray], name: str) -> None:
+            super().__init__(arrays)
+            self.name = name
+
+    data = Named(examples(), "tiles")
+    moved = data.on(device, budget_bytes=10**6)
+    assert type(moved) is Named and moved.name == "tiles"
+    assert (moved.device.type, data.device.type, data.tensors["image"].device.type) == (device, "cpu", "cpu")
+    assert torch.equal(moved.indices(1, 5, 4), data.indices(1, 5, 4))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("budget", [10**6, 10])
 def test_cuda_batches_equal_those_of_the_cpu_and_never_wait(budget: int) -> None:
@@ -122,6 +136,12 @@ def test_a_step_needs_no_history(n: int, batch: int, step: int) -> None:
     epoch_order.cache_clear()
     assert len(first) == batch
     assert torch.equal(first, batch_indices(n, 3, step, batch))
+
+
+def test_arrays_are_visited_in_that_order() -> None:
+    data = Arrays(examples())
+    for step in (0, 3, 10**6):
+        assert torch.equal(data.indices(2, step, 5), batch_indices(7, 2, step, 5))
 
 
 @given(st.lists(st.text(max_size=3), min_size=1), st.integers(0, 5))

@@ -20,6 +20,7 @@ from common.vae import (
     Bernoulli,
     DiscretisedLogistic,
     Gaussian,
+    NormalisedMean,
     Posterior,
     VaeConfig,
     active_units,
@@ -92,6 +93,42 @@ def test_extreme_encoder_outputs_stay_finite() -> None:
 
 def test_half_precision_parameters_give_a_float32_posterior() -> None:
     assert Posterior.from_parameters(torch.zeros(2, 4, dtype=torch.bfloat16)).kl().dtype == torch.float32
+
+
+# --- normalised means
+
+
+@pytest.mark.parametrize("scale", [0.6, 2.0])
+@pytest.mark.parametrize("spread", [0.05, 1.0, 30.0])
+def test_normalised_means_have_the_deviation_asked_for_and_cannot_collapse(scale: float, spread: float) -> None:
+    layer, parameters = NormalisedMean(3, scale).double(), spread * normal(200, 6) + 4
+    with torch.no_grad():
+        layer.shift.copy_(torch.tensor([0.0, 1.0, -2.0]))
+    mean, log_variance = layer(parameters).chunk(2, 1)
+    torch.testing.assert_close(mean.mean(0), layer.shift)
+    torch.testing.assert_close(mean.std(0, correction=0), torch.full((3,), scale).double(), rtol=0.01, atol=0)
+    assert torch.equal(log_variance, parameters[:, 3:])
+    for widths in (log_variance, torch.zeros_like(log_variance)):  # the second is the best for the divergence
+        assert Posterior(mean, widths).kl().mean(0).min() >= scale**2 / 2 * 0.99
+
+
+def test_normalised_means_of_one_datum_are_those_of_the_training_data() -> None:
+    layer, seen = NormalisedMean(2, 0.5), torch.tensor([3.0, -1.0]) + torch.tensor([2.0, 0.1]) * normal(4000, 2).float()
+    for batch in seen.split(50):
+        layer(torch.cat([batch, batch], 1))
+    layer.eval()
+    one = torch.tensor([[3.0, -1.0, 9.0, 9.0], [5.0, -0.9, 9.0, 9.0]])
+    expected = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.5, 0.5, 9.0, 9.0]])
+    torch.testing.assert_close(layer(one), expected, atol=0.1, rtol=0)
+    torch.testing.assert_close(layer(one[1:]), layer(one)[1:])
+    other = NormalisedMean(2, 0.5).eval()
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other(one), layer(one))
+
+
+def test_gradients_of_normalised_means() -> None:
+    layer = NormalisedMean(2, 0.6).double()
+    assert gradcheck(layer, normal(5, 4).requires_grad_(True))
 
 
 # --- the likelihoods

@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,9 @@ def sequences(lengths: Iterable[int]) -> Sequences:
     return Sequences(padded(rows), torch.arange(len(rows)))
 
 
-def load(folder: Path, rows: Iterable[dict[str, str]], longest: int = 32, tokenizer: Tokenizer | None = None) -> TextData:
+def load(
+    folder: Path, rows: Iterable[dict[str, str]], longest: int = 32, tokenizer: Tokenizer | None = None
+) -> TextData:
     """Texts by way of a file."""
     (folder / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return load_texts(str(folder / "x.jsonl"), 512, longest, tokenizer)
@@ -95,7 +97,7 @@ def test_texts_moved_to_a_device_are_still_texts() -> None:
 def test_texts_come_back_with_their_style(data: TextData, corpus: Path) -> None:
     styles = {row["text"]: row["style"] for row in map(json.loads, corpus.read_text().splitlines())}
     assert (data.name, data.styles, data.skipped) == ("animals", ("news", "poem"), {})
-    assert sorted(sum(parts(data), [])) == sorted(styles)
+    assert sorted(chain(*parts(data))) == sorted(styles)
     labels = data.train.tensors["label"].tolist()
     assert [data.styles[label] for label in labels] == [styles[text] for text in data.texts(data.train)]
     some = torch.tensor([7, 2])
@@ -137,11 +139,10 @@ def test_so_few_texts_leave_no_part_empty(tmp_path: Path, first: int) -> None:
 def test_likeness_is_of_letters_alone() -> None:
     alike = ("The cat sat.", "the  CAT, sat", "3. the_cat sat?!", "The cat\nsat")
     assert {likeness(text) for text in alike} == {"the cat sat"}
-    assert likeness("12 (x)") == "12 (x)"
+    assert likeness("12 !?") == "12 !?"
     assert likeness("Été") == "été"
 
 
-@pytest.mark.xfail(strict=True, reason="a bracket after a space is kept, since the space is matched with it")
 def test_likeness_leaves_out_brackets() -> None:
     assert likeness("The cat (a grey one) sat (there)") == "the cat sat"
 
@@ -152,14 +153,14 @@ def test_likeness_leaves_out_brackets() -> None:
 def test_a_text_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     rows = [{"text": text, "style": "a"} for text in SENTENCES[:60]]
     data = load(tmp_path, [*rows, *rows[:5], {"text": SENTENCES[0], "style": "b"}])
-    assert Counter(sum(parts(data), [])) == Counter([*SENTENCES[:60], SENTENCES[0]])  # in two styles it is two texts
+    assert Counter(chain(*parts(data))) == Counter([*SENTENCES[:60], SENTENCES[0]])  # in two styles it is two texts
     assert list(data.skipped.values()) == ["repeated"] * 5
 
 
 def test_long_texts_are_left_out_and_counted(tmp_path: Path) -> None:
     long = [f"{' '.join(SENTENCES[:20])} {word}" for word in WORDS]
     data = load(tmp_path, [{"text": text} for text in (*long, *SENTENCES)], longest=16)
-    assert sorted(sum(parts(data), [])) == sorted(SENTENCES)
+    assert sorted(chain(*parts(data))) == sorted(SENTENCES)
     assert list(data.skipped.values()) == ["of more than 16 pieces"] * len(long)
     assert max(part.tensors["tokens"].shape[1] for part in (data.train, data.validation, data.test)) <= 16
 

@@ -1,0 +1,98 @@
+"""The corpus of the bundled weights is put together from four files, without what would teach a writer bad habits."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from text.sources import Entry, read_corpus
+from text.styles import COMMON, LONG, StylesConfig, common, main, sentences
+
+POEM = {
+    "text": "The rose is red,\nthe violet blue.\n\nOne\nTwo\nThree\n\n A cow is here.\nThe cow \n is good!",
+    "author": "Ann",
+}
+TABLES = {
+    "headlines": [("news", 'Cow says "no"'), ("clickbait", "You will not believe it")],
+    "products": [
+        ("cowsay", "games", "configurable talking cow (Python)"),
+        ("fig", "text", "draws a talking cow -- tools"),
+        ("libcow", "libs", "library of talking cows"),
+        ("x", "text", "two words"),
+        ("y", "text", "(only brackets in this one)"),
+    ],
+    "definitions": [
+        ("cow", "gloss", "a cow that says no"),
+        ("cow", "example", "the cow stood in the field"),
+        ("Rome", "gloss", "the capital of Italy since then"),
+        ("run", "gloss", "move fast (on legs)"),
+        ("be", "gloss", "to exist"),
+        ("of", "gloss", " ".join(["word"] * 13)),
+    ],
+}
+FOUND = [
+    Entry("The rose is red,\nthe violet blue.", "poem", "Ann"),
+    Entry("The cow\nis good!", "poem", "Ann"),
+    Entry('Cow says "no"', "news"),
+    Entry("Configurable talking cow", "product"),
+    Entry("Draws a talking cow", "product"),
+    Entry("a cow that says no", "definition"),
+]
+
+
+def pack(folder: Path, times: int) -> Path:
+    """The four files, with so many times the same in them."""
+    with gzip.open(folder / "poems.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write((json.dumps(POEM) + "\n") * times)
+    for name, rows in TABLES.items():
+        with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as file:
+            file.write("".join("\t".join(row) + "\n" for row in rows) * times)
+    return folder
+
+
+def test_the_corpus_has_what_is_worth_imitating_in_four_styles(tmp_path: Path) -> None:
+    main(StylesConfig(data=pack(tmp_path, COMMON), out=tmp_path / "styles.jsonl.gz"))
+    found = read_corpus(str(tmp_path / "styles.jsonl.gz")).entries
+    assert list(dict.fromkeys(found)) == FOUND and len(found) == COMMON * len(FOUND)
+
+
+def test_texts_with_rare_words_are_left_out() -> None:
+    rows = [{"text": "The cow, the rose"}, {"text": "the COW's rose"}, {"text": "the cow"}]
+    often = [{"text": "cow, rose: THE"}] * (COMMON - 2)
+    assert common([*rows, *often]) == [rows[0], rows[2], *often]
+    assert common(rows) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["a", "b."], ["a\nb."]),
+        (["a", "b.", "c", 'd!"', "e", "f", "g", "h?"], ["a\nb.", 'c\nd!"', "e\nf\ng\nh?"]),
+        ([], []),
+        (["a."], []),  # a single line
+        (["a", "b"], []),  # without an end
+        (["a", "b", "c", "d", "e."], []),
+        (["a. b", "c."], ["a. b\nc."]),
+        (["x" * LONG, "y."], []),
+        (["x" * (LONG - 3), "y."], ["x" * (LONG - 3) + "\ny."]),
+        (["a", "page 7."], []),
+        (["CHAPTER", "a.", "b", "c."], ["b\nc."]),
+    ],
+)
+def test_stanzas_are_parted_into_sentences_of_whole_lines(lines: list[str], expected: list[str]) -> None:
+    assert list(sentences(lines)) == expected
+
+
+@pytest.mark.parametrize("name", ["poems.jsonl.gz", "headlines.tsv.gz", "products.tsv.gz", "definitions.tsv.gz"])
+def test_a_missing_or_truncated_file_is_told_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    whole = (pack(tmp_path, 1) / name).read_bytes()
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=rf"--data .*No such file.*{name}"):
+        main(StylesConfig(data=tmp_path, out=tmp_path / "styles.jsonl.gz"))
+    for content in (whole[:-9], b"no gzip"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=r"--data .*(ended before|Not a gzipped file)"):
+            main(StylesConfig(data=tmp_path, out=tmp_path / "styles.jsonl.gz"))
+    assert not (tmp_path / "styles.jsonl.gz").exists()
