@@ -1,6 +1,7 @@
 """How a set of pieces differs from real ones: in what they are made of, by histogram, and in passages they copy."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
@@ -9,6 +10,9 @@ from common.errors import UserError
 from music.metrics import histograms
 from music.score import Score
 from music.theory import PITCHES
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 SMOOTHING = 1e-3  # share of the even distribution that is mixed into histograms before their divergence
 PIECES = 100  # of each set, between which distances are taken for their densities
@@ -117,6 +121,25 @@ def distance_overlap(samples: np.ndarray, real: np.ndarray) -> float:
 
 def _thinned(features: np.ndarray) -> np.ndarray:
     return features[np.linspace(0, len(features) - 1, min(len(features), PIECES)).astype(int)]
+
+
+# --- Styles -----------------------------------------------------------------------------------------------------------
+
+
+def contents(scores: Sequence[Score]) -> np.ndarray:
+    """The histograms of every piece, scaled to sum 1 each and joined: (N, bins)."""
+    rows = []
+    for score in scores:
+        rows.append(np.concatenate([counts / max(counts.sum(), 1) for counts in histograms(score).values()]))
+    return np.stack(rows)
+
+
+def style_forest(scores: Sequence[Score], styles: np.ndarray) -> "RandomForestClassifier":
+    """A random forest that learned from the `contents` of pieces which style (N,) they are of."""
+    from sklearn.ensemble import RandomForestClassifier  # slow to import
+
+    forest = RandomForestClassifier(300, min_samples_leaf=2, oob_score=True, random_state=0)
+    return forest.fit(contents(scores), styles)
 
 
 # --- Memorisation -----------------------------------------------------------------------------------------------------

@@ -23,12 +23,12 @@ from common.metrics import class_histogram
 from common.report import Better, ClassCount, Evaluation, Figure, Table, as_html, as_json
 from common.runs import SETTINGS
 from common.weights import find_weights, load_config
-from music.comparison import compare, nearest_window
+from music.comparison import compare, contents, nearest_window, style_forest
 from music.config import EvaluateConfig
 from music.corpus import BUILT_IN
 from music.data import MusicData, load_music
 from music.figures import roll_sheet
-from music.metrics import histograms, measure, quality
+from music.metrics import measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import Condition, NetworkConfig, empty_condition, given
 from music.score import Score
@@ -227,11 +227,8 @@ def styles(
     config: NetworkConfig, samples: Sequence[Score], held_out: Windows, train: Arrays
 ) -> tuple[Figure, list[ClassCount]]:
     """Which styles the samples are of, to a random forest that learned from the histograms of training windows."""
-    from sklearn.ensemble import RandomForestClassifier  # slow to import
-
     learned = choose(config, train, CLASSIFIED, seed=0)
-    forest = RandomForestClassifier(300, min_samples_leaf=2, random_state=0)
-    forest.fit(contents(learned.scores), learned.condition["style"])
+    forest = style_forest(learned.scores, learned.condition["style"].numpy())
     wanted = held_out.condition["style"]
     got, real_got = (torch.from_numpy(forest.predict(contents(scores))) for scores in (samples, held_out.scores))
     accuracy, ceiling = ((found == wanted).float().mean().item() for found in (got, real_got))
@@ -241,14 +238,6 @@ def styles(
     ]
     counts = [ClassCount(name, *column) for name, *column in zip(config.styles, *columns, strict=True)]
     return Figure("style accuracy", accuracy, ceiling, "higher", len(samples)), counts
-
-
-def contents(scores: Sequence[Score]) -> np.ndarray:
-    """The histograms of every piece, scaled to sum 1 each and joined: (N, bins)."""
-    rows = []
-    for score in scores:
-        rows.append(np.concatenate([counts / max(counts.sum(), 1) for counts in histograms(score).values()]))
-    return np.stack(rows)
 
 
 def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:

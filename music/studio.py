@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from common.figures import save_picture
 from common.game import mix
 from common.metrics import halves, neighbourhoods
 from common.trainer import Verdict
-from music.comparison import overlap_area, total_histograms
+from music.comparison import contents, overlap_area, style_forest, total_histograms
 from music.config import TrainConfig
 from music.data import MusicData
 from music.figures import roll_sheet
@@ -25,6 +25,10 @@ from music.rolls import NetworkConfig, empty_condition
 from music.score import Score
 from music.theory import METRES, MODES
 
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
+LEARNED = 3_000  # training windows from which the styles are learned
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
 TEMPERATURES = (0.0, 0.3, 0.6, 0.8, 1.0)  # of which the one that suits the weights best is kept with them
 SHOWN = 12  # compositions on a sheet
@@ -54,6 +58,7 @@ class MusicStudio:
         self.features = features(self.rolls, network)
         first, second = halves(self.features)
         self.floor = neighbourhoods(first, second).coverage
+        self.forest = self._learn_styles() if network.styles else None
         self.alarm = CollapseAlarm(GRACE)
         self.temperature = 0.0  # as the latest look at the quality chose it; sheets are drawn before that look
 
@@ -66,7 +71,7 @@ class MusicStudio:
         save_picture(roll_sheet(rows), path.with_suffix(".png"))
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
-        """How far the plain draw is from training windows: musical metrics, histograms and coverage.
+        """How far the plain draw is from training windows: musical metrics, histograms, coverage and styles.
 
         It is drawn at the temperature, of a few, at which it is nearest; that goes with the weights.
         """
@@ -84,6 +89,10 @@ class MusicStudio:
         scores = model.scores(rolls, self.condition)
         found, overlaps = measure(scores), overlap(scores, self.real)
         figures = {"misfit": misfit(found, self.typical, overlaps), "overlap": float(np.mean(overlaps))}
+        if self.forest is not None:
+            right = self.forest.predict(contents(scores)) == self.condition["style"].numpy()
+            figures["style_match"] = float(right.mean())
+            figures["misfit"] += max(self.forest.oob_score_ - figures["style_match"], 0.0)
         figures |= {name: found[name] for name in SHOWN_FIGURES if not math.isnan(found[name])}
         coverage = neighbourhoods(self.features, features(rolls, self.network)).coverage
         return figures | {"coverage": coverage, "temperature": temperature}
@@ -111,6 +120,14 @@ class MusicStudio:
         """Take the collapse alarm's memory back."""
         self.alarm.restore(state)
 
+    def _learn_styles(self) -> "RandomForestClassifier":
+        """What tells the styles of training windows; it knows how often it errs on windows that it did not learn."""
+        order = torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(1))[:LEARNED]
+        batch = self.data.train.gather(order)
+        rolls = torch.stack([batch["pitch"], batch["onset"]], 1)
+        scores = to_scores(self.network, rolls, batch["metre"], batch["mode"])
+        return style_forest(scores, empty_condition(self.network, batch)["style"].numpy())
+
     def _model(self, network: nn.Module) -> MusicModel:
         assert isinstance(network, Composer)
         return MusicModel(network, self.network)
@@ -133,7 +150,7 @@ def overlap(samples: list[Score], real: list[Score]) -> list[float]:
 
 
 def misfit(found: dict[str, float], typical: dict[str, float], overlaps: list[float]) -> float:
-    """What keep-best goes by, 0 at best: the mean relative error of the metrics, and what the histograms do not share.
+    """What keep-best goes by but for styles, 0 at best: metrics' mean relative error, and what histograms do not share.
 
     A metric's error is at most `WORST`, which it is where only the samples leave it undefined (say by silence), and
     relative to 0.05 at least, so that none that is rare in real music rules.
