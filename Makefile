@@ -24,6 +24,8 @@ demo: $(VENV)/installed
 	$(BIN)/python -m image.generate --weights $(RUNS)/demo-image --n 100 --out $(RUNS)/demo-image/sheet.png
 	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
 	$(BIN)/python -m music.generate --out $(RUNS)/demo-music/song.mid $(RUNS)/demo-music/song.wav $(RUNS)/demo-music/song.png
+	$(BIN)/python -m text.generate --out $(RUNS)/demo-text/texts.txt
+	@cat $(RUNS)/demo-text/texts.txt
 	@echo "Look at $(RUNS)/demo-music/song.png, and listen to $(RUNS)/demo-music/song.wav"
 	@echo "Look at $(RUNS)/demo-image/sheet.png and $(RUNS)/demo-image/evaluation/report.html"
 
@@ -40,6 +42,8 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/image_quality.py --minutes 1
 	$(BIN)/python benchmarks/collapse.py
 	$(BIN)/python benchmarks/music_speed.py
+	$(BIN)/python benchmarks/text_speed.py
+	$(BIN)/python benchmarks/text_quality.py --minutes 1
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -159,4 +159,4 @@ def cold_start(weights: str) -> float:
 
 
 if __name__ == "__main__":
-    run(main, "benchmarks/text_speed.py")
+    run(main, "benchmarks.text_speed")

@@ -92,6 +92,9 @@ class GenerateConfig(Checked):
         require(self.top_k >= 0, "top_k", f"must be 0 or more, not {self.top_k}")
         require(0 < self.top_p <= 1, "top_p", f"must be above 0 and at most 1, not {self.top_p}")
         require(1 <= self.beam <= 64, "beam", f"must be 1 to 64, not {self.beam}")
+        for name in ("temperature", "top_k", "top_p"):
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset or self.beam == 1, name, "means nothing with --beam, which draws nothing; leave it out")
         penalty = self.repetition_penalty
         require(1 <= penalty <= 10, "repetition_penalty", f"must be 1 to 10, not {penalty}")
         require(1 <= self.stanzas <= 100, "stanzas", f"must be 1 to 100, not {self.stanzas}")

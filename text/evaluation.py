@@ -103,7 +103,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     evaluation = Evaluation(facts, protocol(config, data, n), tables, classes)
     write_json(out / "evaluation.json", as_json(evaluation))
     with replacing(out / "report.html") as temporary:
-        page = as_html(evaluation, f"{model.name} on {data.name}", passages=passages(model, data, ours, material, rows))
+        page = as_html(evaluation, f"{model.name} on {data.name}", passages=passages(model, data, ours, material))
         temporary.write_text(page, encoding="utf-8")
     return evaluation
 
@@ -287,9 +287,7 @@ def count_classes(samples: Sequence[str], material: Material, styles: Sequence[s
     return [ClassCount(name, *column) for name, *column in zip(styles, *columns, strict=True)]
 
 
-def passages(
-    model: TextModel, data: TextData, samples: Sequence[str], material: Material, rows: Tensor
-) -> list[tuple[str, str]]:
+def passages(model: TextModel, data: TextData, samples: Sequence[str], material: Material) -> list[tuple[str, str]]:
     """What to read: unpicked samples of every style, reconstructions, and ways from one held-out text to another."""
     found = []
     for number, style in enumerate(data.styles or ("samples",)):

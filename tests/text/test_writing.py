@@ -1,0 +1,98 @@
+"""What the command line asks for: samples by style, ways from one text to another, neighbours, files."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import text
+from common.errors import UserError
+from text.config import GenerateConfig
+from text.decoding import GREEDY
+from text.models import TextModel
+from text.writing import Written, habits_of, make_texts, plain, save_texts
+
+START, END = "Grey cat sat on the mat", "The old owl sang,\nand there the fox ran."
+
+
+def made(model: TextModel, **settings: object) -> list[Written]:
+    return make_texts(model, GenerateConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_styles_take_turns_and_come_together(model: TextModel) -> None:
+    assert [one.style for one in made(model, n=5)] == ["news", "news", "news", "poem", "poem"]
+    assert {one.style for one in made(model, n=3, style="POEM")} == {"poem"}
+    with pytest.raises(UserError, match="--style epic: unknown to animals; it writes news, poem"):
+        made(model, style="epic")
+
+
+def test_a_prompt_begins_every_text(model: TextModel) -> None:
+    assert all(one.text.startswith("Grey cat") for one in made(model, n=4, prompt="Grey cat"))
+    with pytest.raises(UserError, match=r"--prompt has .* pieces of words, of which animals takes 31"):
+        made(model, prompt="wild owl " * 60)
+
+
+def test_stanzas_follow_the_first_text(model: TextModel) -> None:
+    (one,), (three,) = made(model, n=1, style="news"), made(model, n=1, style="news", stanzas=3)
+    assert three.text.startswith(one.text) and len(three.text) > len(one.text)
+
+
+def test_a_way_begins_at_one_text_and_ends_at_the_other(model: TextModel) -> None:
+    way = made(model, interpolate=(START, END), n=4, style="news")
+    labels = torch.zeros(2, dtype=torch.int64)
+    ends = model.write(model.encode([START, END], labels).mean, labels, habits_of(model, GenerateConfig(temperature=0)))
+    assert [way[0].text, way[-1].text] == ends and len(way) == 4
+
+
+def test_neighbours_begin_with_the_posteriors_mean(model: TextModel) -> None:
+    found = made(model, like=START, style="news", n=3, temperature=0.0)
+    labels = torch.tensor([0])
+    mean = model.write(model.encode([START], labels).mean, labels, habits_of(model, GenerateConfig(temperature=0)))
+    assert [found[0].text] == mean and len(found) == 3
+    assert {one.style for one in made(model, like=START, restyle="poem", n=2)} == {"poem"}
+
+
+def test_what_a_way_or_a_beam_does_not_read_is_refused() -> None:
+    for wrong in (
+        {"like": START, "stanzas": 2},
+        {"interpolate": (START, END), "prompt": "x"},
+        {"interpolate": (START, END), "like": START},
+        {"interpolate": (START, " ")},
+        {"restyle": "news"},
+        {"beam": 3, "temperature": 0.5},
+        {"beam": 3, "top_k": 5},
+    ):
+        with pytest.raises(UserError):
+            GenerateConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_transformer_has_a_greatest_length(model: TextModel) -> None:
+    assert habits_of(model, GenerateConfig(max_length=200)).longest == 200  # a GRU goes on for as long as one likes
+    model.vae.decoder = torch.nn.Identity()
+    with pytest.raises(UserError, match="--max-length 200: animals writes 32 pieces at most"):
+        habits_of(model, GenerateConfig(max_length=200))
+
+
+def test_defaults_draw_and_ways_are_likeliest(model: TextModel) -> None:
+    assert habits_of(model, GenerateConfig()).temperature == 0.7
+    assert habits_of(model, GenerateConfig(interpolate=(START, END))).temperature == GREEDY.temperature == 0
+
+
+def test_texts_of_several_lines_are_kept_apart() -> None:
+    assert plain(["a", "b"]) == "a\nb"
+    assert plain(["a\nb", "c"]) == "a\nb\n\nc"
+
+
+def test_files_are_plain_or_jsonl(tmp_path: Path) -> None:
+    texts = [Written("Étude", "news"), Written('say "x"', "poem")]
+    save_texts(texts, tmp_path / "a.txt")
+    save_texts(texts, tmp_path / "a.jsonl")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == 'Étude\nsay "x"\n'
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows == [{"text": "Étude", "style": "news"}, {"text": 'say "x"', "style": "poem"}]
+
+
+def test_from_python_texts_come_back_and_out_is_refused() -> None:
+    with pytest.raises(TypeError, match="out"):
+        text.write(out="x.txt")
