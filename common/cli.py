@@ -12,6 +12,8 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import fields
+from difflib import get_close_matches
 from itertools import groupby
 from typing import Any, get_type_hints
 
@@ -61,7 +63,8 @@ def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        _fail(program, _plain(_first_paragraph(said.getvalue())) + "; --help lists what there is")
+        problem = _plain(_first_paragraph(said.getvalue()))
+        _fail(program, f"{problem}; {_suggestion(problem, config_type)}--help lists what there is")
 
 
 def _fail(program: str, message: str) -> None:
@@ -76,6 +79,16 @@ def _plain(message: str) -> str:
             kinds = [KINDS.get(kind, kind) for kind in mismatch["wanted"].split("|") if kind != "{None}"]
             return f"{mismatch['flag']} takes {' or '.join(kinds)}, not {mismatch['given'].strip('[]')}"
     return message
+
+
+def _suggestion(message: str, config_type: type) -> str:
+    """A question like "did you mean --minutes? " where flags that there are not resemble some that there are, or ""."""
+    if not message.startswith("Unrecognized options: "):
+        return ""
+    names = [field.name.replace("_", "-") for field in fields(config_type)]
+    given = [flag.replace("_", "-") for flag in re.findall(r"(?<!\S)--?(\w[\w-]*)", message)]
+    meant = dict.fromkeys(f"--{name}" for flag in given for name in get_close_matches(flag, names, n=1))
+    return f"did you mean {' and '.join(meant)}? " if meant else ""
 
 
 def _first_paragraph(box: str) -> str:

@@ -59,6 +59,7 @@ def hardware(accelerator: Accelerator) -> str:
     processes = f"{accelerator.num_processes} x " if accelerator.num_processes > 1 else ""
     if accelerator.device.type == "cuda":
         return f"{processes}{torch.cuda.get_device_name(accelerator.device)}"
-    return (
-        f"{processes}{torch.get_num_threads()} CPU threads" if accelerator.device.type == "cpu" else processes + "MPS"
-    )
+    if accelerator.device.type == "mps":
+        return f"{processes}MPS"
+    threads = torch.get_num_threads()
+    return f"{processes}{threads} CPU thread{'s' if threads > 1 else ''}"

@@ -6,6 +6,7 @@ gives the same pixels.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from common.files import replacing
 
 VISIBLE = 96  # pixels that a small picture is enlarged to, at most
 FONT_SIZE = 16  # pixels
+SMALLEST = 9  # pixels, of what must fit above its column
 MARGIN = 8  # pixels around a row's label
 BACKGROUND = 255
 PICTURE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -40,13 +42,13 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 2, upscale: int 
 
     Args:
         images: (N, C, H, W), at least one.
-        columns: images in a row; a square grid by default.
+        columns: images in a row; by default the grid is square, or somewhat wider where this fills its rows.
         gap: white pixels between and around the images.
         upscale: whole factor by which pixels are repeated; by default small images are brought near 96 pixels.
     """
     pixels = _enlarge(_to_pixels(images), upscale)  # (N, H, W, 3)
     count, height, width, _ = pixels.shape
-    columns = columns or math.ceil(count**0.5)
+    columns = columns or _filling_columns(count)
     rows = math.ceil(count / columns)
     canvas = torch.full((gap + rows * (height + gap), gap + columns * (width + gap), 3), BACKGROUND, dtype=torch.uint8)
     for index, image in enumerate(pixels):
@@ -55,20 +57,26 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 2, upscale: int 
     return Image.fromarray(canvas.numpy())
 
 
-def sheet(rows: Sequence[tuple[str, Tensor]], gap: int = 2, upscale: int | None = None) -> Image.Image:
+def sheet(
+    rows: Sequence[tuple[str, Tensor]], gap: int = 2, upscale: int | None = None, headings: Sequence[str] = ()
+) -> Image.Image:
     """A labelled sheet: one row of images for every (label, images), with the label to the left of it.
 
     Args:
         rows: labels and their images (N, C, H, W); N and the sizes may differ from row to row.
         gap, upscale: as in `grid`.
+        headings: what stands above each image of the first row, "" for nothing; small or cut off where it must be.
     """
     strips = [grid(images, columns=len(images), gap=gap, upscale=upscale) for _, images in rows]
     font = ImageFont.load_default(FONT_SIZE)
     boxes = [_text_box(label, font) for label, _ in rows]
-    left = max(right for right, _ in boxes) + 2 * MARGIN
+    widest = max(right for right, _ in boxes)
+    left, top = widest + 2 * MARGIN if widest else 0, FONT_SIZE + MARGIN if any(headings) else 0
     heights = [max(strip.height, bottom + MARGIN) for strip, (_, bottom) in zip(strips, boxes, strict=True)]
-    canvas = Image.new("RGB", (left + max(strip.width for strip in strips), sum(heights)), (BACKGROUND,) * 3)
-    draw, top = ImageDraw.Draw(canvas), 0
+    canvas = Image.new("RGB", (left + max(strip.width for strip in strips), top + sum(heights)), (BACKGROUND,) * 3)
+    draw = ImageDraw.Draw(canvas)
+    step = (strips[0].width - gap) / len(rows[0][1])
+    _write_headings(draw, {left + (i + 0.5) * step: text for i, text in enumerate(headings) if text}, canvas.width)
     for (label, _), strip, height in zip(rows, strips, heights, strict=True):
         canvas.paste(strip, (left, top))
         draw.text((MARGIN, top + height // 2), label, fill=(0, 0, 0), font=font, anchor="lm")
@@ -162,6 +170,25 @@ def _enlarge(pixels: Tensor, factor: int | None) -> Tensor:
     """Repeat every pixel `factor` times each way, (N, H, W, 3) -> (N, H * factor, W * factor, 3)."""
     factor = factor or max(1, VISIBLE // max(pixels.shape[1:3]))
     return pixels.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
+
+
+def _filling_columns(count: int) -> int:
+    """The least number of columns, from a square grid's to below twice that, that fills all rows; else a square's."""
+    square = math.ceil(count**0.5)
+    return next((columns for columns in range(square, 2 * square) if count % columns == 0), square)
+
+
+def _write_headings(draw: ImageDraw.ImageDraw, texts: Mapping[float, str], width: int) -> None:
+    """Write texts along the upper edge of a canvas of `width` pixels, each centred at its x and clear of the others."""
+    room = min((right - left for left, right in pairwise(texts)), default=width) - MARGIN
+    sizes = map(ImageFont.load_default, range(FONT_SIZE, SMALLEST, -1))
+    fits = (font for font in sizes if all(draw.textlength(text, font) <= room for text in texts.values()))
+    font = next(fits, ImageFont.load_default(SMALLEST))
+    for x, text in texts.items():
+        while draw.textlength(text, font) > room and len(text) > 1:
+            text = text.rstrip("…")[:-1] + "…"
+        half = draw.textlength(text, font) / 2
+        draw.text((min(max(x, half), width - half), (FONT_SIZE + MARGIN) / 2), text, (0, 0, 0), font, anchor="mm")
 
 
 def _text_box(text: str, font: Any) -> tuple[int, int]:

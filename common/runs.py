@@ -1,6 +1,7 @@
 """The folder of a run: opened once, never overwritten unasked, resumed only with the settings that it began with."""
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -14,6 +15,8 @@ from common.files import write_json
 
 SETTINGS = "run.json"
 FEW = 1_000  # training examples below which a warning is due
+EARLY = 30_000  # examples seen, below which samples seldom show anything yet
+LONGER = 10  # minutes that are then proposed
 FREE_TO_CHANGE = {
     "out",
     "steps",
@@ -48,6 +51,32 @@ def introduce(program: str, out: Path, training: int, held_out: int) -> None:
     print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
     if training < FEW:
         print(f"{program}: so few examples make for little variety; more of them help most", file=sys.stderr)
+
+
+def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "images") -> None:
+    """Say on stdout, at the end of a run that saw few examples, that this is early days and how to go on.
+
+    Args:
+        settings: of the run; limits of --steps and --images that it reached would end the next one at once.
+        seen: examples so far.
+        seconds: trained so far; --minutes counts them too.
+        what: the examples are, in the plural.
+    """
+    if seen >= EARLY:
+        return
+    limits = (("steps", settings.steps, settings.batch), ("images", settings.images, 1))
+    reached = [f"--{name} {limit}" for name, limit, size in limits if limit is not None and limit * size <= seen]
+    instead = f" in place of {' and '.join(reached)}" if reached else ""
+    print(
+        f"early days: after {seen:,} {what}, samples may show nothing yet; for {LONGER} minutes more, give the same "
+        f"flags and --resume --minutes {math.ceil(seconds / 60) + LONGER}{instead}"
+    )
+
+
+def in_minutes(seconds: float) -> str:
+    """How long something took, for the cards of models: "under a minute", "1 minute", "14 minutes"."""
+    minutes = round(seconds / 60)
+    return "under a minute" if seconds < 60 else f"{minutes:,} minute{'s' if minutes > 1 else ''}"
 
 
 def open_run(out: Path, settings: RunConfig) -> None:

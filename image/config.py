@@ -61,14 +61,16 @@ class GenerateConfig(Checked):
 
     weights: str = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
-    n: int | None = None  # samples (default 64); strips, or columns of --arithmetic and --reconstruct (default 8)
+    n: int | None = (
+        None  # samples (default 64), strips or columns (default 8); by default as many of each class where it can be
+    )
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     seed: int = 0  # of the latents; means the same on every device
     truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
-    frames: int | None = None  # pictures in a strip; default 10 in a sheet and 24 a step in a .gif
+    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in a .gif
     arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
     reconstruct: str | None = None  # VAEs: held-out pictures of this data set above their reconstructions
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps

@@ -1,5 +1,6 @@
 """What can be drawn with a trained model: samples, interpolations, latent arithmetic and reconstructions."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,14 @@ from torch.nn import functional as F
 from common.errors import UserError
 from common.figures import grid, pictures, save_gif, save_picture, sheet
 from common.latents import analogy, slerp, walk
-from image.config import GenerateConfig
+from image.config import PICTURES, GenerateConfig
 from image.data import ImageData, load_images
 from image.models import ImageModel
 
-SAMPLES, STRIPS = 64, 8  # how many by default
-IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, and between two stops of an animation
-WIDEST = 16  # pictures in a labelled row of a sheet; longer ones are broken
-NAMED = 4  # stops of an interpolation that its label names, at most
-
+SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
+MOST_STRIPS = 12  # to which there are more by default, so that every class has one
+IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, about, and between two stops of an animation
+WIDEST = 16  # pictures in a line of a labelled sheet; longer rows are broken
 
 Point = tuple[Tensor, Tensor | None]  # latents (N, latent), and weights of all labels (N, classes + 1)
 
@@ -36,12 +36,14 @@ class Gallery:
         rows: labels and their images, uint8 (n, C, H, W); "" for none.
         frames: images, uint8 (n, C, H, W), each batch one frame.
         fps: frames a second.
+        headings: what stands above the pictures of each row, "" for nothing.
     """
 
     what: str
     rows: list[tuple[str, Tensor]]
     frames: list[Tensor]
     fps: float
+    headings: tuple[str, ...] = ()
 
 
 def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -68,46 +70,67 @@ def write_gallery(gallery: Gallery, config: GenerateConfig) -> str:
     if config.ending == ".gif":
         save_gif([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
     else:
-        save_picture(draw_sheet(gallery.rows), config.out)
+        save_picture(draw_sheet(gallery.rows, gallery.headings), config.out)
     return config.out
 
 
-def draw_sheet(rows: Sequence[tuple[str, Tensor]]) -> Image.Image:
-    """All rows on one sheet with their labels, or the only row as a grid."""
-    if len(rows) == 1:
+def draw_sheet(rows: Sequence[tuple[str, Tensor]], headings: Sequence[str] = ()) -> Image.Image:
+    """All rows on one sheet with their labels and headings, or the only row as a grid if it has no headings.
+
+    Rows of more than `WIDEST` pictures are broken into lines, for which there are no headings.
+    """
+    if len(rows) == 1 and not headings:
         return grid(rows[0][1])
-    parts = [(label, images.split(WIDEST)) for label, images in rows]
-    return sheet([("" if i else label, part) for label, chunks in parts for i, part in enumerate(chunks)])
+    longest = max(len(images) for _, images in rows)
+    width = line_width(longest)
+    parts = [(label, images.split(width)) for label, images in rows]
+    lines = [("" if i else label, part) for label, chunks in parts for i, part in enumerate(chunks)]
+    return sheet(lines, headings=headings if width == longest else ())
+
+
+def line_width(count: int) -> int:
+    """Pictures in a line where a row of `count` is broken: so many that they fill all lines, or nearly."""
+    if count <= WIDEST:
+        return count
+    nearly = math.ceil(count / math.ceil(count / WIDEST))
+    return next((width for width in range(WIDEST, WIDEST // 2, -1) if count % width == 0), nearly)
 
 
 def _write_singles(gallery: Gallery, folder: Path) -> str:
-    named = [(label, picture) for label, images in gallery.rows for picture in pictures(images)]
-    for index, (label, picture) in enumerate(named):
-        slug = re.sub(r"\W+", "-", label).strip("-")
-        save_picture(picture, folder / f"{index:04d}{'-' if slug else ''}{slug}.png")
-    return f"{len(named)} pictures into {folder}"
+    labelled = [(label, picture) for label, images in gallery.rows for picture in pictures(images)]
+    slugs = [re.sub(r"\W+", "-", label).strip("-") for label, _ in labelled]
+    names = [f"{index:04d}{'-' if slug else ''}{slug}.png" for index, slug in enumerate(slugs)]
+    _require_no_others(folder, names)
+    for name, (_, picture) in zip(names, labelled, strict=True):
+        save_picture(picture, folder / name)
+    return f"{len(names)} pictures into {folder}"
+
+
+def _require_no_others(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a folder in which new pictures would mix with those of an earlier run."""
+    found = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES] if folder.is_dir() else []
+    if others := sorted(set(found) - set(names)):
+        raise UserError(
+            f"--out {folder} holds pictures that would mix with the new ones, such as {others[0]} "
+            f"({len(others)} in all); name a new folder, or empty this one"
+        )
 
 
 def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
     """Independent samples, a row a class; as an animation one after the other."""
-    count = config.n or SAMPLES
-    labels = even_labels(choose(model, config.label), count)
+    classes = choose(model, config.label)
+    count = config.n or _default_samples(len(classes))
+    labels = even_labels(classes, count)
     images = model.decode(_latents(model, config, count, config.seed), labels)
-    return Gallery(f"{count} samples of {model.name}", by_class(model, images, labels), list(images.split(1)), fps=4)
+    what = f"{count} samples of {model.name}{_shared_out(count, len(classes))}"
+    return Gallery(what, by_class(model, images, labels), list(images.split(1)), fps=4)
 
 
 def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
     """A strip a row, from latent to latent or from label to label; as an animation all at once, there and back."""
-    count = config.n or STRIPS
-    start = _latents(model, config, count, config.seed)
     classes = choose(model, config.label)
-    if config.interpolate == "labels":
-        return _between_labels(model, config, start, classes)
-    labels = even_labels(classes, count)
-    end = _latents(model, config, count, config.seed + 1 if config.to_seed is None else config.to_seed)
-    strips = [model.decode(slerp(start, end, share), labels) for share in _shares(config, legs=1)]
-    names = [""] * count if labels is None else [model.classes[label] for label in labels]
-    return _strips(model, names, strips)
+    between = _between_labels if config.interpolate == "labels" else _between_seeds
+    return between(model, config, classes)
 
 
 def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -130,7 +153,8 @@ def reconstructions(model: ImageModel, config: GenerateConfig, data: str) -> Gal
     batch = loaded.test.gather(order[: config.n or STRIPS])
     originals = batch["image"]
     rebuilt = model.reconstruct(originals, batch["label"] if model.classes else None)
-    pairs = zip(originals.split(WIDEST), rebuilt.split(WIDEST), strict=True)
+    width = line_width(len(originals))
+    pairs = zip(originals.split(width), rebuilt.split(width), strict=True)
     rows = [row for above, below in pairs for row in (("original", above), ("reconstruction", below))]
     what = f"{len(originals)} held-out pictures of {loaded.name} and their reconstructions by {model.name}"
     return Gallery(what, rows, [originals, rebuilt], fps=1)
@@ -161,8 +185,11 @@ def choose(model: ImageModel, names: Sequence[str]) -> list[int]:
 
 
 def even_labels(classes: Sequence[int], count: int) -> Tensor | None:
-    """Labels in equal shares, those of a class together, int64 (count,); None if there are no classes."""
-    return torch.tensor(classes)[torch.arange(count) * len(classes) // count] if classes else None
+    """Labels in equal shares, those of a class together, int64 (count,); None if there are no classes.
+
+    What cannot be shared out evenly goes to the first classes.
+    """
+    return torch.tensor(classes)[(torch.arange(count) % len(classes)).sort().values] if classes else None
 
 
 def by_class(model: ImageModel, images: Tensor, labels: Tensor | None) -> list[tuple[str, Tensor]]:
@@ -176,18 +203,44 @@ def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -
     return model.latents(count, seed, config.sampler) * config.truncation
 
 
-def _between_labels(model: ImageModel, config: GenerateConfig, z: Tensor, classes: list[int]) -> Gallery:
+def _default_samples(classes: int) -> int:
+    return SAMPLES if not 0 < classes <= SAMPLES else classes * math.ceil(SAMPLES / classes)
+
+
+def _default_strips(classes: int) -> int:
+    return STRIPS if not 0 < classes <= MOST_STRIPS else classes * max(1, STRIPS // classes)
+
+
+def _shared_out(count: int, classes: int) -> str:
+    """How many samples a class gets, in words."""
+    if classes < 2:
+        return ""
+    least, more = divmod(count, classes)
+    return f", {least}{f' or {least + 1}' if more else ''} of each class"
+
+
+def _between_seeds(model: ImageModel, config: GenerateConfig, classes: list[int]) -> Gallery:
+    count = config.n or _default_strips(len(classes))
+    seeds = (config.seed, config.seed + 1 if config.to_seed is None else config.to_seed)
+    start, end = (_latents(model, config, count, seed) for seed in seeds)
+    labels, shares = even_labels(classes, count), _shares(config, legs=1)
+    strips = [model.decode(slerp(start, end, share), labels) for share in shares]
+    names = [""] * count if labels is None else [model.classes[label] for label in labels]
+    return _strips(model, names, strips, [f"seed {seed}" for seed in seeds])
+
+
+def _between_labels(model: ImageModel, config: GenerateConfig, classes: list[int]) -> Gallery:
     if len(classes) < 2:
         raise UserError(
             "--interpolate labels needs two labels or more; name them with --label, or use --interpolate seeds"
         )
+    z = _latents(model, config, config.n or STRIPS, config.seed)
     stops = _one_hot(model, classes)  # (stops, classes + 1)
     shares = _shares(config, legs=len(classes) - 1)
     strips = [model.decode(z, walk(stops, share).expand(len(z), -1)) for share in shares]
     names = [model.classes[label] for label in classes]
-    if len(names) > NAMED:
-        names = [names[0], f"{len(names) - 2} others", names[-1]]
-    return _strips(model, ["\nto ".join(names)] * len(z), strips)
+    label = f"{names[0]}\nto {names[-1]}" if len(shares) > WIDEST else ""  # where there are no headings
+    return _strips(model, [label] * len(z), strips, names)
 
 
 def _one_hot(model: ImageModel, classes: Sequence[int]) -> Tensor:
@@ -195,16 +248,25 @@ def _one_hot(model: ImageModel, classes: Sequence[int]) -> Tensor:
 
 
 def _shares(config: GenerateConfig, legs: int) -> list[float]:
-    """How far along the way each picture of a strip is, from 0 to 1."""
-    pictures = config.frames or (A_STEP * legs if config.ending == ".gif" else max(IN_A_STRIP, legs + 1))
+    """How far along the way each picture of a strip is, from 0 to 1; by default a sheet shows every stop itself."""
+    on_a_sheet = legs * max(1, round((IN_A_STRIP - 1) / legs)) + 1
+    pictures = config.frames or (A_STEP * legs if config.ending == ".gif" else on_a_sheet)
     return torch.linspace(0, 1, pictures, dtype=torch.float64).tolist()
 
 
-def _strips(model: ImageModel, names: Sequence[str], pictures: list[Tensor]) -> Gallery:
-    """`pictures` are those at one share of the way, (strips, C, H, W)."""
-    rows = list(zip(names, torch.stack(pictures, 1), strict=True))
-    what = f"{len(rows)} strips of {len(pictures)} pictures by {model.name}"
-    return Gallery(what, rows, _there_and_back(pictures), fps=12)
+def _strips(model: ImageModel, labels: Sequence[str], pictures: list[Tensor], stops: Sequence[str]) -> Gallery:
+    """Strips under the names of their stops, where a picture is right at one.
+
+    Args:
+        labels: of the strips.
+        pictures: those at one share of the way, (strips, C, H, W).
+        stops: names of what lies at equal distances on the way.
+    """
+    rows = list(zip(labels, torch.stack(pictures, 1), strict=True))
+    what = f"{len(rows)} strip{'s' if len(rows) > 1 else ''} of {len(pictures)} pictures by {model.name}"
+    places = [divmod(i * (len(stops) - 1), len(pictures) - 1) for i in range(len(pictures))]
+    headings = tuple("" if past else stops[stop] for stop, past in places)
+    return Gallery(what, rows, _there_and_back(pictures), fps=12, headings=headings)
 
 
 def _there_and_back(frames: list[Tensor]) -> list[Tensor]:

@@ -45,7 +45,7 @@ def stages(side: int) -> tuple[int, int]:
     doublings = max(int(math.log2(max(side, 1) / 4)), 0)
     start = side >> doublings
     if doublings < 1 or start << doublings != side or not 4 <= start <= 7:
-        raise UserError(f"--size {side} cannot be reached by doubling 4, 5, 6 or 7; try 28, 32, 64, 96 or 128")
+        raise UserError(f"--size {side} is not 4, 5, 6 or 7 doubled once or more; try 28, 32, 64, 96 or 128")
     return start, doublings
 
 

@@ -11,6 +11,7 @@ from common.collapse import CollapseAlarm
 from common.figures import save_picture, sheet
 from common.game import mix
 from common.metrics import class_histogram, entropy, frechet_distance, halves, nearest_class, neighbourhoods
+from common.runs import in_minutes
 from common.trainer import Verdict
 from common.vae import VAE
 from image.config import TrainConfig
@@ -92,7 +93,7 @@ class ImageStudio:
             "classes": list(self.classes),
             "data": {"name": self.data.name, "fit": self.config.fit},
         }
-        return config, _card(self.config, self.data, self.extractor.name, facts)
+        return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:
         """The collapse alarm's memory."""
@@ -149,14 +150,15 @@ def prepare(batch: dict[str, Tensor]) -> Tensor:
     return to_model(batch["image"]).contiguous(memory_format=torch.channels_last)
 
 
-def _card(config: TrainConfig, data: ImageData, extractor: str, facts: dict[str, Any]) -> str:
+def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extractor: str, facts: dict[str, Any]) -> str:
+    asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 
-Draws {data.spec.size} x {data.spec.size} images. Classes: {", ".join(data.spec.classes) or "none"}.
+Draws {data.spec.size} x {data.spec.size} images. {asked}
 
 - Command: `{command("image.train", config)}`
-- These weights: after {facts["best_images"]:,} training images, {facts["seconds"] / 60:.0f} minutes on \
+- These weights: after {facts["best_images"]:,} training images, {in_minutes(facts["seconds"])} on \
 {facts["hardware"]}
 - Data: {data.source}; {len(data.train):,} training images, {len(data.test):,} held out
 

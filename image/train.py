@@ -17,17 +17,16 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
     from the first checkpoint on.
     """
-    from common.data import count_reasons
-    from common.runs import (
-        check_batch,
-        introduce,
-        open_run,
-    )  # torch loads only once the command line is known to be good
+    from common.data import count_reasons  # torch loads only once the command line is known to be good
+    from common.runs import check_batch, hint_if_early, introduce, open_run
     from common.trainer import Trainer
     from image.data import load_images
     from image.games import build_game, network_config
+    from image.networks import stages
     from image.studio import ImageStudio
 
+    if config.size is not None:
+        stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it
     if config.steps is None and config.images is None and config.minutes is None:
         config = replace(config, **DEFAULT_LIMITS)
     data = load_images(config.data, config.size, config.fit, config.grey)
@@ -47,6 +46,7 @@ def main(config: TrainConfig) -> None:
         best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} images"
         print(f"wrote {out}: {best}; sheets in samples/, figures in metrics.jsonl")
         print(f"try: python -m image.generate --weights {out} --out sheet.png")
+        hint_if_early(config, progress.images, progress.seconds)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from common.collapse import CollapseAlarm
 from common.figures import save_picture
 from common.game import mix
 from common.metrics import halves, neighbourhoods
+from common.runs import in_minutes
 from common.trainer import Verdict
 from music.comparison import contents, overlap_area, style_forest, total_histograms
 from music.config import TrainConfig
@@ -188,7 +189,7 @@ Composes {spec.bars} bars at a time for {", ".join(track.name for track in spec.
 Metres: {", ".join(spec.metres)}. Styles: {", ".join(spec.styles) or "one"}. Modes: {", ".join(MODES)}.
 
 - Command: `{command("music.train", config)}`
-- These weights: after {facts["best_images"]:,} training windows, {facts["seconds"] / 60:.0f} minutes on \
+- These weights: after {facts["best_images"]:,} training windows, {in_minutes(facts["seconds"])} on \
 {facts["hardware"]}
 - Data: {data.source}; {len(data.train):,} training windows of {spec.bars} bars, {len(data.test):,} held out by tune
 

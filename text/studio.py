@@ -12,6 +12,7 @@ from common.cli import command
 from common.collapse import PosteriorAlarm
 from common.files import replacing
 from common.metrics import frechet_distance
+from common.runs import in_minutes
 from common.trainer import Verdict
 from common.vae import Posterior, active_units, mutual_information
 from text.config import TrainConfig
@@ -177,7 +178,7 @@ def _card(config: TrainConfig, network: NetworkConfig, data: TextData, facts: di
 Writes texts of up to {network.longest} pieces. Styles: {", ".join(data.styles) or "none"}.
 
 - Command: `{command("text.train", config)}`
-- These weights: after {facts["best_images"]:,} training texts, {facts["seconds"] / 60:.0f} minutes on \
+- These weights: after {facts["best_images"]:,} training texts, {in_minutes(facts["seconds"])} on \
 {facts["hardware"]}
 - Data: {data.source}; {len(data.train):,} training texts, {len(data.validation):,} for validation, \
 {len(data.test):,} held out

@@ -21,7 +21,7 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on. --core gan then learns to draw latents of the trained --weights.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import check_batch, introduce, open_run
+    from common.runs import check_batch, hint_if_early, introduce, open_run
     from common.trainer import Trainer
     from text.games import prepare
 
@@ -42,6 +42,7 @@ def main(config: TrainConfig) -> None:
         best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} texts"
         print(f"wrote {out}: {best}; texts in samples/, figures in metrics.jsonl")
         print(f"try: python -m text.generate --weights {out}")
+        hint_if_early(config, progress.images, progress.seconds, "texts")
 
 
 if __name__ == "__main__":

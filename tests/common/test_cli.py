@@ -75,6 +75,31 @@ def test_a_value_of_another_type_is_told_in_plain_words(
     assert said in error and "instantiated" not in error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (["--minuts", "3"], "; did you mean --minutes? --help"),
+        (["--finallr=0.5"], "; did you mean --final-lr? --help"),
+        (["--final_lrr", "0.5"], "; did you mean --final-lr? --help"),
+        (["-seed", "1"], "; did you mean --seed? --help"),
+        (["--coat", "1", "--batchh", "2", "--coat", "3"], "; did you mean --coats and --batch? --help"),
+        (["--zebra", "minutes"], "minutes; --help"),
+        (["red", "-5"], "; --help"),
+    ],
+)
+def test_a_misspelt_flag_is_answered_with_the_one_meant(
+    arguments: list[str], question: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(paint, "image.paint", monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert question in error and error.count("\n") == 1
+
+
+def test_only_misspelt_flags_are_guessed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(paint, "image.paint", monkeypatch, "--coats", "many") == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
 def test_bad_input_is_one_line_and_exit_code_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

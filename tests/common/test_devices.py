@@ -50,7 +50,12 @@ def test_the_accelerator_computes_where_it_is_told(tmp_path: Path) -> None:
     assert accelerator.device.type == "cpu"
     assert accelerator.mixed_precision == "no"
     assert accelerator.num_processes == 1
-    assert "CPU" in hardware(accelerator)
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "1 CPU thread"), (2, "2 CPU threads")])
+def test_threads_are_told_in_words(threads: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert hardware(accelerator_for(DeviceConfig(device="cpu"), tmp_path)) == words
 
 
 def test_each_accelerator_has_its_own_precision(tmp_path: Path) -> None:

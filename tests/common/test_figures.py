@@ -51,6 +51,12 @@ def test_the_default_grid_is_square():
     assert grid(flat(*range(7)), gap=0, upscale=1).size == (12, 12)
 
 
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (3, 3), (8, 4), (10, 5), (50, 10), (64, 8), (101, 11)])
+def test_a_grid_is_somewhat_wider_where_this_fills_it(count, columns):
+    picture = grid(flat(*range(count)), gap=0, upscale=1)
+    assert picture.size == (4 * columns, 4 * math.ceil(count / columns))
+
+
 def test_floats_run_from_minus_one_to_one():
     values = torch.tensor([-1, 1, 0, -3, 3, math.nan])
     image = values.reshape(1, 1, 1, 6)
@@ -92,6 +98,32 @@ def test_a_sheet_has_its_rows_beside_their_labels():
 def test_a_row_is_as_high_as_its_label():
     picture = sheet([("three\nlines\nof text", flat(0, size=4))], upscale=1)
     assert picture.height > 40
+
+
+def test_headings_stand_above_their_columns():
+    rows = [("label", flat(10, 20, 30, size=40))] * 2
+    plain, headed = sheet(rows, upscale=1), sheet(rows, upscale=1, headings=["X", "", "end"])
+    band, left = headed.height - plain.height, plain.width - (2 + 3 * 42)
+    assert headed.width == plain.width and band > 0
+    assert np.array_equal(np.asarray(headed)[band:], np.asarray(plain))
+    _, inked = np.nonzero(np.asarray(headed)[:band, :, 0] < 128)
+    for column in (0, 2):
+        first = left + 2 + 42 * column
+        mine = inked[(inked >= first) & (inked < first + 40)]
+        assert abs((mine.min() + mine.max()) / 2 - (first + 20)) <= 1.5
+    assert not ((inked >= left + 44) & (inked < left + 84)).any()
+
+
+@pytest.mark.parametrize("text", ["ten letters", "a heading that no font makes narrow enough"])
+def test_headings_keep_clear_of_each_other(text):
+    headed = np.asarray(sheet([("", flat(*range(5), size=60))], upscale=1, headings=[text] * 5))
+    band = headed[: len(headed) - 64, :, 0]
+    between = [2 + 62 * column + offset for column in range(1, 5) for offset in (-2, -1, 0)]
+    assert (band < 128).any() and (band[:, between] == 255).all()
+
+
+def test_a_sheet_without_labels_has_no_margin_for_them():
+    assert sheet([("", flat(1, 2))] * 2, gap=2, upscale=1).width == 2 + 2 * 6
 
 
 @pytest.mark.parametrize("name", ["a.png", "b.webp", "C.PNG"])

@@ -36,6 +36,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = command("image.train", *TINY, "--out", out)
     assert result.returncode == 0, result.stderr
     assert str(out) in result.stdout
+    hint = result.stdout.splitlines()[-1]
+    assert "early days: after 640 images" in hint and "--resume --minutes 11 in place of --images 640" in hint
     return out
 
 
@@ -117,6 +119,7 @@ def test_bad_data_is_refused(tmp_path: Path) -> None:
     assert_refused(command("image.train", "--data", tmp_path / "missing", *TINY, *out), "missing")
     assert_refused(command("image.train", "--data", texts, *TINY, *out), "texts")
     assert_refused(command("image.train", "--size", -5, *TINY, *out), "--size")
+    assert_refused(command("image.train", "--minuts", 5, *TINY, *out), "did you mean --minutes?")
     assert not (tmp_path / "run").exists()
 
 

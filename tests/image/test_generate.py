@@ -14,7 +14,19 @@ from common.errors import UserError
 from common.figures import PICTURE_OPTIONS
 from image.__main__ import COMMANDS
 from image.config import PICTURES, GenerateConfig
-from image.gallery import WIDEST, choose, draw_sheet, even_labels, make_gallery, write_gallery
+from image.gallery import (
+    WIDEST,
+    _default_samples,
+    _default_strips,
+    _shares,
+    _strips,
+    choose,
+    draw_sheet,
+    even_labels,
+    line_width,
+    make_gallery,
+    write_gallery,
+)
 from image.generate import main
 from image.models import ImageModel, load_image_model
 
@@ -144,7 +156,21 @@ def test_labels_are_drawn_evenly_and_stay_together() -> None:
     assert labels is not None and labels.tolist() == sorted(labels.tolist(), key=[4, 1, 7].index)
     assert sorted((labels == label).sum().item() for label in (4, 1, 7)) == [21, 21, 22]
     assert even_labels([], 5) is None
-    assert len(set(even_labels(range(9), 4).tolist())) == 4  # type: ignore[union-attr]
+    few, uneven = even_labels(range(9), 4), even_labels([0, 1, 2], 8)
+    assert few is not None and few.tolist() == [0, 1, 2, 3]
+    assert uneven is not None and uneven.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+def test_by_default_all_classes_get_as_many_samples(cgan: ImageModel) -> None:
+    assert make_gallery(cgan, GenerateConfig()).what.endswith("64 samples of shapes-cgan, 32 of each class")
+    assert [_default_samples(classes) for classes in (0, 1, 2, 3, 10, 64, 65)] == [64, 64, 64, 66, 70, 64, 64]
+    assert [_default_strips(classes) for classes in (0, 1, 2, 3, 10, 12, 13)] == [8, 8, 8, 6, 10, 12, 8]
+
+
+def test_the_share_of_a_class_is_told(cgan: ImageModel) -> None:
+    said = {n: make_gallery(cgan, GenerateConfig(n=n)).what.split(", ")[1] for n in (1, 4, 5)}
+    assert said == {1: "0 or 1 of each class", 4: "2 of each class", 5: "2 or 3 of each class"}
+    assert make_gallery(cgan, GenerateConfig(n=2, label=("bars",))).what.endswith("samples of shapes-cgan")
 
 
 def test_labels_are_chosen_once_each_and_all_by_default(cgan: ImageModel) -> None:
@@ -184,9 +210,36 @@ def test_strips_between_seeds_begin_and_end_at_their_samples(cgan: ImageModel) -
 def test_strips_between_labels_keep_their_latent(cgan: ImageModel) -> None:
     gallery = make_gallery(cgan, GenerateConfig(interpolate="labels", label=("discs", "bars"), n=3))
     strips = torch.stack([images for _, images in gallery.rows]).int()
-    assert strips.shape[:2] == (3, 10) and gallery.rows[0][0] == "discs\nto bars"
+    assert strips.shape[:2] == (3, 10) and gallery.headings == ("discs", *[""] * 8, "bars")
     for place, label in ((0, 1), (-1, 0)):
         assert (strips[:, place] - cgan.sample(3, torch.full((3,), label)).int()).abs().max() <= 1  # rounding
+
+
+@pytest.mark.parametrize("stops", range(2, 17))
+def test_a_sheet_shows_every_stop_and_names_it(stops: int, vae: ImageModel) -> None:
+    names, shares = [f"stop {stop}" for stop in range(stops)], _shares(GenerateConfig(), legs=stops - 1)
+    headings = _strips(vae, [""], [torch.zeros(1, 1, 4, 4)] * len(shares), names).headings
+    assert [heading for heading in headings if heading] == names and len(headings) <= WIDEST
+    assert [share for share, heading in zip(shares, headings, strict=True) if heading] == pytest.approx(
+        [stop / (stops - 1) for stop in range(stops)]
+    )
+
+
+def test_stops_between_the_pictures_are_not_named(vae: ImageModel) -> None:
+    gallery = _strips(vae, [""], [torch.zeros(1, 1, 4, 4)] * 4, ["a", "b", "c"])
+    assert gallery.headings == ("a", "", "", "c") and "1 strip of 4 pictures" in gallery.what
+
+
+def test_strips_between_seeds_name_their_seeds(vae: ImageModel) -> None:
+    gallery = make_gallery(vae, GenerateConfig(interpolate="seeds", seed=4, n=1))
+    assert gallery.headings == ("seed 4", *[""] * 8, "seed 5")
+    assert draw_sheet(gallery.rows, gallery.headings).width == 10 * 98 + 2  # a strip, not a grid
+
+
+def test_strips_in_several_lines_have_labels_for_headings(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(interpolate="labels", n=2, frames=WIDEST + 4))
+    assert [label for label, _ in gallery.rows] == ["bars\nto discs"] * 2
+    assert draw_sheet(gallery.rows, gallery.headings).height == draw_sheet(gallery.rows).height == 4 * 100
 
 
 def test_animations_go_there_and_back(cgan: ImageModel) -> None:
@@ -224,7 +277,7 @@ def test_reconstructions_stand_below_their_originals(run: str, shapes: Path, req
     model = load_image_model(str(request.getfixturevalue(run)))
     gallery = make_gallery(model, GenerateConfig(reconstruct=str(shapes), n=WIDEST + 1))
     assert [label for label, _ in gallery.rows] == ["original", "reconstruction"] * 2
-    assert [len(images) for _, images in gallery.rows] == [WIDEST, WIDEST, 1, 1]
+    assert [len(images) for _, images in gallery.rows] == [9, 9, 8, 8]
     original, rebuilt = gallery.rows[0][1].float(), gallery.rows[1][1].float()
     error, shuffled = (original - rebuilt).square().mean(), (original.roll(1, 0) - rebuilt).square().mean()
     assert error < shuffled
@@ -236,9 +289,14 @@ def test_reconstructions_stand_below_their_originals(run: str, shapes: Path, req
 def test_a_sheet_has_a_row_a_class_and_breaks_long_rows() -> None:
     images = torch.zeros(40, 1, 96, 96, dtype=torch.uint8)
     short, long = draw_sheet([("a", images[:3]), ("b", images[:3])]), draw_sheet([("a", images), ("b", images[:3])])
-    assert long.height == 2 * short.height  # 16 + 16 + 8 pictures in three lines, and the fourth
-    assert long.width - short.width == 13 * 98
+    assert 2 * long.height == 5 * short.height  # four lines of 10 pictures, and the fifth
+    assert long.width - short.width == 7 * 98
     assert draw_sheet([("", images[:9])]).size == (3 * 98 + 2, 3 * 98 + 2)
+
+
+def test_lines_are_full_where_they_can_be() -> None:
+    widths = {count: line_width(count) for count in (1, 16, 17, 32, 34, 50, 100)}
+    assert widths == {1: 1, 16: 16, 17: 9, 32: 16, 34: 12, 50: 10, 100: 10}
 
 
 def test_the_same_seed_writes_the_same_bytes(
@@ -256,6 +314,27 @@ def test_a_folder_gets_one_numbered_picture_each(cgan_run: Path, tmp_path: Path)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["0000-bars.png", "0001-bars.png", "0002-discs.png", "0003-discs.png"]
     assert Image.open(tmp_path / "out" / names[0]).size == (16, 16)
+
+
+def test_pictures_of_two_runs_do_not_mix(cgan_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    generate(cgan_run, folder, n=4)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for n in (2, 5):  # fewer pictures, and others
+        with pytest.raises(
+            UserError, match=r"out holds pictures that would mix .* name a new folder, or empty"
+        ) as caught:
+            generate(cgan_run, folder, n=n, seed=1)
+        assert "\n" not in str(caught.value)
+        assert before == {path: path.read_bytes() for path in folder.iterdir()}
+    generate(cgan_run, folder, n=4, seed=1)  # the same names, all overwritten
+    assert before.keys() == set(folder.iterdir()) and before != {path: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_no_picture_may_stay_in_the_folder(vae_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    generate(vae_run, tmp_path, n=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0000.png", "0001.png", "notes.txt"]
 
 
 def test_pictures_without_a_label_have_only_a_number(vae_run: Path, tmp_path: Path) -> None:

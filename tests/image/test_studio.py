@@ -13,6 +13,7 @@ from torch import nn
 
 from common.cli import command, parse
 from common.data import Arrays
+from common.errors import UserError
 from common.vae import VAE
 from image.config import TrainConfig
 from image.data import ImageData, load_images
@@ -22,7 +23,7 @@ from image.networks import build_generator, build_vae
 from image.studio import ImageStudio
 from image.train import main
 
-FACTS = {"images": 80, "seconds": 90.0, "hardware": "1 CPU threads", "best_images": 40, "figures": {"frechet": 2.5}}
+FACTS = {"images": 80, "seconds": 90.0, "hardware": "1 CPU thread", "best_images": 40, "figures": {"frechet": 2.5}}
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +148,27 @@ def test_the_card_tells_how_it_was_made(data: ImageData) -> None:
     eyes, _ = studio(data, lr=1e-3)
     config, card = eyes.describe(FACTS)
     assert config["kind"] == "gan" and config["classes"] == ["bars", "discs"]
-    for words in (command("image.train", eyes.config), eyes.extractor.name, "| frechet | 2.5 |", data.source):
+    trained = "after 40 training images, 2 minutes on 1 CPU thread\n"
+    for words in (command("image.train", eyes.config), eyes.extractor.name, "| frechet | 2.5 |", data.source, trained):
         assert words in card
+
+
+@pytest.mark.parametrize(("core", "conditional"), [("cgan", True), ("gan", False), ("cvae", True), ("vae", False)])
+def test_the_card_lists_classes_that_can_be_asked_for(core: str, conditional: bool, data: ImageData) -> None:
+    eyes, _ = studio(data, core=core)
+    _, card = eyes.describe(FACTS)
+    assert ("Classes: bars, discs." in card) == conditional
+    assert ("Unconditional: takes no class." in card) != conditional
+
+
+def test_a_side_of_no_network_is_refused_before_anything_is_decoded(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image.data.load_images", lambda *_: pytest.fail("decoded"))
+    for size in (4, 30):
+        with pytest.raises(UserError, match=f"^--size {size} is not 4, 5, 6 or 7 doubled"):
+            main(TrainConfig(data=str(shapes), size=size, steps=1, out=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
