@@ -126,7 +126,7 @@ class Trainer:
         """
         self.studio = studio
         self._begin(game, data)
-        with self._interruptible(), self._bar() as bar:
+        with self._interruptible(), _flushing(), self._bar() as bar:
             while not self._over():
                 self._step()
                 self._agree()
@@ -146,7 +146,6 @@ class Trainer:
     # ---- start -------------------------------------------------------------------------------------------------------
 
     def _begin(self, game: Game, data: Arrays) -> None:
-        torch.set_flush_denormal(True)  # moments of near-zero gradients would slow the CPU down many times
         self.game = game
         self.data = data.on(self.accelerator.device, DATA_BUDGET)
         self.learners = {name: Learner(player, self.accelerator) for name, player in game.players.items()}
@@ -402,3 +401,13 @@ class Trainer:
         for name, values in self.progress.guards.items():
             for tensor, value in zip(self.learners[name].guard, values, strict=True):
                 tensor.fill_(value)
+
+
+@contextmanager
+def _flushing() -> Iterator[None]:
+    """Denormal numbers are 0 within: moments of near-zero gradients would slow a CPU down many times."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -15,10 +15,11 @@ from common.errors import UserError
 from common.files import replacing
 
 PROGRAM = "text.styles"
-LINES, LONG = 4, 170  # of a sentence in verse, at most: lines, and characters
+LINES, LONG = 4, 140  # of a sentence in verse, at most: lines, and characters
+WORDS = 12  # of any other text, at most
 ENDED = re.compile("[.!?]['\"”’)]*$")
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-COMMON = 5  # texts in which a word must be
+COMMON = 8  # texts in which a word must be
 MARKED = re.compile(r"[\d\[\]{}*=|<>_]|--\s*\d|[A-Z]{4}")  # notes, headings and page numbers among verses
 LIBRARIES = {  # sections of packages that are parts of others, whose lines say little
     "libs", "libdevel", "oldlibs", "debug", "doc", "introspection", "localization", "metapackages", "kernel",
@@ -37,16 +38,17 @@ class StylesConfig(Checked):
 def main(config: StylesConfig) -> None:
     """Put the corpus of the bundled weights together from its four sources.
 
-    Of poems, sentences of two to four whole lines are taken, of headlines the news, of packages the programs, and of
-    definitions those of 3 to 12 words without names; of all these, texts all of whose words are in five of them or
-    more, so that a small model need not make up rare ones.
+    Of poems, short sentences of two to four whole lines are taken, of headlines the news, In Title Case or not brought
+    to that of sentences, of packages the programs, and of definitions those without names; none has more than 12 words,
+    but for poems. Of all these, texts stay all of whose words are in eight of them or more. So a small model meets
+    every word often, always written alike.
     """
     parts = {"poem": poems, "news": news, "product": products, "definition": definitions}
     try:
         rows = [{"style": style} | row for style, read in parts.items() for row in read(config.data)]
     except (OSError, EOFError) as error:
         raise UserError(f"--data {config.data}: {error}; name the folder that has the four files") from error
-    rows = common(rows)
+    rows = common(in_sentence_case(rows))
     with replacing(config.out) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in parts)
@@ -58,6 +60,28 @@ def common(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     words = [set(WORD.findall(row["text"].lower())) for row in rows]
     counts = Counter(word for each in words for word in each)
     return [row for row, own in zip(rows, words, strict=True) if all(counts[word] >= COMMON for word in own)]
+
+
+def in_sentence_case(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows, where headlines In Title Case have capitals only in words that the other styles mostly write so."""
+    capital: Counter[str] = Counter()  # how often a word has one, less how often it does not
+    for row in rows:
+        if row["style"] != "news":
+            for line in row["text"].split("\n"):
+                for word in WORD.findall(line)[1:]:
+                    capital[word.lower()] += 1 if word[0].isupper() else -1
+
+    def lowered(word: re.Match[str]) -> str:
+        is_acronym = word[0].isupper() and word[0] != "A"
+        return word[0] if not word.start() or is_acronym or capital[word[0].lower()] >= 0 else word[0].lower()
+
+    def is_title(text: str) -> bool:
+        return all(word[0].isupper() for word in WORD.findall(text) if len(word) > 4)
+
+    return [
+        row | {"text": WORD.sub(lowered, row["text"])} if row["style"] == "news" and is_title(row["text"]) else row
+        for row in rows
+    ]
 
 
 def poems(folder: Path) -> Iterator[dict[str, str]]:
@@ -83,21 +107,22 @@ def sentences(lines: list[str]) -> Iterator[str]:
 
 def news(folder: Path) -> Iterator[dict[str, str]]:
     """Headlines of newspapers, without clickbait."""
-    return ({"text": text} for kind, text in _table(folder / "headlines.tsv.gz") if kind == "news")
+    lines = (text for kind, text in _table(folder / "headlines.tsv.gz") if kind == "news")
+    return ({"text": text} for text in lines if len(text.split()) <= WORDS)
 
 
 def products(folder: Path) -> Iterator[dict[str, str]]:
     """What packages of programs say of themselves, without what is in brackets at the end."""
     for _, section, text in _table(folder / "products.tsv.gz"):
         line = re.sub(r"\s*\([^)]*\)$|\s+-+\s.*$", "", text).strip()
-        if section not in LIBRARIES and len(line.split()) >= 3:
+        if section not in LIBRARIES and 3 <= len(line.split()) <= WORDS:
             yield {"text": line[0].upper() + line[1:]}
 
 
 def definitions(folder: Path) -> Iterator[dict[str, str]]:
     """What common words mean, without brackets and names."""
     for _, kind, text in _table(folder / "definitions.tsv.gz"):
-        if kind == "gloss" and 3 <= len(text.split()) <= 12 and not re.search("[A-Z(;]", text):
+        if kind == "gloss" and 3 <= len(text.split()) <= WORDS and not re.search("[A-Z(;]", text):
             yield {"text": text}
 
 
