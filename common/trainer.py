@@ -140,7 +140,7 @@ class Trainer:
                 self._snapshot(bar)
         self.accelerator.end_training()
         if self.interrupted:
-            raise KeyboardInterrupt(f"saved after {self.progress.images:,} images in {self.out}; go on with --resume")
+            raise KeyboardInterrupt(f"saved after {self.progress.images:,} examples in {self.out}; go on with --resume")
         return self.progress
 
     # ---- start -------------------------------------------------------------------------------------------------------
@@ -374,10 +374,8 @@ class Trainer:
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
             config, card = self.studio.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
             save_weights(self.out, product, config, card)
-        self._say(
-            bar,
-            f"{progress.images:>9,} images  {seen}{'  (best so far)' if better and verdict.score is not None else ''}",
-        )
+        best = "  (best so far)" if better and verdict.score is not None else ""
+        self._say(bar, f"{progress.images:>9,} examples  {seen}{best}")
         for line in (verdict.warning or "").splitlines():
             self._say(bar, f"warning: {line}")
 

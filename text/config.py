@@ -75,7 +75,7 @@ class GenerateConfig(Checked):
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
-    stanzas: int = 1  # texts that follow each other, each with a latent close to the one before
+    stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
     prompt: str = ""  # how every text begins
     interpolate: tuple[str, ...] = ()  # two texts between which --n texts are written
     like: str = ""  # a text in whose neighbourhood, in latent space, --n texts are written
@@ -133,6 +133,6 @@ class EvaluateConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.n >= 100, "n", f"must be 100 or more, not {self.n}")
+        require(self.n >= 10, "n", f"must be 10 or more, not {self.n}")
         require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

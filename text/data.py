@@ -17,6 +17,7 @@ from text.tokenizer import PAD, Tokenizer, padded
 FEWEST = 50  # texts of which something can be learned, and something held out
 GROUP = 32  # batches whose texts are sorted by length together
 TEST_SHARE, VALIDATION_SHARE = 0.06, 0.03
+HELD_OUT = 20  # texts of each of the two, about, where these shares are fewer
 
 
 class Sequences(Arrays):
@@ -76,8 +77,8 @@ class TextData:
 def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | None = None) -> TextData:
     """Read texts, learn their vocabulary unless one is given, and split them.
 
-    A text that is there twice counts once. About 6 % are held out and 3 % for validation, by source where it is known,
-    unless there are too few.
+    A text that is there twice counts once. About 6 % are held out and 3 % for validation, or 20 texts, by source where
+    it is known, unless there are too few.
 
     Args:
         data: as `text.sources.read_corpus` takes it.
@@ -110,7 +111,7 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
         return Sequences(padded([rows[number] for number in chosen]), labels)
 
     train, validation, test = map(part, range(3))
-    if not (len(train) and len(validation) and len(test)):
+    if min(len(train), len(validation), len(test)) < 2:
         raise UserError(f"--data {data}: too few texts differ to train on some and hold out others; add more")
     return TextData(corpus.name, styles, train, validation, test, tokenizer, corpus.skipped, corpus.source)
 
@@ -143,7 +144,8 @@ def _parts(entries: Sequence[Entry]) -> list[int]:
 
 
 def _held_out(keys: Sequence[str]) -> list[int]:
-    parts = np.where(split(keys, TEST_SHARE), 2, 0)
+    least = min(HELD_OUT / len(keys), 0.2)
+    parts = np.where(split(keys, max(TEST_SHARE, least)), 2, 0)
     (rest,) = np.nonzero(parts == 0)  # split on their own, so that neither side of them is empty
-    parts[rest[split([keys[number] for number in rest], VALIDATION_SHARE, seed=1)]] = 1
+    parts[rest[split([keys[number] for number in rest], max(VALIDATION_SHARE, least), seed=1)]] = 1
     return parts.tolist()

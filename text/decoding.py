@@ -44,17 +44,19 @@ def write(
     habits: Habits,
     generator: torch.Generator,
     prompts: Sequence[Sequence[int]],
+    barred: Tensor | None = None,
 ) -> list[list[int]]:
     """Choose piece after piece for every latent (N, D).
 
     Args:
         generator: of the choices, on the CPU, so that a seed means the same on every device.
         prompts: pieces that each text begins with.
+        barred: bool (N, V), the pieces that must not follow each prompt at once.
 
     Returns:
         The pieces of each text, prompt included, without `END`.
     """
-    begun = _prompt_table(prompts, z.device)
+    begun, ends = _prompt_table(prompts, z.device), torch.tensor([len(prompt) for prompt in prompts], device=z.device)
     places = max(habits.longest, begun.shape[1])
     # Rows of its own for every text, so that more texts change none of them.
     uniform = torch.rand(len(z), places, TRIES, generator=generator).to(z.device)
@@ -63,7 +65,10 @@ def write(
     for place in range(places):
         logits, state = vae.step(told, z[going], None if condition is None else condition[going], state)
         used = written[going, :place]
-        piece = _choose(_penalised(logits[:, -1].float(), used, habits), habits, uniform[going, place])
+        odds = _penalised(logits[:, -1].float(), used, habits)
+        if barred is not None and place <= begun.shape[1]:
+            odds = odds.masked_fill((ends[going] == place)[:, None] & barred[going], -float("inf"))
+        piece = _choose(odds, habits, uniform[going, place])
         if place < begun.shape[1]:
             piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
         written[going, place], told = piece, piece[:, None]
@@ -82,19 +87,31 @@ def search(
     habits: Habits,
     generator: torch.Generator,
     prompts: Sequence[Sequence[int]],
+    barred: Tensor | None = None,
 ) -> list[list[int]]:
     """The likeliest text that a beam finds for every latent (N, D), by log-probability a piece; as `write`."""
+
+    def of(tensor: Tensor | None, row: int) -> Tensor | None:
+        return None if tensor is None else tensor[row : row + 1]
+
     return [
-        _search_one(vae, z[row : row + 1], None if condition is None else condition[row : row + 1], habits, prompt)
+        _search_one(vae, z[row : row + 1], of(condition, row), habits, prompt, of(barred, row))
         for row, prompt in enumerate(prompts)
     ]
 
 
 def _search_one(
-    vae: SequenceVAE, z: Tensor, condition: Tensor | None, habits: Habits, prompt: Sequence[int]
+    vae: SequenceVAE,
+    z: Tensor,
+    condition: Tensor | None,
+    habits: Habits,
+    prompt: Sequence[int],
+    barred: Tensor | None,
 ) -> list[int]:
     told = torch.cat([vae.begin(1, condition), torch.tensor([list(prompt)], dtype=torch.int64, device=z.device)], 1)
     logits, state = vae.step(told, z, condition)
+    if barred is not None:
+        logits[:, -1] = logits[:, -1].masked_fill(barred, -float("inf"))
     rows, scores = [list(prompt)], torch.zeros(1, device=z.device)
     best, best_score = list(prompt), -float("inf")
     while rows and len(rows[0]) < habits.longest:

@@ -119,7 +119,9 @@ def trained_on(weights: str) -> str:
         return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["data"]
     name = load_config(folder, "text", "writer").get("data", {}).get("name", "")
     if name not in BUILT_IN:
-        raise UserError(f"--data: {weights} was trained on {name}, which is not built in; name its folder or file")
+        raise UserError(
+            f"--data: the texts of {name}, which {weights} was trained on, do not ship; name their file or folder"
+        )
     return name
 
 

@@ -24,8 +24,11 @@ def main(config: GenerateConfig) -> None:
         print(f"wrote {config.out}: {len(texts):,} texts")
         return
     several = len({one.style for one in texts}) > 1
-    for style, group in groupby(texts, key=lambda one: one.style):
-        print((f"-- {style}\n" if several else "") + plain([one.text for one in group]))
+    parts = [
+        (f"-- {style}\n" if several else "") + plain([one.text for one in group])
+        for style, group in groupby(texts, key=lambda one: one.style)
+    ]
+    print("\n\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -106,16 +106,18 @@ class TextModel:
         """A text for each latent (N, D) with its label (N,).
 
         Args:
-            prompts: how each text begins; () for nothing.
+            prompts: how each text begins; () for nothing. A word at the end of one is not made longer.
         """
         texts: list[str] = []
         generator = torch.Generator().manual_seed(seed)
         told = [self.pieces(prompt) for prompt in prompts] or [[] for _ in z]
+        in_word = torch.tensor([prompt[-1:].isalnum() for prompt in prompts])
+        barred = in_word[:, None] & self.tokenizer.continuing if prompts else None
         write_or_search = search if habits.beam > 1 else write
         for rows in torch.arange(len(z)).split(CHUNK):
             pieces = write_or_search(
                 self.vae, z[rows].to(self.device), self._condition(labels[rows]), habits, generator,
-                [told[row] for row in rows],
+                [told[row] for row in rows], None if barred is None else barred[rows].to(self.device),
             )  # fmt: skip
             texts += [self.tokenizer.decode(row) for row in pieces]
         return texts

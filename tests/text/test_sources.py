@@ -28,9 +28,15 @@ def refused(path: Path, content: str | bytes, said: str) -> None:
 
 
 def test_a_txt_holds_a_text_a_line(tmp_path: Path) -> None:
-    corpus = read(tmp_path / "lines.txt", "  one \r\ntwo\u2028words\n\n three")
-    assert [entry.text for entry in corpus.entries] == ["one", "two\u2028words", "three"]
+    corpus = read(tmp_path / "lines.txt", "  one \r\ntwo\u2028words\n\n" + " three\n" * 15)
+    assert [entry.text for entry in corpus.entries] == ["one", "two\u2028words", *["three"] * 15]
     assert corpus.name == "lines" and corpus.skipped == {"lines.txt, line 3": "empty"}
+
+
+def test_a_txt_holds_texts_of_several_lines_if_empty_lines_part_them(tmp_path: Path) -> None:
+    corpus = read(tmp_path / "stanzas.txt", "\n  one \r\n two\n\n\nthree\n \nfour\n" + "five\n" * 12)
+    assert [entry.text for entry in corpus.entries] == ["one\n two", "three", "four" + "\nfive" * 12]
+    assert not corpus.skipped
 
 
 def test_a_jsonl_holds_an_object_a_line(tmp_path: Path) -> None:
@@ -45,7 +51,7 @@ def test_a_jsonl_holds_an_object_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "mark"), [("x.csv", ","), ("x.tsv", "\t")])
 def test_a_table_has_a_header_and_may_break_lines(tmp_path: Path, name: str, mark: str) -> None:
-    table = [["author", "text", "style"], ["Ann", '"He said ""no"",\nand left"', "poem"], ["", "b"], []]
+    table = [["author", "Text ", "style"], ["Ann", '"He said ""no"",\nand left"', "poem"], ["", "b"], []]
     corpus = read(tmp_path / name, "\r\n".join(mark.join(row) for row in table[:2]) + "\r\n")
     assert corpus.entries == [Entry('He said "no",\nand left', "poem", "Ann")]
     short = read(tmp_path / name, "\n".join(mark.join(row) for row in table[::2]))  # fewer columns than the header
@@ -131,7 +137,7 @@ def test_texts_without_a_style_among_others_with_one_are_counted(tmp_path: Path)
         ("x.jsonl", "[" * 100_000, r"x\.jsonl, line 1, is not JSON"),
         ("x.jsonl", '{"text": "a"}\n["a"]', r'x\.jsonl, line 2, is no object with a "text"'),
         ("x.jsonl", '{"Text": "a"}', r'x\.jsonl, line 1, is no object with a "text"'),
-        ("x.csv", "Text,style\na,b\n", r"x\.csv has no column named text, but Text, style"),
+        ("x.csv", "Words,style\na,b\n", r"x\.csv has no column named text, but words, style"),
         ("x.csv", "", r"x\.csv has no column named text, but none"),
         ("x.csv", 'text\na\n"b\n', r"x\.csv, line 3, is not as in a table"),
         ("x.csv", f"text\n{'x' * 200_000}\n", r"x\.csv, line 2, is not as in a table"),
@@ -153,8 +159,10 @@ def test_a_damaged_member_of_a_zip_is_named(tmp_path: Path) -> None:
     refused(tmp_path / "set.zip", content, r"a\.txt cannot be read")
 
 
-def test_a_path_to_nothing_names_what_is_built_in(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--data .*missing\.txt: no such .* built in are bible"):
+def test_a_path_to_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--data .*missing: no such .* built in are bible"):
+        read_corpus(str(tmp_path / "missing"))
+    with pytest.raises(UserError, match=r"--data .*missing\.txt: no such file"):
         read_corpus(str(tmp_path / "missing.txt"))
 
 

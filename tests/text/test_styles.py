@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import UserError
 from text.sources import Entry, read_corpus
-from text.styles import COMMON, LONG, StylesConfig, common, main, sentences
+from text.styles import COMMON, LONG, StylesConfig, common, in_sentence_case, main, sentences
 
 POEM = {
     "text": "The rose is red,\nthe violet blue.\n\nOne\nTwo\nThree\n\n A cow is here.\nThe cow \n is good!",
@@ -63,6 +63,27 @@ def test_texts_with_rare_words_are_left_out() -> None:
     often = [{"text": "cow, rose: THE"}] * (COMMON - 2)
     assert common([*rows, *often]) == [rows[0], rows[2], *often]
     assert common(rows) == []
+
+
+@pytest.mark.parametrize(
+    ("headline", "expected"),
+    [
+        ("Cow Jumps Over A Rose In Rome", "Cow jumps over a rose in Rome"),
+        ("Rome: Jumps by the Cow-Rose of the U.S.", "Rome: jumps by the cow-rose of the U.S."),
+        ("Cow jumps over Rose in Rome", "Cow jumps over Rose in Rome"),  # a sentence as it is
+        ("COW JUMPS", "COW JUMPS"),
+        ("Unheard Jumps", "Unheard jumps"),
+        ("Jumps Unheard", "Jumps Unheard"),  # may be a name
+    ],
+)
+def test_headlines_are_written_as_the_other_styles_write(headline: str, expected: str) -> None:
+    others = [
+        {"text": "A cow jumps over a rose in Rome\nBy the way", "style": "poem"},
+        {"text": "the way of a cow by the rose", "style": "definition"},
+    ]
+    assert in_sentence_case([*others, {"text": headline, "style": "news"}]) == [
+        *others, {"text": expected, "style": "news"}
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""A trained generator as one thing to use: small pictures in, large ones out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.weights import find_weights, load_config, load_model
+from superres.networks import Generator, NetworkConfig, build_generator, fuse
+
+TWIN = "-gan"  # what the name of adversarial weights has more than that of the pixel-trained ones they began as
+
+
+@dataclass(frozen=True)
+class SuperResModel:
+    """A generator with what is needed to use it.
+
+    Attributes:
+        network: fused, in evaluation mode.
+        config: what it was built from.
+        name: of the weights.
+        data: name of what it was trained on, under "name".
+    """
+
+    network: Generator
+    config: NetworkConfig
+    name: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scale(self) -> int:
+        """Outputs per input pixel, along each side."""
+        return self.config.scale
+
+    @property
+    def radius(self) -> int:
+        """How far the inputs may be from an output that depends on them, in input pixels."""
+        return self.config.radius
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @torch.inference_mode()
+    def upscale(self, images: Tensor) -> Tensor:
+        """Upscale float32 images in [0, 1], (N, 3, H, W) -> (N, 3, H * scale, W * scale) in [0, 1], on `device`.
+
+        GPUs that compute in bfloat16 do, and do it again in float32 should anything not be finite.
+        """
+        images = images.to(self.device).contiguous(memory_format=torch.channels_last)
+        if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+            with torch.autocast("cuda", torch.bfloat16):
+                upscaled = self.network(images).float()
+            if upscaled.isfinite().all():
+                return upscaled.clamp(0, 1)
+        return self.network(images).clamp(0, 1)
+
+
+def load_superres_model(
+    source: str, device: torch.device | str = "cpu", sharpness: float | None = None
+) -> SuperResModel:
+    """Load a generator by bundled name, path (a weights folder or a run) or Hub id, and fuse it.
+
+    Args:
+        sharpness: from 0, the weights that were trained on pixels alone, to 1, their adversarial twin, whose name is
+            theirs with "-gan" behind it (x4-fast and x4-fast-gan; `source` may be either). In between kernels are
+            blended, after fusing: a kernel is what a network computes with, and the same kernel can be had from many
+            different branches, so that a blend of branches could be of unrelated ones. None: `source` as it is.
+
+    Raises:
+        UserError: there are no such weights, or they are damaged or of another kind; or `sharpness` is outside of
+            [0, 1] or has no twin, or one of another network, to blend with.
+    """
+    if sharpness is None:
+        return _load(source, device)
+    if not 0 <= sharpness <= 1:
+        raise UserError(f"--sharpness must be in [0, 1], not {sharpness}")
+    pixel = source.rstrip("/").removesuffix(TWIN)
+    soft, sharp = _load(_twin(pixel, source), device), _load(_twin(pixel + TWIN, source), device)
+    if soft.config != sharp.config:
+        raise UserError(f"--sharpness: {pixel} and {pixel}{TWIN} are different networks, which cannot be blended")
+    for ours, theirs in zip(soft.network.parameters(), sharp.network.parameters(), strict=True):
+        ours.data.lerp_(theirs.data, sharpness)
+    return soft
+
+
+def _load(source: str, device: torch.device | str) -> SuperResModel:
+    folder = find_weights(source, "superres")
+    config = load_config(folder, "superres", "generator")
+    try:
+        network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
+        network = build_generator(network_config)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    load_model(folder, network)
+    fused = fuse(network).requires_grad_(False).to(device, memory_format=torch.channels_last)
+    return SuperResModel(fused, network_config, folder.resolve().name, data)
+
+
+def _twin(source: str, asked: str) -> str:
+    """`source`, if it can be had: a local folder's twin is not sought on the Hub.
+
+    Raises:
+        UserError: it cannot.
+    """
+    advice = f"train it by `python -m superres.train --core gan --weights {asked} --out {source}`, or leave it out"
+    if Path(asked).is_dir() and not Path(source).is_dir():
+        raise UserError(f"--sharpness: {asked} has no twin {source} to blend with; {advice}")
+    return source

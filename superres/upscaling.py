@@ -1,0 +1,271 @@
+"""From decoded pixels to larger ones: any scale, in tiles of bounded memory, transparency without halos.
+
+Pictures and video share one `TiledUpscaler`. Pixels are uint8 or uint16, (H, W, C), of one grey channel, or three of
+RGB, and with one more for alpha where there is transparency.
+
+    upscaler = TiledUpscaler(model, scale=4)
+    large = upscaler.upscale(pixels)                          # all of it
+    for tile in upscaler.tiles(height, width):                # or piece by piece, here of pixels without alpha
+        large[upscaler.placed(tile, height, width)] = upscaler.piece(pixels, tile)
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import DTypeLike, NDArray
+from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
+from torch import Tensor
+
+from common.errors import UserError
+from common.tiles import Cut, Tile, tiles
+from superres.resize import _weights as resize_weights
+
+REACH = 4  # pixels of the input, beyond which the resize after the network never looks
+HEADROOM = 4  # the part of the free memory that one tile may take is one in so many
+MOST_BYTES = 1 << 30  # that a tile may take, for larger ones are no faster
+BYTES = 4_096  # that the networks need a pixel of their input, roughly
+BLOCK, AROUND = 512, 64  # rows whose invisible pixels are filled at a time, and how far around these it looks
+
+Pixels = NDArray[Any]  # uint8 or uint16
+Allocate = Callable[[tuple[int, ...], DTypeLike], Pixels]
+
+
+class Model(Protocol):
+    """What is needed of a `superres.models.SuperResModel`."""
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def radius(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def upscale(self, images: Tensor) -> Tensor: ...
+
+
+class TiledUpscaler:
+    """Makes pictures `scale` times as large, by the network as often as it takes and a bicubic resize of the excess.
+
+    Two passes of a network are one local function like one pass is, and so is the resize. So every output pixel comes
+    from one tile alone, whose overlap with its neighbours covers all that the pixel depends on, and on the CPU the
+    result is the same to the last bit whatever the tiles.
+
+    Attributes:
+        passes: of the network, as many as bring it to `scale` or beyond.
+        net_scale: what they enlarge by together.
+        margin: by which tiles overlap what they yield, in input pixels.
+        tile: longest side of a tile, in input pixels; halved when memory runs out, for good.
+
+    Args:
+        scale: 1 or more; default the model's.
+        tile: default by the free memory.
+
+    Raises:
+        UserError: `tile` is all margin.
+    """
+
+    def __init__(self, model: Model, scale: float | None = None, tile: int | None = None) -> None:
+        self.model = model
+        self.scale: float = model.scale if scale is None else scale
+        self.passes = 1
+        while model.scale**self.passes < self.scale:
+            self.passes += 1
+        self.net_scale = model.scale**self.passes
+        # A pass after the first sees pixels that are smaller.
+        radius = sum(-(-model.radius // model.scale**k) for k in range(self.passes))
+        self.margin = radius + (REACH if self.net_scale != self.scale else 0)
+        self.least = 2 * self.margin + 1
+        if tile is not None and tile < self.least:
+            raise UserError(f"--tile {tile}: the network needs tiles of {self.least} pixels or more")
+        self.tile = tile or max(self.least, _affordable_side(model, self.passes))
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what a picture of these becomes."""
+        return _enlarged(height, self.scale), _enlarged(width, self.scale)
+
+    def tiles(self, height: int, width: int) -> list[Tile]:
+        """The tiles of a picture, row by row."""
+        return [tile for row in tiles(height, width, self.tile, self.margin) for tile in row]
+
+    def placed(self, tile: Tile, height: int, width: int) -> tuple[slice, slice]:
+        """Of the enlarged picture, which was of this height and width: what a tile yields."""
+        rows, columns = self.size(height, width)
+        return _share(tile.rows, height, rows), _share(tile.columns, width, columns)
+
+    def piece(self, pixels: Pixels, tile: Tile) -> Pixels:
+        """What a tile yields.
+
+        Args:
+            pixels: of the whole picture, (H, W, 1) or (H, W, 3).
+
+        Returns:
+            (h, w, C) that belong where `placed` says, of the type of `pixels`.
+        """
+        most = np.iinfo(pixels.dtype).max
+        region = pixels[tile.region].astype(np.float32) / np.float32(most)  # (h, w, C) in [0, 1]
+        images = torch.from_numpy(region).permute(2, 0, 1)[None].expand(-1, 3, -1, -1)
+        for _ in range(self.passes):
+            images = self.model.upscale(images)
+        if self.net_scale == self.scale:
+            images = images[(..., *tile.kept(self.net_scale))]
+        fine = images[0].permute(1, 2, 0).cpu().numpy()
+        if pixels.shape[2] == 1:
+            fine = (fine[..., :1] + fine[..., 1:2] + fine[..., 2:]) / 3
+        if self.net_scale != self.scale:
+            fine = self._resized(fine, tile, *pixels.shape[:2])
+        return np.rint(fine * most).clip(0, most).astype(pixels.dtype)
+
+    def upscale(
+        self, pixels: Pixels, allocate: Allocate = np.empty, advance: Callable[[float], Any] = lambda count: None
+    ) -> Pixels:
+        """A whole picture.
+
+        Colours of invisible pixels are not looked at: the nearest visible ones take their place, so that none of them
+        shines through at edges. Alpha is enlarged as if it were grey, and stays exactly what it is where it is flat.
+
+        Args:
+            pixels: (H, W, C), 1 <= C <= 4.
+            allocate: (shape, dtype) -> the array for the result.
+            advance: is told how many pixels of the input are done, again and again, and of less than none when memory
+                ran out and all begins anew.
+
+        Returns:
+            (H', W', C), of the type of `pixels`.
+
+        Raises:
+            UserError: there is too little memory even for the smallest tiles.
+        """
+        height, width, channels = pixels.shape
+        result = allocate((*self.size(height, width), channels), pixels.dtype)
+        if channels in (1, 3):
+            self._fill(result, pixels, advance)
+            return result
+        colours, alpha = np.split(pixels, [channels - 1], 2)
+        if is_flat := alpha.min() == alpha.max():
+            result[..., -1] = alpha[0, 0, 0]
+        share = 1 if is_flat else 0.5  # of the work
+        self._fill(result[..., :-1], extended(colours, alpha), lambda count: advance(share * count))
+        if not is_flat:
+            self._fill(result[..., -1:], alpha, lambda count: advance(share * count), within_neighbours=True)
+        return result
+
+    def within_memory(self, attempt: Callable[[], None]) -> None:
+        """Do something with tiles, and anew with smaller ones as often as memory runs out.
+
+        Raises:
+            UserError: there are none smaller.
+        """
+        while True:
+            try:
+                attempt()
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not _is_of_memory(error):
+                    raise
+            if self.tile == self.least:
+                advice = "close other programs, or use --device cpu"
+                raise UserError(f"out of memory even with tiles of {self.tile} pixels; {advice}")
+            self.tile = max(self.least, self.tile // 2)
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _fill(
+        self, result: Pixels, pixels: Pixels, advance: Callable[[float], Any], within_neighbours: bool = False
+    ) -> None:
+        """Enlarge channels without alpha into `result`.
+
+        Args:
+            within_neighbours: clip what comes of a pixel to the range of it and its eight neighbours.
+        """
+        size = pixels.shape[:2]
+        bounds = (minimum_filter(pixels, (3, 3, 1)), maximum_filter(pixels, (3, 3, 1))) if within_neighbours else None
+
+        def attempt() -> None:
+            done = 0
+            try:
+                for tile in self.tiles(*size):
+                    place, piece = self.placed(tile, *size), self.piece(pixels, tile)
+                    if bounds is not None:
+                        piece = np.clip(piece, *(self._repeated(bound, place) for bound in bounds))
+                    result[place] = piece
+                    core = (tile.rows.stop - tile.rows.start) * (tile.columns.stop - tile.columns.start)
+                    done += core
+                    advance(core)
+            except BaseException:
+                advance(-done)
+                raise
+
+        self.within_memory(attempt)
+
+    def _resized(self, fine: NDArray[np.float32], tile: Tile, height: int, width: int) -> NDArray[np.float32]:
+        """Of what the passes made of a region, (h, w, C): what belongs where the tile is placed."""
+        size, place = self.size(height, width), self.placed(tile, height, width)
+        for axis, (length, cut) in enumerate(((height, tile.rows), (width, tile.columns))):
+            weights = resize_weights(length * self.net_scale, size[axis])
+            moved = np.moveaxis(fine, axis, 0)
+            columns = slice(cut.first * self.net_scale, cut.last * self.net_scale)
+            flat = weights[place[axis], columns] @ moved.reshape(len(moved), -1)
+            fine = np.moveaxis(flat.reshape(-1, *moved.shape[1:]), 0, axis)
+        return fine
+
+    def _repeated(self, pixels: Pixels, place: tuple[slice, slice]) -> Pixels:
+        """What lies over a place of the enlarged picture if pixels are only repeated."""
+        height, width = pixels.shape[:2]
+        rows, columns = (
+            ((np.arange(part.start, part.stop) + 0.5) * before / after).astype(np.int64)
+            for part, before, after in zip(place, (height, width), self.size(height, width), strict=True)
+        )
+        return pixels[rows[:, None], columns]
+
+
+def extended(colours: Pixels, alpha: Pixels) -> Pixels:
+    """Colours, (H, W, C), in which those of invisible pixels are the nearest visible ones'.
+
+    What is more than `AROUND` rows away from any visible pixel stays as it is.
+
+    Args:
+        alpha: (H, W, 1), 0 where pixels are invisible.
+    """
+    hidden = alpha[..., 0] == 0
+    if not hidden.any() or hidden.all():
+        return colours
+    filled = colours.copy()
+    for start in range(0, len(hidden), BLOCK):
+        block = slice(max(0, start - AROUND), start + BLOCK + AROUND)
+        if hidden[block].all():
+            continue
+        rows, columns = distance_transform_edt(hidden[block], return_distances=False, return_indices=True)
+        within = slice(start - block.start, start - block.start + BLOCK)
+        filled[start : start + BLOCK] = colours[block][rows[within], columns[within]]
+    return filled
+
+
+def _enlarged(length: int, scale: float) -> int:
+    return max(1, int(length * scale + 0.5))
+
+
+def _share(cut: Cut, length: int, enlarged: int) -> slice:
+    """What comes of a core; cores that cover an axis have shares that do."""
+    return slice(cut.start * enlarged // length, cut.stop * enlarged // length)
+
+
+def _affordable_side(model: Model, passes: int) -> int:
+    """Of the largest square tile that fits in the part of the memory that is meant for one."""
+    pixels = sum(model.scale ** (2 * k) for k in range(passes))  # that go through the network, for each of the input
+    return int((min(_free_bytes(model.device) // HEADROOM, MOST_BYTES) / (BYTES * pixels)) ** 0.5)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """The CPU has no exception of its own for this."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error).lower()
