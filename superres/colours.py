@@ -13,13 +13,15 @@ import av
 import numpy as np
 import torch
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+
+from superres.upscaling import Pixels
 
 HD, SD = 1, 6  # BT.709 and BT.601
 MATRICES = {HD: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), SD: (0.299, 0.114), 7: (0.212, 0.087)}
 MATRICES[9] = (0.2627, 0.0593)  # BT.2020; by number in H.273, the weights of red and blue in luma
+DEEP = 2**16 - 1  # white in 16 bits
 HD_SIZE = (1280, 577)  # from this width or height on a film without tags is taken for BT.709, as in mpv
 EXACT = (  # of the library that converts: without these it takes the nearest colour, and rounds carelessly
     Interpolation.BICUBIC
@@ -28,8 +30,6 @@ EXACT = (  # of the library that converts: without these it takes the nearest co
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.BITEXACT
 )
-
-RGB = NDArray[Any]  # (H, W, 3), uint8 or uint16
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Colours:
         is_full: whether black and white are the least and the largest number, and not 16 and 235 of 255.
         primaries, transfer: passed on.
         bits: of a number; 10 for all that is deeper than 8, since encoders have no more.
-        peak: what white is as RGB.
+        peak: what the library that reads makes of white.
     """
 
     matrix: int
@@ -78,24 +78,30 @@ def colours_of(frame: av.VideoFrame) -> Colours:
     )
 
 
-def picture_of(frame: av.VideoFrame, colours: Colours, reformatter: VideoReformatter) -> RGB:
-    """A frame as RGB from 0 to `colours.peak`, clipped; uint8, or uint16 where the frame is deeper."""
+def picture_of(frame: av.VideoFrame, colours: Colours, reformatter: VideoReformatter) -> Pixels:
+    """A frame as RGB, (H, W, 3), clipped; uint8, or uint16 where the frame is deeper, of which white is the largest."""
     if not frame.format.is_rgb:
         frame.colorspace, frame.color_range = colours.matrix, colours.range
     target = "rgb24" if colours.bits == 8 else "rgb48le"
-    return reformatter.reformat(frame, format=target, interpolation=EXACT).to_ndarray()
+    picture = reformatter.reformat(frame, format=target, interpolation=EXACT).to_ndarray()
+    if colours.peak == np.iinfo(picture.dtype).max:
+        return picture
+    return np.rint(picture * np.float32(DEEP / colours.peak)).clip(max=DEEP).astype(np.uint16)
 
 
-def frame_of(picture: Tensor, colours: Colours) -> av.VideoFrame:
+def frame_of(picture: Pixels, colours: Colours, device: torch.device | str = "cpu") -> av.VideoFrame:
     """The other way round, exactly rounded.
 
-    The library that reads would be off by a level or more here. Colour differences lie on every second pixel of
-    every second row's lower edge, as is usual in films ("left", H.273 type 0).
+    The library that reads would be off by a level or more here. Colour differences lie on every second column and
+    between two rows, as is usual in films (H.273, type 0). Odd sizes become even by repeating the last row or column.
 
     Args:
-        picture: (3, H, W) in [0, 1], with even H and W.
+        picture: (H, W, 3), uint8 or uint16.
+        device: what computes.
     """
-    luma, differences = _separated(picture, *MATRICES[colours.matrix])
+    scaled = torch.from_numpy(picture).to(device).permute(2, 0, 1).float() / np.iinfo(picture.dtype).max
+    even = F.pad(scaled, (0, picture.shape[1] % 2, 0, picture.shape[0] % 2), mode="replicate")
+    luma, differences = _separated(even, *MATRICES[colours.matrix])
     differences = _halved(differences)
     top, step = 2**colours.bits - 1, 2 ** (colours.bits - 8)
     grey = 128 * step
@@ -103,8 +109,8 @@ def frame_of(picture: Tensor, colours: Colours) -> av.VideoFrame:
         planes = (luma * top, differences * top + grey)
     else:
         planes = (luma * (219 * step) + 16 * step, differences * (224 * step) + grey)
-    numbers = torch.cat([plane.round().clamp(0, top).flatten() for plane in planes]).to(torch.int32).cpu().numpy()
-    packed = numbers.astype(np.uint8 if colours.bits == 8 else np.uint16).reshape(-1, picture.shape[2])
+    numbers = torch.cat([plane.round().clamp(0, top).flatten() for plane in planes]).to(torch.int16).cpu().numpy()
+    packed = numbers.astype(np.uint8 if colours.bits == 8 else np.uint16).reshape(-1, even.shape[2])
     frame = av.VideoFrame.from_ndarray(packed, format=colours.format)
     tag(frame, colours)
     return frame
@@ -119,7 +125,7 @@ def tag(target: Any, colours: Colours) -> None:
 def _peak(bits: int, is_full: bool, is_rgb: bool) -> int:
     """What the library that reads makes of white in 16 bits: it shifts numbers instead of stretching them."""
     if is_rgb:
-        return 2**16 - 1
+        return DEEP
     return (2**bits - 1) << (16 - bits) if is_full else 255 << 8
 
 

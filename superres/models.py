@@ -4,14 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import UserError
+from common.tiles import tiled
 from common.weights import find_weights, load_config, load_model
 from superres.networks import Generator, NetworkConfig, build_generator, fuse
 
 TWIN = "-gan"  # what the name of adversarial weights has more than that of the pixel-trained ones they began as
+TILE = 512  # side of what goes through the network at a time
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,12 @@ class SuperResModel:
                 return upscaled.clamp(0, 1)
         return self.network(images).clamp(0, 1)
 
+    def upscale_picture(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Upscale one picture, (H, W, 3) -> (H * scale, W * scale, 3), in tiles."""
+        image = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
+        upscaled = tiled(image, lambda tile: self.upscale(tile).cpu(), self.scale, TILE, self.radius)
+        return (upscaled[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
 
 def load_superres_model(
     source: str, device: torch.device | str = "cpu", sharpness: float | None = None
@@ -88,17 +98,31 @@ def load_superres_model(
     return soft
 
 
-def _load(source: str, device: torch.device | str) -> SuperResModel:
+def load_generator(source: str) -> tuple[Generator, Path, dict[str, Any]]:
+    """A generator as it was trained, with branches, its folder, and config.json's "data".
+
+    Raises:
+        UserError: there is none, or it is damaged or of another kind.
+    """
     folder = find_weights(source, "superres")
     config = load_config(folder, "superres", "generator")
     try:
-        network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
-        network = build_generator(network_config)
+        data, network = config["data"], build_generator(NetworkConfig.from_json(config["network"]))
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     load_model(folder, network)
-    fused = fuse(network).requires_grad_(False).to(device, memory_format=torch.channels_last)
-    return SuperResModel(fused, network_config, folder.resolve().name, data)
+    return network, folder, data
+
+
+def superres_model(network: Generator, name: str = "", data: dict[str, Any] | None = None) -> SuperResModel:
+    """A generator made ready for use where it is: a fused copy in evaluation mode."""
+    fused = fuse(network).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return SuperResModel(fused, network.config, name, data or {})
+
+
+def _load(source: str, device: torch.device | str) -> SuperResModel:
+    network, folder, data = load_generator(source)
+    return superres_model(network.to(device), folder.resolve().name, data)
 
 
 def _twin(source: str, asked: str) -> str:

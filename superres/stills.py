@@ -2,104 +2,88 @@
 
 Much of many films stands still: drawings, lectures, screens, whole frames that are repeated to reach another rate. A
 frame is cut into small tiles as in `common.tiles`. Where all that the network would see of a tile is, to the last bit,
-what it saw in the frame before, the result is kept: it could not have come out otherwise, and stays free of flicker
+what it saw in the frame before, the result is kept: it could not have come out otherwise, and is free of flicker even
 where a processor computes the same thing differently at different sizes. What has changed is computed in rectangles
 as large as may be, because each costs a margin.
 """
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from common.tiles import Cut, Tile, tiled, tiles
-from superres.colours import RGB
+from common.tiles import Cut, Tile, tiles
+from superres.upscaling import Pixels, TiledUpscaler
 
 CORE = 64  # longest side of a small tile without its margins, in pixels
-LARGEST = 512  # longest side of what the network gets at once, for its memory
 
 
-class Model(Protocol):
-    """What is needed of a model; `superres.models.SuperResModel` has it."""
-
-    @property
-    def scale(self) -> int: ...
-    @property
-    def radius(self) -> int: ...
-    @property
-    def device(self) -> torch.device: ...
-    def upscale(self, images: Tensor) -> Tensor: ...
-
-
-class Upscaler:
+class FrameUpscaler:
     """Upscales the frames of one film, in their order.
 
     Args:
-        peak: what white is in the frames.
-        largest: as `LARGEST`; halved whenever a GPU's memory does not suffice.
+        upscaler: what computes a tile.
+        height, width: of a frame.
     """
 
-    def __init__(self, model: Model, height: int, width: int, peak: int, largest: int = LARGEST) -> None:
-        self.model, self.peak = model, peak
-        self.tiles = tiles(height, width, CORE + 2 * model.radius, model.radius)
-        self.largest = max(largest, 2 * model.radius + 1)
-        self.before: RGB | None = None
-        self.result = torch.empty(3, height * model.scale, width * model.scale, device=model.device)
+    def __init__(self, upscaler: TiledUpscaler, height: int, width: int) -> None:
+        self.upscaler, self.size = upscaler, (height, width)
+        self.small = tiles(height, width, CORE + 2 * upscaler.margin, upscaler.margin)
+        self.before: Pixels | None = None
+        self.result: Pixels | None = None
 
-    def __call__(self, picture: RGB) -> tuple[Tensor, bool]:
+    def __call__(self, picture: Pixels) -> tuple[Pixels, bool]:
         """Upscale a frame.
 
         Args:
-            picture: (H, W, 3), from 0 to `peak`.
+            picture: (H, W, 3), uint8 or uint16.
 
         Returns:
-            (3, H * scale, W * scale) in [0, 1], which the next call overwrites, and whether it is another than before.
+            (H', W', 3), of the same type, which the next call overwrites, and whether it may differ from the last one.
         """
-        areas = self._changed(picture)
-        for area in areas:
-            self.result[(..., *area.placed(self.model.scale))] = self._upscaled(picture, area)
+        if self.result is None:
+            self.result = np.empty((*self.upscaler.size(*self.size), 3), picture.dtype)
+        result, is_new = self.result, False
+
+        def attempt() -> None:
+            nonlocal is_new
+            for tile in self.changed(picture):
+                result[self.upscaler.placed(tile, *self.size)] = self.upscaler.piece(picture, tile)
+                is_new = True
+
+        self.upscaler.within_memory(attempt)
         self.before = picture
-        return self.result, bool(areas)
+        return result, is_new
 
-    def _changed(self, picture: RGB) -> list[Tile]:
-        whole = _joined(self.tiles[0][0], self.tiles[-1][-1])
+    def changed(self, picture: Pixels) -> list[Tile]:
+        """Rectangles that cover all that must be computed: the whole frame if that is less work."""
+        whole = self.upscaler.tiles(*self.size)
         if self.before is None:
-            return [whole]
+            return whole
         differs = (picture != self.before).any(2)
-        areas = list(_rectangles(self.tiles, differs))
-        return areas if sum(map(_size, areas)) < _size(whole) else [whole]
-
-    def _upscaled(self, picture: RGB, area: Tile) -> Tensor:
-        region = np.ascontiguousarray(picture[area.region].transpose(2, 0, 1)[None], np.float32)
-        images = torch.from_numpy(region).to(self.model.device).div_(self.peak).clamp_(max=1)
-        scale, radius = self.model.scale, self.model.radius
-        while True:
-            try:
-                return tiled(images, self.model.upscale, scale, self.largest, radius)[0][(..., *area.kept(scale))]
-            except torch.OutOfMemoryError:
-                if self.largest // 2 <= 2 * radius:
-                    raise
-                self.largest //= 2
+        most = max(1, (self.upscaler.tile - 2 * self.upscaler.margin) // CORE)  # small tiles in one that memory allows
+        areas = list(_rectangles(self.small, differs, most))
+        return areas if sum(map(_pixels, areas)) < sum(map(_pixels, whole)) else whole
 
 
-def _rectangles(rows: list[list[Tile]], differs: NDArray[np.bool_]) -> Iterator[Tile]:
-    """The tiles that see a difference, joined with their neighbours to rectangles."""
-    open_ones: list[Tile] = []
-    for row in rows:
-        seen = [bool(differs[tile.region].any()) for tile in row]
-        runs = []
-        for is_changed, members in groupby(zip(seen, row, strict=True), key=lambda pair: pair[0]):
+def _rectangles(rows: list[list[Tile]], differs: NDArray[np.bool_], most: int) -> Iterator[Tile]:
+    """The tiles that see a difference, joined with their neighbours to rectangles of at most `most` x `most`."""
+    above: dict[Cut, Tile] = {}  # by their columns, rectangles that may grow downwards
+    for number, row in enumerate(rows):
+        if number % most == 0:
+            yield from above.values()
+            above = {}
+        kinds = [(bool(differs[tile.region].any()), column // most) for column, tile in enumerate(row)]
+        grown = {}
+        for (is_changed, _), members in groupby(zip(kinds, row, strict=True), key=lambda pair: pair[0]):
             if is_changed:
                 run = [tile for _, tile in members]
-                runs.append(_joined(run[0], run[-1]))
-        above = {tile.columns: tile for tile in open_ones}
-        open_ones = [_joined(above.pop(run.columns), run) if run.columns in above else run for run in runs]
+                tile = _joined(run[0], run[-1])
+                grown[tile.columns] = _joined(above.pop(tile.columns, tile), tile)
         yield from above.values()
-    yield from open_ones
+        above = grown
+    yield from above.values()
 
 
 def _joined(first: Tile, last: Tile) -> Tile:
@@ -108,6 +92,6 @@ def _joined(first: Tile, last: Tile) -> Tile:
     return Tile(rows, Cut(first.columns.start, last.columns.stop, first.columns.first, last.columns.last))
 
 
-def _size(tile: Tile) -> int:
-    """Of its region, in pixels."""
+def _pixels(tile: Tile) -> int:
+    """Of its region."""
     return (tile.rows.last - tile.rows.first) * (tile.columns.last - tile.columns.first)

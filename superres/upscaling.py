@@ -142,14 +142,14 @@ class TiledUpscaler:
         """
         height, width, channels = pixels.shape
         result = allocate((*self.size(height, width), channels), pixels.dtype)
-        if channels in (1, 3):
-            self._fill(result, pixels, advance)
-            return result
-        colours, alpha = np.split(pixels, [channels - 1], 2)
-        if is_flat := alpha.min() == alpha.max():
-            result[..., -1] = alpha[0, 0, 0]
+        colours, alpha = np.split(pixels, [1 if channels <= 2 else 3], 2)
+        if is_flat := not alpha.size or bool((alpha == alpha[0, 0]).all()):
+            result[..., colours.shape[2] :] = alpha[:1, :1]
+        else:
+            colours = extended(colours, alpha)
+        only = colours[..., :1] if (colours == colours[..., :1]).all() else colours  # in grey there shall be no colours
         share = 1 if is_flat else 0.5  # of the work
-        self._fill(result[..., :-1], extended(colours, alpha), lambda count: advance(share * count))
+        self._fill(result[..., : colours.shape[2]], only, lambda count: advance(share * count))
         if not is_flat:
             self._fill(result[..., -1:], alpha, lambda count: advance(share * count), within_neighbours=True)
         return result
@@ -268,4 +268,4 @@ def _free_bytes(device: torch.device) -> int:
 
 def _is_of_memory(error: Exception) -> bool:
     """The CPU has no exception of its own for this."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

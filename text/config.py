@@ -72,6 +72,7 @@ class GenerateConfig(Checked):
     temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.7, 0 with --interpolate
     top_k: int = 0  # choose among so many likeliest pieces; 0: all
     top_p: float = 0.95  # choose among the likeliest pieces that together have this probability; 1: all
+    candidates: int = 4  # write so many texts for each latent, and keep the likeliest by piece; 1: the plain draw
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
@@ -91,8 +92,9 @@ class GenerateConfig(Checked):
         require(temperature is None or 0 <= temperature <= 10, "temperature", f"must be 0 to 10, not {temperature}")
         require(self.top_k >= 0, "top_k", f"must be 0 or more, not {self.top_k}")
         require(0 < self.top_p <= 1, "top_p", f"must be above 0 and at most 1, not {self.top_p}")
+        require(1 <= self.candidates <= 64, "candidates", f"must be 1 to 64, not {self.candidates}")
         require(1 <= self.beam <= 64, "beam", f"must be 1 to 64, not {self.beam}")
-        for name in ("temperature", "top_k", "top_p"):
+        for name in ("temperature", "top_k", "top_p", "candidates"):
             unset = getattr(self, name) == getattr(type(self), name)
             require(unset or self.beam == 1, name, "means nothing with --beam, which draws nothing; leave it out")
         penalty = self.repetition_penalty

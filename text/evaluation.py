@@ -143,7 +143,10 @@ def gather(data: TextData, rows: Tensor) -> Material:
 def hands(model: TextModel) -> dict[str, Habits]:
     """The titles of the two tables of samples: drawn as the command draws, and from the model's own distribution."""
     usual = habits_of(model, GenerateConfig())
-    named = f"temperature {usual.temperature}, top-p {usual.top_p}, repetition penalty {usual.repetition_penalty}"
+    named = (
+        f"temperature {usual.temperature}, top-p {usual.top_p}, repetition penalty {usual.repetition_penalty}, "
+        f"best of {usual.candidates}"
+    )
     return {
         f"Samples at {named}": usual,
         "Samples at temperature 1": replace(PLAIN, longest=usual.longest),

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from text.config import Sampler
 from text.data import TextData, load_texts
 from text.decoding import Habits, search, write
 from text.networks import NetworkConfig, SequenceVAE, Writer
-from text.tokenizer import Tokenizer, padded
+from text.tokenizer import PAD, Tokenizer, padded
 
 CHUNK = 256  # texts that go through the network at a time
 
@@ -108,6 +108,8 @@ class TextModel:
         Args:
             prompts: how each text begins; () for nothing. A word at the end of one is not made longer.
         """
+        if habits.candidates > 1:
+            return self._best(z, labels, habits, seed, prompts)
         texts: list[str] = []
         generator = torch.Generator().manual_seed(seed)
         told = [self.pieces(prompt) for prompt in prompts] or [[] for _ in z]
@@ -136,6 +138,21 @@ class TextModel:
     def pieces(self, text: str) -> list[int]:
         """The pieces of a text, cut so that its end fits."""
         return self.tokenizer.encode(text)[: self.config.longest - 1]
+
+    def _best(self, z: Tensor, labels: Tensor, habits: Habits, seed: int, prompts: Sequence[str]) -> list[str]:
+        """Of several texts for each latent, the one with the fewest nats a piece."""
+        rows = torch.arange(len(z)).repeat_interleave(habits.candidates)
+        told = [prompts[row] for row in rows] if prompts else ()
+        texts = self.write(z[rows], labels[rows], replace(habits, candidates=1), seed, told)
+        found = torch.cat([self._nats(texts, z, labels, rows, part) for part in torch.arange(len(rows)).split(CHUNK)])
+        best = found.view(len(z), habits.candidates).argmin(1) + torch.arange(len(z)) * habits.candidates
+        return [texts[number] for number in best]
+
+    def _nats(self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, part: Tensor) -> Tensor:
+        """-log p(x | z) a piece of some of the texts, each with its row of latents and labels."""
+        tokens, own = padded([self.pieces(texts[number]) for number in part]).to(self.device), rows[part]
+        nll = self.vae.nll(tokens, z[own].to(self.device), self._condition(labels[own]))
+        return (nll / (tokens != PAD).sum(1)).cpu()
 
     def _bound(self, texts: Sequence[str], labels: Tensor, rows: Tensor) -> Tensor:
         """The bound at the posterior's mean."""

@@ -117,6 +117,7 @@ def habits_of(model: TextModel, config: GenerateConfig) -> Habits:
         repetition_penalty=config.repetition_penalty,
         longest=config.max_length or longest,
         beam=config.beam,
+        candidates=config.candidates if temperature and config.beam == 1 else 1,
     )
 
 

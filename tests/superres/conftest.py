@@ -1,11 +1,14 @@
-"""Set5, where it is to be had."""
+"""Set5, where it is to be had, and a folder of small pictures."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `small_photos`
 
 SET5 = Path(__file__).parents[3] / "shared" / "data" / "set5"
 
@@ -26,3 +29,11 @@ def set5(scale: int) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         pairs[path.stem] = (np.asarray(Image.open(path)), np.asarray(Image.open(low)))
     assert len(pairs) == 5
     return pairs
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures to train on."""
+    from small_photos import save_pictures
+
+    return save_pictures(tmp_path_factory.mktemp("data") / "waves")

@@ -18,7 +18,7 @@ from text.data import TextData
 from text.decoding import GREEDY, Habits
 from text.models import TextModel, load_fitting, load_text_model
 from text.networks import NetworkConfig, Writer
-from text.tokenizer import FILE, Tokenizer
+from text.tokenizer import END, FILE, Tokenizer
 
 SOME = ["Grey cat sat on the mat", "The old owl sang,\nand there the fox ran.", "", "Étude ▁ \n"]
 HABITS = Habits(top_p=0.9, longest=12)
@@ -56,6 +56,19 @@ def test_prompts_are_kept_to_the_letter(model: TextModel, beam: int) -> None:
     found = texts(model, replace(HABITS, beam=beam, longest=20), prompts=prompts)
     assert all(text.startswith(prompt) for text, prompt in zip(found, prompts, strict=True))
     assert any(text != prompt for text, prompt in zip(found, prompts, strict=True))
+
+
+def test_the_best_of_candidates_has_the_fewest_nats_a_piece(model: TextModel) -> None:
+    labels, one = torch.tensor([1]), replace(HABITS, temperature=2.0)
+    z = model.latents(labels, seed=3)
+    found = model.write(z.expand(8, -1), labels.expand(8), one, seed=4)
+    tokens = [torch.tensor([[*model.pieces(text), END]]) for text in found]
+    with torch.inference_mode():
+        nats = [float(model.vae.nll(row, z, labels)) / row.shape[1] for row in tokens]
+    assert len(set(nats)) > 1
+    assert model.write(z, labels, replace(one, candidates=8), seed=4) == [found[nats.index(min(nats))]]
+    several = texts(model, replace(one, candidates=3), 4, prompts=["Grey", "The", "Old", "A"])
+    assert [text.split()[0].strip(",.") for text in several] == ["Grey", "The", "Old", "A"]
 
 
 @pytest.mark.parametrize("beam", [1, 3])

@@ -62,6 +62,7 @@ def test_what_a_way_or_a_beam_does_not_read_is_refused() -> None:
         {"restyle": "news"},
         {"beam": 3, "temperature": 0.5},
         {"beam": 3, "top_k": 5},
+        {"beam": 3, "candidates": 2},
     ):
         with pytest.raises(UserError):
             GenerateConfig(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,132 @@
+"""The settings of the super-resolution commands; nothing here imports torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional, Suppress
+
+from common.config import Checked, GanConfig, RunConfig, require, require_unset
+from common.errors import UserError
+from common.pictures import FORMATS
+
+Core = Literal["pixel", "gan"]
+Net = Literal["fast", "base"]
+Degradation = Literal["bicubic", "real"]
+
+SCALES = (2, 3, 4, 8)
+DEFAULT_WEIGHTS = "x4-fast"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(GanConfig, RunConfig):
+    """Settings of `python -m superres.train`; --help lists the last base's first."""
+
+    data: str = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
+    core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
+    weights: str | None = None  # gan: what it begins as; a bundled name, a folder or a Hub id
+    scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
+    net: Net = "fast"  # fast: 10 plain convolutions; base: blocks with attention, twice the work
+    width: int = 48  # channels
+    depth: int | None = None  # convolutions (fast, default 10) or blocks of three (base, default 6)
+    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
+    patch: int = 32  # side of what is upscaled in training, in pixels
+    frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
+    pixel: float = 1.0  # gan: weight of the difference between pixels and between spectra
+    perceptual: float = 1.0  # gan: weight of the difference between features
+    consistency: float = 1.0  # gan: weight of the difference that shrinking shows, which keeps colours
+    adversarial: float = 0.1  # gan: weight of what the critic says
+    critic_width: int = 32  # gan: channels of the critic at half the resolution
+    batch: int = 16  # patches a step, over all processes together
+    lr: float | None = None  # learning rate; default 2e-3 for pixel and 2e-4 for gan
+    final_lr: float = 0.01  # the learning rate at the end, as a share of that at the start (cosine in between)
+    warm_up: int = 4_000  # patches over which the learning rate rises from 0
+    snapshot: int = 16_000  # patches between two checkpoints, with a sample sheet and a look at the quality
+    loss: Literal["nonsaturating", "hinge", "least-squares", "relativistic"] = "relativistic"  # type: ignore[assignment]
+    penalty: float = 0.0  # weight of R1 + R2 beside the critic's spectral norm
+    betas: tuple[float, float] = (0.9, 0.99)  # of Adam
+    latent: Suppress[int] = 1  # of GanConfig; upscaling draws no latents
+    condition_dropout: Suppress[float] = 0.0  # of GanConfig; nothing is hidden
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.scale in SCALES, "scale", f"must be 2, 3, 4 or 8, not {self.scale}")
+        require(4 <= self.width <= 512, "width", f"must be 4 to 512, not {self.width}")
+        require(self.depth is None or 1 <= self.depth <= 100, "depth", f"must be 1 to 100, not {self.depth}")
+        require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
+        require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
+        for name in ("frequency", "pixel", "perceptual", "consistency", "adversarial"):
+            require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
+        if self.core == "pixel":
+            require_unset(self, "pixel", GanConfig, read=("betas",))
+            for name in ("weights", "pixel", "perceptual", "consistency", "adversarial", "critic_width"):
+                unset = getattr(self, name) == getattr(type(self), name)
+                require(unset, name, "means nothing with --core pixel; leave it out")
+            return
+        require(self.weights is not None, "core", "gan begins as trained weights; name them by --weights")
+        for name in ("scale", "net", "width", "depth"):
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset, name, "is that of the --weights with --core gan; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Checked):
+    """Settings of `python -m superres.evaluate`."""
+
+    data: str  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
+    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
+    degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
+    seed: int = 0  # of --degradation real
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.sharpness is None or 0 <= self.sharpness <= 1, "sharpness", f"must be in [0, 1], not {self.sharpness}"
+        )
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscaleConfig(Checked):
+    """Settings of `python -m superres.upscale`."""
+
+    paths: Positional[tuple[str, ...]] = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
+    weights: str | None = None  # a bundled name, a folder or a Hub id; default: x4-fast, or x2-fast up to --scale 2
+    scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
+    sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
+    out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
+    suffix: str | None = None  # behind the names of outputs; default: _x4 or the like
+    format: str | None = None  # of pictures: png, jpg, webp, tif, gif, bmp or avif; default: the input's
+    quality: int = 95  # 1 to 100, of jpg, webp and avif
+    overwrite: bool = False  # write anew what is there; by default it is skipped
+    tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
+    codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
+    crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.paths:
+            raise UserError("nothing to upscale; name a picture, a video, a folder or a pattern")
+        require(self.scale is None or 1 <= self.scale <= 16, "scale", f"must be 1 to 16, not {self.scale}")
+        sharpness = self.sharpness
+        require(sharpness is None or 0 <= sharpness <= 1, "sharpness", f"must be in [0, 1], not {sharpness}")
+        is_known = self.format is None or self.ending in FORMATS
+        require(is_known, "format", f"must be one of {' '.join(FORMATS).replace('.', '')}, not {self.format}")
+        require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
+        require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")
+        is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
+        require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
+
+    @property
+    def ending(self) -> str:
+        """Of pictures, or "" for that of the input."""
+        return f".{self.format.lower().removeprefix('.')}" if self.format else ""
+
+    @property
+    def chosen_weights(self) -> str:
+        """Those named, or the quickest that reach the scale."""
+        return self.weights or ("x2-fast" if self.scale is not None and self.scale <= 2 else DEFAULT_WEIGHTS)

@@ -1,0 +1,203 @@
+"""One evaluation of a generator from the weights to the report."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from tqdm import tqdm
+
+from common.data import count_reasons
+from common.devices import pick_device
+from common.errors import UserError
+from common.figures import save_picture
+from common.files import replacing, write_json
+from common.folders import short_name
+from common.game import mix
+from common.report import Evaluation, Figure, Table, as_html, as_json
+from common.runs import SETTINGS
+from common.weights import MODEL, find_weights
+from superres.config import EvaluateConfig
+from superres.data import load_photos
+from superres.degradations import degrade
+from superres.metrics import Fidelity, fidelity, luma, mean_fidelity
+from superres.models import SuperResModel, load_superres_model
+from superres.perceptual import LEAST, SqueezeNet, load_squeezenet, picture_distance
+from superres.resize import cropped, low_resolution, upscale
+from superres.sources import UNREADABLE, decode, find, reason
+from superres.studio import side_by_side
+
+SHOWN = 12  # pictures of which the sheet has a crop
+CROP = 128  # its side, in pixels
+AGAINST_BICUBIC = ("upscaled", "bicubic")
+NO_FEATURES = "pip install 'quartet-gen[perceptual]'"
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One picture, upscaled by the model and by bicubic.
+
+    Attributes:
+        distance: in features, where these can be had.
+        crops: what the sheet shows of it: bicubic, upscaled, true.
+    """
+
+    name: str
+    model: Fidelity
+    bicubic: Fidelity
+    distance: tuple[float, float] | None
+    crops: tuple[Picture, Picture, Picture]
+
+
+def output_folder(config: EvaluateConfig) -> Path:
+    """--out, or a folder in the run that is measured, or one named after the weights."""
+    folder = find_weights(config.weights, "superres")
+    is_run = (folder / SETTINGS).is_file()
+    return config.out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
+
+
+def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
+    """Measure, and write evaluation.json, report.html and crops.png into `out`.
+
+    Raises:
+        UserError: weights or data cannot be had, none of the pictures can be measured, or the disk is full.
+    """
+    device = pick_device(config.device)
+    model = load_superres_model(config.weights, device, config.sharpness)
+    features, skipped = load_squeezenet(device), dict[str, str]()
+    pictures = tqdm(list_pictures(config, model, skipped), "measuring", unit="img", disable=None)
+    found = [measure(model, features, name, high, low) for name, high, low in pictures]
+    if not found:
+        raise UserError(f"--data {config.data}: none of its pictures can be measured: {count_reasons(skipped)}")
+    facts = {
+        "weights": config.weights,
+        "weights_sha256": hashlib.sha256((find_weights(config.weights, "superres") / MODEL).read_bytes()).hexdigest(),
+        "sharpness": config.sharpness,
+        "scale": model.scale,
+        "data": short_name(config.data),
+        "degradation": config.degradation,
+        "seed": config.seed,
+        "n": len(found),
+        "skipped": skipped,
+        "features": features.name if features else None,
+    }
+    evaluation = Evaluation(facts, protocol(config, model, features, len(found)), tables(found))
+    crops = side_by_side([one.crops for one in found[:SHOWN]], model.name)
+    save_picture(crops, out / "crops.png")
+    write_json(out / "evaluation.json", as_json(evaluation))
+    with replacing(out / "report.html") as temporary:
+        page = as_html(evaluation, f"{model.name} on {short_name(config.data)}", [("Where bicubic errs most", crops)])
+        temporary.write_text(page, encoding="utf-8")
+    return evaluation
+
+
+def list_pictures(
+    config: EvaluateConfig, model: SuperResModel, skipped: dict[str, str]
+) -> Iterator[tuple[str, Picture, Picture]]:
+    """Names, true pictures and small ones; what cannot be used goes to `skipped`, with the reason.
+
+    Of pictures that the model has trained on, if they go by the same name, those that it kept for validation.
+    """
+    if has_trained_on(model, config.data):
+        data = load_photos(config.data, model.scale, config.degradation)
+        skipped |= data.skipped
+        yield from ((pair.name, pair.high.numpy(), pair.lows[0].numpy()) for pair in data.validation)
+        return
+    photos = find(config.data)[1]()
+    skipped |= photos.skipped
+    for number, (name, file) in enumerate(photos.files.items()):
+        try:
+            high = cropped(decode(file), model.scale)
+        except UNREADABLE as error:
+            skipped[name] = reason(error)
+            continue
+        if min(high.shape[:2]) < LEAST + 2 * model.scale:
+            skipped[name] = "too small to measure"
+            continue
+        if config.degradation == "bicubic":
+            yield name, high, low_resolution(high, model.scale)
+        else:
+            yield name, high, degrade(high, model.scale, mix(config.seed, number))
+
+
+def has_trained_on(model: SuperResModel, data: str) -> bool:
+    """Whether the model has trained on data of this name."""
+    return model.data.get("name") == short_name(data)
+
+
+def measure(model: SuperResModel, features: SqueezeNet | None, name: str, high: Picture, low: Picture) -> Measured:
+    """All measures of one picture."""
+    upscaled, bicubic = model.upscale_picture(low), upscale(low, model.scale)
+    distance = None
+    if features is not None:
+        distance = picture_distance(features, upscaled, high), picture_distance(features, bicubic, high)
+    y, x = hardest(bicubic, high)
+    crops = tuple(picture[y : y + CROP, x : x + CROP] for picture in (bicubic, upscaled, high))
+    return Measured(
+        name, fidelity(upscaled, high, low, model.scale), fidelity(bicubic, high, low, model.scale), distance, crops,
+    )  # fmt: skip
+
+
+def hardest(bicubic: Picture, high: Picture) -> tuple[int, int]:
+    """The upper left corner of the crop where bicubic errs most."""
+    errors = np.square(luma(bicubic) - luma(high))
+    places = []
+    for axis, length in enumerate(errors.shape):
+        side = min(CROP, length)
+        errors = uniform_filter(errors, [side if k == axis else 1 for k in (0, 1)], origin=0, mode="constant")
+        places.append(slice(side // 2, length - side + side // 2 + 1))  # centres of windows that lie inside
+    inside = errors[tuple(places)]
+    y, x = np.unravel_index(int(inside.argmax()), inside.shape)
+    return int(y), int(x)
+
+
+def tables(found: Sequence[Measured]) -> list[Table]:
+    """Means over all pictures, and PSNR-Y of each."""
+    ours, theirs = (mean_fidelity([getattr(one, side) for one in found]) for side in ("model", "bicubic"))
+    n = len(found)
+    figures = [
+        Figure("PSNR-Y, dB", known(ours.psnr_y), known(theirs.psnr_y), "higher", n),
+        Figure("SSIM-Y", ours.ssim_y, theirs.ssim_y, "higher", n),
+        Figure("PSNR of RGB, dB", known(ours.psnr_rgb), known(theirs.psnr_rgb), "higher", n),
+        Figure("down-consistency, grey levels", ours.down_consistency, theirs.down_consistency, "lower", n),
+    ]
+    distances = [one.distance for one in found if one.distance is not None]
+    if distances:
+        distance, reference = np.mean(distances, axis=0).tolist()
+        figures.append(Figure("SqueezeNet distance", distance, reference, "lower", n))
+    rows = [Figure(one.name, known(one.model.psnr_y), known(one.bicubic.psnr_y), "higher", 1) for one in found]
+    return [
+        Table("Upscaled pictures against true ones", AGAINST_BICUBIC, figures),
+        Table("PSNR-Y by picture, dB", AGAINST_BICUBIC, rows),
+    ]
+
+
+def known(value: float) -> float | None:
+    """None for the infinite PSNR of equal pictures, which JSON has no word for."""
+    return value if isfinite(value) else None
+
+
+def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet | None, n: int) -> str:
+    """How it was measured."""
+    small = {
+        "bicubic": "MATLAB's bicubic, as in the published figures",
+        "real": f"blur, noise and JPEG besides shrinking, seed {config.seed}",
+    }[config.degradation]
+    which = ", those of the training data that were kept for validation" if has_trained_on(model, config.data) else ""
+    distance = (
+        f"SqueezeNet distance: of unit-length features of {features.name}, unweighted; it is no LPIPS."
+        if features
+        else f"No distance in features: no SqueezeNet weights can be had ({NO_FEATURES})."
+    )
+    return (
+        f"N = {n:,} pictures of {short_name(config.data)}{which}, made {model.scale} times smaller by {small}. PSNR-Y "
+        f"and SSIM-Y: luma of BT.601 in studio range, a border of {model.scale} pixels left out, mean over pictures; "
+        "PSNR of RGB over whole pictures. Down-consistency: mean difference of the upscaled picture, shrunk again by "
+        f"bicubic, from what it was made of. {distance}"
+    )

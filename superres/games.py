@@ -1,0 +1,136 @@
+"""From settings to a game: a generator that learns from pixels alone, or against a critic too."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.devices import pick_device
+from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
+from common.gan import GanGame
+from superres.config import TrainConfig
+from superres.critic import UNetCritic
+from superres.data import Patches, PhotoData, load_photos
+from superres.losses import consistency_loss, fidelity_loss
+from superres.models import load_generator
+from superres.networks import DEPTHS, Generator, NetworkConfig, build_generator
+from superres.perceptual import Features, feature_distance, load_squeezenet
+from superres.studio import PhotoStudio, SharpStudio
+
+PIXEL_LR, GAN_LR = 2e-3, 2e-4
+CLIP = 1.0  # largest norm of the gradient of a pixel-trained generator
+
+
+def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoStudio]:
+    """What a run plays: the game of its core, the pictures, what of them batches are made of, and the studio.
+
+    Raises:
+        UserError: the data or the --weights are of no use.
+    """
+    if config.core == "pixel":
+        network = network_config(config)
+        data = load_photos(config.data, network.scale, config.degradation, config.patch)
+        game, studio = build_pixel_game(config), PhotoStudio(config, data, network)
+        return game, data, Patches(data.train, config.patch, network.scale), studio
+    assert config.weights is not None
+    generator, *_ = load_generator(config.weights)
+    network = generator.config
+    data = load_photos(config.data, network.scale, config.degradation, config.patch)
+    features = load_squeezenet(pick_device(config.device))
+    studio = SharpStudio(config, data, network, features)
+    return build_gan_game(config, generator, features), data, Patches(data.train, config.patch, network.scale), studio
+
+
+def network_config(config: TrainConfig) -> NetworkConfig:
+    """The generator that a run's settings ask for."""
+    return NetworkConfig(config.net, config.scale, config.depth or DEPTHS[config.net], config.width)
+
+
+def build_pixel_game(config: TrainConfig) -> Game:
+    """The game of one player, who learns to come as close as can be; the network is initialised from the seed."""
+    torch.manual_seed(mix(config.seed, 0))
+    generator = build_generator(network_config(config))
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        return fidelity_loss(generator(to_float(batch["low"])).float(), to_float(batch["high"]), config.frequency)
+
+    adam = OptimizerConfig(config.lr or PIXEL_LR, config.betas, clip=CLIP)
+    return Game({"generator": Player(generator, loss, adam, config.average, compile=True)}, product="generator")
+
+
+def build_gan_game(config: TrainConfig, generator: Generator, features: Features | None) -> Game:
+    """The game of two players about pictures; the critic is initialised from the seed.
+
+    Args:
+        generator: trained on pixels.
+        features: what the perceptual loss compares; None for what the critic finds.
+    """
+    torch.manual_seed(mix(config.seed, 0))
+    settings = replace(config, lr=config.lr or GAN_LR)
+    return UpscalingGame(generator, UNetCritic(config.critic_width), settings, features).game()
+
+
+class UpscalingGame(GanGame):
+    """The GAN core about upscaled pictures, with what keeps them true to the original (Ledig et al. 2017: SRGAN).
+
+    Args:
+        network: the generator, whose "latent" is the small picture.
+        features: as in `build_gan_game`.
+    """
+
+    config: TrainConfig
+
+    def __init__(self, network: Generator, critic: UNetCritic, config: TrainConfig, features: Features | None) -> None:
+        super().__init__(
+            Conditional(network), critic, config, lambda batch: to_float(batch["high"]),
+            read_condition=lambda batch, draw: to_float(batch["low"]),
+        )  # fmt: skip
+        self.network = network
+        self.features = critic.features if features is None else features
+
+    def game(self) -> Game:
+        """As the core's, with the network itself as the product."""
+        game = super().game()
+        game.players["generator"].network = self.network
+        return game
+
+    def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of adversarial, perceptual, fidelity and consistency losses."""
+        config, low, true = self.config, to_float(batch["low"]), self.prepare(batch)
+        upscaled = self.network(low).float()
+        real_logits = torch.zeros(())
+        with torch.no_grad():
+            if self.adversarial.pairs:
+                real_logits = self.critic(true).float()
+            wanted = self.features(true)
+        figures = {
+            "generator": self.adversarial.generator(real_logits, self.critic(upscaled).float()),
+            "perceptual": feature_distance(self.features(upscaled), wanted).mean(),
+            "consistency": consistency_loss(upscaled, low),
+        }
+        fidelity, _ = fidelity_loss(upscaled, true, config.frequency)
+        total = (
+            config.adversarial * figures["generator"]
+            + config.perceptual * figures["perceptual"]
+            + config.consistency * figures["consistency"]
+            + config.pixel * fidelity
+        )
+        return total, figures | {"fidelity": fidelity}
+
+
+class Conditional(nn.Module):
+    """A generator as the GAN core calls it: with a latent, of which there is none here, and a condition."""
+
+    def __init__(self, network: Generator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Any, low: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 3, H * scale, W * scale)."""
+        return self.network(low)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 -> float32 in [0, 1]."""
+    return images.float() / 255

@@ -1,0 +1,44 @@
+"""`python -m superres.train`: train a generator that upscales pictures."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from common.cli import run
+from superres.config import TrainConfig
+
+PROGRAM = "superres.train"
+DEFAULT_MINUTES = {"pixel": 30.0, "gan": 30.0}  # where no limit is given
+
+
+def main(config: TrainConfig) -> None:
+    """Train a network that upscales pictures; with no flags, four times, on the photos that come with the packages.
+
+    Samples, curves, checkpoints and a weights folder appear in --out; `python -m superres.upscale --weights DIR` works
+    from the first checkpoint on. --core gan then makes trained --weights sharper; call its --out as theirs with -gan
+    behind it, and --sharpness blends the two.
+    """
+    from common.data import count_reasons  # torch loads only once the command line is known to be good
+    from common.runs import hint_if_early, introduce, open_run
+    from common.trainer import Trainer
+    from superres.games import prepare
+
+    if config.steps is None and config.images is None and config.minutes is None:
+        config = replace(config, minutes=DEFAULT_MINUTES[config.core])
+    game, data, patches, studio = prepare(config)
+    if data.skipped:
+        print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'pictures')}", file=sys.stderr)
+    out = config.out or Path("runs") / f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}"
+    open_run(out, config)
+    introduce(PROGRAM, out, len(data.train), len(data.validation))
+    trainer = Trainer(config, out)
+    progress = trainer.fit(game, patches, studio)
+    if trainer.accelerator.is_main_process:
+        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} patches"
+        print(f"wrote {out}: {best}; crops in samples/, figures in metrics.jsonl")
+        print(f"try: python -m superres.upscale --weights {out} PICTURE")
+        hint_if_early(config, progress.images, progress.seconds, "patches")
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

