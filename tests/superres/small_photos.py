@@ -16,7 +16,7 @@ COUNT = 6
 def picture(seed: int, height: int = 40, width: int = 44) -> NDArray[np.uint8]:
     """Waves of a colour, with some noise."""
     draw = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width, None][:2]
+    y, x = np.mgrid[:height, :width][..., None]
     waves = np.sin(x * draw.uniform(0.1, 1, 3) + y * draw.uniform(0.1, 1, 3) + draw.uniform(0, 6, 3))
     return (127 + 90 * waves + draw.normal(0, 5, (height, width, 3))).clip(0, 255).astype(np.uint8)
 
