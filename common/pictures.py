@@ -35,7 +35,7 @@ FORMATS = {  # Pillow's names by the ending of what can be written
 ENDINGS = (*FORMATS, ".pbm", ".pgm", ".ppm")  # of what can be read
 READ = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM")  # Pillow's decoders: no more than are needed
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # TIFF has pages
-MOST_DPI = 65_535
+MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say nothing
 # What Pillow's decoders raise on broken or hostile files; not KeyError nor TypeError, which would be faults of ours.
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, MemoryError, Image.DecompressionBombError)
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SyntaxError, struct.error)
@@ -157,7 +157,7 @@ def open_picture(path: Path) -> Iterator[PictureFile]:
     """
     with _naming(path):
         if path.stat().st_size == 0:
-            raise UserError(f"{path} is empty")
+            raise UserError(f"{path} is empty; try another copy of it")
         image = Image.open(path, formats=READ)
     with image:
         with _naming(path):
@@ -200,13 +200,13 @@ def _naming(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except UnidentifiedImageError as error:
-        raise UserError(f"{path} is not a picture, or not in a format that can be read") from error
+        raise UserError(f"{path} is not a picture, or none in a format that can be read ({', '.join(READ)})") from error
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UserError(f"{path} claims to have more than {most:,} pixels, which are too many; cut it up") from error
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} cannot be read: {reason}") from error
+        raise UserError(f"{path} cannot be read: {reason}; try another copy of it") from error
 
 
 def _plays(image: Image.Image) -> int:
@@ -303,7 +303,7 @@ def _belongings(image: Image.Image) -> dict[str, Any]:
         dpi = tuple(float(value) for value in (reversed(dpi) if exif.get(ORIENTATION) in (5, 6, 7, 8) else dpi))
     return {
         "icc": None if image.mode == "CMYK" else info.get("icc_profile") or None,
-        "dpi": dpi if dpi and min(dpi) > 0 and max(dpi) <= MOST_DPI else None,
+        "dpi": dpi if dpi and min(dpi) > 1 and max(dpi) <= MOST_DPI else None,
         "exif": _descriptive(exif),
         "duration": float(info.get("duration", 0)),
     }

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional, Suppress
+from tyro.conf import Positional, Suppress, arg
 
 from common.config import Checked, GanConfig, RunConfig, require, require_unset
 from common.errors import UserError
@@ -13,6 +13,7 @@ from common.pictures import FORMATS
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]
 Degradation = Literal["bicubic", "real"]
+Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
 DEFAULT_WEIGHTS = "x4-fast"
@@ -36,13 +37,12 @@ class TrainConfig(GanConfig, RunConfig):
     perceptual: float = 1.0  # gan: weight of the difference between features
     consistency: float = 1.0  # gan: weight of the difference that shrinking shows, which keeps colours
     adversarial: float = 0.1  # gan: weight of what the critic says
-    critic_width: int = 32  # gan: channels of the critic at half the resolution
+    critic_width: int = 24  # gan: channels of the critic at half the resolution
     batch: int = 16  # patches a step, over all processes together
     lr: float | None = None  # learning rate; default 2e-3 for pixel and 2e-4 for gan
     final_lr: float = 0.01  # the learning rate at the end, as a share of that at the start (cosine in between)
     warm_up: int = 4_000  # patches over which the learning rate rises from 0
     snapshot: int = 16_000  # patches between two checkpoints, with a sample sheet and a look at the quality
-    loss: Literal["nonsaturating", "hinge", "least-squares", "relativistic"] = "relativistic"  # type: ignore[assignment]
     penalty: float = 0.0  # weight of R1 + R2 beside the critic's spectral norm
     betas: tuple[float, float] = (0.9, 0.99)  # of Adam
     latent: Suppress[int] = 1  # of GanConfig; upscaling draws no latents
@@ -63,6 +63,8 @@ class TrainConfig(GanConfig, RunConfig):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "means nothing with --core pixel; leave it out")
             return
+        fits = self.patch % 8 == 0 and self.patch >= 16
+        require(fits, "patch", f"must be a multiple of 8 from 16 on with --core gan, not {self.patch}")
         require(self.weights is not None, "core", "gan begins as trained weights; name them by --weights")
         for name in ("scale", "net", "width", "depth"):
             unset = getattr(self, name) == getattr(type(self), name)
@@ -93,7 +95,7 @@ class EvaluateConfig(Checked):
 class UpscaleConfig(Checked):
     """Settings of `python -m superres.upscale`."""
 
-    paths: Positional[tuple[str, ...]] = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
+    paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
     weights: str | None = None  # a bundled name, a folder or a Hub id; default: x4-fast, or x2-fast up to --scale 2
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights

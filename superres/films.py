@@ -59,7 +59,7 @@ def survey(path: Path) -> Film:
         UserError: it cannot be read, has no frames, or is cut off.
     """
     with opened(path) as container:
-        stream = picture_stream(container)
+        stream = picture_stream(container, path)
         first = next(frames_of(container, stream), None)
         if first is None:
             raise UserError(f"{path} has no frame that can be decoded; is it damaged, or only begun?")
@@ -73,13 +73,18 @@ def survey(path: Path) -> Film:
             width=first.width,
             frames=count,
             time_base=stream.time_base,
-            rate=stream.average_rate or stream.guessed_rate or Fraction(25),
+            rate=_rate(stream),
             last=last,
             aspect=stream.sample_aspect_ratio,
             matrix=matrix,
             colours=colours_of(first),
             remarks=_remarks(first),
         )
+
+
+def address(path: Path) -> str:
+    """As FFmpeg wants it, which takes what is before a colon for the name of a protocol."""
+    return f"file:{path}"
 
 
 def opened(path: Path) -> InputContainer:
@@ -89,15 +94,18 @@ def opened(path: Path) -> InputContainer:
         UserError: it cannot be read.
     """
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(address(path), metadata_errors="replace")
     except av.FFmpegError as error:
         if path.is_file() and _begins_as_mp4(path):
             raise UserError(f"{path} is cut off: the index, which such files have at their end, is missing") from error
         raise UserError(f"{path} is no film that can be read: {reason(error)}") from error
 
 
-def picture_stream(container: InputContainer) -> VideoStream:
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     """The first video stream that is no cover picture; its decoder may use all cores.
+
+    Args:
+        path: for messages.
 
     Raises:
         UserError: there is none, or nothing that decodes it.
@@ -105,9 +113,9 @@ def picture_stream(container: InputContainer) -> VideoStream:
     streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
     if not streams:
         others = " and ".join(sorted({one.type for one in container.streams})) or "nothing"
-        raise UserError(f"{container.name} has no video stream, but {others}; upscaling needs pictures")
+        raise UserError(f"{path} has no video stream, but {others}; upscaling needs pictures")
     if streams[0].codec_context is None:
-        raise UserError(f"{container.name} is coded as nothing here can decode; convert it to h264 first")
+        raise UserError(f"{path} is coded as nothing here can decode; convert it to h264 first")
     streams[0].thread_type = "AUTO"
     return streams[0]
 
@@ -115,18 +123,19 @@ def picture_stream(container: InputContainer) -> VideoStream:
 def frames_of(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """All frames that can be decoded, each with a timestamp later than the one before; damaged packets are passed over.
 
-    A frame without a timestamp, or with the same as the frame before, gets the next one.
+    A frame without a timestamp is taken to come at the film's average rate.
     """
-    last = None
+    last, step = None, max(1, round(1 / (_rate(stream) * stream.time_base)))
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
         except av.InvalidDataError:
             continue
         for frame in frames:
-            if frame.pts is None or (last is not None and frame.pts <= last):
-                frame.pts = 0 if last is None else last + 1
-            last = frame.pts
+            if frame.pts is None:
+                frame.pts = 0 if last is None else last + step
+            last = frame.pts if last is None else max(frame.pts, last + 1)
+            frame.pts = last
             yield frame
 
 
@@ -142,6 +151,7 @@ def _count(path: Path, index: int) -> tuple[int, int]:
         UserError: the film is cut off.
     """
     count, last, end = 0, 1, 0.0
+    latest: dict[int, float] = {}  # by stream, of decoding, in seconds
     with opened(path) as container:
         whole = _told(container, container.streams[index])
         needed = max(
@@ -155,6 +165,11 @@ def _count(path: Path, index: int) -> tuple[int, int]:
                 if packet.pts is None:
                     continue
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                moment = float((packet.pts if packet.dts is None else packet.dts) * packet.time_base)
+                before = latest.get(packet.stream_index, moment)
+                if packet.stream.type in ("video", "audio") and moment < before - 1:
+                    raise UserError(_cut_off(path, f"after {before:.1f} s its clock is set back to {moment:.1f} s"))
+                latest[packet.stream_index] = moment
                 if packet.stream_index == index:
                     count, last = count + 1, packet.duration or last
         except av.FFmpegError as error:
@@ -182,6 +197,11 @@ def _cut_off(path: Path, what: str) -> str:
 def _begins_as_mp4(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(8)[4:] == b"ftyp"
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Frames per second."""
+    return stream.average_rate or stream.guessed_rate or Fraction(25)
 
 
 def _remarks(frame: av.VideoFrame) -> tuple[str, ...]:

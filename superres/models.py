@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.tiles import tiled
-from common.weights import find_weights, load_config, load_model
+from common.weights import bundled, find_weights, load_config, load_model
 from superres.networks import Generator, NetworkConfig, build_generator, fuse
 
 TWIN = "-gan"  # what the name of adversarial weights has more than that of the pixel-trained ones they began as
@@ -126,12 +126,16 @@ def _load(source: str, device: torch.device | str) -> SuperResModel:
 
 
 def _twin(source: str, asked: str) -> str:
-    """`source`, if it can be had: a local folder's twin is not sought on the Hub.
+    """`source`, which is what was asked for or its twin; of local and bundled weights it is not sought on the Hub.
 
     Raises:
-        UserError: it cannot.
+        UserError: it is not there.
     """
-    advice = f"train it by `python -m superres.train --core gan --weights {asked} --out {source}`, or leave it out"
-    if Path(asked).is_dir() and not Path(source).is_dir():
+
+    def is_here(name: str) -> bool:
+        return Path(name).is_dir() or name in bundled("superres")
+
+    if is_here(asked) and not is_here(source):
+        advice = f"train it by `python -m superres.train --core gan --weights {asked} --out {source}`, or leave it out"
         raise UserError(f"--sharpness: {asked} has no twin {source} to blend with; {advice}")
     return source

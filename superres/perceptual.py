@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -90,7 +89,7 @@ class SqueezeNet(nn.Module):
 
 
 def feature_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
-    """Mean over layers of the mean squared distance of features scaled to length 1, (N,); from 0 to 2 or 4.
+    """Mean over layers of the mean squared distance of features scaled to length 1, (N,): 0 to 2 if none is below 0.
 
     It is LPIPS (Zhang et al. 2018) without the weights that were fitted to people's judgement.
 
@@ -169,7 +168,7 @@ def _from_torchvision() -> Source | None:
     url = SqueezeNet1_1_Weights.IMAGENET1K_V1.url
     try:
         tensors = torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True, weights_only=True)
-    except (URLError, OSError, RuntimeError):
+    except (OSError, RuntimeError):  # no network, or another file there
         return None
     tensors = {key: value for key, value in tensors.items() if key.startswith("features.")}
     return Source(f"torchvision@{Path(url).stem.partition('-')[2]}", tensors, False, TORCH_MEAN, TORCH_DEVIATION)

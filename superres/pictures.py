@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from common.data import allocate
-from common.files import replacing
+from common.files import folder_for_results, replacing
 from common.picture_writing import require_writable, write_pictures
 from common.pictures import open_picture
 from superres.upscaling import Allocate, Pixels, TiledUpscaler
@@ -44,7 +44,7 @@ def upscale_picture(
     with open_picture(source) as file:
         height, width = upscaler.size(file.image.height, file.image.width)
         require_writable(target, width, height, file.frames, file.is_animation)
-        with replacing(target) as temporary, _scratch(target.parent) as scratch:
+        with folder_for_results(target.parent), replacing(target) as temporary, _scratch(target.parent) as scratch:
             pictures = [replace(picture, pixels=upscaler.upscale(picture.pixels, scratch, advance)) for picture in file]
             write_pictures(temporary, pictures, quality, file.plays)
             height, width = pictures[0].pixels.shape[:2]

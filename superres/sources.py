@@ -1,6 +1,5 @@
 """Where photos come from: the ones in scikit-image's and scikit-learn's wheels, folders and .zip files."""
 
-import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +13,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import UserError
 from common.folders import File, content_key, find_files, short_name
+from common.pictures import ENDINGS, ORIENTATION, READ
+from common.pictures import UNREADABLE as OF_PILLOW
 
-MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
-ENDINGS = {".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-FORMATS = ("AVIF", "BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # of Pillow's decoders; JPEG's reads MPO too
-_PYTHON = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, struct.error, zlib.error)
-UNREADABLE = (*_PYTHON, zipfile.BadZipFile, Image.DecompressionBombError)  # what broken or hostile files raise
+UNREADABLE = (*OF_PILLOW, zipfile.BadZipFile, zlib.error)  # what broken or hostile files raise
 
 EMBEDDED = {  # of the pictures there, the photos
     "skimage": (
@@ -66,13 +63,11 @@ def size_of(file: File, scale: int) -> tuple[int, int]:
     """Height and width, upright and in whole multiples of `scale`, without decoding.
 
     Raises:
-        UNREADABLE: it is no picture that can be read, or has too many pixels or too few.
+        UNREADABLE: it is no picture that can be read, or has too few pixels.
     """
-    with file.open() as opened, Image.open(opened, formats=FORMATS) as image:
+    with file.open() as opened, Image.open(opened, formats=READ) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels are too many")
-        if image.getexif().get(0x0112, 1) >= 5:  # orientations that lie on their side
+        if image.getexif().get(ORIENTATION, 1) >= 5:  # orientations that lie on their side
             width, height = height, width
     if min(height, width) < scale:
         raise ValueError("is less than a pixel wide when small")
@@ -85,7 +80,7 @@ def decode(file: File) -> NDArray[np.uint8]:
     Raises:
         UNREADABLE: it cannot be decoded.
     """
-    with file.open() as opened, Image.open(opened, formats=FORMATS) as image:
+    with file.open() as opened, Image.open(opened, formats=READ) as image:
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, islice, pairwise
+from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from common.errors import UserError
 from superres.colours import frame_of, tag
-from superres.films import Film, opened, reason
+from superres.films import Film, address, opened, reason
 
 CONTAINERS = {
     ".mp4": "mp4",
@@ -35,6 +35,7 @@ CONTAINERS = {
 }  # that keep every timestamp
 OTHERWISE = ".mkv"  # for films of other kinds: it holds nearly all that they may have
 SEGMENT = "mp4"  # container of segments: it keeps any unit of time
+REORDERED = 16  # frames by which codecs may store one early, at most
 REHEARSED = 64  # packets of the original that are written beforehand, to see whether they can be
 KEPT = ("language", "title", "handler_name", "creation_time", "timecode")  # tags that hold of larger pictures too
 OF_CONTAINERS = ("major_brand", "minor_version", "compatible_brands", "encoder")  # tags that are a container's own
@@ -129,15 +130,18 @@ def write_segment(
     Returns:
         The timestamp of the first one, in units of the film, and how many frames there are.
     """
-    start, count = first.pts, 0
-    with av.open(str(path), "w", format=SEGMENT) as container:
-        stream = _add_encoder(container, film, encoding)
-        for frame in chain([first], others):
-            frame.pts -= start
-            container.mux(stream.encode(frame))
-            count += 1
-        container.mux(stream.encode(None))
-    return start, count
+    start, shown = first.pts, []
+    with av.open(address(path), "w", format=SEGMENT) as container:
+        stream, stored = _add_encoder(container, film, encoding), count()
+        for frame in chain([first], others, [None]):
+            if frame is not None:
+                frame.pts -= start
+                shown.append(frame.pts)
+            for packet in stream.encode(frame):
+                k = next(stored) - REORDERED  # times of decoding only need to be in order; some encoders have none
+                packet.dts = shown[k] if k >= 0 else k
+                container.mux(packet)
+    return start, len(shown)
 
 
 def rehearse(film: Film, output: Path, encoding: Encoding) -> None:
@@ -155,20 +159,27 @@ def rehearse(film: Film, output: Path, encoding: Encoding) -> None:
             join(film, [(segment, 0)], Path(folder, "film"), output, REHEARSED)
     except av.FFmpegError as error:
         height, width = encoding.size
-        raise UserError(
-            f"{film.path} cannot be written as {output.suffix} by {encoding.codec.encoder} in {width} x {height} pixels: "
-            f"{reason(error)}; try another --codec or --scale, or an .mkv"
-        ) from error
+        how = f"as {output.suffix} by {encoding.codec.encoder} in {width} x {height} pixels"
+        advice = "try another --codec or --scale, or an .mkv"
+        raise UserError(f"{film.path} cannot be written {how}: {reason(error)}; {advice}") from error
 
 
 def left_out(film: Film, output: Path) -> list[str]:
-    """The streams of a film that the output's container cannot hold, in words."""
+    """The streams of a film that the output's container cannot hold, in words.
+
+    Raises:
+        UserError: there is sound among them, and another container may hold it.
+    """
+    lost = []
     with opened(film.path) as original:
-        return [
-            f"stream {stream.index} ({stream.type}, {stream.name or 'of unknown kind'})"
-            for stream in original.streams
-            if stream.index != film.index and not _way(stream, output) and not _is_written_anew(stream)
-        ]
+        for stream in original.streams:
+            if stream.index == film.index or _way(stream, output) or _is_written_anew(stream):
+                continue
+            name = f"stream {stream.index} ({stream.type}, {stream.name or 'of unknown kind'})"
+            if stream.type == "audio" and output.suffix.lower() != OTHERWISE:
+                raise UserError(f"{film.path}: {name} has no place in {output.suffix} files; write an {OTHERWISE}")
+            lost.append(name)
+    return lost
 
 
 def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Path, most: int | None = None) -> None:
@@ -180,9 +191,9 @@ def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Pa
         most: packets of the original; None: all.
     """
     kind = CONTAINERS[output.suffix.lower()]
-    with opened(film.path) as original, av.open(str(segments[0][0])) as pattern:
+    with opened(film.path) as original, av.open(address(segments[0][0])) as pattern:
         options = _options(kind, film, original)
-        with av.open(str(written), "w", format=kind, container_options=options) as result:
+        with av.open(address(written), "w", format=kind, container_options=options) as result:
             result.metadata.update(_without(original.metadata, OF_CONTAINERS))
             result.set_chapters(original.chapters())
             copies = {}
@@ -194,7 +205,7 @@ def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Pa
                     copies[stream] = _add_copy(result, stream)
                 elif way == "attach":
                     _attach(result, stream, film)
-            others = islice(_copied(original, copies), most)
+            others = islice(_copied(original, copies, kind not in ("matroska", "webm")), most)
             for packet in heapq.merge(_joined(film, segments, video), others, key=_moment):
                 result.mux(packet)
 
@@ -249,7 +260,7 @@ def _options(kind: str, film: Film, original: InputContainer) -> dict[str, str]:
     if kind == "mpegts":
         return {"mpegts_copyts": "1"}
     if kind not in ("mp4", "mov"):
-        return {}
+        return {"avoid_negative_ts": "disabled"}  # sound of MP4 may begin before 0
     units = math.lcm(film.time_base.denominator, 1000)  # of the time at which streams begin
     flags = "+faststart+use_metadata_tags" if any("." in key for key in original.metadata) else "+faststart"
     return {"movflags": flags} | ({"movie_timescale": str(units)} if units < 2**31 else {})
@@ -282,19 +293,28 @@ def _add_copy(result: OutputContainer, stream: Stream) -> Stream:
 def _attach(result: OutputContainer, stream: Stream, film: Film) -> None:
     """Add a cover picture, which has one packet, the way of Matroska."""
     with opened(film.path) as original:
-        picture = next(packet for packet in original.demux(original.streams[stream.index]) if packet.size)
+        picture = next(original.demux(original.streams[stream.index]))
         kind = "png" if stream.name == "png" else "jpeg"
         name, mime = stream.metadata.get("filename", f"cover.{kind}"), stream.metadata.get("mimetype", f"image/{kind}")
         result.add_attachment(name, mime, bytes(picture))
 
 
-def _copied(original: InputContainer, copies: dict[Stream, Stream]) -> Iterator[av.Packet]:
-    """The packets of the streams that are copied."""
-    if copies:
-        for packet in original.demux(list(copies)):
-            if packet.size:  # the last ones are empty, and for decoders only
-                packet.stream = copies[packet.stream]
-                yield packet
+def _copied(original: InputContainer, copies: dict[Stream, Stream], is_strict: bool) -> Iterator[av.Packet]:
+    """The packets of the streams that are copied, with times of decoding that rise, as muxers want.
+
+    Args:
+        is_strict: whether no two of a stream may have the same.
+    """
+    least: dict[Stream, int] = {}
+    for packet in original.demux(list(copies)) if copies else ():
+        if not packet.size:  # the last ones, for decoders only
+            continue
+        if packet.dts is not None:
+            packet.dts = max(packet.dts, least.get(packet.stream, packet.dts))
+            packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
+            least[packet.stream] = packet.dts + is_strict
+        packet.stream = copies[packet.stream]
+        yield packet
 
 
 def _joined(film: Film, segments: list[tuple[Path, int]], video: VideoStream) -> Iterator[av.Packet]:
@@ -318,7 +338,7 @@ def _joined(film: Film, segments: list[tuple[Path, int]], video: VideoStream) ->
 
 
 def _packets(path: Path) -> Iterator[av.Packet]:
-    with av.open(str(path)) as segment:
+    with av.open(address(path)) as segment:
         for packet in segment.demux(video=0):
             if packet.size:
                 yield packet

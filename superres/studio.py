@@ -15,7 +15,7 @@ from common.cli import command
 from common.figures import save_picture, sheet
 from common.runs import in_minutes
 from common.trainer import Verdict
-from superres.config import TrainConfig
+from superres.config import Degradation, TrainConfig
 from superres.data import Pair, PhotoData
 from superres.metrics import psnr_y
 from superres.models import SuperResModel, superres_model
@@ -27,6 +27,10 @@ JUDGED = 24  # validation pictures of a look at the quality
 SIDE = 512  # of what is judged of each, at most, in pixels
 SHOWN = 6  # crops on a sheet
 CROP = 160  # their side, in pixels
+MADE_SMALL: dict[Degradation, str] = {
+    "bicubic": "were made small by bicubic alone",
+    "real": "had blur, noise and JPEG too when they were made small",
+}
 
 Picture = NDArray[np.uint8]
 
@@ -42,6 +46,7 @@ class PhotoStudio:
 
     def __init__(self, config: TrainConfig, data: PhotoData, network: NetworkConfig) -> None:
         self.config, self.data, self.network = config, data, network
+        self.notes: tuple[str, ...] = ()  # lines of the card
         self.pictures = [middle(pair, SIDE, data.scale) for pair in data.validation[:JUDGED]]
         self.crops = [middle(pair, CROP, data.scale) for pair in data.validation[:SHOWN]]
         enlarged = [psnr_y(upscale(low, data.scale), high, data.scale) for high, low in self.pictures]
@@ -66,7 +71,7 @@ class PhotoStudio:
         """The weights folder's config and card."""
         data = {"name": self.data.name, "degradation": self.data.degradation}
         config = {"domain": "superres", "kind": "generator", "network": self.network.as_json(), "data": data}
-        return config, _card(self.config, self.network, self.data, len(self.pictures), facts)
+        return config, self._card(facts)
 
     def state(self) -> dict[str, Any]:
         """Nothing is remembered."""
@@ -74,6 +79,24 @@ class PhotoStudio:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Nothing is remembered."""
+
+    def _card(self, facts: dict[str, Any]) -> str:
+        data, notes = self.data, "".join(f"- {note}\n" for note in self.notes)
+        figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
+        return f"""# x{data.scale}, {self.network.net}, {self.config.core}
+
+Upscales pictures {data.scale} times along each side. Trained on ones that {MADE_SMALL[data.degradation]}.
+
+- Command: `{command("superres.train", self.config)}`
+- These weights: after {facts["best_images"]:,} patches, {in_minutes(facts["seconds"])} on {facts["hardware"]}
+- Data: {data.source}; {len(data.train):,} to train on, {len(data.validation):,} for validation
+{notes}
+Quality when saved, on {len(self.pictures):,} *validation* pictures (`python -m superres.evaluate` measures on others):
+
+| figure | value |
+|---|---|
+{figures}
+"""
 
     def _model(self, network: nn.Module) -> SuperResModel:
         assert isinstance(network, Generator)
@@ -92,7 +115,8 @@ class SharpStudio(PhotoStudio):
     ) -> None:
         super().__init__(config, data, network)
         self.features = features
-        self.measured = "the critic's own features" if features is None else features.name
+        described = "the critic's own features" if features is None else features.name
+        self.notes = (f"Began as: {config.weights}", f"Perceptual loss: on {described}")
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """The fidelity of validation pictures, and their distance in features."""
@@ -120,21 +144,3 @@ def side_by_side(rows: Sequence[tuple[Picture, Picture, Picture]], name: str) ->
     """A sheet of crops (H, W, 3), of one size a row: as bicubic enlarges them, as `name` does, and as they are."""
     strips = [("", torch.from_numpy(np.stack(row)).permute(0, 3, 1, 2)) for row in rows]
     return sheet(strips, headings=("bicubic", name, "true"))
-
-
-def _card(config: TrainConfig, network: NetworkConfig, data: PhotoData, judged: int, facts: dict[str, Any]) -> str:
-    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
-    return f"""# x{network.scale}, {network.net}, {config.core}
-
-Upscales pictures {network.scale} times along each side that were made small by {data.degradation} degradation.
-
-- Command: `{command("superres.train", config)}`
-- These weights: after {facts["best_images"]:,} patches, {in_minutes(facts["seconds"])} on {facts["hardware"]}
-- Data: {data.source}; {len(data.train):,} to train on, {len(data.validation):,} for validation
-
-Quality when saved, on {judged:,} *validation* pictures (`python -m superres.evaluate` measures on others):
-
-| figure | value |
-|---|---|
-{figures}
-"""

@@ -8,7 +8,7 @@ from common.cli import run
 from superres.config import TrainConfig
 
 PROGRAM = "superres.train"
-DEFAULT_MINUTES = {"pixel": 30.0, "gan": 30.0}  # where no limit is given
+DEFAULT_MINUTES = 30.0  # where no limit is given
 
 
 def main(config: TrainConfig) -> None:
@@ -19,19 +19,21 @@ def main(config: TrainConfig) -> None:
     behind it, and --sharpness blends the two.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import hint_if_early, introduce, open_run
+    from common.runs import hint_if_early, open_run
     from common.trainer import Trainer
     from superres.games import prepare
 
     if config.steps is None and config.images is None and config.minutes is None:
-        config = replace(config, minutes=DEFAULT_MINUTES[config.core])
+        config = replace(config, minutes=DEFAULT_MINUTES)
     game, data, patches, studio = prepare(config)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'pictures')}", file=sys.stderr)
     out = config.out or Path("runs") / f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}"
     open_run(out, config)
-    introduce(PROGRAM, out, len(data.train), len(data.validation))
     trainer = Trainer(config, out)
+    if trainer.accelerator.is_main_process:
+        counts = f"{len(data.train):,} pictures to train on, {len(data.validation):,} for validation"
+        print(f"{PROGRAM}: {counts}; writing to {out}", file=sys.stderr)
     progress = trainer.fit(game, patches, studio)
     if trainer.accelerator.is_main_process:
         best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} patches"

@@ -102,7 +102,7 @@ def upscale_pictures(
     """Upscale pictures one by one, and tell `fail` what goes wrong."""
     from superres.pictures import upscale_picture
 
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pixels, {remaining} left"
+    layout = "{desc}{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pixels, {remaining} left"
     with tqdm(total=sum(map(_pixels, jobs)), unit_scale=True, bar_format=layout, leave=False, disable=None) as bar:
         for job in jobs:
             bar.set_description(job.source.name)
@@ -128,6 +128,7 @@ def upscale_videos(
                 job.target,
                 upscaler.model,
                 scale=upscaler.scale,
+                tile=config.tile,
                 codec=config.codec,
                 crf=config.crf,
                 overwrite=config.overwrite,

@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import DTypeLike, NDArray
-from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 from torch import Tensor
 
 from common.errors import UserError
@@ -25,8 +24,10 @@ from superres.resize import _weights as resize_weights
 
 REACH = 4  # pixels of the input, beyond which the resize after the network never looks
 HEADROOM = 4  # the part of the free memory that one tile may take is one in so many
-MOST_BYTES = 1 << 30  # that a tile may take, for larger ones are no faster
+MOST_BYTES = 1 << 28  # that a tile may take: on the CPU, larger ones leave its caches and are no faster
+MOST_BYTES_OF_A_GPU = 1 << 32
 BYTES = 4_096  # that the networks need a pixel of their input, roughly
+SOFT = (0.15, 0.7, 0.15)  # filter against stairs; twice as wide, and lines of one pixel would be lost
 BLOCK, AROUND = 512, 64  # rows whose invisible pixels are filled at a time, and how far around these it looks
 
 Pixels = NDArray[Any]  # uint8 or uint16
@@ -126,7 +127,8 @@ class TiledUpscaler:
         """A whole picture.
 
         Colours of invisible pixels are not looked at: the nearest visible ones take their place, so that none of them
-        shines through at edges. Alpha is enlarged as if it were grey, and stays exactly what it is where it is flat.
+        shines through at edges. Alpha is enlarged as if it were grey, and stays exactly what it is where it is flat; if
+        it is all or nothing, its edges are softened first.
 
         Args:
             pixels: (H, W, C), 1 <= C <= 4.
@@ -151,7 +153,7 @@ class TiledUpscaler:
         share = 1 if is_flat else 0.5  # of the work
         self._fill(result[..., : colours.shape[2]], only, lambda count: advance(share * count))
         if not is_flat:
-            self._fill(result[..., -1:], alpha, lambda count: advance(share * count), within_neighbours=True)
+            self._fill(result[..., -1:], smoothed(alpha), lambda count: advance(share * count), _bounds(alpha))
         return result
 
     def within_memory(self, attempt: Callable[[], None]) -> None:
@@ -175,15 +177,18 @@ class TiledUpscaler:
                 torch.cuda.empty_cache()
 
     def _fill(
-        self, result: Pixels, pixels: Pixels, advance: Callable[[float], Any], within_neighbours: bool = False
+        self,
+        result: Pixels,
+        pixels: Pixels,
+        advance: Callable[[float], Any],
+        bounds: tuple[Pixels, Pixels] | None = None,
     ) -> None:
         """Enlarge channels without alpha into `result`.
 
         Args:
-            within_neighbours: clip what comes of a pixel to the range of it and its eight neighbours.
+            bounds: the least and the largest that may become of each pixel, shaped as `pixels`.
         """
         size = pixels.shape[:2]
-        bounds = (minimum_filter(pixels, (3, 3, 1)), maximum_filter(pixels, (3, 3, 1))) if within_neighbours else None
 
         def attempt() -> None:
             done = 0
@@ -231,6 +236,8 @@ def extended(colours: Pixels, alpha: Pixels) -> Pixels:
     Args:
         alpha: (H, W, 1), 0 where pixels are invisible.
     """
+    from scipy.ndimage import distance_transform_edt  # slow to import, and needed here only
+
     hidden = alpha[..., 0] == 0
     if not hidden.any() or hidden.all():
         return colours
@@ -245,6 +252,27 @@ def extended(colours: Pixels, alpha: Pixels) -> Pixels:
     return filled
 
 
+def smoothed(alpha: Pixels) -> Pixels:
+    """Alpha, (H, W, 1), with soft edges if it is all or nothing; these edges are where they were.
+
+    A network takes stairs for what is there to see, and draws them sharply.
+    """
+    from scipy.ndimage import correlate1d  # as above
+
+    top = np.iinfo(alpha.dtype).max
+    if ((alpha != 0) & (alpha != top)).any():
+        return alpha
+    down = correlate1d(alpha.astype(np.float32), SOFT, 0, mode="nearest")
+    return np.rint(correlate1d(down, SOFT, 1, mode="nearest")).astype(alpha.dtype)
+
+
+def _bounds(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """The least and the largest of every pixel and its eight neighbours."""
+    from scipy.ndimage import maximum_filter, minimum_filter  # as above
+
+    return minimum_filter(pixels, (3, 3, 1)), maximum_filter(pixels, (3, 3, 1))
+
+
 def _enlarged(length: int, scale: float) -> int:
     return max(1, int(length * scale + 0.5))
 
@@ -257,7 +285,8 @@ def _share(cut: Cut, length: int, enlarged: int) -> slice:
 def _affordable_side(model: Model, passes: int) -> int:
     """Of the largest square tile that fits in the part of the memory that is meant for one."""
     pixels = sum(model.scale ** (2 * k) for k in range(passes))  # that go through the network, for each of the input
-    return int((min(_free_bytes(model.device) // HEADROOM, MOST_BYTES) / (BYTES * pixels)) ** 0.5)
+    most = MOST_BYTES if model.device.type == "cpu" else MOST_BYTES_OF_A_GPU
+    return int((min(_free_bytes(model.device) // HEADROOM, most) / (BYTES * pixels)) ** 0.5)
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -32,6 +32,7 @@ from superres.upscaling import Model, TiledUpscaler
 FRAMES = 48  # of a segment: two seconds of cinema, and what an interruption costs at most
 PARTS = ".parts"  # behind the output's name, the folder of segments
 RECORD = "parts.json"  # in it, what the segments were made with
+LAYOUT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} frames, {rate_noinv_fmt}, {remaining} left"
 
 
 @dataclass
@@ -119,8 +120,9 @@ def upscale_video(
         made_with: what else decides on the pixels, such as the names of weights, for comparison with segments.
 
     Raises:
-        UserError: the film is unreadable, cut off, without pictures or changes its size; the codec or the container is
-            unknown or unfit; crf is out of range; segments were made with other settings; or the disk is full.
+        UserError: the film is unreadable, cut off, without pictures or changes its size; codec or container is unknown,
+            or unfit for the pictures or the sound; crf is out of range; segments were made with other settings; or the
+            disk is full.
         KeyboardInterrupt: with a text that says how to go on.
     """
     film, upscaler = survey(source), TiledUpscaler(model, scale, tile)
@@ -129,8 +131,9 @@ def upscale_video(
     settings = {"source": source.name, **_state(source), "scale": upscaler.scale, **(made_with or {})}
     settings |= {"codec": encoding.codec.encoder, "crf": encoding.crf, "frames per segment": FRAMES}
     parts = Parts.of(output, settings, overwrite)
+    lost = [f"{stream} has no place in {output.name}" for stream in left_out(film, output)]
     rehearse(film, output, encoding)
-    for remark in [*film.remarks, *(f"{stream} has no place in {output.name}" for stream in left_out(film, output))]:
+    for remark in (*film.remarks, *lost):
         print(f"{source}: {remark}", file=sys.stderr)
     is_whole = False
     try:
@@ -158,7 +161,7 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
     with opened(film.path) as container:
         frames = upscaled_frames(film, container, upscaler, parts.frames)
-        look = {"unit": " frames", "smoothing": 0.1, "dynamic_ncols": True, "disable": None}
+        look = {"unit": " frames", "smoothing": 0.1, "bar_format": LAYOUT, "dynamic_ncols": True, "disable": None}
         with closing(iter(tqdm(frames, film.path.name, film.frames, initial=parts.frames, **look))) as counted:
             for first in counted:
                 with replacing(parts.path(len(parts.starts))) as written:
@@ -184,7 +187,7 @@ def upscaled_frames(
     """
     frame_upscaler = FrameUpscaler(upscaler, film.height, film.width)
     reformatter, large = VideoReformatter(), None
-    for frame in islice(frames_of(container, picture_stream(container)), done, None):
+    for frame in islice(frames_of(container, picture_stream(container, film.path)), done, None):
         if (frame.height, frame.width) != (film.height, film.width):
             raise UserError(
                 f"{film.path} changes from {film.width} x {film.height} pixels to {frame.width} x {frame.height} "

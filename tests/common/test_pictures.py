@@ -382,6 +382,13 @@ def test_pages_keep_their_sizes_and_depths(tmp_path: Path) -> None:
             assert np.array_equal(picture.pixels, page)
 
 
+def test_of_a_photo_with_a_map_of_depth_the_photo_counts(tmp_path: Path) -> None:
+    depth = Image.fromarray(noise(8, 8, 3))
+    saved(tmp_path / "a.jpg", Image.fromarray(smooth()), format="MPO", save_all=True, append_images=[depth])
+    with open_picture(tmp_path / "a.jpg") as file:
+        assert file.frames == 1 and file.read().pixels.shape == (40, 60, 3)
+
+
 def test_what_a_format_cannot_hold_is_said_beforehand() -> None:
     for path, size, frames, is_animation, problem in (
         ("a.webp", (16_384, 4), 1, False, "16,383"),

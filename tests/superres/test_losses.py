@@ -33,7 +33,9 @@ def test_frequency_loss_of_a_constant_difference_is_in_one_number() -> None:
 
 
 def test_frequency_loss_of_a_wave_is_in_one_number() -> None:
-    wave = torch.cos(2 * math.pi * torch.arange(8) / 8).expand(8, 8)[None, None]  # cos = (e^i + e^-i) / 2; rfft keeps one
+    wave = torch.cos(2 * math.pi * torch.arange(8) / 8).expand(8, 8)[
+        None, None
+    ]  # cos = (e^i + e^-i) / 2; rfft keeps one
     assert frequency_loss(wave, torch.zeros_like(wave)).item() == pytest.approx(64 / 2 / 8 / 80, rel=1e-4)
 
 

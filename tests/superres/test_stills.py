@@ -1,7 +1,5 @@
 """Frames that resemble the one before: what is reused is what would be computed, to the last bit."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -31,10 +29,10 @@ class Counting:
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[Counting]:
+def model() -> Counting:
     torch.manual_seed(0)
     config = NetworkConfig("fast", 2, 2, 8)
-    yield Counting(SuperResModel(fuse(build_generator(config)).requires_grad_(False), config))
+    return Counting(SuperResModel(fuse(build_generator(config)).requires_grad_(False), config))
 
 
 def picture(seed: int = 0) -> NDArray[np.uint8]:

@@ -261,6 +261,8 @@ def test_bad_files_leave_nothing_behind(config: UpscaleConfig, tmp_path: Path) -
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
         assert name in refused(config, tmp_path / name)
+        refused(config, tmp_path / name, out=tmp_path / "large")
+        assert not (tmp_path / "large").exists()
     assert files(tmp_path) == sorted([*contents, "whole.png"])
 
 
@@ -272,8 +274,8 @@ def test_bad_paths(config: UpscaleConfig, tmp_path: Path) -> None:
     assert ".png" in refused(config, tmp_path / "notes.txt")
     assert "no pictures" in refused(config, tmp_path / "empty")
     assert "match" in refused(config, tmp_path / "*.jpg")
-    assert "cannot write" in refused(config, path, out=path / "below")  # a folder below a file
-    assert "cannot write" in refused(config, path, out=path / "below" / "img.png")
+    assert "a folder that can be written" in refused(config, path, out=path / "below")  # below a file
+    assert "a folder that can be written" in refused(config, path, out=path / "below" / "img.png")
     assert "unknown ending" in refused(config, path, out=tmp_path / "large.xyz")
     assert "one input" in refused(config, tmp_path, out=tmp_path / "large.png")
     assert "differ" in refused(config, path, out=tmp_path / "large.png", format="jpg")
