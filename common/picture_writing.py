@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 
 from common.encoders import write_png, write_tiff
 from common.errors import UserError
-from common.pictures import ANIMATED, FORMATS, Picture, Pixels, packed_exif
+from common.formats import FORMATS
+from common.pictures import ANIMATED, Picture, Pixels, packed_exif
 
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 32_768}
 MOST_BYTES = 4_000_000_000  # of a TIFF, whose offsets have 32 bits
@@ -82,7 +83,7 @@ def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
 
 def _format(path: Path) -> str:
     ending = path.suffix.lower()
-    if ending not in FORMATS:
+    if ending not in FORMATS or (ending == ".avif" and not features.check("avif")):
         raise UserError(f"{path}: pictures are written with the endings {' '.join(FORMATS)}")
     return FORMATS[ending]
 

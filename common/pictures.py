@@ -16,23 +16,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from common.errors import UserError
 
-FORMATS = {  # Pillow's names by the ending of what can be written
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    **({".avif": "AVIF"} if features.check("avif") else {}),
-}
-ENDINGS = (*FORMATS, ".pbm", ".pgm", ".ppm")  # of what can be read
 READ = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM")  # Pillow's decoders: no more than are needed
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # TIFF has pages
 MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say nothing

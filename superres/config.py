@@ -8,7 +8,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from common.config import Checked, GanConfig, RunConfig, require, require_unset
 from common.errors import UserError
-from common.pictures import FORMATS
+from common.formats import FORMATS
 
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]
@@ -39,10 +39,10 @@ class TrainConfig(GanConfig, RunConfig):
     adversarial: float = 0.1  # gan: weight of what the critic says
     critic_width: int = 24  # gan: channels of the critic at half the resolution
     batch: int = 16  # patches a step, over all processes together
-    lr: float | None = None  # learning rate; default 2e-3 for pixel and 2e-4 for gan
+    lr: float | None = None  # learning rate; default 8e-4 for pixel and 1e-4 for gan
     final_lr: float = 0.01  # the learning rate at the end, as a share of that at the start (cosine in between)
     warm_up: int = 4_000  # patches over which the learning rate rises from 0
-    snapshot: int = 16_000  # patches between two checkpoints, with a sample sheet and a look at the quality
+    snapshot: int = 8_000  # patches between two checkpoints, with a sample sheet and a look at the quality
     penalty: float = 0.0  # weight of R1 + R2 beside the critic's spectral norm
     betas: tuple[float, float] = (0.9, 0.99)  # of Adam
     latent: Suppress[int] = 1  # of GanConfig; upscaling draws no latents

@@ -24,8 +24,8 @@ from superres.degradations import degrade
 from superres.resize import cropped, low_resolution
 from superres.sources import UNREADABLE, Photos, decode, find, reason, size_of
 
-FORMAT = 2  # of what is cached; raise it when the same pictures would be decoded or made small differently
-VALIDATION = 0.1  # share of the pictures
+FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded or made small differently
+VALIDATION, FEWEST = 0.1, 3  # share of the pictures, but if there are few about so many, up to a quarter
 SYMMETRIES = 8  # of a square
 VERSIONS: dict[Degradation, int] = {"bicubic": 1, "real": 4}  # small pictures made of each large one
 
@@ -137,7 +137,7 @@ class PhotoData:
 def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", least: int = 32) -> PhotoData:
     """Load the embedded photos, or the pictures of a folder or .zip file, each large and small.
 
-    A tenth is kept for validation, by content. The first call decodes everything into the cache
+    A tenth is kept for validation, by content; more of few. The first call decodes everything into the cache
     (`common.data.cached`); later ones only open it.
 
     Args:
@@ -219,7 +219,8 @@ def _decode_all(folder: Path, photos: Photos, data: str, scale: int, degradation
     if good:
         prints = dict(zip(photos.files, photos.fingerprints, strict=True))
         pixels = [digest(pairs[row].high.numpy().tobytes()) for row in good]
-        validation[good] = split(families([prints[pairs[row].name] for row in good], pixels), VALIDATION)
+        share = max(VALIDATION, min(FEWEST / len(good), 0.25))
+        validation[good] = split(families([prints[pairs[row].name] for row in good], pixels), share)
     return {"sizes": sizes, "validation": validation.tolist(), "skipped": skipped, "source": photos.source}
 
 

@@ -117,12 +117,12 @@ def _along_uint8(image: NDArray[np.uint8], axis: int, outputs: int) -> NDArray[n
 
 def _along(image: NDArray[Any], axis: int, outputs: int) -> NDArray[np.float64]:
     moved = np.moveaxis(image, axis, 0)
-    flat = _weights(len(moved), outputs) @ moved.reshape(len(moved), -1)
+    flat = resize_weights(len(moved), outputs) @ moved.reshape(len(moved), -1)
     return np.moveaxis(flat.reshape(outputs, *moved.shape[1:]), 0, axis)
 
 
 @lru_cache(maxsize=MATRICES)
-def _weights(inputs: int, outputs: int) -> csr_array:
+def resize_weights(inputs: int, outputs: int) -> csr_array:
     """What each pixel of one line gives to each of the new line, (outputs, inputs); rows add up to 1."""
     step = inputs / outputs
     stretch = max(step, 1.0)
@@ -147,4 +147,4 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 @lru_cache(maxsize=MATRICES)
 def _dense(inputs: int, outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # what is made in that mode could not be used in training later
-        return torch.from_numpy(_weights(inputs, outputs).toarray()).to(device, dtype)
+        return torch.from_numpy(resize_weights(inputs, outputs).toarray()).to(device, dtype)

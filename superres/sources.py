@@ -13,7 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import UserError
 from common.folders import File, content_key, find_files, short_name
-from common.pictures import ENDINGS, ORIENTATION, READ
+from common.formats import ENDINGS
+from common.pictures import ORIENTATION, READ
 from common.pictures import UNREADABLE as OF_PILLOW
 
 UNREADABLE = (*OF_PILLOW, zipfile.BadZipFile, zlib.error)  # what broken or hostile files raise

@@ -47,8 +47,8 @@ class PhotoStudio:
     def __init__(self, config: TrainConfig, data: PhotoData, network: NetworkConfig) -> None:
         self.config, self.data, self.network = config, data, network
         self.notes: tuple[str, ...] = ()  # lines of the card
-        self.pictures = [middle(pair, SIDE, data.scale) for pair in data.validation[:JUDGED]]
-        self.crops = [middle(pair, CROP, data.scale) for pair in data.validation[:SHOWN]]
+        self.pictures = [middle(pair, SIDE, data.scale) for pair in spread(data.validation, JUDGED)]
+        self.crops = [middle(pair, CROP, data.scale) for pair in spread(data.validation, SHOWN)]
         enlarged = [psnr_y(upscale(low, data.scale), high, data.scale) for high, low in self.pictures]
         self.bicubic = float(np.mean(enlarged))
 
@@ -129,6 +129,11 @@ class SharpStudio(PhotoStudio):
         found = [picture_distance(features, model.upscale_picture(low), high) for high, low in self.pictures]
         distance = float(np.mean(found))
         return Verdict(verdict.figures | {"distance": distance}, distance)
+
+
+def spread(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    """Some of them, evenly: files whose names are alike are often of the same kind."""
+    return [pairs[number * len(pairs) // most] for number in range(most)] if len(pairs) > most else list(pairs)
 
 
 def middle(pair: Pair, side: int, scale: int) -> tuple[Picture, Picture]:

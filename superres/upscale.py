@@ -10,7 +10,7 @@ from tqdm import tqdm
 from common.batches import Batch, Input, Job, plan, target_beside, target_in
 from common.cli import run
 from common.errors import UserError
-from common.pictures import ENDINGS, FORMATS, open_picture
+from common.formats import ENDINGS, FORMATS
 from superres.config import UpscaleConfig
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ def _is_video(path: Path) -> bool:
 
 def _pixels(job: Job) -> int:
     """To be upscaled, by the file's header; 0 if that is wrong, which will come out later."""
+    from common.pictures import open_picture
+
     try:
         with open_picture(job.source) as file:
             return file.pixels

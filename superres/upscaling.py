@@ -20,7 +20,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.tiles import Cut, Tile, tiles
-from superres.resize import _weights as resize_weights
+from superres.resize import resize_weights
 
 REACH = 4  # pixels of the input, beyond which the resize after the network never looks
 HEADROOM = 4  # the part of the free memory that one tile may take is one in so many

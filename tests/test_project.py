@@ -19,7 +19,7 @@ WEIGHTS = sorted(path for path in ROOT.glob("*/weights/*") if path.is_dir())
 LIGHT = ["common.cli", "common.config", "common.errors"] + [
     f"{domain}.{module}"
     for domain in DOMAINS
-    for module in ("config", "train", "generate", "evaluate", "classifier", "__main__")
+    for module in ("config", "train", "generate", "upscale", "evaluate", "classifier", "__main__")
     if (ROOT / domain / f"{module}.py").is_file()
 ]
 HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "accelerate")

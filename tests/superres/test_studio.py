@@ -20,14 +20,14 @@ from common.runs import open_run
 from common.trainer import Trainer
 from superres.config import TrainConfig
 from superres.data import Patches, PhotoData, load_photos
-from superres.games import build_gan_game, build_pixel_game, network_config, prepare
+from superres.games import PHASES, build_gan_game, build_pixel_game, network_config, prepare, window
 from superres.losses import consistency_loss, fidelity_loss
 from superres.metrics import psnr_y
 from superres.models import load_superres_model
 from superres.networks import Generator, build_generator
 from superres.perceptual import SqueezeNet, feature_distance
 from superres.resize import upscale
-from superres.studio import PhotoStudio, SharpStudio, middle
+from superres.studio import PhotoStudio, SharpStudio, middle, spread
 from superres.train import main
 
 FACTS = {"images": 96, "seconds": 90.0, "hardware": "1 CPU thread", "best_images": 48, "figures": {"psnr_y": 28.125}}
@@ -90,6 +90,11 @@ def test_a_sheet_has_crops_side_by_side(data: PhotoData, tmp_path: Path) -> None
     top = sheet.shape[0] - len(data.validation) * (high.shape[0] * enlarged + 4)
     right = sheet[top + 2 :, -2 - high.shape[1] * enlarged : -2][::2, ::2][: len(high)]
     assert np.array_equal(right, high)
+
+
+def test_what_is_looked_at_is_spread_over_all() -> None:
+    pairs = list(range(43))
+    assert spread(pairs, 6) == [0, 7, 14, 21, 28, 35] and spread(pairs, 43) == spread(pairs, 50) == pairs
 
 
 def test_the_middle_of_a_picture_is_of_one_place(data: PhotoData) -> None:
@@ -176,11 +181,22 @@ def test_the_generators_loss_is_the_weighted_sum(loss: Any, batch: dict[str, Ten
     total, figures = game.players["generator"].loss(batch, Draw(0, rows=4))
     low, true = batch["low"] / 255, batch["high"] / 255
     upscaled = generator_of(game)(low)
-    torch.testing.assert_close(figures["perceptual"], feature_distance(blurs(upscaled), blurs(true)).mean())
+    seen = window(Draw(0))
+    distance = feature_distance(blurs(upscaled[seen]), blurs(true[seen])).mean()
+    torch.testing.assert_close(figures["perceptual"], distance)
     torch.testing.assert_close(figures["consistency"], consistency_loss(upscaled, low))
     torch.testing.assert_close(figures["fidelity"], fidelity_loss(upscaled, true, 0.7)[0])
     parts = {"generator": 0.3, "perceptual": 2.0, "consistency": 3.0, "fidelity": 4.0}
     torch.testing.assert_close(total, sum(weight * figures[name] for name, weight in parts.items()))
+
+
+def test_features_are_seen_at_every_phase() -> None:
+    images, corners = torch.arange(20 * 24).view(1, 1, 20, 24), set()
+    for step in range(600):
+        seen = images[window(Draw(0, step))]
+        assert seen.shape == (1, 1, 12, 16) and torch.equal(seen, images[window(Draw(0, step, player=1))])
+        corners.add(divmod(int(seen[0, 0, 0, 0]), 24))
+    assert corners == {(y, x) for y in range(PHASES) for x in range(PHASES)}
 
 
 def test_each_player_learns_in_its_turn_alone(batch: dict[str, Tensor]) -> None:
@@ -249,7 +265,7 @@ def test_runs_leave_weights_and_twins_of_them(folder: Path, tmp_path: Path, caps
     main(TrainConfig(**SMALL, data=str(folder), steps=4, out=soft))
     main(TrainConfig(**GAN | {"weights": str(soft)}, data=str(folder), steps=2, out=sharp))
     said = capsys.readouterr()
-    assert f"wrote {soft}: the best weights" in said.out and "5 pictures to train on, 1 for validation" in said.err
+    assert f"wrote {soft}: the best weights" in said.out and "4 pictures to train on, 2 for validation" in said.err
     assert [path.suffix for path in (soft / "samples").iterdir()] == [".png"]
     rows = [json.loads(line) for line in (sharp / "metrics.jsonl").read_text().splitlines()]
     for name in ("critic", "generator", "perceptual", "consistency", "fidelity", "psnr_y"):

@@ -1,0 +1,39 @@
+"""From Python: a picture in, a larger one out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import superres
+from common.errors import UserError
+from common.weights import save_weights
+from superres.networks import NetworkConfig, build_generator
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """Of a small generator that has learned nothing."""
+    torch.manual_seed(0)
+    config = NetworkConfig("fast", 2, 1, 8)
+    about = {"domain": "superres", "kind": "generator", "network": config.as_json(), "data": {"name": "none"}}
+    save_weights(tmp_path / "weights", build_generator(config), about, "card")
+    return str(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_keep_their_kind(weights: str, shape: tuple[int, ...], dtype: type) -> None:
+    pixels = np.full(shape, 100, dtype)
+    assert superres.upscale(pixels, weights).shape == (10, 14, *shape[2:])
+    assert superres.upscale(pixels, weights, scale=1.5).shape == (8, 11, *shape[2:])
+    assert superres.upscale(pixels, weights).dtype == dtype
+
+
+def test_what_is_no_picture_is_refused(weights: str) -> None:
+    for pixels in (np.zeros((5, 7)), np.zeros((5, 7, 5), np.uint8), np.zeros(5, np.uint8), np.zeros((0, 5), np.uint8)):
+        with pytest.raises(ValueError, match="uint8 or uint16"):
+            superres.upscale(pixels, weights)
+    with pytest.raises(UserError, match="--scale must be 1 to 16, not 0"):
+        superres.upscale(np.zeros((5, 7), np.uint8), weights, scale=0)
