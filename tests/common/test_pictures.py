@@ -15,8 +15,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from common.encoders import AT_A_TIME, write_png, write_tiff
 from common.errors import UserError
-from common.picture_writing import eight_bits, require_writable, write_pictures
 from common.formats import FORMATS
+from common.picture_writing import eight_bits, require_writable, write_pictures
 from common.pictures import Picture, open_picture, read_picture, upright
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
