@@ -24,7 +24,7 @@ class Habits:
         repetition_penalty: lowers the logits of pieces already used (Keskar et al. 2019); 1 for none.
         longest: pieces of a text at most.
         beam: how many unfinished texts `search` keeps.
-        candidates: of how many texts for each latent the one of the likeliest pieces is kept.
+        candidates: of how many texts for each latent the best is kept.
     """
 
     temperature: float = 1.0

@@ -323,7 +323,8 @@ def protocol(config: EvaluateConfig, data: TextData, n: int) -> str:
         f"reverse perplexity and the overlap of lengths {n:,} training texts, whose measure is the held-out ones. "
         "Perplexities of samples are of an interpolated Kneser-Ney trigram model of our own, learned from training "
         "texts (forward) or from the samples (reverse); a word counts as unknown if training texts do not have it "
-        f"twice. Copies are sought among all {len(data.train):,} training texts."
+        "twice, and candidates are picked by that, too. Copies are sought among all "
+        f"{len(data.train):,} training texts."
     )
 
 

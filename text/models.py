@@ -14,6 +14,7 @@ from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
 from text.data import TextData, load_texts
 from text.decoding import Habits, search, write
+from text.metrics import words
 from text.networks import NetworkConfig, SequenceVAE, Writer
 from text.tokenizer import PAD, Tokenizer, padded
 
@@ -30,6 +31,7 @@ class TextModel:
         tokenizer: what its pieces mean.
         name: of the weights.
         data: name of what it was trained on.
+        words: those that its training texts have twice or more (`text.metrics.words`); none if it is not known.
     """
 
     network: Writer
@@ -37,6 +39,7 @@ class TextModel:
     tokenizer: Tokenizer
     name: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
 
     @property
     def vae(self) -> SequenceVAE:
@@ -140,13 +143,17 @@ class TextModel:
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
     def _best(self, z: Tensor, labels: Tensor, habits: Habits, seed: int, prompts: Sequence[str]) -> list[str]:
-        """Of several texts for each latent, the one with the fewest nats a piece."""
+        """Of several texts for each latent, that with the fewest words that are new to the model, then nats a piece."""
         rows = torch.arange(len(z)).repeat_interleave(habits.candidates)
         told = [prompts[row] for row in rows] if prompts else ()
         texts = self.write(z[rows], labels[rows], replace(habits, candidates=1), seed, told)
         found = torch.cat([self._nats(texts, z, labels, rows, part) for part in torch.arange(len(rows)).split(CHUNK)])
-        best = found.view(len(z), habits.candidates).argmin(1) + torch.arange(len(z)) * habits.candidates
-        return [texts[number] for number in best]
+        ranks = [(self._new_words(text), nats) for text, nats in zip(texts, found.tolist(), strict=True)]
+        groups = (range(start, start + habits.candidates) for start in range(0, len(texts), habits.candidates))
+        return [texts[min(group, key=ranks.__getitem__)] for group in groups]
+
+    def _new_words(self, text: str) -> int:
+        return sum(word[0].isalnum() and word not in self.words for word in words(text)) if self.words else 0
 
     def _nats(self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, part: Tensor) -> Tensor:
         """-log p(x | z) a piece of some of the texts, each with its row of latents and labels."""
@@ -189,10 +196,11 @@ def load_text_model(source: str, device: torch.device | str = "cpu") -> TextMode
     tokenizer = Tokenizer.load(folder)
     try:
         network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
+        known = frozenset(config["words"].split())
         network = Writer(network_config)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     if len(tokenizer) != network_config.vocabulary:
         raise UserError(f"{folder} has a vocabulary of another model; restore or retrain the weights")
     load_model(folder, network)
-    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data)
+    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data, known)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from common.vae import Posterior, active_units, mutual_information
 from text.config import TrainConfig
 from text.data import Sequences, TextData
 from text.decoding import GREEDY, Habits
+from text.language_model import vocabulary
 from text.models import CHUNK, TextModel
 from text.networks import NetworkConfig, Writer
+from text.writing import plain
 
 JUDGED = 2_000  # validation texts of a look at the quality
 FITTED = 10_000  # training texts whose latents the mixture is fitted to
@@ -65,7 +68,7 @@ class TextStudio:
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        return _config(self.network, self.data), _card(self.config, self.network, self.data, facts, MEASURED)
+        return self._config(), _card(self.config, self.network, self.data, facts, MEASURED)
 
     def state(self) -> dict[str, Any]:
         """The alarm's memory."""
@@ -75,9 +78,18 @@ class TextStudio:
         """Take the alarm's memory back."""
         self.alarm.restore(state)
 
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Those of the training texts that generators may use freely."""
+        return vocabulary(self.data.texts(self.data.train))
+
     def _model(self, network: nn.Module) -> TextModel:
         assert isinstance(network, Writer)
-        return TextModel(network, self.network, self.data.tokenizer)
+        return TextModel(network, self.network, self.data.tokenizer, words=self.words)
+
+    def _config(self) -> dict[str, Any]:
+        about = {"domain": "text", "kind": "writer", "data": {"name": self.data.name}}
+        return about | {"network": self.network.as_json(), "words": " ".join(sorted(self.words)).strip()}
 
 
 class LatentStudio(TextStudio):
@@ -97,7 +109,7 @@ class LatentStudio(TextStudio):
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        return _config(self.network, self.data), _card(self.config, self.network, self.data, facts, LATENTS_MEASURED)
+        return self._config(), _card(self.config, self.network, self.data, facts, LATENTS_MEASURED)
 
 
 def sheet(model: TextModel, data: TextData) -> str:
@@ -106,14 +118,13 @@ def sheet(model: TextModel, data: TextData) -> str:
     sampled, likeliest = replace(SAMPLED, longest=longest), replace(GREEDY, longest=longest)
     for number, style in enumerate(data.styles or ("samples",)):
         labels = model.spread(SHOWN, number if data.styles else None)
-        parts.append(
-            f"== {style}\n" + "\n".join(model.write(model.latents(labels, number, "mixture"), labels, sampled))
-        )
+        texts = model.write(model.latents(labels, number, "mixture"), labels, sampled)
+        parts.append(f"== {style}\n" + plain(texts))
     rows = _choice(data.validation, SHOWN)
     texts, labels = data.texts(data.validation, rows), data.validation.tensors["label"][rows]
     came_back = model.write(model.encode(texts, labels).mean, labels, likeliest)
     pairs = [f"{text}\n-> {back}" for text, back in zip(texts, came_back, strict=True)]
-    return "\n\n".join([*parts, "== reconstructions\n" + "\n".join(pairs)]) + "\n"
+    return "\n\n".join([*parts, "== reconstructions\n" + plain(pairs)]) + "\n"
 
 
 def bounds(network: Writer, part: Sequences, most: int) -> tuple[float, Posterior, Tensor]:
@@ -160,10 +171,6 @@ def _choice(part: Sequences, most: int) -> Tensor:
 
 def _by_length(part: Sequences, rows: Tensor) -> Tensor:
     return rows[part.lengths[rows].argsort(stable=True)]
-
-
-def _config(network: NetworkConfig, data: TextData) -> dict[str, Any]:
-    return {"domain": "text", "kind": "writer", "network": network.as_json(), "data": {"name": data.name}}
 
 
 MEASURED = "{n:,} *validation* texts, in nats a text and units in use"

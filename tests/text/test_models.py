@@ -16,6 +16,7 @@ from text import models
 from text.config import EvaluateConfig, GenerateConfig
 from text.data import TextData
 from text.decoding import GREEDY, Habits
+from text.metrics import words
 from text.models import TextModel, load_fitting, load_text_model
 from text.networks import NetworkConfig, Writer
 from text.tokenizer import END, FILE, Tokenizer
@@ -69,6 +70,17 @@ def test_the_best_of_candidates_has_the_fewest_nats_a_piece(model: TextModel) ->
     assert model.write(z, labels, replace(one, candidates=8), seed=4) == [found[nats.index(min(nats))]]
     several = texts(model, replace(one, candidates=3), 4, prompts=["Grey", "The", "Old", "A"])
     assert all(text.startswith(begin) for text, begin in zip(several, ["Grey", "The", "Old", "A"], strict=True))
+
+
+def test_of_candidates_those_of_known_words_come_first(model: TextModel) -> None:
+    labels, one = torch.tensor([1]), replace(HABITS, temperature=2.0)
+    z = model.latents(labels, seed=3)
+    found = model.write(z.expand(8, -1), labels.expand(8), one, seed=4)
+    for text in found:
+        picky = replace(model, words=frozenset(words(text)))
+        assert picky.write(z, labels, replace(one, candidates=8), seed=4)[0] in [
+            other for other in found if set(filter(str.isalnum, words(other))) <= picky.words
+        ]
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -171,6 +183,7 @@ def saved(model: TextModel, folder: Path, **changes: Any) -> Path:
     """A weights folder of that name, with changes to its config."""
     folder = folder / "animals"
     config = {"domain": "text", "kind": "writer", "network": model.config.as_json(), "data": {"name": "animals"}}
+    config["words"] = "cat dog 7"
     save_weights(folder, model.network, config | changes, "a card")
     model.tokenizer.save(folder)
     return folder
@@ -182,6 +195,7 @@ def test_saved_and_loaded_it_writes_the_same(model: TextModel, tmp_path: Path) -
     model.network.half().float()  # as weights are saved
     loaded = load_text_model(str(saved(model, tmp_path)))
     assert (loaded.name, loaded.config, loaded.data) == ("animals", model.config, {"name": "animals"})
+    assert loaded.words == {"cat", "dog", "7"}
     assert not loaded.network.training and not loaded.network.has_generator
     labels = model.spread(6)
     z = model.latents(labels, 2, "mixture")
