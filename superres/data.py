@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from common.data import allocate, cached, digest, families, split
+from common.data import allocate, cached, count_reasons, digest, families, split
 from common.errors import UserError
 from common.folders import File, short_name
 from common.game import mix
@@ -166,10 +166,9 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
         else:
             parts[held_out].append(pair)
     if not all(parts):
-        advice = "needs two different ones or more, as some are kept for validation"
-        raise UserError(
-            f"--data {data}: {sum(map(len, parts))} pictures can be used and {len(skipped)} cannot; it {advice}"
-        )
+        advice = "it needs two different ones or more, as some are kept for validation"
+        left_out = f" (skipped {count_reasons(skipped, 'pictures')})" if skipped else ""
+        raise UserError(f"--data {data}: {sum(map(len, parts))} pictures can be used{left_out}; {advice}")
     return PhotoData(short_name(data), scale, degradation, parts[0], parts[1], skipped, facts["source"])
 
 
