@@ -69,7 +69,7 @@ class GenerateConfig(Checked):
     style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
-    temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.9, 0 with --interpolate
+    temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.7, 0 with --interpolate
     top_k: int = 0  # choose among so many likeliest pieces; 0: all
     top_p: float = 0.95  # choose among the likeliest pieces that together have this probability; 1: all
     candidates: int = 8  # of so many texts a latent keep that with the fewest new words, then the likeliest; 1: plain
