@@ -96,7 +96,7 @@ class UpscaleConfig(Checked):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
-    weights: str | None = None  # a bundled name, a folder or a Hub id; default: x4-fast, or x2-fast up to --scale 2
+    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
@@ -127,8 +127,3 @@ class UpscaleConfig(Checked):
     def ending(self) -> str:
         """Of pictures, or "" for that of the input."""
         return f".{self.format.lower().removeprefix('.')}" if self.format else ""
-
-    @property
-    def chosen_weights(self) -> str:
-        """Those named, or the quickest that reach the scale."""
-        return self.weights or ("x2-fast" if self.scale is not None and self.scale <= 2 else DEFAULT_WEIGHTS)

@@ -325,10 +325,3 @@ def test_bad_flags_are_one_line_and_code_2(
         run(main, PROGRAM)
     said = capsys.readouterr().err
     assert stop.value.code == 2 and len(said.splitlines()) == 1 and named in said
-
-
-def test_the_quickest_weights_that_reach_the_scale() -> None:
-    assert UpscaleConfig(paths=("a",)).chosen_weights == "x4-fast"
-    assert UpscaleConfig(paths=("a",), scale=2).chosen_weights == "x2-fast"
-    assert UpscaleConfig(paths=("a",), scale=2.1).chosen_weights == "x4-fast"
-    assert UpscaleConfig(paths=("a",), scale=2, weights="x4-base").chosen_weights == "x4-base"
