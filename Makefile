@@ -44,6 +44,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/music_speed.py
 	$(BIN)/python benchmarks/text_speed.py
 	$(BIN)/python benchmarks/text_quality.py --minutes 1
+	$(BIN)/python benchmarks/superres_speed.py
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,223 @@
+"""`python benchmarks/superres_speed.py`: how long upscaling takes, beside the networks of well-known papers.
+
+Prints medians, with the fastest and the slowest, of milliseconds a megapixel of output at x4, turn by turn on one
+picture: our networks as `upscale` runs them (fused, channels last) and in other ways, and SRResNet (16 blocks of 64
+channels; Ledig et al. 2017), the EDSR baseline (Lim et al. 2017) and ESRGAN's RRDB network (23 blocks; Wang et al.
+2018) in plain PyTorch, by definitions of our own, untrained. Beside them stands the share of the processor's measured
+peak, that of a large matrix product, which their convolutions reach. Last come whole commands: a picture of 512 x 512
+from a cold start of Python, and the greatest memory of making one of 2,000 x 1,500 into 8,000 x 6,000.
+"""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+from torch import Tensor, nn
+
+from common.cli import run
+from common.config import Checked, require
+from superres.networks import NetworkConfig, build_generator
+
+ROOT = Path(__file__).resolve().parents[1]
+SCALE = 4
+PEAK_SIDE = 1_024  # of the matrices whose product measures the peak
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedConfig(Checked):
+    """Settings of the measurement."""
+
+    weights: str = "x4-fast"  # of the whole commands; a bundled name, a folder or a Hub id
+    side: int = 128  # of the picture that is upscaled, in pixels
+    rounds: int = 3  # of each; the median counts
+    skip_commands: bool = False  # leave out the whole commands
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.side >= 16, "side", f"must be 16 or more, not {self.side}")
+        require(self.rounds > 0, "rounds", f"must be above 0, not {self.rounds}")
+
+
+class Residual(nn.Module):
+    """Something beside the identity."""
+
+    def __init__(self, *layers: nn.Module, weight: float = 1.0) -> None:
+        super().__init__()
+        self.layers, self.weight = nn.Sequential(*layers), weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.weight * self.layers(x)
+
+
+class Dense(nn.Module):
+    """Five convolutions, each of which sees what all before it found."""
+
+    def __init__(self, width: int = 64, growth: int = 32) -> None:
+        super().__init__()
+        outputs = (growth, growth, growth, growth, width)
+        self.convs = nn.ModuleList(conv(width + k * growth, output) for k, output in enumerate(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [x]
+        for one in self.convs[:-1]:
+            found.append(nn.functional.leaky_relu(one(torch.cat(found, 1)), 0.2))
+        return self.convs[-1](torch.cat(found, 1))
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
+    """That keeps height and width."""
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+
+
+def srresnet() -> nn.Module:
+    """With batch normalisation, as published."""
+
+    def block() -> nn.Module:
+        layers = conv(64, 64), nn.BatchNorm2d(64), nn.PReLU(), conv(64, 64), nn.BatchNorm2d(64)
+        return Residual(*layers)
+
+    up = (layer for _ in range(2) for layer in (conv(64, 256), nn.PixelShuffle(2), nn.PReLU()))
+    body = Residual(*(block() for _ in range(16)), conv(64, 64), nn.BatchNorm2d(64))
+    return nn.Sequential(conv(3, 64, 9), nn.PReLU(), body, *up, conv(64, 3, 9))
+
+
+def edsr_baseline() -> nn.Module:
+    """16 blocks of 64 channels without normalisation."""
+    blocks = (Residual(conv(64, 64), nn.ReLU(), conv(64, 64)) for _ in range(16))
+    up = (layer for _ in range(2) for layer in (conv(64, 256), nn.PixelShuffle(2)))
+    return nn.Sequential(conv(3, 64), Residual(*blocks, conv(64, 64)), *up, conv(64, 3))
+
+
+def rrdb() -> nn.Module:
+    """23 residual blocks in residual dense blocks."""
+
+    def block() -> nn.Module:
+        return Residual(*(Residual(Dense(), weight=0.2) for _ in range(3)), weight=0.2)
+
+    def up() -> list[nn.Module]:
+        return [nn.Upsample(scale_factor=2), conv(64, 64), nn.LeakyReLU(0.2)]
+
+    body = Residual(*(block() for _ in range(23)), conv(64, 64))
+    return nn.Sequential(conv(3, 64), body, *up(), *up(), conv(64, 64), nn.LeakyReLU(0.2), conv(64, 3))
+
+
+def ours(name: str) -> nn.Module:
+    """Untrained, of plain convolutions as after fusing."""
+    return build_generator(NetworkConfig.usual(name, SCALE), fused=True)  # type: ignore[arg-type]
+
+
+def main(config: SpeedConfig) -> None:
+    """Measure upscaling."""
+    peak = measured_peak(config.rounds)
+    threads = torch.get_num_threads()
+    print(f"{config.side} x {config.side} pixels x{SCALE}, {threads} CPU threads, median of {config.rounds} (range)")
+    print(f"peak, a product of {PEAK_SIDE} x {PEAK_SIDE} matrices: {peak / 1e9:.0f} GFLOP/s\n")
+    channels_last, plain = torch.channels_last, torch.contiguous_format
+    rows: dict[str, tuple[nn.Module, torch.memory_format, torch.dtype]] = {
+        "fast, as upscale runs it": (ours("fast"), channels_last, torch.float32),
+        "fast, channels first": (ours("fast"), plain, torch.float32),
+        "fast, bfloat16": (ours("fast"), channels_last, torch.bfloat16),
+        "fast, compiled": (torch.compile(ours("fast")), channels_last, torch.float32),  # type: ignore[dict-item]
+        "base, as upscale runs it": (ours("base"), channels_last, torch.float32),
+        "SRResNet": (srresnet(), plain, torch.float32),
+        "EDSR baseline": (edsr_baseline(), plain, torch.float32),
+        "RRDB": (rrdb(), plain, torch.float32),
+    }
+    print(f"{'network':<28}{'parameters':>11}{'ms/megapixel':>14}{'range':>20}{'of peak':>9}{'times fast':>12}")
+    first = 0.0
+    for name, (network, layout, dtype) in rows.items():
+        picture = torch.rand(1, 3, config.side, config.side).to(dtype).contiguous(memory_format=layout)
+        network = network.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
+        seconds = repeated(config.rounds, partial(network, picture))
+        megapixels = (config.side * SCALE) ** 2 / 1e6
+        milliseconds = [1e3 * value / megapixels for value in seconds]
+        median = statistics.median(milliseconds)
+        first = first or median
+        count = sum(parameter.numel() for parameter in network.parameters())
+        share = operations(network, picture) / statistics.median(seconds) / peak
+        span = f"{min(milliseconds):,.0f} to {max(milliseconds):,.0f}"
+        print(f"{name:<28}{count:>11,}{median:>14,.0f}{span:>20}{share:>9.0%}{median / first:>12.1f}", flush=True)
+    if not config.skip_commands:
+        whole_commands(config)
+
+
+@torch.inference_mode()
+def repeated(rounds: int, work: Callable[[], object]) -> list[float]:
+    """Seconds of each round, after one that does not count."""
+    work()
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def measured_peak(rounds: int) -> float:
+    """Floating-point operations a second of a large matrix product."""
+    a, b = torch.rand(2, PEAK_SIDE, PEAK_SIDE)
+    return 2 * PEAK_SIDE**3 / min(repeated(10 * rounds, lambda: a @ b))
+
+
+@torch.inference_mode()
+def operations(network: nn.Module, picture: Tensor) -> int:
+    """Of all convolutions, two for each product."""
+    total = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d)
+        total += 2 * output[0, 0].numel() * module.weight.numel()
+
+    network = getattr(network, "_orig_mod", network)
+    hooks = [
+        module.register_forward_hook(count)  # type: ignore[arg-type]
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    network(picture)
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def whole_commands(config: SpeedConfig) -> None:
+    """Time a cold start, and find the memory of a large picture."""
+    import numpy as np
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, size in (("small", (512, 512)), ("large", (1_500, 2_000))):
+            noise = np.random.default_rng(0).integers(0, 256, (*(side // 20 for side in size), 3), np.uint8)
+            Image.fromarray(noise).resize(size[::-1], Image.Resampling.BICUBIC).save(f"{folder}/{name}.png")
+        cold = []
+        for _ in range(config.rounds):
+            start = time.perf_counter()
+            upscale(config.weights, f"{folder}/small.png")
+            cold.append(time.perf_counter() - start)
+        print(f"\n512 -> 2,048, cold start: {statistics.median(cold):.1f} s ({min(cold):.1f} to {max(cold):.1f})")
+        start = time.perf_counter()
+        upscale(config.weights, f"{folder}/large.png")
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # of all so far; this one is the largest
+        print(f"2,000 x 1,500 -> 8,000 x 6,000: {time.perf_counter() - start:.0f} s, at most {peak:,.0f} MiB resident")
+
+
+def upscale(weights: str, path: str) -> None:
+    """The command as a user types it."""
+    command = [sys.executable, "-m", "superres.upscale", path, "--weights", weights, "--overwrite"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    run(main, "benchmarks.superres_speed")
