@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def upscale(pixels: Any, weights: str = "x4-fast", scale: float | None = None, sharpness: float | None = None) -> Any:
+def enlarge(pixels: Any, weights: str = "x4-fast", scale: float | None = None, sharpness: float | None = None) -> Any:
     """Make a picture larger, as `python -m superres.upscale` does.
 
     Args:

@@ -26,14 +26,14 @@ def weights(tmp_path: Path) -> str:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pictures_keep_their_kind(weights: str, shape: tuple[int, ...], dtype: type) -> None:
     pixels = np.full(shape, 100, dtype)
-    assert superres.upscale(pixels, weights).shape == (10, 14, *shape[2:])
-    assert superres.upscale(pixels, weights, scale=1.5).shape == (8, 11, *shape[2:])
-    assert superres.upscale(pixels, weights).dtype == dtype
+    assert superres.enlarge(pixels, weights).shape == (10, 14, *shape[2:])
+    assert superres.enlarge(pixels, weights, scale=1.5).shape == (8, 11, *shape[2:])
+    assert superres.enlarge(pixels, weights).dtype == dtype
 
 
 def test_what_is_no_picture_is_refused(weights: str) -> None:
     for pixels in (np.zeros((5, 7)), np.zeros((5, 7, 5), np.uint8), np.zeros(5, np.uint8), np.zeros((0, 5), np.uint8)):
         with pytest.raises(ValueError, match="uint8 or uint16"):
-            superres.upscale(pixels, weights)
+            superres.enlarge(pixels, weights)
     with pytest.raises(UserError, match="--scale must be 1 to 16, not 0"):
-        superres.upscale(np.zeros((5, 7), np.uint8), weights, scale=0)
+        superres.enlarge(np.zeros((5, 7), np.uint8), weights, scale=0)
