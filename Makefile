@@ -25,6 +25,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
 	$(BIN)/python -m music.generate --out $(RUNS)/demo-music/song.mid $(RUNS)/demo-music/song.wav $(RUNS)/demo-music/song.png
 	$(BIN)/python -m text.generate --out $(RUNS)/demo-text/texts.txt
+	$(BIN)/python -m superres.upscale docs/digits-cgan.png --out $(RUNS)/demo-superres/large.png --overwrite
 	@cat $(RUNS)/demo-text/texts.txt
 	@echo "Look at $(RUNS)/demo-music/song.png, and listen to $(RUNS)/demo-music/song.wav"
 	@echo "Look at $(RUNS)/demo-image/sheet.png and $(RUNS)/demo-image/evaluation/report.html"
