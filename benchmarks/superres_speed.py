@@ -119,10 +119,6 @@ def ours(name: str) -> nn.Module:
 
 def main(config: SpeedConfig) -> None:
     """Measure upscaling."""
-    peak = measured_peak(config.rounds)
-    threads = torch.get_num_threads()
-    print(f"{config.side} x {config.side} pixels x{SCALE}, {threads} CPU threads, median of {config.rounds} (range)")
-    print(f"peak, a product of {PEAK_SIDE} x {PEAK_SIDE} matrices: {peak / 1e9:.0f} GFLOP/s\n")
     channels_last, plain = torch.channels_last, torch.contiguous_format
     rows: dict[str, tuple[nn.Module, torch.memory_format, torch.dtype]] = {
         "fast, as upscale runs it": (ours("fast"), channels_last, torch.float32),
@@ -134,40 +130,54 @@ def main(config: SpeedConfig) -> None:
         "EDSR baseline": (edsr_baseline(), plain, torch.float32),
         "RRDB": (rrdb(), plain, torch.float32),
     }
+    ready = {name: prepared(*row, config.side) for name, row in rows.items()}
+    megapixels = (config.side * SCALE) ** 2 / 1e6
+    peaks, found = [], {name: [] for name in rows}
+    for _ in range(config.rounds):  # turn by turn, so that what else the machine does falls on all
+        peaks.append(measured_peak())
+        for name, (network, picture) in ready.items():
+            found[name].append(seconds(partial(network, picture)))
+    peak, first = max(peaks), statistics.median(found[next(iter(rows))])
+    threads = torch.get_num_threads()
+    print(f"{config.side} x {config.side} pixels x{SCALE}, {threads} CPU threads, median of {config.rounds} (range)")
+    print(f"peak, a product of {PEAK_SIDE} x {PEAK_SIDE} matrices: {peak / 1e9:.0f} GFLOP/s\n")
     print(f"{'network':<28}{'parameters':>11}{'ms/megapixel':>14}{'range':>20}{'of peak':>9}{'times fast':>12}")
-    first = 0.0
-    for name, (network, layout, dtype) in rows.items():
-        picture = torch.rand(1, 3, config.side, config.side).to(dtype).contiguous(memory_format=layout)
-        network = network.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
-        seconds = repeated(config.rounds, partial(network, picture))
-        megapixels = (config.side * SCALE) ** 2 / 1e6
-        milliseconds = [1e3 * value / megapixels for value in seconds]
-        median = statistics.median(milliseconds)
-        first = first or median
+    for name, (network, picture) in ready.items():
+        median = statistics.median(found[name])
         count = sum(parameter.numel() for parameter in network.parameters())
-        share = operations(network, picture) / statistics.median(seconds) / peak
-        span = f"{min(milliseconds):,.0f} to {max(milliseconds):,.0f}"
-        print(f"{name:<28}{count:>11,}{median:>14,.0f}{span:>20}{share:>9.0%}{median / first:>12.1f}", flush=True)
+        low, high = (1e3 * end(found[name]) / megapixels for end in (min, max))
+        print(
+            f"{name:<28}{count:>11,}{1e3 * median / megapixels:>14,.0f}{f'{low:,.0f} to {high:,.0f}':>20}"
+            f"{operations(network, picture) / median / peak:>9.0%}{median / first:>12.1f}",
+            flush=True,
+        )
     if not config.skip_commands:
         whole_commands(config)
 
 
 @torch.inference_mode()
-def repeated(rounds: int, work: Callable[[], object]) -> list[float]:
-    """Seconds of each round, after one that does not count."""
+def prepared(
+    network: nn.Module, layout: torch.memory_format, dtype: torch.dtype, side: int
+) -> tuple[nn.Module, Tensor]:
+    """A network that has run once, and its picture."""
+    picture = torch.rand(1, 3, side, side).to(dtype).contiguous(memory_format=layout)
+    network = network.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
+    network(picture)
+    return network, picture
+
+
+@torch.inference_mode()
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
     work()
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    return time.perf_counter() - start
 
 
-def measured_peak(rounds: int) -> float:
-    """Floating-point operations a second of a large matrix product."""
+def measured_peak() -> float:
+    """Floating-point operations a second of a large matrix product, at its best."""
     a, b = torch.rand(2, PEAK_SIDE, PEAK_SIDE)
-    return 2 * PEAK_SIDE**3 / min(repeated(10 * rounds, lambda: a @ b))
+    return 2 * PEAK_SIDE**3 / min(seconds(lambda: a @ b) for _ in range(10))
 
 
 @torch.inference_mode()

@@ -92,10 +92,13 @@ def load_model(folder: Path, network: nn.Module) -> nn.Module:
     """Load `model.safetensors` into `network`, names and shapes checked, and put it in evaluation mode.
 
     Raises:
-        UserError: the file is damaged or of another model.
+        UserError: the file is damaged, holds numbers that are not finite, or is of another model.
     """
     path = folder / MODEL
-    load_exactly(network, load_tensors(path), str(path))
+    tensors = load_tensors(path)
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise UserError(f"{path} is damaged (some of its numbers are not finite); restore or retrain the weights")
+    load_exactly(network, tensors, str(path))
     return network.eval()
 
 

@@ -11,8 +11,8 @@ PROGRAM = "text.generate"
 def main(config: GenerateConfig) -> None:
     """Write texts in a style; or texts between two given ones, or like a given one, or that one in another style.
 
-    One seed gives the same texts on every machine, up to rounding. Texts go to the terminal, and to --out if it is
-    named.
+    One seed gives the same texts on every machine, up to rounding. Texts go to --out if it is named, else to the
+    terminal.
     """
     from common.devices import pick_device  # torch loads only once the command line is known to be good
     from text.models import load_text_model

@@ -116,7 +116,8 @@ class TextModel:
         texts: list[str] = []
         generator = torch.Generator().manual_seed(seed)
         told = [self.pieces(prompt) for prompt in prompts] or [[] for _ in z]
-        in_word = torch.tensor([prompt[-1:].isalnum() for prompt in prompts])
+        # What goes on a word may be single bytes, which after other signs than ASCII's could make them longer, too.
+        in_word = torch.tensor([prompt[-1:].isalnum() or not prompt[-1:].isascii() for prompt in prompts])
         barred = in_word[:, None] & self.tokenizer.continuing if prompts else None
         write_or_search = search if habits.beam > 1 else write
         for rows in torch.arange(len(z)).split(CHUNK):

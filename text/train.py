@@ -41,7 +41,7 @@ def main(config: TrainConfig) -> None:
     if trainer.accelerator.is_main_process:
         best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} texts"
         print(f"wrote {out}: {best}; texts in samples/, figures in metrics.jsonl")
-        print(f"try: python -m text.generate --weights {out}")
+        print(f"try: python -m text.generate --weights {out}{' --sampler gan' if config.core == 'gan' else ''}")
         hint_if_early(config, progress.images, progress.seconds, "texts")
 
 

@@ -89,6 +89,8 @@ def test_the_last_word_of_a_prompt_is_not_made_longer(model: TextModel, beam: in
     prompt = "Grey ca"
     found = texts(model, habits, 40, prompts=[prompt] * 40)
     assert not any(text[len(prompt) : len(prompt) + 1].isalnum() for text in found)
+    others = texts(model, habits, 40, prompts=["日本 😀"] * 40)
+    assert all(text.startswith("日本 😀") and text[4:5] != "\N{REPLACEMENT CHARACTER}" for text in others)
     open_end = texts(model, habits, 40, prompts=["Grey ca-"] * 40)
     assert any(text[len(prompt) + 1 : len(prompt) + 2].isalnum() for text in open_end)
 
