@@ -125,6 +125,15 @@ def test_what_is_no_safetensors_file_is_told(folder: Path, damage: str) -> None:
     assert not hasattr(sys, "mine_exploded")
 
 
+def test_numbers_that_are_not_finite_are_told(tmp_path: Path) -> None:
+    network = nn.Linear(2, 2)
+    with torch.no_grad():
+        network.weight[0, 0] = float("nan")
+    save_file(network.state_dict(), tmp_path / MODEL)
+    with pytest.raises(UserError, match="not finite"):
+        load_model(tmp_path, nn.Linear(2, 2))
+
+
 # --- config.json
 
 
