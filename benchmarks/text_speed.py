@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
 from common.config import Checked, require
-from text.config import DEFAULT_WEIGHTS
+from text.config import DEFAULT_WEIGHTS, GenerateConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 64  # texts a step
@@ -61,7 +61,9 @@ def main(config: SpeedConfig) -> None:
             rates[name].append(measure())
     for name, found in rates.items():
         report(name, "tokens/s", found)
-    report(f"writing {config.texts:,} texts of {config.weights}", "texts/s", repeated(config.rounds, writing(config)))
+    for candidates in (1, GenerateConfig.candidates):
+        name = f"{config.texts:,} texts, the best of {candidates}"
+        report(name, "texts/s", repeated(config.rounds, writing(config, candidates)))
     report("a first text, cold start", "s", repeated(config.rounds, lambda: cold_start(config.weights)))
 
 
@@ -134,9 +136,8 @@ def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
     return measure
 
 
-def writing(config: SpeedConfig) -> Callable[[], float]:
+def writing(config: SpeedConfig, candidates: int) -> Callable[[], float]:
     """Texts a second."""
-    from text.config import GenerateConfig
     from text.models import load_text_model
     from text.writing import make_texts
 
@@ -144,7 +145,7 @@ def writing(config: SpeedConfig) -> Callable[[], float]:
 
     def measure() -> float:
         start = time.perf_counter()
-        make_texts(model, GenerateConfig(n=config.texts))
+        make_texts(model, GenerateConfig(n=config.texts, candidates=candidates))
         return config.texts / (time.perf_counter() - start)
 
     return measure

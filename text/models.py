@@ -148,7 +148,9 @@ class TextModel:
         rows = torch.arange(len(z)).repeat_interleave(habits.candidates)
         told = [prompts[row] for row in rows] if prompts else ()
         texts = self.write(z[rows], labels[rows], replace(habits, candidates=1), seed, told)
-        found = torch.cat([self._nats(texts, z, labels, rows, part) for part in torch.arange(len(rows)).split(CHUNK)])
+        found = torch.empty(len(rows))
+        for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
+            found[part] = self._nats(texts, z, labels, rows, part)
         ranks = [(self._new_words(text), nats) for text, nats in zip(texts, found.tolist(), strict=True)]
         groups = (range(start, start + habits.candidates) for start in range(0, len(texts), habits.candidates))
         return [texts[min(group, key=ranks.__getitem__)] for group in groups]
