@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from difflib import get_close_matches
+from importlib import import_module
 from itertools import groupby
 from typing import Any, get_type_hints
 
@@ -45,6 +46,14 @@ def run(main: Callable[[Any], None], program: str) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+
+
+def list_commands(domain: str, commands: tuple[str, ...]) -> None:
+    """Print what `python -m DOMAIN` says: each command with the first line of its module."""
+    for command in commands:
+        name = f"{domain}.{command}"
+        summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
+        print(f"python -m {name:<18} {summary}")
 
 
 def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None = None) -> Any:

@@ -20,7 +20,8 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from common.errors import UserError
 
-READ = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM")  # Pillow's decoders: no more than are needed
+# Pillow's decoders, no more than are needed; JPEG's also reads MPO, what some cameras call .jpg.
+READ = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # TIFF has pages
 MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say nothing
 # What Pillow's decoders raise on broken or hostile files; not KeyError nor TypeError, which would be faults of ours.

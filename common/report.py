@@ -3,9 +3,10 @@
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
@@ -13,8 +14,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from common.files import folder_for_results
+from common.runs import SETTINGS
+from common.weights import find_weights
+
 Better = Literal["lower", "higher", "as real"]
 
+FILES = ("evaluation.json", "report.html")  # of every evaluation
 CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real recognised")  # as in ClassCount
 
 
@@ -105,6 +111,26 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     }
     classes = [asdict(count) for count in evaluation.classes]
     return evaluation.facts | {"protocol": evaluation.protocol, "tables": tables, "classes": classes}
+
+
+def results_folder(out: Path | None, weights: str, domain: str) -> Path:
+    """`out`, or a folder in the run that is measured, or one named after the weights.
+
+    Raises:
+        UserError: there are no such weights.
+    """
+    folder = find_weights(weights, domain)
+    is_run = (folder / SETTINGS).is_file()
+    return out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
+
+
+def carry_out(evaluate: Callable[[Path], Evaluation], out: Path, files: Sequence[str] = FILES) -> None:
+    """Evaluate into a folder, print protocol and tables, and say which files there are."""
+    with folder_for_results(out):
+        evaluation = evaluate(out)
+    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
+    *others, last = (str(out / name) for name in files)
+    print(f"wrote {', '.join(others)} and {last}")
 
 
 def print_tables(evaluation: Evaluation, console: Console) -> None:

@@ -7,11 +7,14 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.config import RunConfig
 from common.errors import UserError
 from common.files import write_json
+
+if TYPE_CHECKING:
+    from common.trainer import Progress
 
 SETTINGS = "run.json"
 FEW = 1_000  # training examples below which a warning is due
@@ -51,6 +54,20 @@ def introduce(program: str, out: Path, training: int, held_out: int) -> None:
     print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
     if training < FEW:
         print(f"{program}: so few examples make for little variety; more of them help most", file=sys.stderr)
+
+
+def conclude(settings: RunConfig, out: Path, progress: "Progress", what: str, sheets: str, then: str) -> None:
+    """Say on stdout, at the end of a run, what it left and what to do with it.
+
+    Args:
+        what: the examples are, in the plural.
+        sheets: what lies in samples/, in the plural.
+        then: the command to try, after "python -m".
+    """
+    best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} {what}"
+    print(f"wrote {out}: {best}; {sheets} in samples/, figures in metrics.jsonl")
+    print(f"try: python -m {then}")
+    hint_if_early(settings, progress.images, progress.seconds, what)
 
 
 def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "images") -> None:

@@ -1,11 +1,6 @@
 """`python -m image`: list the commands."""
 
-from importlib import import_module
-
-COMMANDS = ("train", "generate", "evaluate", "classifier")
+from common.cli import list_commands
 
 if __name__ == "__main__":
-    for command in COMMANDS:
-        name = f"image.{command}"
-        summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
-        print(f"python -m {name:<18} {summary}")
+    list_commands("image", ("train", "generate", "evaluate", "classifier"))

@@ -45,13 +45,6 @@ FEW = 1_000  # samples below which a Fréchet distance says little by itself
 AGAINST_REAL = ("samples", "real")
 
 
-def output_folder(config: EvaluateConfig) -> Path:
-    """--out, or a folder in the run that is measured, or one named after the weights."""
-    folder = find_weights(config.weights, "image")
-    is_run = (folder / SETTINGS).is_file()
-    return config.out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
-
-
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """Measure, and write evaluation.json and report.html into `out`.
 

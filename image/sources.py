@@ -19,12 +19,11 @@ from PIL import Image
 from common.data import cache_folder, digest
 from common.errors import UserError
 from common.folders import File, content_key, find_files, short_name, sub_folders
+from common.formats import ENDINGS
+from common.pictures import READ
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
-ENDINGS = {".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-# No more of Pillow's decoders than needed; its JPEG decoder also reads MPO, what some cameras call .jpg.
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # What they and zipfile raise on broken, encrypted or hostile files. No KeyError or TypeError: those are our own faults.
 _PYTHON = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, struct.error, zlib.error)
 UNREADABLE = (*_PYTHON, zipfile.BadZipFile, Image.DecompressionBombError)
@@ -87,7 +86,7 @@ def _for_pillow(file: File) -> Path | IO[bytes]:
 
 def _open(file: Path | IO[bytes], size: int) -> Image.Image:
     """Open a picture without decoding it yet, and refuse one that claims more than `MAX_PIXELS` (ValueError)."""
-    image = Image.open(file, formats=FORMATS)
+    image = Image.open(file, formats=READ)
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
@@ -99,7 +98,7 @@ def _native_size(files: Iterable[File]) -> int:
     """64, or the width of the pictures if all are squares of one size below that."""
     sizes: set[tuple[int, int]] = set()
     for file in files:
-        with suppress(*UNREADABLE), Image.open(_for_pillow(file), formats=FORMATS) as image:
+        with suppress(*UNREADABLE), Image.open(_for_pillow(file), formats=READ) as image:
             sizes.add(image.size)
         if len(sizes) > 1 or any(width != height or not 8 <= width < 64 for width, height in sizes):
             return 64

@@ -18,7 +18,7 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import check_batch, hint_if_early, introduce, open_run
+    from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
     from image.data import load_images
     from image.games import build_game, network_config
@@ -43,10 +43,7 @@ def main(config: TrainConfig) -> None:
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
     if trainer.accelerator.is_main_process:
-        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} images"
-        print(f"wrote {out}: {best}; sheets in samples/, figures in metrics.jsonl")
-        print(f"try: python -m image.generate --weights {out} --out sheet.png")
-        hint_if_early(config, progress.images, progress.seconds)
+        conclude(config, out, progress, "images", "sheets", f"image.generate --weights {out} --out sheet.png")
 
 
 if __name__ == "__main__":

@@ -11,17 +11,11 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json and report.html, a page with piano rolls beside real ones.
     """
-    from rich.console import Console
+    from common.report import carry_out, results_folder  # torch loads only once the command line is known to be good
+    from music.evaluation import evaluate
 
-    from common.files import folder_for_results
-    from common.report import print_tables
-    from music.evaluation import evaluate, output_folder  # torch loads only once the command line is known to be good
-
-    out = output_folder(config)
-    with folder_for_results(out):
-        evaluation = evaluate(config, out)
-    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
-    print(f"wrote {out / 'evaluation.json'} and {out / 'report.html'}")
+    out = results_folder(config.out, config.weights, "music")
+    carry_out(lambda folder: evaluate(config, folder), out)
 
 
 if __name__ == "__main__":

@@ -49,13 +49,6 @@ class Windows:
     condition: Condition
 
 
-def output_folder(config: EvaluateConfig) -> Path:
-    """--out, or a folder in the run that is measured, or one named after the weights."""
-    folder = find_weights(config.weights, "music")
-    is_run = (folder / SETTINGS).is_file()
-    return config.out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
-
-
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """Measure, and write evaluation.json and report.html into `out`.
 

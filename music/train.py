@@ -20,7 +20,7 @@ def main(config: TrainConfig) -> None:
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
     from common.devices import pick_device
-    from common.runs import check_batch, hint_if_early, introduce, open_run
+    from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
     from music.data import load_music
     from music.games import build_game, network_config
@@ -41,10 +41,7 @@ def main(config: TrainConfig) -> None:
     trainer = Trainer(config, out)
     progress = trainer.fit(game, data.train, studio)
     if trainer.accelerator.is_main_process:
-        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} windows"
-        print(f"wrote {out}: {best}; rolls in samples/, figures in metrics.jsonl")
-        print(f"try: python -m music.generate --weights {out} --out song.mid")
-        hint_if_early(config, progress.images, progress.seconds, "windows")
+        conclude(config, out, progress, "windows", "rolls", f"music.generate --weights {out} --out song.mid")
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ class PhotoData:
         validation: what tells a run which of its weights are best.
         skipped: the files that could not be used, and why.
         source: one line on origin and licence, for the cards of models.
+        key: stands for the content, so that other data of the same name is told apart.
     """
 
     name: str
@@ -132,6 +133,7 @@ class PhotoData:
     validation: Sequence[Pair]
     skipped: dict[str, str]
     source: str
+    key: str
 
 
 def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", least: int = 32) -> PhotoData:
@@ -169,7 +171,9 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
         advice = "it needs two different ones or more, as some are kept for validation"
         left_out = f" (skipped {count_reasons(skipped, 'pictures')})" if skipped else ""
         raise UserError(f"--data {data}: {sum(map(len, parts))} pictures can be used{left_out}; {advice}")
-    return PhotoData(short_name(data), scale, degradation, parts[0], parts[1], skipped, facts["source"])
+    return PhotoData(
+        short_name(data), scale, degradation, parts[0], parts[1], skipped, facts["source"], digest(key.encode())
+    )
 
 
 def _pairs(

@@ -11,20 +11,15 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json, report.html and crops.png, where the pictures lie side by side.
     """
-    from rich.console import Console
+    from common.report import (  # torch loads only once the command line is known to be good
+        FILES,
+        carry_out,
+        results_folder,
+    )
+    from superres.evaluation import evaluate
 
-    from common.files import folder_for_results
-    from common.report import print_tables
-    from superres.evaluation import (
-        evaluate,
-        output_folder,
-    )  # torch loads only once the command line is known to be good
-
-    out = output_folder(config)
-    with folder_for_results(out):
-        evaluation = evaluate(config, out)
-    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
-    print(f"wrote {out / 'evaluation.json'}, {out / 'report.html'} and {out / 'crops.png'}")
+    out = results_folder(config.out, config.weights, "superres")
+    carry_out(lambda folder: evaluate(config, folder), out, (*FILES, "crops.png"))
 
 
 if __name__ == "__main__":

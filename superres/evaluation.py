@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from tqdm import tqdm
 
-from common.data import count_reasons
+from common.data import count_reasons, digest
 from common.devices import pick_device
 from common.errors import UserError
 from common.figures import save_picture
@@ -19,7 +19,6 @@ from common.files import replacing, write_json
 from common.folders import short_name
 from common.game import mix
 from common.report import Evaluation, Figure, Table, as_html, as_json
-from common.runs import SETTINGS
 from common.weights import MODEL, find_weights
 from superres.config import EvaluateConfig
 from superres.data import load_photos
@@ -55,13 +54,6 @@ class Measured:
     crops: tuple[Picture, Picture, Picture]
 
 
-def output_folder(config: EvaluateConfig) -> Path:
-    """--out, or a folder in the run that is measured, or one named after the weights."""
-    folder = find_weights(config.weights, "superres")
-    is_run = (folder / SETTINGS).is_file()
-    return config.out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
-
-
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """Measure, and write evaluation.json, report.html and crops.png into `out`.
 
@@ -70,8 +62,8 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """
     device = pick_device(config.device)
     model = load_superres_model(config.weights, device, config.sharpness)
-    features, skipped = load_squeezenet(device), dict[str, str]()
-    pictures = tqdm(list_pictures(config, model, skipped), "measuring", unit="img", disable=None)
+    features, skipped, seen = load_squeezenet(device), dict[str, str](), has_trained_on(model, config.data)
+    pictures = tqdm(list_pictures(config, model, skipped, seen), "measuring", unit="img", disable=None)
     found = [measure(model, features, name, high, low) for name, high, low in pictures]
     if not found:
         raise UserError(f"--data {config.data}: none of its pictures can be measured: {count_reasons(skipped)}")
@@ -87,7 +79,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "skipped": skipped,
         "features": features.name if features else None,
     }
-    evaluation = Evaluation(facts, protocol(config, model, features, len(found)), tables(found))
+    evaluation = Evaluation(facts, protocol(config, model, features, len(found), seen), tables(found))
     crops = side_by_side([one.crops for one in found[:SHOWN]], model.name)
     save_picture(crops, out / "crops.png")
     write_json(out / "evaluation.json", as_json(evaluation))
@@ -98,13 +90,13 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
 
 
 def list_pictures(
-    config: EvaluateConfig, model: SuperResModel, skipped: dict[str, str]
+    config: EvaluateConfig, model: SuperResModel, skipped: dict[str, str], seen: bool
 ) -> Iterator[tuple[str, Picture, Picture]]:
     """Names, true pictures and small ones; what cannot be used goes to `skipped`, with the reason.
 
-    Of pictures that the model has trained on, if they go by the same name, those that it kept for validation.
+    Of the data that the model has trained on, the pictures that it kept for validation.
     """
-    if has_trained_on(model, config.data):
+    if seen:
         data = load_photos(config.data, model.scale, config.degradation)
         skipped |= data.skipped
         yield from ((pair.name, pair.high.numpy(), pair.lows[0].numpy()) for pair in data.validation)
@@ -127,8 +119,8 @@ def list_pictures(
 
 
 def has_trained_on(model: SuperResModel, data: str) -> bool:
-    """Whether the model has trained on data of this name."""
-    return model.data.get("name") == short_name(data)
+    """Whether the model has trained on this data."""
+    return model.data.get("key") == digest(find(data)[0].encode())
 
 
 def measure(model: SuperResModel, features: SqueezeNet | None, name: str, high: Picture, low: Picture) -> Measured:
@@ -183,13 +175,13 @@ def known(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet | None, n: int) -> str:
+def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet | None, n: int, seen: bool) -> str:
     """How it was measured."""
     small = {
         "bicubic": "MATLAB's bicubic, as in the published figures",
         "real": f"blur, noise and JPEG besides shrinking, seed {config.seed}",
     }[config.degradation]
-    which = ", those of the training data that were kept for validation" if has_trained_on(model, config.data) else ""
+    which = ", those of the training data that were kept for validation" if seen else ""
     distance = (
         f"SqueezeNet distance: of unit-length features of {features.name}, unweighted; it is no LPIPS."
         if features

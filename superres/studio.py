@@ -69,7 +69,7 @@ class PhotoStudio:
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        data = {"name": self.data.name, "degradation": self.data.degradation}
+        data = {"name": self.data.name, "key": self.data.key, "degradation": self.data.degradation}
         config = {"domain": "superres", "kind": "generator", "network": self.network.as_json(), "data": data}
         return config, self._card(facts)
 

@@ -19,7 +19,7 @@ def main(config: TrainConfig) -> None:
     behind it, and --sharpness blends the two.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import hint_if_early, open_run
+    from common.runs import conclude, open_run
     from common.trainer import Trainer
     from superres.games import prepare
 
@@ -36,10 +36,7 @@ def main(config: TrainConfig) -> None:
         print(f"{PROGRAM}: {counts}; writing to {out}", file=sys.stderr)
     progress = trainer.fit(game, patches, studio)
     if trainer.accelerator.is_main_process:
-        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} patches"
-        print(f"wrote {out}: {best}; crops in samples/, figures in metrics.jsonl")
-        print(f"try: python -m superres.upscale --weights {out} PICTURE")
-        hint_if_early(config, progress.images, progress.seconds, "patches")
+        conclude(config, out, progress, "patches", "crops", f"superres.upscale --weights {out} PICTURE")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ class Parts:
             found = cls(folder, **json.loads((folder / RECORD).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{folder} is in the way, and no folder of segments; move or remove it") from error
-        others = [f"{key} {found.settings.get(key)}, now {value}" for key, value in settings.items()]
-        others = [text for text, key in zip(others, settings, strict=True) if found.settings.get(key) != settings[key]]
+        then = found.settings
+        others = [f"{key} {then.get(key)}, now {now}" for key, now in settings.items() if then.get(key) != now]
         if not others:
             return found
         if not overwrite:

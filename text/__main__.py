@@ -1,11 +1,6 @@
 """`python -m text`: list the commands."""
 
-from importlib import import_module
-
-COMMANDS = ("train", "generate", "evaluate")
+from common.cli import list_commands
 
 if __name__ == "__main__":
-    for command in COMMANDS:
-        name = f"text.{command}"
-        summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
-        print(f"python -m {name:<18} {summary}")
+    list_commands("text", ("train", "generate", "evaluate"))

@@ -21,7 +21,7 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on. --core gan then learns to draw latents of the trained --weights.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import check_batch, hint_if_early, introduce, open_run
+    from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
     from text.games import prepare
 
@@ -39,10 +39,8 @@ def main(config: TrainConfig) -> None:
         data.tokenizer.save(out)
     progress = trainer.fit(game, arrays, studio)
     if trainer.accelerator.is_main_process:
-        best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} texts"
-        print(f"wrote {out}: {best}; texts in samples/, figures in metrics.jsonl")
-        print(f"try: python -m text.generate --weights {out}{' --sampler gan' if config.core == 'gan' else ''}")
-        hint_if_early(config, progress.images, progress.seconds, "texts")
+        sampler = " --sampler gan" if config.core == "gan" else ""
+        conclude(config, out, progress, "texts", "texts", f"text.generate --weights {out}{sampler}")
 
 
 if __name__ == "__main__":

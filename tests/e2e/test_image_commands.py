@@ -2,32 +2,15 @@
 
 import json
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import assert_refused, command
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--net-size", "debug", "--images", "640", "--snapshot", "320")
-
-
-def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run `python -m ...` and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def assert_refused(result: subprocess.CompletedProcess[str], *named: str) -> None:
-    """One line on stderr that names what is wrong, exit code 2, and no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    for word in named:
-        assert word in result.stderr
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import ROOT, assert_refused, command
 from PIL import Image
 from pretty_midi import PrettyMIDI
 
@@ -15,24 +16,8 @@ from music.midi import from_midi, save_midi, to_midi
 from music.score import Score, TrackSpec
 from music.theory import PITCHES
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--bars", "2", "--net-size", "debug", "--images", "128", "--batch", "16", "--snapshot", "64", "--device", "cpu")
 SCALE = np.array([60, 62, 64, 65, 67, 69, 71, 72])
-
-
-def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run `python -m ...` and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def assert_refused(result: subprocess.CompletedProcess[str], *named: str) -> None:
-    """One line on stderr that names what is wrong, exit code 2, and no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    for word in named:
-        assert word in result.stderr
 
 
 def tune(seed: int, bars: int = 6) -> Score:

@@ -2,31 +2,15 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import assert_refused, command
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--width", "4", "--depth", "1", "--patch", "8", "--batch", "4", "--warm-up", "8")
 SHORT = ("--steps", "6", "--snapshot", "12", "--device", "cpu")
-
-
-def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run `python -m ...` and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def assert_refused(result: subprocess.CompletedProcess[str], *named: str) -> None:
-    """One line on stderr that names what is wrong, exit code 2, and no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    for word in named:
-        assert word in result.stderr
 
 
 @pytest.fixture(scope="module")

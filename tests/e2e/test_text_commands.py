@@ -10,27 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import ROOT, assert_refused, command
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--net-size", "debug", "--vocabulary", "512", "--longest", "40", "--latent", "8", "--batch", "16")
 SHORT = ("--images", "192", "--snapshot", "96", "--device", "cpu")
 WHO, DOES, WHAT = ("a cat", "the old king", "my friend", "no one"), ("sees", "loves", "finds"), ("the sea", "a ship")
 SAYS, NEWS = ("Police", "Minister", "Court"), ("denies plan", "wins vote", "opens inquiry", "ends talks")
-
-
-def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run `python -m ...` and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def assert_refused(result: subprocess.CompletedProcess[str], *named: str) -> None:
-    """One line on stderr that names what is wrong, exit code 2, and no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    for word in named:
-        assert word in result.stderr
 
 
 @pytest.fixture(scope="module")

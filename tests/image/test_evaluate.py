@@ -14,12 +14,12 @@ from torch import Tensor
 
 from common.data import Arrays
 from common.errors import UserError
-from common.report import Evaluation, Figure, Table, as_html, as_json
+from common.report import Evaluation, Figure, Table, as_html, as_json, results_folder
 from common.weights import bundled
 from image.config import EvaluateConfig
 from image.data import ImageData, load_images
 from image.evaluate import main
-from image.evaluation import find_classifier, output_folder, trained_on
+from image.evaluation import find_classifier, trained_on
 from image.features import Extractor, load_extractor
 from image.inception import Inception
 from image.measure import (
@@ -224,9 +224,9 @@ def test_a_conditional_vae_is_told_the_labels(data: ImageData, cvae_run: Path) -
 
 
 def test_where_an_evaluation_goes(cgan_run: Path, tmp_path: Path) -> None:
-    assert output_folder(EvaluateConfig(weights=str(cgan_run))) == cgan_run / "evaluation"
-    assert output_folder(EvaluateConfig(weights=str(cgan_run), out=tmp_path)) == tmp_path
-    assert output_folder(EvaluateConfig(weights="features")) == Path("runs/evaluation-features")
+    assert results_folder(None, str(cgan_run), "image") == cgan_run / "evaluation"
+    assert results_folder(tmp_path, str(cgan_run), "image") == tmp_path
+    assert results_folder(None, "features", "image") == Path("runs/evaluation-features")
 
 
 def test_the_data_of_a_run_are_found_again(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:

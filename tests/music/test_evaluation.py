@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from common.errors import UserError
-from common.report import Evaluation
+from common.report import Evaluation, results_folder
 from music.config import EvaluateConfig
 from music.data import MusicData
 from music.evaluation import (
@@ -22,7 +22,6 @@ from music.evaluation import (
     evaluate,
     figures,
     harmonising,
-    output_folder,
     pick,
     shares,
     trained_on,
@@ -147,13 +146,13 @@ def test_data_of_another_kind_are_refused(name: str, data: MusicData, model: Mus
 
 
 def test_where_an_evaluation_goes(run_folder: Path, tmp_path: Path) -> None:
-    assert output_folder(EvaluateConfig(weights=str(run_folder))) == run_folder / "evaluation"
-    assert output_folder(EvaluateConfig(weights=str(run_folder), out=tmp_path)) == tmp_path
+    assert results_folder(None, str(run_folder), "music") == run_folder / "evaluation"
+    assert results_folder(tmp_path, str(run_folder), "music") == tmp_path
     alone = tmp_path / "alone"
     alone.mkdir()
     for name in ("config.json", "model.safetensors"):
         (alone / name).write_bytes((run_folder / name).read_bytes())
-    assert output_folder(EvaluateConfig(weights=str(alone))) == Path("runs") / "evaluation-alone"
+    assert results_folder(None, str(alone), "music") == Path("runs") / "evaluation-alone"
     assert trained_on(str(run_folder)).endswith("tunes")
     with pytest.raises(UserError, match=r"--data.*trained on tunes, which is not built in"):
         trained_on(str(alone))

@@ -11,10 +11,12 @@ from PIL import Image
 from small_photos import COUNT, SMALL, picture, save_pictures
 
 from common.errors import UserError
+from common.report import results_folder
 from common.weights import save_weights
 from superres import evaluation
 from superres.config import EvaluateConfig, TrainConfig
-from superres.evaluation import evaluate, hardest, list_pictures, measure, output_folder
+from superres.data import load_photos
+from superres.evaluation import evaluate, hardest, has_trained_on, list_pictures, measure
 from superres.games import network_config
 from superres.metrics import fidelity, mean_fidelity
 from superres.models import SuperResModel, load_superres_model, superres_model
@@ -51,7 +53,7 @@ def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not SET5.is_dir(), reason="needs the shared data")
 def test_bicubic_has_its_published_figures() -> None:
     model = Bicubic(**vars(superres_model(generator(4))))
-    pictures = list_pictures(EvaluateConfig(data=str(SET5 / "HR")), model, {})
+    pictures = list_pictures(EvaluateConfig(data=str(SET5 / "HR")), model, {}, seen=False)
     found = [measure(model, None, *one) for one in pictures]
     mean = mean_fidelity([one.model for one in found])
     assert len(found) == 5 and mean == mean_fidelity([one.bicubic for one in found])
@@ -87,12 +89,13 @@ def test_every_figure_has_bicubics_beside_it(weights: str, folder: Path, tmp_pat
 
 def test_of_pictures_it_has_trained_on_only_those_for_validation_are_measured(weights: str, folder: Path) -> None:
     config, model = EvaluateConfig(weights=weights, data=str(folder)), load_superres_model(weights)
-    with pytest.raises(
-        UserError, match="0 pictures can be used"
-    ):  # they are small, and models learn from patches of 32
-        list(list_pictures(config, model, {}))
-    names = [name for name, *_ in list_pictures(config, replace(model, data={}), {})]
+    assert not has_trained_on(model, str(folder))  # of that name alone
+    names = [name for name, *_ in list_pictures(config, model, {}, seen=False)]
     assert names == [f"{seed}.png" for seed in range(COUNT)]
+    trained = replace(model, data={"key": load_photos(str(folder), model.scale, least=8).key})
+    assert has_trained_on(trained, str(folder)) and not has_trained_on(trained, str(save_pictures(folder / "more", 1)))
+    with pytest.raises(UserError, match="0 pictures can be used"):  # models learn from patches of 32
+        list(list_pictures(config, trained, {}, seen=True))
 
 
 def test_what_cannot_be_measured_is_told(weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,10 +136,10 @@ def test_the_hardest_crop_is_where_errors_are(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_reports_go_where_they_are_looked_for(weights: str, tmp_path: Path) -> None:
-    assert output_folder(EvaluateConfig(weights=weights, data="x")) == Path("runs/evaluation-weights")
+    assert results_folder(None, weights, "superres") == Path("runs/evaluation-weights")
     (Path(weights) / "run.json").write_text("{}")
-    assert output_folder(EvaluateConfig(weights=weights, data="x")) == Path(weights) / "evaluation"
-    assert output_folder(EvaluateConfig(weights=weights, data="x", out=tmp_path)) == tmp_path
+    assert results_folder(None, weights, "superres") == Path(weights) / "evaluation"
+    assert results_folder(tmp_path, weights, "superres") == tmp_path
 
 
 @pytest.mark.parametrize("asked", [{"sharpness": 1.5}, {"sharpness": float("nan")}, {"seed": -1}])
