@@ -87,13 +87,16 @@ def test_every_figure_has_bicubics_beside_it(weights: str, folder: Path, tmp_pat
     assert sheet.width == 3 * (2 * 44 + 2) + 2  # small crops are shown at twice their size
 
 
-def test_of_pictures_it_has_trained_on_only_those_for_validation_are_measured(weights: str, folder: Path) -> None:
+def test_of_pictures_it_has_trained_on_only_those_for_validation_are_measured(
+    weights: str, folder: Path, tmp_path: Path
+) -> None:
     config, model = EvaluateConfig(weights=weights, data=str(folder)), load_superres_model(weights)
     assert not has_trained_on(model, str(folder))  # of that name alone
     names = [name for name, *_ in list_pictures(config, model, {}, seen=False)]
     assert names == [f"{seed}.png" for seed in range(COUNT)]
     trained = replace(model, data={"key": load_photos(str(folder), model.scale, least=8).key})
-    assert has_trained_on(trained, str(folder)) and not has_trained_on(trained, str(save_pictures(folder / "more", 1)))
+    others = save_pictures(tmp_path / folder.name, 1)
+    assert has_trained_on(trained, str(folder)) and not has_trained_on(trained, str(others))
     with pytest.raises(UserError, match="0 pictures can be used"):  # models learn from patches of 32
         list(list_pictures(config, trained, {}, seen=True))
 
@@ -116,10 +119,13 @@ def test_what_cannot_be_measured_is_told(weights: str, tmp_path: Path, capsys: p
 def test_real_degradation_depends_on_the_seed(weights: str, tmp_path: Path) -> None:
     more, model = save_pictures(tmp_path / "more", 2), load_superres_model(weights)
     lows = {
-        key: [low for *_, low in list_pictures(EvaluateConfig(data=str(more), degradation="real", seed=key), model, {})]
+        key: [
+            low
+            for *_, low in list_pictures(EvaluateConfig(data=str(more), degradation="real", seed=key), model, {}, False)
+        ]
         for key in (0, 1)
     }
-    again = [low for *_, low in list_pictures(EvaluateConfig(data=str(more), degradation="real"), model, {})]
+    again = [low for *_, low in list_pictures(EvaluateConfig(data=str(more), degradation="real"), model, {}, False)]
     assert all(np.array_equal(*pair) for pair in zip(lows[0], again, strict=True))
     assert not any(np.array_equal(*pair) for pair in zip(lows[0], lows[1], strict=True))
 

@@ -138,7 +138,8 @@ def test_sharpness_is_judged_by_features_where_they_can_be_had(data: PhotoData) 
 def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, Any], data: PhotoData) -> None:
     config = TrainConfig(**SMALL | settings)
     weights, card = PhotoStudio(config, data, network_config(config)).describe(FACTS)
-    assert weights["network"]["net"] == config.net and weights["data"] == {"name": "waves", "degradation": "bicubic"}
+    assert weights["network"]["net"] == config.net
+    assert weights["data"] == {"name": "waves", "key": data.key, "degradation": "bicubic"}
     assert (weights["domain"], weights["kind"]) == ("superres", "generator")
     line = command("superres.train", config)
     assert f"`{line}`" in card and "| psnr_y | 28.12 |" in card
