@@ -2,5 +2,7 @@
 
 from common.cli import list_commands
 
+COMMANDS = ("train", "generate", "evaluate", "classifier")
+
 if __name__ == "__main__":
-    list_commands("image", ("train", "generate", "evaluate", "classifier"))
+    list_commands("image", COMMANDS)

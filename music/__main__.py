@@ -2,5 +2,7 @@
 
 from common.cli import list_commands
 
+COMMANDS = ("train", "generate", "evaluate")
+
 if __name__ == "__main__":
-    list_commands("music", ("train", "generate", "evaluate"))
+    list_commands("music", COMMANDS)

@@ -2,5 +2,7 @@
 
 from common.cli import list_commands
 
+COMMANDS = ("train", "upscale", "evaluate")
+
 if __name__ == "__main__":
-    list_commands("superres", ("train", "upscale", "evaluate"))
+    list_commands("superres", COMMANDS)
