@@ -11,8 +11,9 @@ from torch import Tensor
 from common.data import Arrays, batch_indices, families, split
 from common.errors import UserError
 from common.game import mix
+from common.pieces import PAD, padded
 from text.sources import Corpus, Entry, read_corpus
-from text.tokenizer import PAD, Tokenizer, padded
+from text.tokenizer import Tokenizer
 
 FEWEST = 50  # texts of which something can be learned, and something held out
 GROUP = 32  # batches whose texts are sorted by length together

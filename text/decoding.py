@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from common.pieces import END, PAD, UNKNOWN
 from text.networks import SequenceVAE, reordered
-from text.tokenizer import END, PAD, UNKNOWN
 
 TRIES = 16  # draws of a piece until one is in the nucleus; at top-p 0.5, one in 65,536 would want more
 DROPPED_EVERY = 8  # pieces after which finished texts leave the batch; asking makes the host wait

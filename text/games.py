@@ -8,13 +8,13 @@ from common.data import Arrays
 from common.devices import pick_device
 from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
 from common.gan import GanGame
+from common.pieces import END, UNKNOWN
 from common.vae import DEFAULT_LR, vae_loss, warm_up
 from text.config import LAYERS, WIDTHS, TrainConfig
 from text.data import TextData, load_texts
 from text.models import load_fitting, load_text_model
 from text.networks import LatentCritic, NetworkConfig, Writer, dropped
 from text.studio import LatentStudio, TextStudio, codes
-from text.tokenizer import END, UNKNOWN
 
 CODES = 100_000  # training texts whose latents are learned
 CLIP = 100.0  # largest norm of the gradient of nats a text: that of recurrent networks leaps now and then

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
+from common.pieces import PAD, padded
 from common.vae import Posterior
 from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
@@ -16,7 +17,7 @@ from text.data import TextData, load_texts
 from text.decoding import Habits, search, write
 from text.metrics import words
 from text.networks import NetworkConfig, SequenceVAE, Writer
-from text.tokenizer import PAD, Tokenizer, padded
+from text.tokenizer import Tokenizer
 
 CHUNK = 256  # texts that go through the network at a time
 

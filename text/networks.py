@@ -14,8 +14,8 @@ from torch.nn.attention.bias import causal_lower_right
 from torch.utils._pytree import tree_map
 
 from common.cgan import ClassCondition, ProjectionHead
+from common.pieces import END, PAD
 from common.vae import VAE, AggregateSampler, Likelihood, NormalisedMean, Posterior
-from text.tokenizer import END, PAD
 
 HIDDEN = 256  # units a layer of the networks of latents
 DecoderName = Literal["gru", "transformer"]

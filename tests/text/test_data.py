@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from common.data import batch_indices
 from common.errors import UserError
+from common.pieces import END, PAD, padded
 from text.data import FEWEST, GROUP, Sequences, TextData, likeness, load_texts
-from text.tokenizer import END, PAD, Tokenizer, padded
+from text.tokenizer import Tokenizer
 
 WORDS = ("cat", "dog", "fox", "hen", "owl", "ant")
 SENTENCES = [" ".join(words) for words in product(WORDS, repeat=3)]

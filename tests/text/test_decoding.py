@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from common.pieces import END, PAD, UNKNOWN, padded
 from text.decoding import GREEDY, Habits, _penalised, search, write
 from text.networks import DECODERS, NetworkConfig, SequenceVAE
-from text.tokenizer import END, PAD, UNKNOWN, padded
 
 LONGEST = 20
 LIKELIEST = replace(GREEDY, longest=LONGEST)

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from common.errors import UserError
+from common.pieces import END, FILE
 from common.weights import save_weights
 from text import models
 from text.config import EvaluateConfig, GenerateConfig
@@ -19,7 +20,7 @@ from text.decoding import GREEDY, Habits
 from text.metrics import words
 from text.models import TextModel, load_fitting, load_text_model
 from text.networks import NetworkConfig, Writer
-from text.tokenizer import END, FILE, Tokenizer
+from text.tokenizer import Tokenizer
 
 SOME = ["Grey cat sat on the mat", "The old owl sang,\nand there the fox ran.", "", "Étude ▁ \n"]
 HABITS = Habits(top_p=0.9, longest=12)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from common.pieces import END, PAD, UNKNOWN, padded
 from text.networks import (
     DECODERS,
     LatentCritic,
@@ -20,7 +21,6 @@ from text.networks import (
     dropped,
     reordered,
 )
-from text.tokenizer import END, PAD, UNKNOWN, padded
 
 LENGTHS = (11, 6, 3, 0)  # pieces of the texts, without END
 both = pytest.mark.parametrize("decoder", DECODERS)

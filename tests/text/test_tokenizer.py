@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from text.tokenizer import END, FEWEST, FILE, PAD, UNKNOWN, Tokenizer, padded
+from common.pieces import END, FEWEST, FILE, PAD, UNKNOWN, padded
+from text.tokenizer import Tokenizer
 
 AWKWARD = "▁\ue000ab \n\r\t\0\u2028\ufeff<>/s😀👨‍👩‍👧é\u0301日ß"
 
