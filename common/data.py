@@ -50,7 +50,7 @@ class Arrays:
 
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
-        return {name: _send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
+        return {name: send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
         """The rows of global step `step`, int64 (batch,), a function of the arguments alone (`batch_indices`)."""
@@ -70,11 +70,11 @@ class Arrays:
 
 
 def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
-    return tensor.index_select(0, _send(indices, tensor.device))
+    return tensor.index_select(0, send(indices, tensor.device))
 
 
-def _send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Move without waiting where that is safe: only CUDA keeps pinned memory alive until the copy is done."""
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor without waiting where that is safe: only CUDA keeps pinned memory alive until the copy is done."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -140,6 +140,17 @@ def test_every_patch_has_its_number(data: PhotoData) -> None:
     assert torch.equal(first["high"][0].permute(1, 2, 0), pair.high[2:6, 2:6])
 
 
+def test_held_on_a_device_they_are_the_same_patches(folder: Path) -> None:
+    data = load_photos(str(folder), 2, "real", least=8)
+    patches = Patches(data.train, 8, 2)
+    held = patches.on("cpu", 0)
+    held.flat = patches.pixels("cpu")
+    draw = patches.indices(0, 0, 200)
+    expected, found = patches.gather(draw), held.gather(draw)
+    for name, images in expected.items():
+        assert torch.equal(found[name], images) and found[name].stride() == images.stride()
+
+
 def test_draws_are_functions_of_seed_and_step(data: PhotoData) -> None:
     patches = Patches(data.train, 8, data.scale)
     draws = {key: patches.indices(*key, 32) for key in product((0, 1), (0, 7))}
