@@ -19,10 +19,10 @@ from common.data import allocate, cached, count_reasons, digest, families, send,
 from common.errors import UserError
 from common.folders import File, short_name
 from common.game import mix
+from common.photos import UNREADABLE, Photos, decode, find, reason, size_of
 from superres.config import Degradation
 from superres.degradations import degrade
 from superres.resize import cropped, low_resolution
-from superres.sources import UNREADABLE, Photos, decode, find, reason, size_of
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded or made small differently
 VALIDATION, FEWEST = 0.1, 3  # share of the pictures, but if there are few about so many, up to a quarter
@@ -196,7 +196,7 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
     (`common.data.cached`); later ones only open it.
 
     Args:
-        data: one of `superres.sources.BUILT_IN`, or a path.
+        data: one of `common.photos.BUILT_IN`, or a path.
         scale: by how much.
         degradation: what makes pictures small: MATLAB's bicubic, or what happens to photos in the wild.
         least: shortest side of small pictures; what is smaller is left out.

@@ -18,6 +18,7 @@ from common.figures import save_picture
 from common.files import replacing, write_json
 from common.folders import short_name
 from common.game import mix
+from common.photos import UNREADABLE, decode, find, reason
 from common.report import Evaluation, Figure, Table, as_html, as_json
 from common.weights import MODEL, find_weights
 from superres.config import EvaluateConfig
@@ -27,7 +28,6 @@ from superres.metrics import Fidelity, fidelity, luma, mean_fidelity
 from superres.models import SuperResModel, load_superres_model
 from superres.perceptual import LEAST, SqueezeNet, load_squeezenet, picture_distance
 from superres.resize import cropped, low_resolution, upscale
-from superres.sources import UNREADABLE, decode, find, reason
 from superres.studio import side_by_side
 
 SHOWN = 12  # pictures of which the sheet has a crop

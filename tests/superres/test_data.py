@@ -14,10 +14,10 @@ from PIL import Image
 from small_photos import COUNT, picture, save_pictures
 
 from common.errors import UserError
+from common.photos import EMBEDDED, decode, find
 from superres.data import SYMMETRIES, VERSIONS, Pair, Patches, PhotoData, load_photos, mirrored
 from superres.degradations import degrade
 from superres.resize import cropped, low_resolution, resize
-from superres.sources import EMBEDDED, decode, find
 
 
 @pytest.fixture(params=[2, 3], ids="x{}".format)
