@@ -167,18 +167,17 @@ def _from_nucleus(odds: Tensor, top_p: float, uniform: Tensor) -> Tensor:
 
     Pieces of all odds are drawn until one is among them, which is much faster than to sort, and draws the same.
     """
-    ends = odds.cumsum(1)
     chosen = odds.argmax(1)  # stays should no try succeed
-    open_rows = torch.arange(len(odds), device=odds.device)
+    rows, ends = torch.arange(len(odds), device=odds.device), odds.cumsum(1)
     for attempt in range(TRIES):
-        own, total = odds[open_rows], ends[open_rows, -1:]
-        drawn = torch.searchsorted(ends[open_rows], uniform[open_rows, attempt, None] * total, right=True)
+        total = ends[:, -1:]
+        drawn = torch.searchsorted(ends, uniform[rows, attempt, None] * total, right=True)
         drawn = drawn.clamp(max=odds.shape[1] - 1)
-        likelier = own.masked_fill(own <= own.gather(1, drawn), 0).sum(1, keepdim=True)
+        likelier = odds.masked_fill(odds <= odds.gather(1, drawn), 0).sum(1, keepdim=True)
         inside = (likelier < top_p * total)[:, 0]
-        chosen[open_rows[inside]] = drawn[inside, 0]
-        open_rows = open_rows[~inside]
-        if top_p == 1 or not len(open_rows):
+        chosen[rows[inside]] = drawn[inside, 0]
+        rows, odds, ends = rows[~inside], odds[~inside], ends[~inside]
+        if top_p == 1 or not len(rows):
             break
     return chosen
 

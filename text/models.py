@@ -1,10 +1,12 @@
 """A trained writer as one thing to use: strings in, latents, strings out."""
 
+import base64
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
 from text.data import TextData, load_texts
 from text.decoding import Habits, search, write
-from text.metrics import words
+from text.metrics import fingerprint, words
 from text.networks import NetworkConfig, SequenceVAE, Writer
 from text.tokenizer import Tokenizer
 
@@ -33,6 +35,7 @@ class TextModel:
         name: of the weights.
         data: name of what it was trained on.
         words: those that its training texts have twice or more (`text.metrics.words`); none if it is not known.
+        known: `text.metrics.fingerprint`s of its training texts; none if they are not known.
     """
 
     network: Writer
@@ -41,6 +44,7 @@ class TextModel:
     name: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     words: frozenset[str] = frozenset()
+    known: frozenset[int] = frozenset()
 
     @property
     def vae(self) -> SequenceVAE:
@@ -145,14 +149,18 @@ class TextModel:
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
     def _best(self, z: Tensor, labels: Tensor, habits: Habits, seed: int, prompts: Sequence[str]) -> list[str]:
-        """Of several texts for each latent, that with the fewest words that are new to the model, then nats a piece."""
+        """Of several texts for each latent that with the fewest words new to the model, and of those the likeliest.
+
+        One that is a training text word for word is taken only if all are. The likeliest has the fewest nats a piece.
+        """
         rows = torch.arange(len(z)).repeat_interleave(habits.candidates)
         told = [prompts[row] for row in rows] if prompts else ()
         texts = self.write(z[rows], labels[rows], replace(habits, candidates=1), seed, told)
         found = torch.empty(len(rows))
         for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
             found[part] = self._nats(texts, z, labels, rows, part)
-        ranks = [(self._new_words(text), nats) for text, nats in zip(texts, found.tolist(), strict=True)]
+        copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
+        ranks = list(zip(copied, map(self._new_words, texts), found.tolist(), strict=True))
         groups = (range(start, start + habits.candidates) for start in range(0, len(texts), habits.candidates))
         return [texts[min(group, key=ranks.__getitem__)] for group in groups]
 
@@ -200,11 +208,25 @@ def load_text_model(source: str, device: torch.device | str = "cpu") -> TextMode
     tokenizer = Tokenizer.load(folder)
     try:
         network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
-        known = frozenset(config["words"].split())
+        common, known = frozenset(config["words"].split()), unpacked(config["known"])
         network = Writer(network_config)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     if len(tokenizer) != network_config.vocabulary:
         raise UserError(f"{folder} has a vocabulary of another model; restore or retrain the weights")
     load_model(folder, network)
-    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data, known)
+    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data, common, known)
+
+
+def packed(fingerprints: Iterable[int]) -> str:
+    """Fingerprints for config.json: in ascending order, four bytes each, little-endian, in base 64."""
+    return base64.b64encode(np.array(sorted(set(fingerprints)), dtype="<u4").tobytes()).decode("ascii")
+
+
+def unpacked(content: str) -> frozenset[int]:
+    """The other way round.
+
+    Raises:
+        ValueError: it is not what `packed` wrote.
+    """
+    return frozenset(np.frombuffer(base64.b64decode(content, validate=True), dtype="<u4").tolist())

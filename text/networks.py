@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention.bias import causal_lower_right
 from torch.utils._pytree import tree_map
 
 from common.cgan import ClassCondition, ProjectionHead
@@ -159,10 +158,15 @@ class Block(nn.Module):
         )
         if before is not None:
             key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
-        mask = None if x.shape[1] == 1 else causal_lower_right(query.shape[2], key.shape[2])
+        mask = None if x.shape[1] == 1 else _causal(x.shape[1], key.shape[2], x.device)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         x = x + self.dropout(self.joined(attended.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.think(self.norms[1](x))), (key, value)
+
+
+def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Which keys each of the last places may see, bool (queries, keys): those up to its own."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 DECODERS: dict[DecoderName, type[nn.Module]] = {"gru": GruDecoder, "transformer": TransformerDecoder}

@@ -20,7 +20,8 @@ from text.config import TrainConfig
 from text.data import Sequences, TextData
 from text.decoding import GREEDY, Habits
 from text.language_model import vocabulary
-from text.models import CHUNK, TextModel
+from text.metrics import fingerprint
+from text.models import CHUNK, TextModel, packed
 from text.networks import NetworkConfig, Writer
 from text.writing import plain
 
@@ -83,13 +84,19 @@ class TextStudio:
         """Those of the training texts that generators may use freely."""
         return vocabulary(self.data.texts(self.data.train))
 
+    @cached_property
+    def known(self) -> frozenset[int]:
+        """What tells whether a text is one of those trained on."""
+        return frozenset(map(fingerprint, self.data.texts(self.data.train)))
+
     def _model(self, network: nn.Module) -> TextModel:
         assert isinstance(network, Writer)
-        return TextModel(network, self.network, self.data.tokenizer, words=self.words)
+        return TextModel(network, self.network, self.data.tokenizer, words=self.words, known=self.known)
 
     def _config(self) -> dict[str, Any]:
         about = {"domain": "text", "kind": "writer", "data": {"name": self.data.name}}
-        return about | {"network": self.network.as_json(), "words": " ".join(sorted(self.words)).strip()}
+        seen = {"words": " ".join(sorted(self.words)).strip(), "known": packed(self.known)}
+        return about | {"network": self.network.as_json()} | seen
 
 
 class LatentStudio(TextStudio):

@@ -17,8 +17,8 @@ from text import models
 from text.config import EvaluateConfig, GenerateConfig
 from text.data import TextData
 from text.decoding import GREEDY, Habits
-from text.metrics import words
-from text.models import TextModel, load_fitting, load_text_model
+from text.metrics import fingerprint, words
+from text.models import TextModel, load_fitting, load_text_model, packed, unpacked
 from text.networks import NetworkConfig, Writer
 from text.tokenizer import Tokenizer
 
@@ -82,6 +82,25 @@ def test_of_candidates_those_of_known_words_come_first(model: TextModel) -> None
         assert picky.write(z, labels, replace(one, candidates=8), seed=4)[0] in [
             other for other in found if set(filter(str.isalnum, words(other))) <= picky.words
         ]
+
+
+def test_a_training_text_is_taken_only_where_all_are(model: TextModel) -> None:
+    labels, one = torch.tensor([1]), replace(HABITS, temperature=2.0)
+    z = model.latents(labels, seed=3)
+    found = model.write(z.expand(8, -1), labels.expand(8), one, seed=4)
+    (best,) = model.write(z, labels, replace(one, candidates=8), seed=4)
+    (second,) = replace(model, known=frozenset({fingerprint(best)})).write(
+        z, labels, replace(one, candidates=8), seed=4
+    )
+    assert best != second and second in found
+    every = replace(model, known=frozenset(map(fingerprint, found)))
+    assert every.write(z, labels, replace(one, candidates=8), seed=4) == [best]
+
+
+def test_fingerprints_come_back_and_are_of_words() -> None:
+    numbers = {fingerprint(text) for text in SOME} | {0, (1 << 32) - 1}
+    assert unpacked(packed(numbers)) == numbers and unpacked(packed([])) == frozenset()
+    assert fingerprint("A  cat!") == fingerprint("a cat !") != fingerprint("a cat")
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -186,7 +205,7 @@ def saved(model: TextModel, folder: Path, **changes: Any) -> Path:
     """A weights folder of that name, with changes to its config."""
     folder = folder / "animals"
     config = {"domain": "text", "kind": "writer", "network": model.config.as_json(), "data": {"name": "animals"}}
-    config["words"] = "cat dog 7"
+    config |= {"words": "cat dog 7", "known": packed([7, 5])}
     save_weights(folder, model.network, config | changes, "a card")
     model.tokenizer.save(folder)
     return folder
@@ -198,7 +217,7 @@ def test_saved_and_loaded_it_writes_the_same(model: TextModel, tmp_path: Path) -
     model.network.half().float()  # as weights are saved
     loaded = load_text_model(str(saved(model, tmp_path)))
     assert (loaded.name, loaded.config, loaded.data) == ("animals", model.config, {"name": "animals"})
-    assert loaded.words == {"cat", "dog", "7"}
+    assert loaded.words == {"cat", "dog", "7"} and loaded.known == {5, 7}
     assert not loaded.network.training and not loaded.network.has_generator
     labels = model.spread(6)
     z = model.latents(labels, 2, "mixture")
