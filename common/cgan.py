@@ -1,17 +1,45 @@
-"""The conditional half of the GAN core: conditions, and the critics that read them.
+"""The conditional half of the GAN core: conditions, and what generators and critics read them with.
 
-A condition is a small module with one interface, and generator and critic each own one:
-`read(batch)` takes the raw condition out of a batch, `drop(raw, dropped)` hides it for some rows, `forward(raw)`
-embeds it as (N, width). A class label is the first of them.
+A condition is a small module with one interface (`Condition`), and generator and critic each own one. A class label is
+the first of them, a description in words the second; another is another class here, and a network that builds it.
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from common.game import Batch, Draw
+from common.pieces import END, PAD
+
+GROUP = 4  # neighbours in a batch that swap their conditions; batches are of whole groups, whatever their parts
+
+
+class Condition(Protocol):
+    """What is known of each of N examples, "raw" as it lies in a batch, and how a network reads it."""
+
+    def read(self, batch: Batch) -> Any:
+        """The raw condition of a batch, (N, ...)."""
+        ...
+
+    def none(self, count: int, device: torch.device) -> Any:
+        """The raw condition that tells nothing, (count, ...)."""
+        ...
+
+    def drop(self, raw: Any, dropped: Tensor) -> Any:
+        """The raw condition with nothing told where `dropped`, bool (N,), is true."""
+        ...
+
+    def swap(self, raw: Any) -> Any:
+        """The raw condition with each row's replaced by that of another one, unless that one tells nothing."""
+        ...
+
+    def __call__(self, raw: Any) -> Tensor:
+        """Embed a raw condition as (N, width)."""
+        ...
 
 
 class ClassCondition(nn.Module):
@@ -31,18 +59,133 @@ class ClassCondition(nn.Module):
         """The labels of a batch, (N,) int64."""
         return batch["label"]
 
+    def none(self, count: int, device: torch.device) -> Tensor:
+        """ "No label" for every row, (count,)."""
+        return torch.full((count,), self.classes, device=device)
+
     def drop(self, raw: Tensor, dropped: Tensor) -> Tensor:
         """Labels (N,) with those where `dropped` (N,) is true replaced by "no label"."""
         return raw.masked_fill(dropped, self.classes)
+
+    def swap(self, raw: Tensor) -> Tensor:
+        """Each row's label replaced by its neighbour's, unless that has none."""
+        other = _neighbours(raw)
+        return torch.where(other == self.classes, raw, other)
 
     def forward(self, raw: Tensor) -> Tensor:
         """Labels (N,), or weights of all labels (N, classes + 1) for what lies between -> embeddings (N, width)."""
         return raw @ self.embedding.weight if raw.is_floating_point() else self.embedding(raw)
 
 
-def dropping(condition: ClassCondition, share: float) -> Callable[[Batch, Draw], Tensor]:
-    """Read the labels of a batch and hide each with probability `share`, so that one network samples without, too."""
+@dataclass(frozen=True)
+class Reading:
+    """A description as it was read.
+
+    Attributes:
+        sentence: the whole, (N, outputs).
+        words: each piece in its context, (N, L, width).
+        present: which of the L there are, bool (N, L); never none of a row.
+    """
+
+    sentence: Tensor
+    words: Tensor
+    present: Tensor
+
+
+class TextCondition(nn.Module):
+    """A description in pieces (`common.pieces`), read by a small Transformer (Vaswani et al. 2017); "" tells nothing.
+
+    Raw, a description is int (L,): its pieces, `END` and padding, as `common.pieces.padded` makes it.
+
+    Args:
+        pieces: size of the vocabulary.
+        longest: L at most.
+        width: of each piece, in the Transformer.
+        outputs: length of the embedding of the whole.
+    """
+
+    def __init__(self, pieces: int, longest: int, width: int, outputs: int, depth: int = 2, heads: int = 4):
+        super().__init__()
+        self.width = width
+        self.embedding = nn.Embedding(pieces, width, padding_idx=PAD)
+        self.places = nn.Parameter(0.1 * torch.randn(longest, width))
+        layer = nn.TransformerEncoderLayer(width, heads, 2 * width, 0.1, F.gelu, batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, depth, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.whole = nn.Linear(width, outputs)
+
+    def read(self, batch: Batch) -> Tensor:
+        """The descriptions of a batch, (N, L)."""
+        return batch["text"]
+
+    def none(self, count: int, device: torch.device) -> Tensor:
+        """The empty description for every row, (count, 1)."""
+        return torch.full((count, 1), END, device=device)
+
+    def drop(self, raw: Tensor, dropped: Tensor) -> Tensor:
+        """Descriptions (N, L) with those where `dropped` (N,) is true replaced by the empty one."""
+        empty = F.pad(raw.new_full((len(raw), 1), END), (0, raw.shape[1] - 1), value=PAD)
+        return torch.where(dropped[:, None], empty, raw)
+
+    def swap(self, raw: Tensor) -> Tensor:
+        """Each row's description replaced by its neighbour's, unless that is empty."""
+        other = _neighbours(raw)
+        return torch.where(other[:, :1] == END, raw, other)
+
+    def encode(self, raw: Tensor) -> Reading:
+        """Read descriptions (N, L), both as a whole and word by word."""
+        present = raw != PAD
+        words = self.embedding(raw) + self.places[: raw.shape[1]]
+        words = self.layers(words, src_key_padding_mask=~present)
+        weights = present.to(words.dtype)[..., None]
+        return Reading(self.whole((words * weights).sum(1) / weights.sum(1)), words, present)
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Descriptions (N, L) -> embeddings (N, outputs)."""
+        return self.encode(raw).sentence
+
+
+class WordAttention(nn.Module):
+    """Adds to each place of a map what it takes from the words that bear on it (Xu et al. 2018: AttnGAN).
+
+    Queries and keys are of unit length, so the maps need no normalisation; nothing is added at the start.
+
+    Args:
+        channels: of the map.
+        width: of the words.
+    """
+
+    def __init__(self, channels: int, width: int, heads: int = 4):
+        super().__init__()
+        self.heads, inner = heads, heads * max(min(channels, width) // heads, 1)
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key_value = nn.Linear(width, 2 * inner)
+        self.out = nn.Conv2d(inner, channels, 1)
+        self.sharpness = nn.Parameter(torch.tensor(4.0))  # of the softmax
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, reading: Reading, strength: float = 1.0) -> Tensor:
+        """x (N, channels, H, W) -> (N, channels, H, W); `strength` multiplies what is added."""
+        n, _, height, width = x.shape
+        query = self.query(x).flatten(2).transpose(1, 2)  # (N, H * W, inner)
+        key, value = self.key_value(reading.words).chunk(2, 2)  # (N, L, inner)
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
+        query, key = F.normalize(query, dim=3) * self.sharpness, F.normalize(key, dim=3)
+        mask = reading.present[:, None, None, :]
+        taken = F.scaled_dot_product_attention(query, key, value.to(query.dtype), mask, scale=1.0)
+        taken = taken.transpose(1, 2).flatten(2).transpose(1, 2).reshape(n, -1, height, width)
+        return x + strength * self.out(taken)
+
+
+def dropping(condition: Condition, share: float) -> Callable[[Batch, Draw], Any]:
+    """Read a batch's condition and hide each with probability `share`, so that one network also samples without."""
     return lambda batch, draw: condition.drop(condition.read(batch), draw.uniform() < share)
+
+
+def _neighbours(raw: Tensor) -> Tensor:
+    """(N, ...) with every row moved on by one within its group."""
+    group = GROUP if len(raw) % GROUP == 0 else len(raw)
+    return raw.unflatten(0, (-1, group)).roll(1, 1).flatten(0, 1)
 
 
 class ProjectionHead(nn.Module):

@@ -78,6 +78,23 @@ def find_files(
     Raises:
         UserError: no such path, neither folder nor .zip, or none of its files is of the kind.
     """
+    visible = all_files(data, built_in)
+    files = {name: file for name, file in visible.items() if PurePosixPath(name).suffix.lower() in endings}
+    if not files:
+        raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")
+    return files, {name: f"no {kind}, by its ending" for name in visible if name not in files}
+
+
+def all_files(data: str, built_in: Collection[str]) -> dict[str, File]:
+    """All files of a folder or .zip that are not hidden, {path inside: File} in order.
+
+    Args:
+        data: a path, as --data gives it.
+        built_in: the names that are no paths, for the error.
+
+    Raises:
+        UserError: no such path, or neither folder nor .zip.
+    """
     path = Path(data).expanduser()
     if path.is_dir():
         found = {p.relative_to(path).as_posix(): File(p) for p in path.rglob("*") if p.is_file()}
@@ -88,10 +105,7 @@ def find_files(
     else:
         raise UserError(f"--data {data}: no such folder or .zip file; built in are {', '.join(built_in)}")
     visible = sorted(n for n in found if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts))
-    files = {name: found[name] for name in visible if PurePosixPath(name).suffix.lower() in endings}
-    if not files:
-        raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")
-    return files, {name: f"no {kind}, by its ending" for name in visible if name not in files}
+    return {name: found[name] for name in visible}
 
 
 def content_key(data: str, fingerprints: Mapping[str, str], skipped: Mapping[str, str]) -> str:

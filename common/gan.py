@@ -7,7 +7,7 @@ equal slices average to the gradient of the whole batch.
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,10 @@ class GanGame:
         latent: length of z; by default `config.latent`.
         content: a loss of the domain's own that the generator descends too, from a batch, draw and raw condition, a
             scalar.
+        swap: gives each row the raw condition of another one. Real images with those then count as false, so that the
+            critic judges whether the two belong together (Reed et al. 2016). The critic must be a `head` (features,
+            raw) over `features` (images), which all conditions of an image share.
+        mismatch: weight of what is so judged.
     """
 
     def __init__(
@@ -127,11 +131,13 @@ class GanGame:
         augmentation: Augmentation | None = None,
         latent: int | None = None,
         content: Callable[[Batch, Draw, Any], Tensor] | None = None,
+        swap: Callable[[Any], Any] | None = None,
+        mismatch: float = 0.5,
     ):
         self.generator, self.critic, self.config = generator, critic, config
         self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
         self.latent = config.latent if latent is None else latent
-        self.content = content
+        self.content, self.swap, self.mismatch = content, swap, mismatch
         self.adversarial = LOSSES[config.loss]
         self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
 
@@ -165,10 +171,13 @@ class GanGame:
         # A penalty needs full precision: its second derivatives are small.
         with torch.autocast(real.device.type, enabled=False) if penalised else nullcontext():
             images = torch.cat([real, fake.to(real.dtype)]).requires_grad_(zero_centred)
-            logits = self._judge_both(self._augment(images, draw), raw)
+            logits, swapped = self._judge_both(self._augment(images, draw), raw)
             real_logits, fake_logits = logits.float().chunk(2)
             loss = self.adversarial.critic(real_logits, fake_logits)
             figures = {"critic": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
+            if swapped is not None:
+                figures["swapped_logit"] = swapped.mean()
+                loss = loss + self.mismatch * self.adversarial.critic(real_logits, swapped.float())
             if penalised:
                 penalty = self._penalty(logits, images, raw, draw)
                 figures["penalty"] = penalty
@@ -196,15 +205,20 @@ class GanGame:
             loss = loss + figures["content"]
         return loss, figures
 
-    def _judge_both(self, images: Tensor, raw: Any) -> Tensor:
-        """Logits of real and fake images (2N, ...), which share their conditions (N, ...).
+    def _judge_both(self, images: Tensor, raw: Any) -> tuple[Tensor, Tensor | None]:
+        """Logits of real and fake images (2N, ...), which share their conditions (N, ...), and of real ones swapped.
 
         In one forward, as one large batch is cheaper than two small ones; but BatchNorm must not see them mixed, or in
         its own turn, where it sees fakes alone, the generator would meet another critic.
         """
         if self.batch_normalised:
-            return torch.cat([self.critic(half, raw) for half in images.chunk(2)])
-        return self.critic(images, None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw))
+            return torch.cat([self.critic(half, raw) for half in images.chunk(2)]), None
+        both = None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw)
+        if self.swap is None:
+            return self.critic(images, both), None
+        features = cast(Any, self.critic).features(images)
+        head = cast(Any, self.critic).head
+        return head(features, both), head(features.chunk(2)[0], self.swap(raw))
 
     def _condition(self, batch: Batch, draw: Draw) -> Any:
         return None if self.read_condition is None else self.read_condition(batch, draw)

