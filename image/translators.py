@@ -13,7 +13,7 @@ from common.networks import ResidualBlock
 from image.tasks import TASKS
 from image.translation_config import TaskName
 
-WIDEST = 8  # the narrow end has at most this many times the width
+WIDEST = 4  # the narrow end has at most this many times the width
 MIDDLE = 2  # blocks at the narrow end
 
 
