@@ -12,7 +12,7 @@ from common.data import Arrays, batch_indices, families, split
 from common.errors import UserError
 from common.game import mix
 from common.pieces import PAD, padded
-from text.sources import Corpus, Entry, read_corpus
+from text.sources import Corpus, Entry, named, read_corpus
 from text.tokenizer import Tokenizer
 
 FEWEST = 50  # texts of which something can be learned, and something held out
@@ -100,7 +100,7 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
     rows = tokenizer.encode_all([entry.text for entry in entries])
     fitting = [number for number, row in enumerate(rows) if len(row) < longest]
     corpus.skipped |= {
-        f"{entries[number].text[:30]!r}, {number + 1}": f"of more than {longest} pieces"
+        named(entries[number].text, number): f"of more than {longest} pieces"
         for number in sorted(set(range(len(rows))) - set(fitting))
     }
     _require_enough(data, len(fitting), corpus)
@@ -124,9 +124,9 @@ def likeness(text: str) -> str:
 
 def _unrepeated(corpus: Corpus) -> list[Entry]:
     seen: dict[tuple[str, str], Entry] = {}
-    for entry in corpus.entries:
+    for number, entry in enumerate(corpus.entries):
         if (entry.text, entry.style) in seen:
-            corpus.skipped[f"{entry.text[:30]!r}, {len(corpus.skipped)}"] = "repeated"
+            corpus.skipped[named(entry.text, number)] = "repeated"
         seen.setdefault((entry.text, entry.style), entry)
     return list(seen.values())
 

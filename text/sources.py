@@ -18,6 +18,7 @@ from common.folders import File, find_files, short_name, sub_folders
 BUILT_IN = ("bible",)
 ENDINGS = (".txt", ".jsonl", ".csv", ".tsv")
 MOST_CHARACTERS = 4_000  # of a text; longer ones are counted and left out
+SHOWN = 30  # characters of a text that a message repeats
 LONGEST_LINE = 1 << 20  # bytes; a file with a longer one is not what it is said to be
 PARTED = 8  # lines between two empty ones, on average and at most, for a .txt to be of texts of several lines
 HALF = re.compile("[\ud800-\udfff]")  # of a character beyond U+FFFF, which JSON can spell alone
@@ -182,6 +183,12 @@ def _kind(name: str) -> str:
     return suffix if suffix in ENDINGS else ""
 
 
+def named(text: str, number: int) -> str:
+    """How messages name the text of a number, from 0."""
+    start = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return f"text {number + 1:,}: {start!r}"
+
+
 def _stem(name: str) -> str:
     plain = name[:-3] if name.lower().endswith(".gz") else name
     return plain[: len(plain) - len(_kind(plain))]
@@ -190,7 +197,7 @@ def _stem(name: str) -> str:
 def _leave_out_unstyled(corpus: Corpus) -> None:
     styled = [entry for entry in corpus.entries if entry.style]
     for number, entry in enumerate(entry for entry in corpus.entries if not entry.style):
-        corpus.skipped[f"{entry.text[:30]!r}, {number + 1}"] = "without a style, which others have"
+        corpus.skipped[named(entry.text, number)] = "without a style, which others have"
     corpus.entries = styled
 
 

@@ -17,6 +17,7 @@ from text.networks import GruDecoder
 
 TEMPERATURE = 0.7  # of samples by default; a way from one text to another is written with the likeliest pieces
 CLOSE = 0.8  # correlation of a stanza's latent with that of the first
+BETWEEN = {"\n\n": "\n\n* * *\n\n", "\n": "\n\n", "": "\n"}  # of what lies within a text, what parts it from the next
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def save_texts(texts: Sequence[Written], path: Path) -> None:
 
 
 def plain(texts: Sequence[str]) -> str:
-    """One text a line, or with an empty line between them where one has several."""
-    return ("\n\n" if any("\n" in text for text in texts) else "\n").join(texts)
+    """One text a line; with an empty line between them where one has several, and asterisks where one has those."""
+    inside = next((inside for inside in BETWEEN if any(inside in text for text in texts)), "")
+    return BETWEEN[inside].join(texts)
 
 
 def _samples(model: TextModel, config: GenerateConfig, habits: Habits, label: int | None) -> list[Written]:

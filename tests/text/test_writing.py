@@ -83,6 +83,7 @@ def test_defaults_draw_and_ways_are_likeliest(model: TextModel) -> None:
 def test_texts_of_several_lines_are_kept_apart() -> None:
     assert plain(["a", "b"]) == "a\nb"
     assert plain(["a\nb", "c"]) == "a\nb\n\nc"
+    assert plain(["a\n\nb", "c"]) == "a\n\nb\n\n* * *\n\nc"
 
 
 def test_files_are_plain_or_jsonl(tmp_path: Path) -> None:
