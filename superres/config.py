@@ -17,6 +17,7 @@ Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
 DEFAULT_WEIGHTS = "x4-fast"
+TWICE = "x2-fast"  # better for all that is at most twice as large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class UpscaleConfig(Checked):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
-    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --scale
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
@@ -122,6 +123,12 @@ class UpscaleConfig(Checked):
         require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")
         is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
         require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
+
+    @property
+    def source(self) -> str:
+        """The weights asked for, or those that suit --scale."""
+        suited = DEFAULT_WEIGHTS if self.scale is None or self.scale > 2 else TWICE
+        return suited if self.weights is None else self.weights
 
     @property
     def ending(self) -> str:

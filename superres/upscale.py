@@ -34,7 +34,7 @@ def main(config: UpscaleConfig) -> None:
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
 
-    model = load_superres_model(config.weights, pick_device(config.device), config.sharpness)
+    model = load_superres_model(config.source, pick_device(config.device), config.sharpness)
     upscaler = TiledUpscaler(model, config.scale, config.tile)
     batch = plan_outputs(config, upscaler.scale)
     failures: list[str] = []
@@ -121,7 +121,7 @@ def upscale_videos(
     for job in jobs:
         from superres.video import upscale_video
 
-        made_with = {"weights": config.weights, "sharpness": config.sharpness}
+        made_with = {"weights": config.source, "sharpness": config.sharpness}
         try:
             upscale_video(
                 job.source,

@@ -103,6 +103,20 @@ def test_formats_that_are_only_read_become_png(config: UpscaleConfig, tmp_path: 
     assert read_picture(tmp_path / "img_x2.png").pixels.shape == (24, 32, 3)
 
 
+def test_the_weights_suit_the_scale() -> None:
+    def source(**settings: object) -> str:
+        return UpscaleConfig(paths=("a.png",), **settings).source  # type: ignore[arg-type]
+
+    assert [source(scale=scale) for scale in (None, 1.5, 2, 2.5, 4)] == [
+        "x4-fast",
+        "x2-fast",
+        "x2-fast",
+        "x4-fast",
+        "x4-fast",
+    ]
+    assert source(scale=2, weights="mine") == "mine"
+
+
 @pytest.mark.parametrize(
     ("scale", "size", "name"), [(3, (48, 36), "_x3"), (1.5, (24, 18), "_x1.5"), (4, (64, 48), "_x4")]
 )

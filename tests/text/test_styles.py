@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import UserError
 from text.sources import Entry, read_corpus
-from text.styles import COMMON, LONG, StylesConfig, common, in_sentence_case, main, sentences
+from text.styles import COMMON, LONG, StylesConfig, common, in_sentence_case, main, passages
 
 POEM = {
     "text": "The rose is red,\nthe violet blue.\n\nOne\nTwo\nThree\n\n A cow is here.\nThe cow \n is good!",
@@ -90,7 +90,7 @@ def test_headlines_are_written_as_the_other_styles_write(headline: str, expected
     ("lines", "expected"),
     [
         (["a", "b."], ["a\nb."]),
-        (["a", "b.", "c", 'd!"', "e", "f", "g", "h?"], ["a\nb.", 'c\nd!"', "e\nf\ng\nh?"]),
+        (["a", "b.", '"c', 'd!"', "e", "f", "g", "h?"], ["a\nb.", '"c\nd!"', "e\nf\ng\nh?"]),
         ([], []),
         (["a."], []),  # a single line
         (["a", "b"], []),  # without an end
@@ -98,12 +98,14 @@ def test_headlines_are_written_as_the_other_styles_write(headline: str, expected
         (["a. b", "c."], ["a. b\nc."]),
         (["x" * LONG, "y."], []),
         (["x" * (LONG - 3), "y."], ["x" * (LONG - 3) + "\ny."]),
+        (["a", "b;", "c", "d; e", "f;", "g;"], ["a\nb.", "c\nd; e\nf."]),
         (["a", "page 7."], []),
+        (["a", 'said: "Rise.', "b", '"C," said d.'], ['b\n"C," said d.']),  # half a quotation
         (["CHAPTER", "a.", "b", "c."], ["b\nc."]),
     ],
 )
-def test_stanzas_are_parted_into_sentences_of_whole_lines(lines: list[str], expected: list[str]) -> None:
-    assert list(sentences(lines)) == expected
+def test_stanzas_are_parted_into_passages_of_whole_lines(lines: list[str], expected: list[str]) -> None:
+    assert list(passages(lines)) == expected
 
 
 @pytest.mark.parametrize("name", ["poems.jsonl.gz", "headlines.tsv.gz", "products.tsv.gz", "definitions.tsv.gz"])
