@@ -1,13 +1,19 @@
 """What a command that turns files into files has to do: its inputs, and for each the file that it becomes."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path, PurePath
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from tqdm import tqdm
 
 from common.errors import UserError
+
+BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pixels, {remaining} left"
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def plan(
         names: files, folders and patterns.
         endings: of the files that are wanted, in small letters.
         kinds: such as "pictures or videos".
-        target_of: what an input becomes, by `target_beside` or `target_in`.
+        target_of: what an input becomes, as by `targets`.
         overwrite: write anew what is there.
 
     Raises:
@@ -105,14 +111,107 @@ def find_inputs(names: Sequence[str], endings: Collection[str], kinds: str) -> t
     return list(found.values()), problems
 
 
-def target_beside(one: Input, suffix: str, ending: str) -> Path:
-    """In the folder of an input, with `suffix` behind its name."""
-    return one.path.with_name(f"{one.path.stem}{suffix}{ending}")
+def targets(
+    names: Sequence[str],
+    out: Path | None,
+    suffix: str,
+    ending_of: Callable[[Path], str],
+    written: Collection[str],
+    asked: str = "",
+) -> Callable[[Input], Path]:
+    """What each input becomes: a file beside it with `suffix` behind its name, or in `out`, or `out` itself.
+
+    Args:
+        names: as in `plan`.
+        out: a folder, in which sub-folders are as where the input lies, or a file if one file was named.
+        ending_of: of what becomes of a file.
+        written: endings that can be written.
+        asked: the ending by --format, or "".
+
+    Raises:
+        UserError: --out does not fit the inputs.
+    """
+    is_single = len(names) == 1 and Path(names[0]).expanduser().is_file()
+    is_file = out is not None and out.suffix.lower() in written and not out.is_dir()
+    if out is not None and out.suffix and is_single and not is_file and not out.is_dir():
+        raise UserError(f"--out {out}: unknown ending; choose one of {' '.join(written)}, or make this folder first")
+    if is_file and not is_single:
+        raise UserError(f"--out {out} is one file, which is for one input; name a folder")
+    if out is not None and is_file and asked not in ("", out.suffix.lower()):
+        raise UserError(f"--format {asked[1:]} and --out {out} differ; leave --format out")
+
+    def target(one: Input) -> Path:
+        name = f"{one.path.stem}{suffix}{ending_of(one.path)}"
+        if out is None:
+            return one.path.with_name(name)
+        return out if is_file else out / one.inside.with_name(name)
+
+    return target
 
 
-def target_in(folder: Path, one: Input, suffix: str, ending: str) -> Path:
-    """In another folder, in such sub-folders as the input lies in."""
-    return folder / one.inside.with_name(f"{one.path.stem}{suffix}{ending}")
+@contextmanager
+def reporting(batch: Batch, program: str) -> Iterator[Callable[[str], None]]:
+    """Yield what is to be told of every failure, and end as a command should.
+
+    What is left out is said first. If several files were asked for, failures are said as they come, and the exit code
+    is 1 if some of them failed and 2 if all did.
+
+    Raises:
+        UserError: the only file failed.
+    """
+    failures: list[str] = []
+
+    def fail(problem: str) -> None:
+        failures.append(problem)
+        if batch.asked > 1:
+            tqdm.write(f"{program}: {problem}", file=sys.stderr)
+
+    for problem in batch.problems:
+        fail(problem)
+    if batch.made:
+        print(f"left out {_some(batch.made)} made of another input")
+    if batch.skipped:
+        print(f"skipped {_some(batch.skipped)} there already; --overwrite makes anew")
+    yield fail
+    if failures and batch.asked == 1:
+        raise UserError(failures[0])
+    if failures:
+        print(f"{program}: {len(failures):,} of {batch.asked:,} failed", file=sys.stderr)
+        sys.exit(1 if len(failures) < batch.asked else 2)
+
+
+def each_picture(
+    jobs: Sequence[Job], make: Callable[[Job, Callable[[float], Any]], tuple[int, int]], fail: Callable[[str], None]
+) -> None:
+    """Make picture after picture under a progress bar, and tell `fail` what goes wrong.
+
+    Args:
+        make: (job, what is told how many pixels of the input are done) -> width and height of the result.
+    """
+    with tqdm(total=sum(map(_pixels, jobs)), unit_scale=True, bar_format=BAR, leave=False, disable=None) as bar:
+        for job in jobs:
+            bar.set_description(job.source.name)
+            try:
+                width, height = make(job, bar.update)
+            except UserError as error:
+                fail(str(error))
+            else:
+                tqdm.write(f"wrote {job.target}: {width:,} x {height:,} pixels", file=sys.stdout)
+
+
+def _pixels(job: Job) -> int:
+    """Of a picture, by the file's header; 0 if that is wrong, which will come out later."""
+    from common.pictures import open_picture
+
+    try:
+        with open_picture(job.source) as file:
+            return file.pixels
+    except UserError:
+        return 0
+
+
+def _some(paths: list[Path]) -> str:
+    return f"{paths[0]}, which is" if len(paths) == 1 else f"{len(paths):,} files, such as {paths[0]}, which are"
 
 
 def _inputs(name: str, endings: Collection[str], kinds: str) -> list[Input]:

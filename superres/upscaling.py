@@ -15,10 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import psutil
 import torch
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
+from common.conversion import Allocate
 from common.errors import UserError
+from common.pictures import Pixels
 from common.tiles import Cut, Tile, tiles
 from superres.resize import resize_weights
 
@@ -29,9 +31,6 @@ MOST_BYTES_OF_A_GPU = 1 << 32
 BYTES = 4_096  # that the networks need a pixel of their input, roughly
 SOFT = (0.15, 0.7, 0.15)  # filter against stairs; twice as wide, and lines of one pixel would be lost
 BLOCK, AROUND = 512, 64  # rows whose invisible pixels are filled at a time, and how far around these it looks
-
-Pixels = NDArray[Any]  # uint8 or uint16
-Allocate = Callable[[tuple[int, ...], DTypeLike], Pixels]
 
 
 class Model(Protocol):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.batches import Batch, Input, Job, find_inputs, plan, target_beside, target_in
+from common.batches import Batch, Input, Job, find_inputs, plan, targets
 from common.errors import UserError
 
 ENDINGS = (".png", ".jpg")
@@ -24,7 +24,7 @@ def found(*names: Path | str) -> dict[str, str]:
 
 def planned(folder: Path, *names: str, suffix: str = "_out", overwrite: bool = False) -> Batch:
     paths = [str(folder / name) for name in names]
-    return plan(paths, ENDINGS, "pictures", lambda one: target_beside(one, suffix, ".png"), overwrite)
+    return plan(paths, ENDINGS, "pictures", targets(paths, None, suffix, lambda path: ".png", ENDINGS), overwrite)
 
 
 def test_inputs_of_all_kinds(tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_what_is_wrong_with_inputs_is_said_of_each(tmp_path: Path) -> None:
 
 def test_outputs_beside_inputs_and_elsewhere() -> None:
     one = Input(Path("in/sub/a.b.jpg"), Path("sub/a.b.jpg"))
-    assert target_beside(one, "_x4", ".png") == Path("in/sub/a.b_x4.png")
-    assert target_in(Path("out"), one, "", ".jpg") == Path("out/sub/a.b.jpg")
+    assert targets(["in"], None, "_x4", lambda path: ".png", ENDINGS)(one) == Path("in/sub/a.b_x4.png")
+    assert targets(["in"], Path("out"), "", lambda path: path.suffix, ENDINGS)(one) == Path("out/sub/a.b.jpg")
 
 
 def test_plan(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_large_results_lie_on_the_disk_meanwhile(
 ) -> None:
     path = draw(tmp_path / "img.tif")
     upscale(config, path, out=tmp_path / "memory.webp")
-    monkeypatch.setattr("superres.pictures.IN_MEMORY", 100)
+    monkeypatch.setattr("common.conversion.IN_MEMORY", 100)
     upscale(config, path, out=tmp_path / "disk.webp")
     assert (tmp_path / "disk.webp").read_bytes() == (tmp_path / "memory.webp").read_bytes()
     assert files(tmp_path) == ["disk.webp", "img.tif", "memory.webp"]
