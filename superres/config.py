@@ -26,11 +26,11 @@ class TrainConfig(GanConfig, RunConfig):
 
     data: str = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
-    weights: str | None = None  # gan: what it begins as; a bundled name, a folder or a Hub id
+    weights: str | None = None  # what it begins as (pixel: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
-    net: Net = "fast"  # fast: 10 plain convolutions; base: blocks with attention, twice the work
-    width: int = 48  # channels
-    depth: int | None = None  # convolutions (fast, default 10) or blocks of three (base, default 6)
+    net: Net = "fast"  # fast: 48 channels, 10 convolutions deep; base: 64 and 12, twice the work
+    width: int | None = None  # channels, other than those of --net
+    depth: int | None = None  # convolutions between the first and the last, other than those of --net
     degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
     patch: int = 32  # side of what is upscaled in training, in pixels
     frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
@@ -52,7 +52,7 @@ class TrainConfig(GanConfig, RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.scale in SCALES, "scale", f"must be 2, 3, 4 or 8, not {self.scale}")
-        require(4 <= self.width <= 512, "width", f"must be 4 to 512, not {self.width}")
+        require(self.width is None or 4 <= self.width <= 512, "width", f"must be 4 to 512, not {self.width}")
         require(self.depth is None or 1 <= self.depth <= 100, "depth", f"must be 1 to 100, not {self.depth}")
         require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
         require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
@@ -60,7 +60,7 @@ class TrainConfig(GanConfig, RunConfig):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
         if self.core == "pixel":
             require_unset(self, "pixel", GanConfig, read=("betas",))
-            for name in ("weights", "pixel", "perceptual", "consistency", "adversarial", "critic_width"):
+            for name in ("pixel", "perceptual", "consistency", "adversarial", "critic_width"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "means nothing with --core pixel; leave it out")
             return

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from common.devices import pick_device
+from common.errors import UserError
 from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
 from common.gan import GanGame
 from superres.config import TrainConfig
@@ -14,7 +15,7 @@ from superres.critic import UNetCritic
 from superres.data import Patches, PhotoData, load_photos
 from superres.losses import consistency_loss, fidelity_loss
 from superres.models import load_generator
-from superres.networks import DEPTHS, Generator, NetworkConfig, build_generator
+from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
 from superres.perceptual import Features, feature_distance, load_squeezenet
 from superres.studio import PhotoStudio, SharpStudio
 
@@ -45,19 +46,37 @@ def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoStudio]
 
 def network_config(config: TrainConfig) -> NetworkConfig:
     """The generator that a run's settings ask for."""
-    return NetworkConfig(config.net, config.scale, config.depth or DEPTHS[config.net], config.width)
+    depth, width = SIZES[config.net]
+    return NetworkConfig(config.net, config.scale, config.depth or depth, config.width or width)
 
 
 def build_pixel_game(config: TrainConfig) -> Game:
-    """The game of one player, who learns to come as close as can be; the network is initialised from the seed."""
+    """The game of one player, who learns to come as close as can be; the network is initialised from the seed.
+
+    Raises:
+        UserError: the --weights are of no use.
+    """
     torch.manual_seed(mix(config.seed, 0))
-    generator = build_generator(network_config(config))
+    network = network_config(config)
+    generator = build_generator(network) if config.weights is None else _begun(config.weights, network)
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         return fidelity_loss(generator(to_float(batch["low"])).float(), to_float(batch["high"]), config.frequency)
 
     adam = OptimizerConfig(config.lr or PIXEL_LR, config.betas, clip=CLIP)
     return Game({"generator": Player(generator, loss, adam, config.average, compile=True)}, product="generator")
+
+
+def _begun(weights: str, network: NetworkConfig) -> Generator:
+    """A generator that computes as yet what smaller trained weights do."""
+    generator, *_ = load_generator(weights)
+    small = generator.config
+    if small.scale != network.scale:
+        raise UserError(f"--weights {weights} upscale {small.scale} times; choose that --scale, or other weights")
+    if small.width > network.width or small.depth > network.depth:
+        sizes = f"{small.width} channels and {small.depth} convolutions, more than {network.width} and {network.depth}"
+        raise UserError(f"--weights {weights} have {sizes}; choose another --net, --width or --depth")
+    return grown(generator, network)
 
 
 def build_gan_game(config: TrainConfig, generator: Generator, features: Features | None) -> Game:

@@ -1,10 +1,9 @@
 """Generators of super-resolution: from pictures (N, 3, H, W) to pictures (N, 3, H * scale, W * scale), in [0, 1].
 
-Both are purely local: an output depends on no input pixel further than `radius` away, and padding is zeros alone, so
+They are purely local: an output depends on no input pixel further than `radius` away, and padding is zeros alone, so
 that a picture may be upscaled in tiles. In float32 on the CPU tiles are exact to the last bit: there are 3 x 3
-convolutions alone, which always take the same path through torch, and no exponentials, which the CPU computes otherwise
-at the end of an array than in its body. Outputs are not clipped. Both work at low resolution up to a last pixel shuffle
-(Shi et al. 2016), and add what they compute to the input with its pixels repeated.
+convolutions alone, which always take the same path through torch. Outputs are not clipped. They work at low resolution
+up to a last pixel shuffle (Shi et al. 2016), and add what they compute to the input with its pixels repeated.
 
 In training, every 3 x 3 convolution is a sum of branches (`BranchedConv`), which learns faster; `fuse` makes plain
 convolutions of them, which compute the same.
@@ -20,7 +19,7 @@ from torch.nn import functional as F
 
 NetName = Literal["fast", "base"]
 SCALES = (2, 3, 4, 8)
-DEPTHS: dict[NetName, int] = {"fast": 10, "base": 6}
+SIZES: dict[NetName, tuple[int, int]] = {"fast": (10, 48), "base": (12, 64)}  # depth and width
 COLOURS = 3
 SMALL = 20480  # numbers: for one such picture torch picks another convolution, which rounds otherwise
 GREY = 0.5  # subtracted from inputs, so that the zeros around them are grey and not black
@@ -32,26 +31,26 @@ class NetworkConfig:
     """What a generator is built from.
 
     Attributes:
-        net: fast or base.
+        net: fast or base, what it is called.
         scale: outputs per input pixel, along each side.
-        depth: convolutions between the first and the last of fast, blocks of three of base.
+        depth: convolutions between the first and the last.
         width: channels.
     """
 
     net: NetName
     scale: int
     depth: int
-    width: int = 48
+    width: int
 
     @classmethod
     def usual(cls, net: NetName, scale: int) -> "NetworkConfig":
-        """Of the usual size: 0.23 M parameters (fast) or 0.46 M (base) when fused, at x4."""
-        return cls(net, scale, DEPTHS[net])
+        """Of the usual size: 0.23 M parameters (fast) or 0.47 M (base) when fused, at x4."""
+        return cls(net, scale, *SIZES[net])
 
     @property
     def radius(self) -> int:
         """How far the inputs may be from an output that depends on them, in input pixels."""
-        return 2 + (self.depth if self.net == "fast" else 3 * self.depth)
+        return self.depth + 2
 
     def as_json(self) -> dict[str, Any]:
         """For config.json."""
@@ -72,11 +71,34 @@ def build_generator(config: NetworkConfig, fused: bool = False) -> "Generator":
 
     Args:
         fused: of plain convolutions, as `fuse` makes it: for weights that were saved so.
-
-    Raises:
-        KeyError: there is no such net.
     """
-    return {"fast": FastGenerator, "base": BaseGenerator}[config.net](config, fused)
+    return Generator(config, fused)
+
+
+@torch.no_grad()
+def grown(generator: "Generator", config: NetworkConfig) -> "Generator":
+    """A wider and deeper generator that computes the same as yet (Chen et al. 2016: Net2Net).
+
+    The channels of the given one see nothing of the new channels, and its layers are followed by ones that pass on what
+    they get.
+
+    Args:
+        config: of the same scale, no narrower and no shallower.
+    """
+    large, small, width = build_generator(config), fuse(generator), generator.config.width
+    passing = Conv(width, width)
+    nn.init.dirac_(passing.weight)
+    pairs = [(large.first, small.first), (large.last, small.last)]
+    pairs += [
+        (conv, small.convs[layer] if layer < len(small.convs) else passing) for layer, conv in enumerate(large.convs)
+    ]
+    for conv, plain in pairs:
+        assert isinstance(conv, BranchedConv) and isinstance(plain, Conv)
+        conv.hold(plain)
+    for layer, activation in enumerate(large.activations):
+        is_old = layer < len(small.activations)
+        activation.weight[:width] = small.activations[layer].weight if is_old else 1  # a slope of 1 changes nothing
+    return large
 
 
 def fuse(generator: "Generator") -> "Generator":
@@ -138,6 +160,16 @@ class BranchedConv(nn.Module):
             return kernel if self.identity is None else kernel + self.identity
 
     @torch.no_grad()
+    def hold(self, plain: "Conv") -> None:
+        """Compute what a convolution of fewer channels does, in the first outputs, of the first inputs alone."""
+        assert self.direct.bias is not None and plain.bias is not None
+        outputs, inputs = plain.weight.shape[:2]
+        others = self.kernel() - self.direct.weight
+        self.direct.weight[:outputs] = -others[:outputs]
+        self.direct.weight[:outputs, :inputs] += plain.weight
+        self.direct.bias[:outputs] = plain.bias
+
+    @torch.no_grad()
     def fused(self) -> "Conv":
         """A plain convolution that computes the same."""
         plain = copy.deepcopy(self.direct)
@@ -146,17 +178,15 @@ class BranchedConv(nn.Module):
 
 
 class Generator(nn.Module):
-    """What the generators share: the first and the last convolution, the shuffle and the repeated input.
+    """Plain convolutions, each but the last followed by a PReLU (He et al. 2015)."""
 
-    Args:
-        found: channels of features.
-    """
-
-    def __init__(self, config: NetworkConfig, fused: bool, found: int) -> None:
+    def __init__(self, config: NetworkConfig, fused: bool = False) -> None:
         super().__init__()
-        self.config = config
-        self.first = _layer(fused, COLOURS, config.width)
-        self.last = _layer(fused, found, COLOURS * config.scale**2, gain=0.1)
+        self.config, width = config, config.width
+        self.first = _layer(fused, COLOURS, width)
+        self.convs = nn.ModuleList(_layer(fused, width, width, identity=True, gain=0.3) for _ in range(config.depth))
+        self.activations = nn.ModuleList(nn.PReLU(width, init=0.1) for _ in range(config.depth + 1))
+        self.last = _layer(fused, width, COLOURS * config.scale**2, gain=0.1)
 
     @property
     def radius(self) -> int:
@@ -165,68 +195,12 @@ class Generator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H * scale, W * scale)."""
-        details = self.last(self.features(self.first(images - GREY)))
-        # Repeated channels are repeated pixels once they are shuffled.
-        repeated = images.repeat_interleave(self.config.scale**2, 1)
-        return F.pixel_shuffle(details + repeated, self.config.scale)
-
-    def features(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> (N, found, H, W)."""
-        raise NotImplementedError
-
-
-class FastGenerator(Generator):
-    """Plain convolutions, each followed by a PReLU (He et al. 2015)."""
-
-    def __init__(self, config: NetworkConfig, fused: bool) -> None:
-        width = config.width
-        super().__init__(config, fused, width)
-        self.convs = nn.ModuleList(_layer(fused, width, width, identity=True, gain=0.3) for _ in range(config.depth))
-        self.activations = nn.ModuleList(nn.PReLU(width, init=0.1) for _ in range(config.depth + 1))
-
-    def features(self, x: Tensor) -> Tensor:
-        x = self.activations[0](x)
+        x = self.activations[0](self.first(images - GREY))
         for conv, activation in zip(self.convs, self.activations[1:], strict=True):
             x = activation(conv(x))
-        return x
-
-
-class BaseGenerator(Generator):
-    """Blocks with attention that has no parameters, and early features beside late ones (Wan et al. 2023: SPAN).
-
-    SPAN's last three convolutions have nothing between them, so that one is as good.
-    """
-
-    def __init__(self, config: NetworkConfig, fused: bool) -> None:
-        width = config.width
-        super().__init__(config, fused, 4 * width)
-        self.blocks = nn.ModuleList(AttentiveBlock(width, fused) for _ in range(config.depth))
-
-    def features(self, x: Tensor) -> Tensor:
-        early, inner = self.blocks[0](x)
-        late = early
-        for block in self.blocks[1:]:
-            late, inner = block(late)
-        return torch.cat([x, late, early, inner], 1)
-
-
-class AttentiveBlock(nn.Module):
-    """Three convolutions, and what they find multiplied by how much it stands out.
-
-    Where SPAN has sigmoid(y) - 1/2 there is clamp(y, -2, 2) / 4, of the same slope and limits, and hard swish for its
-    swish.
-    """
-
-    def __init__(self, width: int, fused: bool) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(_layer(fused, width, width, identity=True) for _ in range(3))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, width, H, W) -> the same, and what the first convolution found."""
-        first, second, third = self.convs
-        inner = F.hardswish(first(x))
-        found = third(F.hardswish(second(inner)))
-        return (found + x) * (found.clamp(-2, 2) / 4), inner
+        # Repeated channels are repeated pixels once they are shuffled.
+        repeated = images.repeat_interleave(self.config.scale**2, 1)
+        return F.pixel_shuffle(self.last(x) + repeated, self.config.scale)
 
 
 def _layer(fused: bool, inputs: int, outputs: int, identity: bool = False, gain: float = 1.0) -> nn.Module:

@@ -46,7 +46,7 @@ class PhotoStudio:
 
     def __init__(self, config: TrainConfig, data: PhotoData, network: NetworkConfig) -> None:
         self.config, self.data, self.network = config, data, network
-        self.notes: tuple[str, ...] = ()  # lines of the card
+        self.notes: tuple[str, ...] = (f"Began as: {config.weights}",) if config.weights else ()  # lines of the card
         self.pictures = [middle(pair, SIDE, data.scale) for pair in spread(data.validation, JUDGED)]
         self.crops = [middle(pair, CROP, data.scale) for pair in spread(data.validation, SHOWN)]
         enlarged = [psnr_y(upscale(low, data.scale), high, data.scale) for high, low in self.pictures]
@@ -116,7 +116,7 @@ class SharpStudio(PhotoStudio):
         super().__init__(config, data, network)
         self.features = features
         described = "the critic's own features" if features is None else features.name
-        self.notes = (f"Began as: {config.weights}", f"Perceptual loss: on {described}")
+        self.notes += (f"Perceptual loss: on {described}",)
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """The fidelity of validation pictures, and their distance in features."""

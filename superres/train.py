@@ -15,8 +15,8 @@ def main(config: TrainConfig) -> None:
     """Train a network that upscales pictures; with no flags, four times, on the photos that come with the packages.
 
     Samples, curves, checkpoints and a weights folder appear in --out; `python -m superres.upscale --weights DIR` works
-    from the first checkpoint on. --core gan then makes trained --weights sharper; call its --out as theirs with -gan
-    behind it, and --sharpness blends the two.
+    from the first checkpoint on. Training may begin as trained --weights, also with a larger --net. --core gan makes
+    trained --weights sharper; call its --out as theirs with -gan behind it, and --sharpness blends the two.
     """
     from common.data import count_reasons  # torch loads only once the command line is known to be good
     from common.runs import conclude, open_run

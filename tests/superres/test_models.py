@@ -107,7 +107,7 @@ def test_weights_of_no_use_are_told(tmp_path: Path) -> None:
     other = save(tmp_path / "other", generator(), kind="upscaler")
     with pytest.raises(UserError, match="wants superres/generator"):
         load_superres_model(other)
-    for number, network in enumerate(({"net": "slow"}, CONFIG.as_json() | {"net": "slow"}, None)):
+    for number, network in enumerate(({"net": "slow"}, CONFIG.as_json() | {"colour": 1}, None)):
         with pytest.raises(UserError, match=r"config\.json is not as this version writes it"):
             load_superres_model(save(tmp_path / str(number), generator(), network=network))
     larger = save(tmp_path / "larger", generator(), network=NetworkConfig("fast", 2, 2, 12).as_json())

@@ -276,6 +276,22 @@ def test_runs_leave_weights_and_twins_of_them(folder: Path, tmp_path: Path, caps
     assert model.scale == 2 and model.data["name"] == "waves"
 
 
+def test_training_begins_as_smaller_weights(folder: Path, tmp_path: Path) -> None:
+    small, larger = tmp_path / "small", {"depth": 3, "width": 10, "weights": str(tmp_path / "small")}
+    main(TrainConfig(**SMALL | {"depth": 2}, data=str(folder), steps=2, out=small))
+    begun = build_pixel_game(TrainConfig(**SMALL | larger)).players["generator"].network
+    x = torch.rand(1, 3, 12, 11)
+    torch.testing.assert_close(begun(x), load_superres_model(str(small)).network(x), rtol=0, atol=1e-5)
+    main(TrainConfig(**SMALL | larger, data=str(folder), steps=2, out=tmp_path / "large"))
+    assert f"Began as: {small}" in (tmp_path / "large" / "README.md").read_text()
+    for wrong, problem in (
+        ({"scale": 3}, "upscale 2 times"),
+        ({"depth": 1}, "more than 10 and 1; choose another --net"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            build_pixel_game(TrainConfig(**SMALL | larger | wrong))
+
+
 def test_weights_and_pictures_of_no_use_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         prepare(TrainConfig(**GAN | {"weights": "nowhere"}, data=str(folder)))
@@ -296,7 +312,6 @@ def test_weights_and_pictures_of_no_use_are_told(folder: Path, tmp_path: Path) -
         ({"frequency": -1.0}, "--frequency"),
         ({"loss": "hinge"}, "--loss"),
         ({"penalty": 0.5}, "--penalty"),
-        ({"weights": "x"}, "--weights"),
         ({"adversarial": 0.5}, "--adversarial"),
         ({"critic_width": 64}, "--critic-width"),
         ({"core": "gan"}, "--core"),
