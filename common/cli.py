@@ -50,10 +50,11 @@ def run(main: Callable[[Any], None], program: str) -> None:
 
 def list_commands(domain: str, commands: tuple[str, ...]) -> None:
     """Print what `python -m DOMAIN` says: each command with the first line of its module."""
+    widest = max(18, *(len(f"{domain}.{command}") for command in commands))
     for command in commands:
         name = f"{domain}.{command}"
         summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
-        print(f"python -m {name:<18} {summary}")
+        print(f"python -m {name:<{widest}} {summary}")
 
 
 def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None = None) -> Any:

@@ -235,3 +235,19 @@ class GanGame:
     def _penalty_weight(self, draw: Draw) -> float:
         end = self.config.penalty if self.config.penalty_end is None else self.config.penalty_end
         return cosine(self.config.penalty, end, draw.progress)
+
+
+class Translating(nn.Module):
+    """A network from pictures to pictures as the core calls generators: with latents, which it does not read.
+
+    Args:
+        network: (N, C, H, W) -> (N, C', H', W').
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Any, source: Tensor) -> Tensor:
+        """What the network makes of the condition."""
+        return self.network(source)

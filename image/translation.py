@@ -1,12 +1,10 @@
 """From settings to the game of a translator: adversarial and pixel losses (Isola et al. 2017: pix2pix)."""
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.gan import GanGame
+from common.gan import GanGame, Translating
 from image.tasks import TASKS
 from image.translation_config import WIDTHS, TrainConfig
 from image.translators import PatchCritic, Translator, TranslatorConfig
@@ -39,7 +37,7 @@ class TranslationGame(GanGame):
     def __init__(self, network: Translator, critic: PatchCritic, config: TrainConfig) -> None:
         task = TASKS[config.task]
         super().__init__(
-            Unconditional(network), critic, config, lambda batch: _channels_last(task.target(batch)),
+            Translating(network), critic, config, lambda batch: _channels_last(task.target(batch)),
             read_condition=lambda batch, draw: _channels_last(task.source(batch, draw, True)),
         )  # fmt: skip
         self.network, self.task = network, task
@@ -87,18 +85,6 @@ class TranslationGame(GanGame):
 
     def _adam(self, lr: float | None = None) -> OptimizerConfig:
         return OptimizerConfig(lr or self.config.lr or LR, self.config.betas)
-
-
-class Unconditional(nn.Module):
-    """A translator as the GAN core calls it: with a latent, of which there is none here, and a condition."""
-
-    def __init__(self, network: Translator) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, z: Any, source: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        return self.network(source)
 
 
 def _channels_last(images: Tensor) -> Tensor:

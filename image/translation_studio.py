@@ -51,7 +51,7 @@ class TranslationStudio:
         batch, draw = as_batch(crops), Draw(config.seed, rows=len(crops))
         self.true, self.sources = batch["picture"], self.task.source(batch, draw, False)
         self.extractor: Extractor = load_extractor(device=device)
-        self.real = self._features(self.true)
+        self.real = tile_features(self.extractor, self.true)
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw validation pictures as given, as translated, and as they are."""
@@ -70,10 +70,11 @@ class TranslationStudio:
             "psnr": float(np.mean([psnr(max(squared_error(first, second), 1e-3)) for first, second in pairs])),
             "colourfulness": float(np.mean([colourfulness(first) for first, _ in pairs])),
             "true_colourfulness": float(np.mean([colourfulness(second) for _, second in pairs])),
-            "frechet": frechet_distance(self.real, self._features(made)),
         }
+        if len(self.real) > 1:
+            figures["frechet"] = frechet_distance(self.real, tile_features(self.extractor, made))
         if self.config.task != "colorize":
-            return Verdict(figures, figures["frechet"])
+            return Verdict(figures, figures.get("frechet", -figures["psnr"]))
         grey = _pixels(self.task.picture(self.sources, torch.zeros_like(self.sources).expand(-1, 2, -1, -1)))
         error = sum(squared_error(first, second) for first, second in pairs)
         without = sum(squared_error(first, second) for first, (_, second) in zip(grey, pairs, strict=True))
@@ -127,10 +128,11 @@ Quality when saved, on the middles of {len(self.true):,} *validation* pictures, 
             found.append(self.task.picture(part, output.float().cpu()))
         return torch.cat(found)
 
-    def _features(self, pictures: Tensor) -> Tensor:
-        """Of all tiles of uint8 pictures (N, 3, H, W)."""
-        tiles = pictures.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-        return self.extractor.features(tiles.split(1024))
+
+def tile_features(extractor: Extractor, pictures: Tensor) -> Tensor:
+    """Of all tiles of uint8 pictures (N, 3, H, W) that they are cut into."""
+    tiles = pictures.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+    return extractor.features(tiles.split(1024))
 
 
 def middles(album: Album, side: int, most: int) -> Tensor:

@@ -1,15 +1,14 @@
 """From settings to a game: a generator that learns from pixels alone, or against a critic too."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.devices import pick_device
 from common.errors import UserError
 from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.gan import GanGame
+from common.gan import GanGame, Translating
 from superres.config import TrainConfig
 from superres.critic import UNetCritic
 from superres.data import Patches, PhotoData, load_photos
@@ -103,7 +102,7 @@ class UpscalingGame(GanGame):
 
     def __init__(self, network: Generator, critic: UNetCritic, config: TrainConfig, features: Features | None) -> None:
         super().__init__(
-            Conditional(network), critic, config, lambda batch: to_float(batch["high"]),
+            Translating(network), critic, config, lambda batch: to_float(batch["high"]),
             read_condition=lambda batch, draw: to_float(batch["low"]),
         )  # fmt: skip
         self.network = network
@@ -138,18 +137,6 @@ class UpscalingGame(GanGame):
             + config.pixel * fidelity
         )
         return total, figures | {"fidelity": fidelity}
-
-
-class Conditional(nn.Module):
-    """A generator as the GAN core calls it: with a latent, of which there is none here, and a condition."""
-
-    def __init__(self, network: Generator) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, z: Any, low: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, H * scale, W * scale)."""
-        return self.network(low)
 
 
 def window(draw: Draw) -> tuple[slice, ...]:
