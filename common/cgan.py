@@ -21,8 +21,8 @@ GROUP = 4  # neighbours in a batch that swap their conditions; batches are of wh
 class Condition(Protocol):
     """What is known of each of N examples, "raw" as it lies in a batch, and how a network reads it."""
 
-    def read(self, batch: Batch) -> Any:
-        """The raw condition of a batch, (N, ...)."""
+    def read(self, batch: Batch, draw: Draw | None = None) -> Any:
+        """The raw condition of a batch, (N, ...); of several by the draw, or the first."""
         ...
 
     def none(self, count: int, device: torch.device) -> Any:
@@ -55,7 +55,7 @@ class ClassCondition(nn.Module):
         self.classes, self.width = classes, width
         self.embedding = nn.Embedding(classes + 1, width)
 
-    def read(self, batch: Batch) -> Tensor:
+    def read(self, batch: Batch, draw: Draw | None = None) -> Tensor:
         """The labels of a batch, (N,) int64."""
         return batch["label"]
 
@@ -113,9 +113,13 @@ class TextCondition(nn.Module):
         self.layers = nn.TransformerEncoder(layer, depth, nn.LayerNorm(width), enable_nested_tensor=False)
         self.whole = nn.Linear(width, outputs)
 
-    def read(self, batch: Batch) -> Tensor:
-        """The descriptions of a batch, (N, L)."""
-        return batch["text"]
+    def read(self, batch: Batch, draw: Draw | None = None) -> Tensor:
+        """Of the descriptions of each picture, (N, M, L), one by the draw, or the first, (N, L)."""
+        texts = batch["text"]
+        if draw is None:
+            return texts[:, 0]
+        chosen = (draw.uniform() * texts.shape[1]).long()
+        return texts[torch.arange(len(texts), device=texts.device), chosen]
 
     def none(self, count: int, device: torch.device) -> Tensor:
         """The empty description for every row, (count, 1)."""
@@ -179,7 +183,7 @@ class WordAttention(nn.Module):
 
 def dropping(condition: Condition, share: float) -> Callable[[Batch, Draw], Any]:
     """Read a batch's condition and hide each with probability `share`, so that one network also samples without."""
-    return lambda batch, draw: condition.drop(condition.read(batch), draw.uniform() < share)
+    return lambda batch, draw: condition.drop(condition.read(batch, draw), draw.uniform() < share)
 
 
 def _neighbours(raw: Tensor) -> Tensor:

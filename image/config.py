@@ -7,7 +7,7 @@ from typing import Literal
 from common.config import AugmentConfig, Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
 from common.errors import UserError
 
-Core = Literal["cgan", "gan", "cvae", "vae"]
+Core = Literal["cgan", "gan", "tgan", "cvae", "vae"]
 Net = Literal["residual", "dcgan"]
 NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture"]
@@ -28,7 +28,7 @@ class SubjectConfig(Checked):
     size: int | None = None  # side of the square images in pixels; default: the data's own, or 64
     fit: Literal["crop", "pad"] = "crop"  # how pictures become square
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
-    core: Core = "cgan"  # c: conditional on the class; falls back to gan or vae when the data has no labels
+    core: Core = "cgan"  # c: conditional on the class (gan or vae where there are none); t: on a description in words
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
@@ -40,16 +40,43 @@ class SubjectConfig(Checked):
         require(self.size is None or self.size > 0, "size", f"must be above 0, not {self.size}")
         vae = self.core in ("vae", "cvae")
         require(not (vae and self.net == "dcgan"), "net", "dcgan has no VAE; use --net residual")
+        require(self.core != "tgan" or self.net == "residual", "net", "dcgan reads no text; use --net residual")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
+class VocabularyConfig(Checked):
+    """How descriptions are taken to pieces."""
+
+    vocabulary: int = 2_000  # pieces at most that descriptions are made of
+    longest: int = 24  # pieces of a description at most; longer ones are cut in training
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(512 <= self.vocabulary <= 32_000, "vocabulary", f"must be 512 to 32000, not {self.vocabulary}")
+        require(2 <= self.longest <= 512, "longest", f"must be 2 to 512, not {self.longest}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(VocabularyConfig):
+    """What only models of described pictures (--core tgan) read."""
+
+    mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.mismatch >= 0, "mismatch", f"must be 0 or more, not {self.mismatch}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TextConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         vae = self.core in ("vae", "cvae")
         require_unset(self, self.core, *((GanConfig, AugmentConfig) if vae else (VaeConfig,)))
+        if self.core != "tgan":
+            require_unset(self, self.core, VocabularyConfig, TextConfig)
         part = self.batch // self.accumulate
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
@@ -59,12 +86,14 @@ class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig)
 class GenerateConfig(Checked):
     """Settings of `python -m image.generate`."""
 
-    weights: str = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
     n: int | None = (
         None  # samples (default 64), strips or columns (default 8); by default as many of each class where it can be
     )
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
+    text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
+    guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
     truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
@@ -82,12 +111,18 @@ class GenerateConfig(Checked):
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
         given = " ".join(self.arithmetic)
         require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
+        require(0 <= self.guidance <= 20, "guidance", f"must be 0 to 20, not {self.guidance}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(bool(self.out), "out", "names nothing; name a file or a folder")
         require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
         fits = not self.ending or (self.n or 0) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
+
+    @property
+    def source(self) -> str:
+        """The weights asked for, or those that draw what is asked for."""
+        return ("emoji-text" if self.text else "digits-cgan") if self.weights is None else self.weights
 
     @property
     def ending(self) -> str:
@@ -106,9 +141,12 @@ class GenerateConfig(Checked):
             "to_seed": self.interpolate != "seeds",
             "frames": not walks,
             "label": bool(self.arithmetic or self.reconstruct),
+            "text": bool(modes),
             "truncation": bool(self.reconstruct),
             "sampler": bool(self.reconstruct),
         }
+        require(not (self.label and self.text), "label", "and --text exclude each other; name one")
+        require(bool(self.text) or self.guidance == 1, "guidance", "means nothing without --text; leave it out")
         for name, ignored in unread.items():
             given = getattr(self, name) != getattr(type(self), name)
             require(not (ignored and given), name, f"means nothing {mode}; leave it out")

@@ -18,6 +18,7 @@ from common.latents import analogy, slerp, walk
 from image.config import PICTURES, GenerateConfig
 from image.data import ImageData, load_images
 from image.models import ImageModel
+from image.wording import Wording
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
 MOST_STRIPS = 12  # to which there are more by default, so that every class has one
@@ -37,6 +38,7 @@ class Gallery:
         frames: images, uint8 (n, C, H, W), each batch one frame.
         fps: frames a second.
         headings: what stands above the pictures of each row, "" for nothing.
+        notes: what whoever asked should know.
     """
 
     what: str
@@ -44,6 +46,7 @@ class Gallery:
     frames: list[Tensor]
     fps: float
     headings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -52,6 +55,10 @@ def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
     Raises:
         UserError: the model has no such labels, or cannot do this.
     """
+    if model.wording is not None:
+        return drawings(model, config, model.wording)
+    if config.text:
+        raise UserError(f"--text: {model.name} reads no descriptions; name weights that do, such as emoji-text")
     if config.interpolate:
         return interpolations(model, config)
     if config.arithmetic:
@@ -124,6 +131,24 @@ def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
     images = model.decode(_latents(model, config, count, config.seed), labels)
     what = f"{count} samples of {model.name}{_shared_out(count, len(classes))}"
     return Gallery(what, by_class(model, images, labels), list(images.split(1)), fps=4)
+
+
+def drawings(model: ImageModel, config: GenerateConfig, wording: Wording) -> Gallery:
+    """Samples of each description, a row each; as an animation one after the other."""
+    if not config.text:
+        raise UserError(f'--weights {model.name} draw descriptions; give one or more by --text, such as "red heart"')
+    texts = [wording.prompt(text) for text in config.text]
+    count = config.n or max(1, SAMPLES // len(texts))
+    z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])
+    images = model.decode(z, wording.tokens(texts).repeat_interleave(count, 0), config.guidance)
+    rows = list(zip(texts, images.split(count), strict=True)) if len(texts) > 1 else [("", images)]
+    notes = [
+        f"{word!r} was in no description that was learned from, so what it means is guessed at"
+        for word in wording.unknown(texts)
+    ]
+    shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
+    what = f"{count} sample{'s' if count > 1 else ''} of {shown} by {model.name}"
+    return Gallery(what, rows, list(images.split(1)), fps=4, notes=tuple(notes))
 
 
 def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:

@@ -13,8 +13,12 @@ from image.networks import NetworkConfig, build_critic, build_generator, build_v
 from image.studio import prepare
 
 
-def network_config(config: TrainConfig, spec: ImageSpec) -> NetworkConfig:
-    """The networks that a run's settings and its images ask for."""
+def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> NetworkConfig:
+    """The networks that a run's settings and its images ask for.
+
+    Args:
+        pieces: of the vocabulary of descriptions, if these are the condition.
+    """
     return NetworkConfig(
         net=config.net,
         side=spec.size,
@@ -22,6 +26,8 @@ def network_config(config: TrainConfig, spec: ImageSpec) -> NetworkConfig:
         width=WIDTHS[config.net_size],
         latent=config.latent,
         classes=len(spec.classes) if config.core.startswith("c") else 0,
+        pieces=pieces,
+        longest=config.longest if pieces else 0,
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
         output=config.output,
@@ -39,5 +45,7 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         return vae_game(build_vae(network), config, prepare)
     generator, critic = build_generator(network), build_critic(network)
     augmentation = Augmentation(config, config.batch) if config.augment else None
-    read = dropping(generator.condition, config.condition_dropout) if network.classes else None
-    return GanGame(generator, critic, config, prepare, read, augmentation).game()
+    condition = generator.condition
+    read = None if condition is None else dropping(condition, config.condition_dropout)
+    swap = condition.swap if network.pieces else None
+    return GanGame(generator, critic, config, prepare, read, augmentation, swap=swap, mismatch=config.mismatch).game()

@@ -13,6 +13,7 @@ from common.weights import find_weights, load_config, load_model
 from image.config import Sampler
 from image.data import to_model, to_uint8
 from image.networks import NetworkConfig, build_generator, build_vae
+from image.wording import Wording
 
 CHUNK = 256  # samples that go through the network at a time
 
@@ -27,6 +28,7 @@ class ImageModel:
         classes: names of the classes it can be asked for; () if none.
         name: of the weights.
         data: name of what it was trained on, and how pictures were made square ("fit").
+        wording: how descriptions are read; None if the network takes none.
     """
 
     network: nn.Module
@@ -34,6 +36,7 @@ class ImageModel:
     classes: tuple[str, ...] = ()
     name: str = ""
     data: dict[str, Any] | None = None
+    wording: Wording | None = None
 
     @property
     def device(self) -> torch.device:
@@ -71,7 +74,7 @@ class ImageModel:
         """Draw images, uint8 (count, C, H, W).
 
         Args:
-            labels: (count,) int64, or None for no label (a conditional VAE then draws labels evenly).
+            labels: (count,) int64, or None for no label (a conditional VAE then draws labels evenly); or descriptions.
         """
         return self.decode(self.latents(count, seed, sampler), labels)
 
@@ -86,18 +89,20 @@ class ImageModel:
         return self.decode(self.vae.encode(to_model(images).to(self.device), chosen).mean, labels)
 
     @torch.inference_mode()
-    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, labels: Tensor | None = None, guidance: float = 1.0) -> Tensor:
         """Images uint8 (N, C, H, W) on the CPU for latents z (N, latent).
 
         Args:
             labels: (N,) int64; weights of all labels and "no label" (N, classes + 1), for what lies between; or None.
+                Of a network that reads descriptions, these as `Wording.tokens` makes them, (N, L).
+            guidance: of descriptions; above 1 what they change is exaggerated.
         """
         if labels is None and isinstance(self.network, VAE) and self.classes:
             labels = torch.arange(len(z)) % len(self.classes)
         parts = []
         for rows in torch.arange(len(z)).split(CHUNK):
             chosen = None if labels is None else labels[rows].to(self.device)
-            parts.append(to_uint8(self._images(z[rows].to(self.device), chosen)).cpu())
+            parts.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance)).cpu())
         return torch.cat(parts)
 
     def label(self, name: str) -> int:
@@ -114,7 +119,9 @@ class ImageModel:
         known = f"its labels are {', '.join(self.classes)}" if self.classes else "it takes none"
         raise UserError(f"--label {name}: unknown to {self.name}; {known}")
 
-    def _images(self, z: Tensor, labels: Tensor | None) -> Tensor:
+    def _images(self, z: Tensor, labels: Tensor | None, guidance: float) -> Tensor:
+        if self.wording is not None:
+            return self.network(z, labels, guidance)
         if isinstance(self.network, VAE):
             return self.network.likelihood.mean(self.network.decode(z, labels))
         return self.network(z, labels)
@@ -134,7 +141,8 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
     try:
         network_config = NetworkConfig(**config["network"])
         network, classes, data = builders[kind](network_config), tuple(config["classes"]), config["data"]
+        wording = Wording.load(folder, config) if network_config.pieces else None
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
-    return ImageModel(network, network_config, classes, folder.resolve().name, data)
+    return ImageModel(network, network_config, classes, folder.resolve().name, data, wording)

@@ -19,6 +19,7 @@ from image.data import ImageData, to_model
 from image.features import Extractor, load_extractor
 from image.models import ImageModel
 from image.networks import NetworkConfig
+from image.wording import Wording
 
 JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
 SHOWN = 10  # samples a row of a sheet
@@ -34,10 +35,18 @@ class ImageStudio:
         data: what is trained on.
         network: what the product is built from.
         device: where samples and features are computed.
+        wording: how descriptions are read, if these are the condition.
     """
 
-    def __init__(self, config: TrainConfig, data: ImageData, network: NetworkConfig, device: torch.device):
-        self.config, self.data, self.network, self.device = config, data, network, device
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: ImageData,
+        network: NetworkConfig,
+        device: torch.device,
+        wording: Wording | None = None,
+    ):
+        self.config, self.data, self.network, self.device, self.wording = config, data, network, device, wording
         self.classes = data.spec.classes if network.classes else ()
         self.extractor: Extractor = load_extractor(device=device)
         images, self.real_labels = self._reference()
@@ -47,14 +56,12 @@ class ImageStudio:
         self.alarm = CollapseAlarm(GRACE, self.classes)
 
     def sheet(self, network: nn.Module, path: Path) -> None:
-        """Draw one row a class (or ten rows), from the same latents every time, into `path`.png."""
+        """Draw one row a class or description (or ten rows), from the same latents every time, into `path`.png."""
         model = self._model(network)
-        labels = list(range(len(self.classes)))[:ROWS] or [None] * min(ROWS, 10)
-        rows = []
-        for row, label in enumerate(labels):
-            chosen = None if label is None else torch.full((SHOWN,), label)
-            images = model.sample(SHOWN, chosen, seed=row)
-            rows.append(("" if label is None else self.classes[label], images))
+        rows = [
+            (name, model.sample(SHOWN, None if asked is None else asked.expand(SHOWN, *asked.shape[1:]), seed=row))
+            for row, (name, asked) in enumerate(self._asked())
+        ]
         save_picture(sheet(rows), path.with_suffix(".png"))
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
@@ -63,7 +70,8 @@ class ImageStudio:
             return Verdict(score=float("inf"), warning="the weights are not finite")
         count = len(self.real)
         wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
-        samples = self._model(network).sample(count, wanted, seed=mix(self.config.seed, 1) % (1 << 32))
+        asked = wanted if self.wording is None else self.data.train.tensors["text"][self._choice(), 0]
+        samples = self._model(network).sample(count, asked, seed=mix(self.config.seed, 1) % (1 << 32))
         features = self.extractor.features(samples.split(256))
         if isinstance(network, VAE):
             self._fit_sampler(network)
@@ -93,6 +101,8 @@ class ImageStudio:
             "classes": list(self.classes),
             "data": {"name": self.data.name, "fit": self.config.fit},
         }
+        if self.wording is not None:
+            config["words"] = " ".join(sorted(self.wording.words))
         return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:
@@ -104,7 +114,15 @@ class ImageStudio:
         self.alarm.restore(state)
 
     def _model(self, network: nn.Module) -> ImageModel:
-        return ImageModel(network, self.network, self.classes)
+        return ImageModel(network, self.network, self.classes, wording=self.wording)
+
+    def _asked(self) -> list[tuple[str, Tensor | None]]:
+        """What the rows of a sheet are called, and what is asked for in each, (1,) or (1, L)."""
+        if self.wording is not None and self.data.captions is not None:
+            texts = self.data.captions[0].texts
+            chosen = [texts[row * len(texts) // ROWS][0] for row in range(ROWS)]
+            return [(text, self.wording.tokens([text])) for text in chosen]
+        return [(name, torch.tensor([label])) for label, name in enumerate(self.classes)][:ROWS] or [("", None)] * 10
 
     def _fit_sampler(self, vae: VAE) -> None:
         """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
@@ -152,6 +170,8 @@ def prepare(batch: dict[str, Tensor]) -> Tensor:
 
 def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extractor: str, facts: dict[str, Any]) -> str:
     asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
+    if config.core == "tgan":
+        asked = "Takes a description in words."
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 

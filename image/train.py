@@ -17,13 +17,14 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
     from the first checkpoint on.
     """
-    from common.data import count_reasons  # torch loads only once the command line is known to be good
+    from common.data import Arrays, count_reasons  # torch loads only once the command line is known to be good
     from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
-    from image.data import load_images
+    from image.data import described, load_images
     from image.games import build_game, network_config
     from image.networks import stages
     from image.studio import ImageStudio
+    from image.wording import Wording
 
     if config.size is not None:
         stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it
@@ -32,18 +33,26 @@ def main(config: TrainConfig) -> None:
     data = load_images(config.data, config.size, config.fit, config.grey)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
-    if not data.spec.classes:
+    wording = None
+    if config.core == "tgan":
+        data, captions, _ = described(data)
+        wording = Wording.learn(captions, config.vocabulary, config.longest)
+        data = replace(data, train=Arrays(data.train.tensors | {"text": wording.all_tokens(captions)}))
+    elif not data.spec.classes:
         config = replace(config, core=config.core.removeprefix("c"))
-    network = network_config(config, data.spec)
+    network = network_config(config, data.spec, len(wording.pieces) if wording else 0)
     game = build_game(config, network)
     out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
     check_batch(config, len(data.train))
     open_run(out, config)
     introduce(PROGRAM, out, len(data.train), len(data.test))
     trainer = Trainer(config, out)
-    progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device))
+    if wording and trainer.accelerator.is_main_process:
+        wording.pieces.save(out)
+    progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device, wording))
     if trainer.accelerator.is_main_process:
-        conclude(config, out, progress, "images", "sheets", f"image.generate --weights {out} --out sheet.png")
+        asked = ' --text "..."' if wording else ""
+        conclude(config, out, progress, "images", "sheets", f"image.generate --weights {out}{asked} --out sheet.png")
 
 
 if __name__ == "__main__":

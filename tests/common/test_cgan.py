@@ -2,10 +2,13 @@
 
 import math
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from common.cgan import ClassCondition, ProjectionHead
+from common.cgan import ClassCondition, ProjectionHead, TextCondition, WordAttention
+from common.game import Draw
+from common.pieces import END, PAD
 
 
 def test_a_class_condition_reads_drops_and_embeds() -> None:
@@ -51,3 +54,73 @@ def test_gradients_of_the_head_equal_finite_differences() -> None:
     head = ProjectionHead(3, ClassCondition(2, 3)).double()
     features = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda h: head(h, torch.tensor([0, 1, 2, 1])), features)
+
+
+def descriptions() -> Tensor:
+    """Four of them, of 3, 1, 0 and 2 pieces."""
+    return torch.tensor([[7, 8, 9, END], [5, END, PAD, PAD], [END, PAD, PAD, PAD], [6, 5, END, PAD]])
+
+
+def reader() -> TextCondition:
+    torch.manual_seed(0)
+    return TextCondition(12, 6, 8, 5).eval()
+
+
+def test_one_of_several_descriptions_is_read_by_the_draw() -> None:
+    texts = torch.arange(24).view(2, 3, 4)
+    condition = reader()
+    assert torch.equal(condition.read({"text": texts}), texts[:, 0])
+    found = {tuple(condition.read({"text": texts}, Draw(0, step, rows=2))[1].tolist()) for step in range(40)}
+    assert found == {tuple(row) for row in texts[1].tolist()}
+
+
+def test_descriptions_are_hidden_and_swapped_but_not_for_empty_ones() -> None:
+    condition, texts = reader(), descriptions()
+    hidden = condition.drop(texts, torch.tensor([True, False, False, True]))
+    assert hidden[:, 0].tolist() == [END, 5, END, END] and not hidden[0, 1:].any()
+    assert torch.equal(condition.none(2, torch.device("cpu")), torch.tensor([[END], [END]]))
+    swapped = condition.swap(texts)  # each the one before it
+    assert [row.tolist() for row in swapped] == [texts[row].tolist() for row in (3, 0, 1, 3)]
+    labels = ClassCondition(3, 2).swap(torch.tensor([0, 1, 3, 2]))
+    assert labels.tolist() == [2, 0, 1, 2]
+
+
+def test_padding_changes_nothing_and_pieces_and_their_order_do() -> None:
+    condition, texts = reader(), descriptions()
+    found = condition(texts)
+    assert found.shape == (4, 5)
+    torch.testing.assert_close(condition(nn.functional.pad(texts, (0, 2), value=PAD)), found)
+    torch.testing.assert_close(condition(texts[1:2, :2]), found[1:2])
+    assert not torch.allclose(condition(texts[:1, [1, 0, 2, 3]]), found[:1])
+
+
+def test_attention_adds_nothing_at_first_and_looks_at_what_is_there() -> None:
+    torch.manual_seed(0)
+    condition, attention = reader(), WordAttention(8, 8)
+    x = torch.randn(4, 8, 3, 3)
+    reading = condition.encode(descriptions())
+    assert torch.equal(attention(x, reading), x)
+    nn.init.normal_(attention.out.weight)
+    added = attention(x, reading) - x
+    torch.testing.assert_close(attention(x, reading, 2.0) - x, 2 * added)
+    reading.words[1, 2:] = 100.0  # padding
+    torch.testing.assert_close(attention(x, reading)[1], x[1] + added[1])
+
+
+def test_attention_to_one_word_is_its_value_everywhere() -> None:
+    torch.manual_seed(0)
+    condition, attention = reader(), WordAttention(8, 8)
+    nn.init.normal_(attention.out.weight)
+    x, reading = torch.zeros(1, 8, 2, 2), condition.encode(torch.tensor([[END]]))
+    value = attention.key_value(reading.words)[0, 0, 8:]
+    expected = attention.out(value[None, :, None, None])
+    torch.testing.assert_close(attention(x, reading), expected.expand(-1, -1, 2, 2))
+
+
+def test_gradients_reach_the_words() -> None:
+    condition = reader()
+    condition(descriptions()).square().sum().backward()
+    grown = condition.embedding.weight.grad
+    assert grown is not None and grown[5:10].abs().sum(1).min() > 0 and not grown[PAD].any()
+    assert condition.places.grad is not None
+    assert pytest.approx(0) == grown[11].abs().sum().item()

@@ -408,3 +408,36 @@ def test_the_game_s_players() -> None:
     assert players["generator"].compile
     assert not players["critic"].compile
     assert "augmentation.strength" in players["critic"].network.state_dict()
+
+
+class Judge(nn.Module):
+    """Logits of what it is shown and told: the mean of the image plus the label."""
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1).mean(1)
+
+    def head(self, features: Tensor, raw: Tensor) -> Tensor:
+        return features + raw
+
+    def forward(self, images: Tensor, raw: Tensor) -> Tensor:
+        return self.head(self.features(images), raw)
+
+
+@pytest.mark.parametrize("name", ["hinge", "relativistic"])
+def test_real_images_with_the_wrong_condition_count_as_false(name: LossName) -> None:
+    config = PlayConfig(latent=4, loss=name, penalty=0.0)
+    batch = {"image": normal(4, 1, 2, 2, seed=5).float(), "label": torch.tensor([0.0, 1, 2, 3])}
+    play = GanGame(
+        Images(), Judge(), config, lambda b: b["image"], lambda b, draw: b["label"],
+        swap=lambda raw: raw.flip(0), mismatch=0.25,
+    )  # fmt: skip
+    loss, figures = play.critic_loss(batch, draw_at(3, rows=4))
+    with torch.no_grad():
+        means, fakes = (
+            batch["image"].flatten(1).mean(1),
+            play.generator(draw_at(3, rows=4).normal(4)).flatten(1).mean(1),
+        )
+    real, fake, wrong = means + batch["label"], fakes + batch["label"], means + batch["label"].flip(0)
+    expected = LOSSES[name].critic(real, fake) + 0.25 * LOSSES[name].critic(real, wrong)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert figures["swapped_logit"].item() == pytest.approx(wrong.mean().item(), rel=1e-5)
