@@ -115,11 +115,7 @@ class TextCondition(nn.Module):
 
     def read(self, batch: Batch, draw: Draw | None = None) -> Tensor:
         """Of the descriptions of each picture, (N, M, L), one by the draw, or the first, (N, L)."""
-        texts = batch["text"]
-        if draw is None:
-            return texts[:, 0]
-        chosen = (draw.uniform() * texts.shape[1]).long()
-        return texts[torch.arange(len(texts), device=texts.device), chosen]
+        return batch["text"][:, 0] if draw is None else one_description(batch, draw)
 
     def none(self, count: int, device: torch.device) -> Tensor:
         """The empty description for every row, (count, 1)."""
@@ -146,6 +142,13 @@ class TextCondition(nn.Module):
     def forward(self, raw: Tensor) -> Tensor:
         """Descriptions (N, L) -> embeddings (N, outputs)."""
         return self.encode(raw).sentence
+
+
+def one_description(batch: Batch, draw: Draw) -> Tensor:
+    """Of the descriptions of each picture, "text" (N, M, L), one by the draw, (N, L)."""
+    texts = batch["text"]
+    chosen = (draw.uniform() * texts.shape[1]).long()
+    return texts[torch.arange(len(texts), device=texts.device), chosen]
 
 
 class WordAttention(nn.Module):

@@ -2,7 +2,16 @@
 
 from common.cli import list_commands
 
-COMMANDS = ("train", "generate", "evaluate", "train_translation", "translate", "evaluate_translation", "classifier")
+COMMANDS = (
+    "train",
+    "generate",
+    "evaluate",
+    "train_translation",
+    "translate",
+    "evaluate_translation",
+    "classifier",
+    "scorer",
+)
 
 if __name__ == "__main__":
     list_commands("image", COMMANDS)

@@ -163,6 +163,7 @@ class EvaluateConfig(Checked):
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     extractor: Literal["features", "inception"] = "features"  # our own small network, or Inception-v3 (extra "fid")
     classifier: str | None = None  # judge of labels, a bundled name or a folder; default: <data>-classifier if bundled
+    scorer: str | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 

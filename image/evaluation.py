@@ -19,6 +19,7 @@ from common.vae import VAE
 from common.weights import MODEL, bundled, find_weights
 from image.config import EvaluateConfig
 from image.data import ImageData
+from image.description import SAMPLES, alignment, drawn_prompts
 from image.features import Extractor, load_extractor
 from image.gallery import by_class, draw_sheet, load_for
 from image.inception import Inception
@@ -38,6 +39,7 @@ from image.measure import (
     voting_judge,
 )
 from image.models import ImageModel, load_image_model
+from image.scoring import CHOICES, TrainedScorer, load_scorer
 from image.sources import BUILT_IN
 
 SHOWN = 10  # pictures in a row of the report
@@ -58,6 +60,9 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     extractor: FeatureExtractor = load_extractor(device=device) if config.extractor == "features" else Inception(device)
     material = gather(model, data, extractor, config.n, config.seed, config.sampler)
     tables, classes = measure(model, data, material, extractor.name, classifier, config.seed)
+    scorer = find_scorer(config, model, data, device)
+    if scorer is not None:
+        tables.append(Table("Descriptions", AGAINST_REAL, alignment(model, data, scorer, config.seed)))
     facts = {
         "weights": config.weights,
         "weights_sha256": hashlib.sha256((folder / MODEL).read_bytes()).hexdigest(),
@@ -68,10 +73,16 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "sampler": config.sampler,
         "extractor": extractor.name,
         "classifier": classifier.name if classifier else None,
+        "scorer": scorer.name if scorer else None,
     }
     evaluation = Evaluation(facts, protocol(config, facts, material, bool(model.classes)), tables, classes)
     write_json(out / "evaluation.json", as_json(evaluation))
-    page = as_html(evaluation, f"{model.name} on {data.name}", pictures(model, material, data, folder))
+    shown = pictures(model, material, data, folder)
+    if model.wording is not None:
+        rows = drawn_prompts(model, data, extractor, material.train_features, config.seed)
+        headings = ("samples", *[""] * (SAMPLES - 1), "nearest")
+        shown.insert(1, ("Descriptions, not picked, and the nearest training pictures", draw_sheet(rows, headings)))
+    page = as_html(evaluation, f"{model.name} on {data.name}", shown)
     with replacing(out / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
     return evaluation
@@ -128,16 +139,34 @@ def find_classifier(config: EvaluateConfig, data: ImageData, device: torch.devic
     return classifier
 
 
+def find_scorer(
+    config: EvaluateConfig, model: ImageModel, data: ImageData, device: torch.device
+) -> TrainedScorer | None:
+    """--scorer, or the bundled one of the data, or None; None, too, for models that read no descriptions.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    own = f"{data.name}-scorer"
+    name = config.scorer or (own if own in bundled("image") else None)
+    return load_scorer(name, device) if name and model.wording is not None else None
+
+
 def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, conditional: bool) -> str:
     """How it was measured."""
     n, least = len(material), "" if len(material) == config.n else f" ({config.n:,} asked for; there are no more)"
     labels = ", labels as the held-out pictures have them" if conditional else ""
+    told = ""
+    if facts["scorer"]:
+        told = (
+            f" R-precision: of {CHOICES} descriptions, the right and random others, it is nearest by {facts['scorer']}."
+        )
     judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures"
     return (
         f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} held-out "
         f"pictures of {facts['data']}. Real against real: {n:,} training pictures in the samples' place (for diversity "
         f"and labels, the held-out pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training "
-        f"pictures are sought among all {len(material.train_features):,}. Labels are judged by {judge}."
+        f"pictures are sought among all {len(material.train_features):,}. Labels are judged by {judge}.{told}"
         + (f" Distances at N below {FEW:,} are mostly bias: hold them against the real column only." if n < FEW else "")
     )
 

@@ -29,12 +29,12 @@ class Classifier(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(2),  # (N, 12, 16, 16): cheap, and loses nothing
-            *_convolution(12, width),
+            *convolution(12, width),
             nn.MaxPool2d(2),
-            *_convolution(width, 2 * width),
-            *_convolution(2 * width, 2 * width),
+            *convolution(width, 2 * width),
+            *convolution(2 * width, 2 * width),
             nn.MaxPool2d(2),
-            *_convolution(2 * width, 2 * width),
+            *convolution(2 * width, 2 * width),
         )
         self.head = nn.Linear(2 * width, classes)
 
@@ -110,5 +110,6 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
     return Extractor(network, f"{folder.name}@{digest}", tuple(config["classes"]))
 
 
-def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    """A 3 x 3 convolution with BatchNorm and ReLU."""
     return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True)]

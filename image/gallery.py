@@ -16,7 +16,7 @@ from common.errors import UserError
 from common.figures import grid, pictures, save_gif, save_picture, sheet
 from common.latents import analogy, slerp, walk
 from image.config import PICTURES, GenerateConfig
-from image.data import ImageData, load_images
+from image.data import ImageData, described, load_images
 from image.models import ImageModel
 from image.wording import Wording
 
@@ -193,6 +193,8 @@ def load_for(model: ImageModel, data: str) -> ImageData:
     """
     fit = (model.data or {}).get("fit", "crop")
     loaded = load_images(data, model.config.side, fit, grey=model.config.channels == 1)
+    if model.wording is not None:
+        loaded, *_ = described(loaded)
     if model.classes and loaded.spec.classes != model.classes:
         raise UserError(
             f"{data} has not the classes of {model.name} ({', '.join(model.classes)}); name its own data set"

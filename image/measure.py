@@ -73,13 +73,17 @@ def gather(
 ) -> Material:
     """Draw samples and choose real pictures, `n` of each or as many as there are.
 
-    A conditional model is asked for the held-out pictures' own labels, so that both sides hold the same classes.
+    A conditional model is asked for the held-out pictures' own labels or descriptions, so that both sides are alike.
     """
     n = min(n, len(data.test), len(data.train))
     generator = torch.Generator().manual_seed(seed)
-    held_out = data.test.gather(torch.randperm(len(data.test), generator=generator)[:n])
+    rows = torch.randperm(len(data.test), generator=generator)[:n]
+    held_out = data.test.gather(rows)
     wanted = held_out["label"] if model.classes else None
-    samples = model.sample(n, wanted, seed, sampler)
+    asked = wanted
+    if model.wording is not None and data.captions is not None:
+        asked = model.wording.tokens([data.captions[1].texts[row][0] for row in rows])
+    samples = model.sample(n, asked, seed, sampler)
     return Material(
         samples,
         wanted,

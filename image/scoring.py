@@ -1,0 +1,211 @@
+"""How well pictures and descriptions go together, by a network trained for that alone."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.augment import deform
+from common.cgan import one_description
+from common.cli import command
+from common.errors import UserError
+from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
+from common.pieces import END, PAD
+from common.runs import in_minutes
+from common.trainer import Verdict
+from common.weights import MODEL, find_weights, load_config, load_model
+from image.data import ImageData, to_model
+from image.features import convolution
+from image.scorer import ScorerConfig
+from image.wording import Wording
+
+CHUNK = 256  # pictures or descriptions that go through a network at a time
+OUTPUTS = 128  # length of what a picture and a description become
+CHOICES = 100  # descriptions from which the right one is to be told
+
+
+class Scorer(nn.Module):
+    """Brings pictures and descriptions to unit vectors that are near to each other where they belong together.
+
+    A small CNN and a bag of pieces (Radford et al. 2021: CLIP, in small).
+
+    Args:
+        pieces: of the vocabulary.
+        width: channels of the first layer.
+        side: that pictures are brought to, in pixels.
+    """
+
+    def __init__(self, pieces: int, width: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.layers = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            *convolution(12, width),
+            nn.MaxPool2d(2),
+            *convolution(width, 2 * width),
+            nn.MaxPool2d(2),
+            *convolution(2 * width, 4 * width),
+        )
+        self.seen = nn.Linear(4 * width, OUTPUTS)
+        self.embedding = nn.Embedding(pieces, OUTPUTS, padding_idx=PAD)
+        self.told = nn.Sequential(nn.Linear(OUTPUTS, 2 * OUTPUTS), nn.ReLU(True), nn.Linear(2 * OUTPUTS, OUTPUTS))
+        self.sharpness = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def pictures(self, images: Tensor) -> Tensor:
+        """Images (N, 1 or 3, H, W) in [-1, 1] -> (N, OUTPUTS), of length 1."""
+        images = images.expand(-1, 3, -1, -1)
+        if images.shape[2] != self.side:
+            images = F.interpolate(images, size=(self.side, self.side), mode="area")
+        return F.normalize(self.seen(self.layers(images).amax((2, 3))))
+
+    def texts(self, tokens: Tensor) -> Tensor:
+        """Descriptions (N, L) -> (N, OUTPUTS), of length 1."""
+        present = ((tokens != PAD) & (tokens != END))[..., None]
+        total = (self.embedding(tokens) * present).sum(1)
+        return F.normalize(self.told(total / present.sum(1).clamp(min=1)))
+
+
+@dataclass(frozen=True)
+class TrainedScorer:
+    """A scorer, ready to measure with.
+
+    Attributes:
+        name: of the bundled folder or path, and the first digits of its file's SHA-256.
+    """
+
+    network: Scorer
+    wording: Wording
+    name: str
+
+    @torch.inference_mode()
+    def pictures(self, images: Tensor) -> Tensor:
+        """Images uint8 (N, C, H, W) -> (N, OUTPUTS) on the CPU."""
+        device = self.network.sharpness.device
+        parts = (self.network.pictures(to_model(part.to(device))) for part in images.split(CHUNK))
+        return torch.cat([part.float().cpu() for part in parts])
+
+    @torch.inference_mode()
+    def texts(self, texts: list[str]) -> Tensor:
+        """Descriptions -> (N, OUTPUTS) on the CPU."""
+        tokens = self.wording.tokens(texts).to(self.network.sharpness.device)
+        return torch.cat([self.network.texts(part).float().cpu() for part in tokens.split(CHUNK)])
+
+
+def load_scorer(source: str, device: torch.device | str = "cpu") -> TrainedScorer:
+    """Load a scorer by bundled name or path.
+
+    Raises:
+        UserError: there is none by that name, or it is damaged.
+    """
+    folder = find_weights(source, "image")
+    config = load_config(folder, "image", "scorer")
+    try:
+        network, wording = Scorer(**config["network"]["sizes"]), Wording.load(folder, config)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()[:8]
+    return TrainedScorer(load_model(folder, network).to(device), wording, f"{folder.name}@{digest}")
+
+
+def r_precision(pictures: Tensor, texts: Tensor, right: Tensor, seed: int = 0, choices: int = CHOICES) -> float:
+    """Share of pictures to which their own description is nearer than any of `choices` - 1 others (Xu et al. 2018).
+
+    Args:
+        pictures: (N, D), of length 1.
+        texts: all different descriptions, (M, D), of length 1.
+        right: which of these is each picture's own, int64 (N,).
+        seed: of the choice of others, which differ from picture to picture.
+    """
+    scores = pictures @ texts.T
+    own = scores.gather(1, right[:, None])
+    order = torch.rand(scores.shape, generator=torch.Generator().manual_seed(seed)).scatter_(1, right[:, None], -1)
+    others = order.topk(min(choices, len(texts)) - 1, 1).indices
+    return (own > scores.gather(1, others)).all(1).float().mean().item()
+
+
+def scorer_game(network: Scorer, lr: float) -> Game:
+    """One player that tells which description of a batch belongs to which picture, and the other way round."""
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        tokens = one_description(batch, draw)
+        images = deform(to_model(batch["image"]), draw.uniform(3)).contiguous(memory_format=torch.channels_last)
+        logits = network.sharpness.exp() * network.pictures(images).float() @ network.texts(tokens).float().T
+        value = contrastive(logits, (tokens[:, None] == tokens).all(2))
+        return value, {"scorer": value}
+
+    return Game({"scorer": Player(network, loss, OptimizerConfig(lr, weight_decay=1e-2), average=5_000)}, "scorer")
+
+
+def contrastive(logits: Tensor, alike: Tensor) -> Tensor:
+    """The mean cross-entropy of rows and of columns, (N, N); what is `alike` is as right as what belongs together."""
+    target = alike / alike.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+class ScorerStudio:
+    """The trainer's eyes on a scorer. Nothing is tuned on held-out pictures.
+
+    Args:
+        data: its training pictures have descriptions in pieces, "text".
+    """
+
+    def __init__(self, config: ScorerConfig, data: ImageData, wording: Wording) -> None:
+        torch.manual_seed(mix(config.seed, 0))
+        self.config, self.data, self.wording = config, data, wording
+        self.sizes = {"pieces": len(wording.pieces), "width": config.width, "side": data.spec.size}
+        self.network = Scorer(**self.sizes)
+        self.product: nn.Module = self.network
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """A scorer has nothing to draw."""
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """Keep the latest weights."""
+        self.product = network
+        return Verdict()
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Config and card."""
+        config = {
+            "domain": "image",
+            "kind": "scorer",
+            "network": {"sizes": self.sizes, "longest": self.wording.longest},
+            "words": " ".join(sorted(self.wording.words)),
+            "data": {"name": self.data.name},
+        }
+        held_out, chance = self.held_out()
+        card = f"""# A scorer of pictures and descriptions
+
+Says which description belongs to which picture; used to judge models that draw descriptions.
+
+- Command: `{command("image.scorer", self.config)}`
+- These weights: after {facts["images"]:,} pictures, {in_minutes(facts["seconds"])} on {facts["hardware"]}
+- Data: {self.data.source}; {len(self.data.train):,} training pictures, {len(self.data.test):,} held out
+- Of a held-out picture it finds the right one of {CHOICES} descriptions in {held_out:.3f} of all cases (chance \
+{chance:.3f})
+
+Known faults: it knows no order of words, so "red heart on blue square" is to it as the other way round.
+"""
+        return config, card
+
+    def state(self) -> dict[str, Any]:
+        """Nothing is remembered between verdicts."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing is remembered between verdicts."""
+
+    def held_out(self) -> tuple[float, float]:
+        """R-precision of held-out pictures among all held-out descriptions, and that of chance."""
+        assert isinstance(self.product, Scorer) and self.data.captions is not None
+        scorer = TrainedScorer(self.product.eval(), self.wording, "")
+        chief = [texts[0] for texts in self.data.captions[1].texts]
+        texts = list(dict.fromkeys(chief))
+        right = torch.tensor([texts.index(text) for text in chief])
+        found = r_precision(scorer.pictures(self.data.test.tensors["image"]), scorer.texts(texts), right)
+        return found, 1 / min(CHOICES, len(texts))
