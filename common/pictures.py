@@ -99,7 +99,7 @@ class PictureFile:
         Raises:
             UserError: it is damaged or of an unknown kind.
         """
-        with _naming(self.path):
+        with naming(self.path):
             if self.is_animation:
                 self.image.seek(frame)
                 return Picture(np.asarray(self.image.convert("RGBA")), **_belongings(self.image))
@@ -143,12 +143,12 @@ def open_picture(path: Path) -> Iterator[PictureFile]:
     Raises:
         UserError: it cannot be read, is empty or no picture, or claims more pixels than Pillow takes for sane.
     """
-    with _naming(path):
+    with naming(path):
         if path.stat().st_size == 0:
             raise UserError(f"{path} is empty; try another copy of it")
         image = Image.open(path, formats=READ)
     with image:
-        with _naming(path):
+        with naming(path):
             has_frames = image.format in (*ANIMATED, "TIFF")  # the second of two JPEGs is a map of depth or the like
             frames = getattr(image, "n_frames", 1) if has_frames else 1
         yield PictureFile(path, image, frames, _plays(image))
@@ -178,7 +178,7 @@ def packed_exif(tags: Mapping[int, Any]) -> bytes:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file is read into one line that names it."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of what is odd but readable

@@ -6,6 +6,8 @@ COMMANDS = (
     "train",
     "generate",
     "evaluate",
+    "edit",
+    "evaluate_edit",
     "train_translation",
     "translate",
     "evaluate_translation",

@@ -56,7 +56,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     device = pick_device(config.device)
     model, folder = load_image_model(config.weights, device), find_weights(config.weights, "image")
     data = load_for(model, config.data or trained_on(model, folder))
-    classifier = find_classifier(config, data, device)
+    classifier = find_classifier(config.classifier, data, device)
     extractor: FeatureExtractor = load_extractor(device=device) if config.extractor == "features" else Inception(device)
     material = gather(model, data, extractor, config.n, config.seed, config.sampler)
     tables, classes = measure(model, data, material, extractor.name, classifier, config.seed)
@@ -124,14 +124,14 @@ def trained_on(model: ImageModel, folder: Path) -> str:
     return name
 
 
-def find_classifier(config: EvaluateConfig, data: ImageData, device: torch.device) -> Extractor | None:
-    """--classifier, or the bundled one of the data, or None; checked against the data's classes.
+def find_classifier(named: str | None, data: ImageData, device: torch.device) -> Extractor | None:
+    """The one named, or the bundled one of the data, or None; checked against the data's classes.
 
     Raises:
         UserError: it cannot be loaded, or does not know the classes.
     """
     own = f"{data.name}-classifier"
-    name = config.classifier or (own if own in bundled("image") else None)
+    name = named or (own if own in bundled("image") else None)
     if name is None or not data.spec.classes:
         return None
     classifier = load_extractor(name, device)

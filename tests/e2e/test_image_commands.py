@@ -112,3 +112,14 @@ def test_bad_weights_and_labels_are_refused(run_folder: Path, tmp_path: Path) ->
     assert_refused(command("image.generate", "--weights", run_folder, "--label", "zebra", "--out", out), "zebra")
     assert_refused(command("image.generate", "--weights", run_folder, "--n", 0, "--out", out), "--n")
     assert not out.exists()
+
+
+def test_pictures_that_a_model_cannot_draw_are_not_edited(pictures: Path, tmp_path: Path) -> None:
+    words = ("--steps", 2, "--starts", 1, "--out", tmp_path / "out.png", "--device", "cpu")
+    assert_refused(command("image.edit", pictures / "01.jpg", "--direction", "smile=+2", *words), "01.jpg", "PSNR")
+    assert_refused(command("image.edit", pictures / "01.jpg", "--direction", "frown=+2", *words), "frown", "smile")
+    assert_refused(command("image.edit", tmp_path / "none.png", *words), "none.png")
+    result = command("image.edit", pictures / "01.jpg", "--direction", "smile=+2", "--least", -99, *words)
+    assert result.returncode == 0 and "with a PSNR of" in result.stdout, result.stderr
+    assert (tmp_path / "out.png").is_file()
+    assert "--direction" in command("image.edit", "--help").stdout

@@ -155,11 +155,11 @@ def test_a_classifier_of_several_data_sets_judges_one(data: ImageData) -> None:
 
 def test_a_classifier_of_other_classes_is_refused(data: ImageData) -> None:
     with pytest.raises(UserError, match="does not know 'shapes: bars'"):
-        find_classifier(EvaluateConfig(classifier="features"), data, CPU)
+        find_classifier("features", data, CPU)
 
 
 def test_a_classifier_is_bundled_or_none(data: ImageData) -> None:
-    assert find_classifier(EvaluateConfig(), data, CPU) is None
+    assert find_classifier(None, data, CPU) is None
     if "fashion-mnist-classifier" in bundled("image"):
         assert set(load_extractor("fashion-mnist-classifier").classes) >= {"fashion-mnist: Coat", "fashion-mnist: Bag"}
 

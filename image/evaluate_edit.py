@@ -1,0 +1,26 @@
+"""`python -m image.evaluate_edit`: measure how well held-out pictures can be found in a latent space and edited."""
+
+from common.cli import run
+from image.edit_config import EvaluateConfig
+
+PROGRAM = "image.evaluate_edit"
+
+
+def main(config: EvaluateConfig) -> None:
+    """Find held-out pictures of labelled data in a latent space, edit each to another class, and judge what comes out.
+
+    Writes evaluation.json, report.html and pictures.png, where pictures, reconstructions and edits lie side by side.
+    """
+    from common.report import (  # torch loads only once the command line is known to be good
+        FILES,
+        carry_out,
+        results_folder,
+    )
+    from image.edit_evaluation import evaluate
+
+    out = results_folder(config.out, config.weights, "image")
+    carry_out(lambda folder: evaluate(config, folder), out, (*FILES, "pictures.png"))
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)
