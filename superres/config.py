@@ -33,14 +33,16 @@ class TrainConfig(GanConfig, RunConfig):
     depth: int | None = None  # convolutions between the first and the last, other than those of --net
     degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
     patch: int = 32  # side of what is upscaled in training, in pixels
+    shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
     frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
     pixel: float = 1.0  # gan: weight of the difference between pixels and between spectra
     perceptual: float = 1.0  # gan: weight of the difference between features
     consistency: float = 1.0  # gan: weight of the difference that shrinking shows, which keeps colours
-    adversarial: float = 0.1  # gan: weight of what the critic says
+    grid: float = 5.0  # gan: weight of patterns that repeat with the small pixels and that the truth has not
+    adversarial: float = 0.05  # gan: weight of what the critic says
     critic_width: int = 24  # gan: channels of the critic at half the resolution
     batch: int = 16  # patches a step, over all processes together
-    lr: float | None = None  # learning rate; default 8e-4 for pixel and 1e-4 for gan
+    lr: float | None = None  # learning rate; default 8e-4 for pixel and 2e-4 for gan
     final_lr: float = 0.01  # the learning rate at the end, as a share of that at the start (cosine in between)
     warm_up: int = 4_000  # patches over which the learning rate rises from 0
     snapshot: int = 8_000  # patches between two checkpoints, with a sample sheet and a look at the quality
@@ -55,12 +57,13 @@ class TrainConfig(GanConfig, RunConfig):
         require(self.width is None or 4 <= self.width <= 512, "width", f"must be 4 to 512, not {self.width}")
         require(self.depth is None or 1 <= self.depth <= 100, "depth", f"must be 1 to 100, not {self.depth}")
         require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
+        require(0.1 <= self.shrunk <= 1, "shrunk", f"must be 0.1 to 1, not {self.shrunk}")
         require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
-        for name in ("frequency", "pixel", "perceptual", "consistency", "adversarial"):
+        for name in ("frequency", "pixel", "perceptual", "consistency", "grid", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
         if self.core == "pixel":
             require_unset(self, "pixel", GanConfig, read=("betas",))
-            for name in ("pixel", "perceptual", "consistency", "adversarial", "critic_width"):
+            for name in ("pixel", "perceptual", "consistency", "grid", "adversarial", "critic_width"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "means nothing with --core pixel; leave it out")
             return

@@ -22,7 +22,7 @@ from common.game import mix
 from common.photos import UNREADABLE, Photos, decode, find, reason, size_of
 from superres.config import Degradation
 from superres.degradations import degrade
-from superres.resize import cropped, low_resolution
+from superres.resize import cropped, low_resolution, resize
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded or made small differently
 VALIDATION, FEWEST = 0.1, 3  # share of the pictures, but if there are few about so many, up to a quarter
@@ -229,6 +229,27 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
     )
 
 
+def with_shrunk(pairs: Sequence[Pair], share: float, data: PhotoData, least: int) -> list[Pair]:
+    """The pairs, and of each another whose large picture is that one shrunk by MATLAB's bicubic.
+
+    Shrunk pictures are sharper, and free of what JPEG left of them (Kim et al. 2016, VDSR, learn from both).
+
+    Args:
+        share: of each side that is left.
+        data: whose `scale` and `degradation` small pictures are made by.
+        least: shortest side of small pictures; what would be smaller is left out.
+    """
+    shrunk = []
+    for pair in pairs:
+        size = [round(share * side) // data.scale * data.scale for side in pair.high.shape[:2]]
+        if min(size) >= least * data.scale:
+            high = resize(pair.high.numpy(), (size[0], size[1]))
+            versions = range(len(pair.lows))
+            lows = [_made_small(high, pair.name, version, data.scale, data.degradation) for version in versions]
+            shrunk.append(Pair(pair.name, torch.tensor(high), torch.from_numpy(np.stack(lows))))
+    return [*pairs, *shrunk]
+
+
 def _pairs(
     arrays: Mapping[str, NDArray[np.uint8]], sizes: Mapping[str, Sequence[int]], scale: int, versions: int
 ) -> list[Pair]:
@@ -284,5 +305,12 @@ def _fill(pair: Pair, file: File, scale: int, degradation: Degradation) -> None:
     high = cropped(decode(file), scale)
     pair.high.numpy()[:] = high
     for version, low in enumerate(pair.lows.numpy()):
-        seed = int(digest(f"{pair.name} {version}".encode())[:15], 16)
-        low[:] = low_resolution(high, scale) if degradation == "bicubic" else degrade(high, scale, seed)
+        low[:] = _made_small(high, pair.name, version, scale, degradation)
+
+
+def _made_small(
+    high: NDArray[np.uint8], name: str, version: int, scale: int, degradation: Degradation
+) -> NDArray[np.uint8]:
+    if degradation == "bicubic":
+        return low_resolution(high, scale)
+    return degrade(high, scale, int(digest(f"{name} {version}".encode())[:15], 16))

@@ -11,14 +11,14 @@ from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
 from common.gan import GanGame, Translating
 from superres.config import TrainConfig
 from superres.critic import UNetCritic
-from superres.data import Patches, PhotoData, load_photos
-from superres.losses import consistency_loss, fidelity_loss
+from superres.data import Patches, PhotoData, load_photos, with_shrunk
+from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
 from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
 from superres.perceptual import Features, feature_distance, load_squeezenet
 from superres.studio import PhotoStudio, SharpStudio
 
-PIXEL_LR, GAN_LR = 8e-4, 1e-4
+PIXEL_LR, GAN_LR = 8e-4, 2e-4
 PHASES = 8  # pixels that the window of features moves by
 CLIP = 0.02  # largest norm of the gradient of a pixel-trained generator, twice the usual one; some leap
 
@@ -33,14 +33,19 @@ def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoStudio]
         network = network_config(config)
         data = load_photos(config.data, network.scale, config.degradation, config.patch)
         game, studio = build_pixel_game(config), PhotoStudio(config, data, network)
-        return game, data, Patches(data.train, config.patch, network.scale), studio
+        return game, data, _patches(config, data), studio
     assert config.weights is not None
     generator, *_ = load_generator(config.weights)
     network = generator.config
     data = load_photos(config.data, network.scale, config.degradation, config.patch)
     features = load_squeezenet(pick_device(config.device))
     studio = SharpStudio(config, data, network, features)
-    return build_gan_game(config, generator, features), data, Patches(data.train, config.patch, network.scale), studio
+    return build_gan_game(config, generator, features), data, _patches(config, data), studio
+
+
+def _patches(config: TrainConfig, data: PhotoData) -> Patches:
+    pairs = with_shrunk(data.train, config.shrunk, data, config.patch) if config.shrunk < 1 else data.train
+    return Patches(pairs, config.patch, data.scale)
 
 
 def network_config(config: TrainConfig) -> NetworkConfig:
@@ -115,7 +120,7 @@ class UpscalingGame(GanGame):
         return game
 
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of adversarial, perceptual, fidelity and consistency losses."""
+        """The weighted sum of adversarial, perceptual, fidelity, consistency and grid losses."""
         config, low, true = self.config, to_float(batch["low"]), self.prepare(batch)
         upscaled = self.network(low).float()
         real_logits = torch.zeros(())
@@ -128,12 +133,14 @@ class UpscalingGame(GanGame):
             "generator": self.adversarial.generator(real_logits, self.critic(upscaled).float()),
             "perceptual": feature_distance(self.features(upscaled[seen]), wanted).mean(),
             "consistency": consistency_loss(upscaled, low),
+            "grid": grid_loss(upscaled, true, self.network.config.scale),
         }
         fidelity, _ = fidelity_loss(upscaled, true, config.frequency)
         total = (
             config.adversarial * figures["generator"]
             + config.perceptual * figures["perceptual"]
             + config.consistency * figures["consistency"]
+            + config.grid * figures["grid"]
             + config.pixel * fidelity
         )
         return total, figures | {"fidelity": fidelity}

@@ -2,8 +2,11 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from superres.resize import downscale
+
+AREA = 8  # side of what `grid_loss` averages over, in small pixels
 
 
 def pixel_loss(upscaled: Tensor, true: Tensor) -> Tensor:
@@ -28,6 +31,17 @@ def consistency_loss(upscaled: Tensor, low: Tensor) -> Tensor:
     The true picture has next to none, so that whatever else texture does, it may not shift colours.
     """
     return (downscale(upscaled, upscaled.shape[2] // low.shape[2]) - low).abs().mean()
+
+
+def grid_loss(upscaled: Tensor, true: Tensor, scale: int) -> Tensor:
+    """Mean absolute difference of how pixels deviate by their place among the scale x scale made of one, a scalar.
+
+    A pattern that repeats with the small pixels is the mark of a pixel shuffle, and no texture of the true picture
+    repeats just so: over areas of 8 x 8 small pixels its pixels at any one place have about the mean of all.
+    """
+    places = F.pixel_unshuffle(upscaled - true, scale).unflatten(1, (-1, scale**2))
+    means = F.avg_pool3d(places, (1, AREA, AREA))
+    return (means - means.mean(2, keepdim=True)).abs().mean()
 
 
 def fidelity_loss(upscaled: Tensor, true: Tensor, frequency: float) -> tuple[Tensor, dict[str, Tensor]]:

@@ -15,7 +15,8 @@ from small_photos import COUNT, picture, save_pictures
 
 from common.errors import UserError
 from common.photos import EMBEDDED, decode, find
-from superres.data import SYMMETRIES, VERSIONS, Pair, Patches, PhotoData, load_photos, mirrored
+from superres.config import Degradation
+from superres.data import SYMMETRIES, VERSIONS, Pair, Patches, PhotoData, load_photos, mirrored, with_shrunk
 from superres.degradations import degrade
 from superres.resize import cropped, low_resolution, resize
 
@@ -138,6 +139,20 @@ def test_every_patch_has_its_number(data: PhotoData) -> None:
     )  # second row, second column, version 1, as it is
     assert torch.equal(first["low"][0, 0], torch.tensor([[5, 6], [9, 10]], dtype=torch.uint8))
     assert torch.equal(first["high"][0].permute(1, 2, 0), pair.high[2:6, 2:6])
+
+
+@pytest.mark.parametrize("degradation", ["bicubic", "real"])
+def test_pictures_also_come_shrunk(folder: Path, degradation: Degradation) -> None:
+    data = load_photos(str(folder), 2, degradation, least=8)
+    pairs = with_shrunk(data.train, 0.7, data, 8)
+    assert pairs[: len(data.train)] == data.train
+    for pair, small in zip(data.train, pairs[len(data.train) :], strict=True):
+        size = tuple(round(0.7 * side) // 2 * 2 for side in pair.high.shape[:2])
+        assert torch.equal(small.high, torch.from_numpy(resize(pair.high.numpy(), size).copy()))
+        assert small.lows.shape == (len(pair.lows), size[0] // 2, size[1] // 2, 3)
+        if degradation == "bicubic":
+            assert torch.equal(small.lows[0], torch.from_numpy(low_resolution(small.high.numpy(), 2).copy()))
+    assert with_shrunk(data.train, 0.7, data, 10_000) == list(data.train)
 
 
 def test_held_on_a_device_they_are_the_same_patches(folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from superres import perceptual
 from superres.critic import UNetCritic
-from superres.losses import consistency_loss, fidelity_loss, frequency_loss, pixel_loss
+from superres.losses import consistency_loss, fidelity_loss, frequency_loss, grid_loss, pixel_loss
 from superres.perceptual import LEAST, SqueezeNet, arrays_of, feature_distance, load_squeezenet, picture_distance
 from superres.resize import downscale
 
@@ -53,6 +53,16 @@ def test_what_shrinks_to_the_small_picture_is_consistent() -> None:
     low = downscale(high, 4)
     assert consistency_loss(high, low) == 0
     assert consistency_loss(high + 0.25, low).item() == pytest.approx(0.25, rel=1e-5)
+
+
+def test_a_grid_is_what_repeats_with_the_small_pixels_alone() -> None:
+    true = images(2, 3, 32, 64)
+    dots = torch.zeros(2, 2)
+    dots[0, 1] = 0.4  # deviations from the mean are 0.3, and 0.1 three times
+    assert grid_loss(true + dots.repeat(16, 32), true, 2).item() == pytest.approx(0.6 / 4, rel=1e-4)
+    assert grid_loss(true + 0.4, true, 2).item() == pytest.approx(0, abs=1e-6)  # a shift of colours is no grid
+    stripes = torch.tensor([0.4, 0.0, 0.0, 0.0]).repeat(16)  # every second small pixel has one, of four places
+    assert grid_loss(true + stripes, true, 2).item() == pytest.approx(0.1, rel=1e-4)
 
 
 @pytest.mark.parametrize("loss", [pixel_loss, frequency_loss])

@@ -21,7 +21,7 @@ from common.trainer import Trainer
 from superres.config import TrainConfig
 from superres.data import Patches, PhotoData, load_photos
 from superres.games import PHASES, build_gan_game, build_pixel_game, network_config, prepare, window
-from superres.losses import consistency_loss, fidelity_loss
+from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.metrics import psnr_y
 from superres.models import load_superres_model
 from superres.networks import Generator, build_generator
@@ -176,7 +176,7 @@ def test_seeds_make_networks() -> None:
 
 @pytest.mark.parametrize("loss", ["relativistic", "hinge"])
 def test_the_generators_loss_is_the_weighted_sum(loss: Any, batch: dict[str, Tensor]) -> None:
-    weights = {"adversarial": 0.3, "perceptual": 2.0, "consistency": 3.0, "pixel": 4.0, "frequency": 0.7}
+    weights = {"adversarial": 0.3, "perceptual": 2.0, "consistency": 3.0, "pixel": 4.0, "frequency": 0.7, "grid": 5.0}
     config = TrainConfig(**GAN | weights, loss=loss)
     game = build_gan_game(config, generator(), blurs)
     total, figures = game.players["generator"].loss(batch, Draw(0, rows=4))
@@ -187,7 +187,8 @@ def test_the_generators_loss_is_the_weighted_sum(loss: Any, batch: dict[str, Ten
     torch.testing.assert_close(figures["perceptual"], distance)
     torch.testing.assert_close(figures["consistency"], consistency_loss(upscaled, low))
     torch.testing.assert_close(figures["fidelity"], fidelity_loss(upscaled, true, 0.7)[0])
-    parts = {"generator": 0.3, "perceptual": 2.0, "consistency": 3.0, "fidelity": 4.0}
+    torch.testing.assert_close(figures["grid"], grid_loss(upscaled, true, 2))
+    parts = {"generator": 0.3, "perceptual": 2.0, "consistency": 3.0, "fidelity": 4.0, "grid": 5.0}
     torch.testing.assert_close(total, sum(weight * figures[name] for name, weight in parts.items()))
 
 
@@ -215,7 +216,7 @@ def test_each_player_learns_in_its_turn_alone(batch: dict[str, Tensor]) -> None:
 
 def test_a_critic_that_sees_through_everything_pulls_towards_the_truth(batch: dict[str, Tensor]) -> None:
     """One step of the critic and of the generator raises what the critic thinks of the upscaled."""
-    config = TrainConfig(**GAN | {"adversarial": 1.0, "pixel": 0.0, "perceptual": 0.0, "consistency": 0.0})
+    config = TrainConfig(**GAN | {"adversarial": 1.0, "pixel": 0.0, "perceptual": 0.0, "consistency": 0.0, "grid": 0.0})
     game = build_gan_game(config, generator(), blurs)
     critic, network = game.players["critic"], game.players["generator"].network
     steps = {name: torch.optim.Adam(player.network.parameters(), 1e-3) for name, player in game.players.items()}
