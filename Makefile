@@ -31,7 +31,7 @@ demo: $(VENV)/installed
 	@echo "Look at $(RUNS)/demo-image/sheet.png and $(RUNS)/demo-image/evaluation/report.html"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

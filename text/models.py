@@ -22,6 +22,7 @@ from text.networks import NetworkConfig, SequenceVAE, Writer
 from text.tokenizer import Tokenizer
 
 CHUNK = 256  # texts that go through the network at a time
+WORST = 3  # pieces of a text that tell whether it is a sentence
 
 
 @dataclass(frozen=True)
@@ -149,29 +150,41 @@ class TextModel:
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
     def _best(self, z: Tensor, labels: Tensor, habits: Habits, seed: int, prompts: Sequence[str]) -> list[str]:
-        """Of several texts for each latent that with the fewest words new to the model, and of those the likeliest.
+        """Of several texts for each latent that with the fewest words new to the model, and of those the best sentence.
 
-        One that is a training text word for word is taken only if all are. The likeliest has the fewest nats a piece.
+        One that is a training text word for word or was taken before is taken only if all are. The best sentence is
+        the least `_broken`.
         """
         rows = torch.arange(len(z)).repeat_interleave(habits.candidates)
         told = [prompts[row] for row in rows] if prompts else ()
         texts = self.write(z[rows], labels[rows], replace(habits, candidates=1), seed, told)
         found = torch.empty(len(rows))
         for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
-            found[part] = self._nats(texts, z, labels, rows, part)
+            found[part] = self._broken(texts, z, labels, rows, part)
         copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
         ranks = list(zip(copied, map(self._new_words, texts), found.tolist(), strict=True))
-        groups = (range(start, start + habits.candidates) for start in range(0, len(texts), habits.candidates))
-        return [texts[min(group, key=ranks.__getitem__)] for group in groups]
+        best, taken = list[str](), set[str]()
+        for start in range(0, len(texts), habits.candidates):
+            group = range(start, start + habits.candidates)
+            best.append(texts[min(group, key=lambda row: (texts[row] in taken, ranks[row]))])
+            taken.add(best[-1])
+        return best
 
     def _new_words(self, text: str) -> int:
         return sum(word[0].isalnum() and word not in self.words for word in words(text)) if self.words else 0
 
-    def _nats(self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, part: Tensor) -> Tensor:
-        """-log p(x | z) a piece of some of the texts, each with its row of latents and labels."""
-        tokens, own = padded([self.pieces(texts[number]) for number in part]).to(self.device), rows[part]
-        nll = self.vae.nll(tokens, z[own].to(self.device), self._condition(labels[own]))
-        return (nll / (tokens != PAD).sum(1)).cpu()
+    def _broken(self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, part: Tensor) -> Tensor:
+        """How badly the worst places of some of the texts fit, each text with its row of latents and labels.
+
+        It is the mean over the `WORST` pieces of log p(piece) - log p(piece | z, those before), which tells grammatical
+        sentences from others better than means over all do, and to which rare words are no fault (Lau, Clark & Lappin
+        2017).
+        """
+        tokens, own = padded([self.pieces(texts[number]) for number in part]), rows[part]
+        nats = self.vae.nats(tokens.to(self.device), z[own].to(self.device), self._condition(labels[own])).cpu()
+        misfits = (nats + self.tokenizer.log_frequencies[tokens]).masked_fill(tokens == PAD, -torch.inf)
+        worst = misfits.topk(min(WORST, tokens.shape[1])).values
+        return worst.masked_fill(worst == -torch.inf, torch.nan).nanmean(1)
 
     def _bound(self, texts: Sequence[str], labels: Tensor, rows: Tensor) -> Tensor:
         """The bound at the posterior's mean."""

@@ -68,8 +68,12 @@ class Pieces(Likelihood):
 
     def nll(self, output: Tensor, data: Tensor) -> Tensor:
         """Logits (N, L, V) and tokens (N, L) -> nats (N,)."""
+        return self.nats(output, data).sum(1)
+
+    def nats(self, output: Tensor, data: Tensor) -> Tensor:
+        """Logits (N, L, V) and tokens (N, L) -> nats of every piece (N, L)."""
         nats = F.cross_entropy(output.float().flatten(0, 1), data.flatten(), ignore_index=PAD, reduction="none")
-        return nats.view(data.shape).sum(1)
+        return nats.view(data.shape)
 
     def mean(self, output: Tensor) -> Tensor:
         """The likeliest piece at every place, (N, L)."""
@@ -203,8 +207,12 @@ class SequenceVAE(VAE):
         Args:
             heard: tokens (N, L) that the decoder is told in the place of x while it says x, some of them dropped.
         """
+        return self.nats(x, z, condition, heard).sum(1)
+
+    def nats(self, x: Tensor, z: Tensor, condition: Tensor | None = None, heard: Tensor | None = None) -> Tensor:
+        """`nll` piece by piece, (N, L)."""
         told = torch.cat([self.begin(len(x), condition), (x if heard is None else heard)[:, :-1]], 1)
-        return self.likelihood.nll(self.step(told, z, condition)[0], x)
+        return self.likelihood.nats(self.step(told, z, condition)[0], x)
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits of the first piece, (N, 1, V); `step` goes on from there."""

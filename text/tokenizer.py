@@ -1,10 +1,16 @@
 """The vocabulary of texts in styles: pieces (`common.pieces`), and one more for every style."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Self
+
+import torch
+from torch import Tensor
 
 from common.errors import UserError
 from common.pieces import Pieces, room
+
+COMMON = -2.8  # log p of what sentencepiece gives none: of line breaks and ends, one in 16 pieces or so
 
 
 class Tokenizer(Pieces):
@@ -25,6 +31,12 @@ class Tokenizer(Pieces):
         if room(size, styles) < 1:
             raise UserError(f"--vocabulary {size} has no room for {styles:,} styles; choose a larger one")
         return cls.learn(texts, size, [style_piece(style) for style in range(styles)])
+
+    @cached_property
+    def log_frequencies(self) -> Tensor:
+        """How likely each piece is wherever it stands, log p, (len(self),)."""
+        scores = torch.tensor([self.processor.get_score(piece) for piece in range(len(self))])
+        return torch.where(scores < 0, scores, COMMON)
 
     def style(self, number: int) -> int:
         """The piece that stands for a style, which begins every text of it."""

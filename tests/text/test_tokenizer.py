@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from common.pieces import END, FEWEST, FILE, PAD, UNKNOWN, padded
-from text.tokenizer import Tokenizer
+from text.tokenizer import COMMON, Tokenizer
 
 AWKWARD = "▁\ue000ab \n\r\t\0\u2028\ufeff<>/s😀👨‍👩‍👧é\u0301日ß"
 
@@ -108,3 +108,10 @@ def test_rows_are_ended_and_padded() -> None:
     assert padded([[5, 6], [], [7]]).tolist() == [[5, 6, END], [END, PAD, PAD], [7, END, PAD]]
     assert padded([[]]).tolist() == [[END]]
     assert padded([]).shape == (0, 1)
+
+
+def test_pieces_have_the_probabilities_that_were_learned_or_a_common_one(tokenizer: Tokenizer) -> None:
+    found, learned = tokenizer.log_frequencies, tokenizer.processor.get_score
+    cat = tokenizer.encode("cat")
+    assert found[cat].tolist() == pytest.approx([learned(piece) for piece in cat]) and bool((found[cat] < 0).all())
+    assert found[[END, tokenizer.line_break, tokenizer.style(0)]].tolist() == pytest.approx([COMMON] * 3)
