@@ -69,10 +69,10 @@ class GenerateConfig(Checked):
     style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
-    temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.75, 0 with --interpolate
+    temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.8, 0 with --interpolate
     top_k: int = 0  # choose among so many likeliest pieces; 0: all
     top_p: float = 0.9  # choose among the likeliest pieces that together have this probability; 1: all
-    candidates: int = 32  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
+    candidates: int = 64  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
     max_length: int | None = None  # pieces of a text; default: what the model was trained for

@@ -89,7 +89,8 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     drawn = {name: draw(model, material.labels, habits, config.seed) for name, habits in hands(model).items()}
     tables = [Table("Bounds on held-out texts", ("latent", "z = 0"), bounds(model, data.test, rows, config))]
     tables += [Table(title, ("samples", "real"), compare(samples, material)) for title, samples in drawn.items()]
-    tables.append(Table("Samplers of latents", ("samples", "real"), compare_samplers(model, data, material, config)))
+    latents = compare_samplers(model, data, material, config)
+    tables.append(Table("Samplers of latents, at temperature 1", ("samples", "real"), latents))
     ours = next(iter(drawn.values()))
     classes = count_classes(ours, material, data.styles) if data.styles else []
     facts = {"weights": config.weights, "data": data.name, "source": data.source, "n": n, "seed": config.seed}
@@ -248,8 +249,8 @@ def nearness(texts: Sequence[str], train: Sequence[str]) -> float:
 
 
 def compare_samplers(model: TextModel, data: TextData, material: Material, config: EvaluateConfig) -> list[Figure]:
-    """Distance of the latents of the prior, the mixture and the GAN to those of held-out texts, and their texts."""
-    n, habits = len(material.held_out), habits_of(model, GenerateConfig())
+    """Distance of the latents of the prior, the mixture and the GAN to those of held-out texts, and plain texts."""
+    n, habits = len(material.held_out), replace(PLAIN, longest=model.config.longest)
     generator = torch.Generator().manual_seed(config.seed)
 
     def codes(texts: Sequence[str], labels: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ FITTED = 10_000  # training texts whose latents the mixture is fitted to
 SHOWN = 6  # samples of a style, and reconstructions, on a sheet
 GRACE = 60_000  # training texts before the alarm may speak
 REMEDY = "--free-bits 0.5, --normalised 0.6 or --word-dropout 0.3"
-SAMPLED = Habits(temperature=0.75, top_p=0.9, repetition_penalty=1.1, candidates=32)
+SAMPLED = Habits(temperature=0.8, top_p=0.9, repetition_penalty=1.1, candidates=64)
 
 
 class TextStudio:

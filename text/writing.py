@@ -15,7 +15,7 @@ from text.decoding import Habits
 from text.models import TextModel
 from text.networks import GruDecoder
 
-TEMPERATURE = 0.75  # of samples by default; a way from one text to another is written with the likeliest pieces
+TEMPERATURE = 0.8  # of samples by default; a way from one text to another is written with the likeliest pieces
 CLOSE = 0.8  # correlation of a stanza's latent with that of the first
 BETWEEN = {"\n\n": "\n\n* * *\n\n", "\n": "\n\n", "": "\n"}  # of what lies within a text, what parts it from the next
 
