@@ -76,7 +76,7 @@ def test_a_transformer_has_a_greatest_length(model: TextModel) -> None:
 
 
 def test_defaults_draw_and_ways_are_likeliest(model: TextModel) -> None:
-    assert habits_of(model, GenerateConfig()).temperature == 0.7
+    assert habits_of(model, GenerateConfig()).temperature == 0.8
     assert habits_of(model, GenerateConfig(interpolate=(START, END))).temperature == GREEDY.temperature == 0
 
 
