@@ -10,19 +10,20 @@ path where it is installed (it needs the system's libvulkan1 and libomp5). Last 
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import psutil
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from superres.networks import NetworkConfig, build_generator
 ROOT = Path(__file__).resolve().parents[1]
 SCALE = 4
 PEAK_SIDE = 1_024  # of the matrices whose product measures the peak
+LOOK = 0.02  # seconds between two looks at the memory of a command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,15 +245,24 @@ def whole_commands(config: SpeedConfig) -> None:
             cold.append(time.perf_counter() - start)
         print(f"\n512 -> 2,048, cold start: {statistics.median(cold):.1f} s ({min(cold):.1f} to {max(cold):.1f})")
         start = time.perf_counter()
-        upscale(config.weights, f"{folder}/large.png")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # of all so far; this one is the largest
-        print(f"2,000 x 1,500 -> 8,000 x 6,000: {time.perf_counter() - start:.0f} s, at most {peak:,.0f} MiB resident")
+        peak = upscale(config.weights, f"{folder}/large.png") >> 20
+        print(f"2,000 x 1,500 -> 8,000 x 6,000: {time.perf_counter() - start:.0f} s, at most {peak:,} MiB resident")
 
 
-def upscale(weights: str, path: str) -> None:
-    """The command as a user types it."""
+def upscale(weights: str, path: str) -> int:
+    """The command as a user types it; the most bytes that it was seen to hold. (What the system says of a child that
+    has ended counts this process too, of which it began as a copy.)"""
     command = [sys.executable, "-m", "superres.upscale", path, "--weights", weights, "--overwrite"]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:
+        most = 0
+        while child.poll() is None:
+            with suppress(psutil.Error):  # it may end at any moment
+                most = max(most, child.memory_info().rss)
+            time.sleep(LOOK)
+    if child.returncode:
+        sys.exit(f"superres.upscale ended with {child.returncode}")
+    return most
 
 
 if __name__ == "__main__":
