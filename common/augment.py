@@ -4,6 +4,8 @@ Real and fake images pass through the same random transformations, so the genera
 the critic cannot learn a small data set by heart.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -103,7 +105,12 @@ def recolour(images: Tensor, parameters: Tensor) -> Tensor:
     return middle + (images - middle) * (contrast + 0.5)
 
 
-TRANSFORMATIONS = {"translation": translate, "affine": deform, "cutout": cut_out, "colour": recolour}
+TRANSFORMATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "translation": translate,
+    "affine": deform,
+    "cutout": cut_out,
+    "colour": recolour,
+}
 
 
 def _shifted(side: int, parameter: Tensor, ratio: float) -> Tensor:

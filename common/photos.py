@@ -81,7 +81,8 @@ def decode(file: File) -> NDArray[np.uint8]:
     Raises:
         UNREADABLE: it cannot be decoded.
     """
-    with file.open() as opened, Image.open(opened, formats=READ) as image:
+    with file.open() as opened, Image.open(opened, formats=READ) as found:
+        image: Image.Image = found
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))

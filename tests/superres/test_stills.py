@@ -65,7 +65,7 @@ def test_reused_tiles_are_those_that_would_be_computed(
     assert is_new
     result, is_new = upscaler(second)
     np.testing.assert_array_equal(result, alone(model, second, scale))
-    assert is_new == bool(changes)
+    assert is_new != np.array_equal(first, second)  # one change may undo another
 
 
 def test_a_still_costs_nothing(model: Counting) -> None:
