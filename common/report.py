@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from PIL import Image
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from common.files import folder_for_results
+from common.files import folder_for_results, replacing, write_json
 from common.runs import SETTINGS
 from common.weights import find_weights
 
@@ -124,12 +124,30 @@ def results_folder(out: Path | None, weights: str, domain: str) -> Path:
     return out or (folder / "evaluation" if is_run else Path("runs") / f"evaluation-{folder.resolve().name}")
 
 
-def carry_out(evaluate: Callable[[Path], Evaluation], out: Path, files: Sequence[str] = FILES) -> None:
-    """Evaluate into a folder, print protocol and tables, and say which files there are."""
+class Settings(Protocol):
+    """Of any command that evaluates."""
+
+    @property
+    def out(self) -> Path | None: ...
+    @property
+    def weights(self) -> str: ...
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def carry_out(evaluate: Callable[[S, Path], Evaluation], config: S, domain: str, pictures: Sequence[str] = ()) -> None:
+    """Evaluate into a folder, print protocol and tables, and say which files there are.
+
+    Args:
+        evaluate: by the settings, into that folder.
+        pictures: names of the files it writes besides evaluation.json and report.html.
+    """
+    out = results_folder(config.out, config.weights, domain)
     with folder_for_results(out):
-        evaluation = evaluate(out)
+        evaluation = evaluate(config, out)
     print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
-    *others, last = (str(out / name) for name in files)
+    *others, last = (str(out / name) for name in (*FILES, *pictures))
     print(f"wrote {', '.join(others)} and {last}")
 
 
@@ -140,6 +158,19 @@ def print_tables(evaluation: Evaluation, console: Console) -> None:
     if evaluation.classes:
         _print(console, "Classes", CLASS_COLUMNS, evaluation.class_cells)
     console.print(evaluation.protocol)
+
+
+def write_report(
+    evaluation: Evaluation,
+    out: Path,
+    title: str,
+    pictures: Sequence[tuple[str, Image.Image]] = (),
+    passages: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write evaluation.json and report.html, whose arguments are those of `as_html`."""
+    write_json(out / "evaluation.json", as_json(evaluation))
+    with replacing(out / "report.html") as temporary:
+        temporary.write_text(as_html(evaluation, title, pictures, passages), encoding="utf-8")
 
 
 def as_html(

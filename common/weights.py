@@ -3,6 +3,7 @@
 Loading reads numbers and JSON and runs no code from any file.
 """
 
+import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -45,6 +46,11 @@ def bundled(domain: str) -> dict[str, Path]:
     """The weights that ship with a domain, by name."""
     root = Path(str(files(domain))) / "weights"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG}"))}
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of the tensors of a weights folder, in hexadecimal digits."""
+    return hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
 
 
 def find_weights(source: str, domain: str) -> Path:

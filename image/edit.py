@@ -13,7 +13,9 @@ def main(config: EditConfig) -> None:
     The picture is first found in the model's latent space, and how well is said; a sheet shows it, its reconstruction
     and five steps along each direction (for a GAN's unnamed ones too: 1=+3), a .gif the way there and back.
     """
-    from common.devices import pick_device  # torch loads only once the command line is known to be good
+    import torch  # only once the command line is known to be good
+
+    from common.devices import pick_device
     from common.figures import grid, save_gif, save_picture
     from image.editing import edits, invert, morph, parse_direction, read_square, reconstruction_psnr
     from image.features import load_extractor
@@ -25,8 +27,6 @@ def main(config: EditConfig) -> None:
     if model.wording is not None:
         raise UserError(f"--weights {config.weights} draw descriptions, which are not edited; name others")
     directions = [parse_direction(model, text) for text in config.direction]
-    import torch
-
     paths = [config.picture] if config.to is None else [config.picture, config.to]
     images = torch.cat([read_square(path, model) for path in paths])
     point = invert(model, images, load_extractor(device=device), config.steps, config.starts, config.seed)
@@ -39,7 +39,7 @@ def main(config: EditConfig) -> None:
             )
         print(f"{path}: found by {model.name} with a PSNR of {psnr:.1f} dB")
     if config.to is not None:
-        rows, frames = morph(model, images, again, point)
+        rows, frames = morph(model, images, point)
     else:
         rows, frames = edits(model, images, again, point, directions)
     if config.target.suffix.lower() == ".gif":

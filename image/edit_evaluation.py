@@ -1,6 +1,5 @@
 """One evaluation of editing, from the weights to the report."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from torch import Tensor
 from common.devices import pick_device
 from common.errors import UserError
 from common.figures import save_picture, sheet
-from common.files import replacing, write_json
-from common.report import Evaluation, Figure, Table, as_html, as_json
-from common.weights import MODEL, find_weights
+from common.report import Evaluation, Figure, Table, write_report
+from common.weights import digest_of, find_weights
 from image.data import ImageData
 from image.edit_config import LEAST, EvaluateConfig
 from image.editing import MOST, Direction, invert, moved, reconstruction_psnr
@@ -63,7 +61,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     trial = attempt(model, data, extractor, config)
     facts = {
         "weights": config.weights,
-        "weights_sha256": hashlib.sha256((find_weights(config.weights, "image") / MODEL).read_bytes()).hexdigest(),
+        "weights_sha256": digest_of(find_weights(config.weights, "image")),
         "data": data.name,
         "source": data.source,
         "seed": config.seed,
@@ -81,10 +79,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     strips = [("", torch.stack(row)) for row in zip(*(side[:SHOWN] for side in sides), strict=True)]
     pictures = sheet(strips, headings=("picture", "found", "edited"))
     save_picture(pictures, out / "pictures.png")
-    write_json(out / "evaluation.json", as_json(evaluation))
-    with replacing(out / "report.html") as temporary:
-        page = as_html(evaluation, f"edits by {model.name}", [("Held-out pictures, not picked", pictures)])
-        temporary.write_text(page, encoding="utf-8")
+    write_report(evaluation, out, f"edits by {model.name}", [("Held-out pictures, not picked", pictures)])
     return evaluation
 
 
@@ -94,15 +89,16 @@ def attempt(model: ImageModel, data: ImageData, extractor: Extractor, config: Ev
     rows = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(config.seed))[: config.n]
     pictures, labels = held_out["image"][rows], held_out["label"][rows].long()
     wanted = (labels + 1) % len(model.classes)
-    again, edited, left = [], [], []
+    again, edited, left = (torch.empty_like(pictures) for _ in range(3))
     for some in torch.arange(len(rows)).split(TOGETHER):
         point = invert(model, pictures[some], extractor, config.steps, config.starts, config.seed)
-        again.append(model.decode(point.z, point.labels))
-        for goals, distance, found in ((wanted, MOST, edited), (labels, -MOST, left)):
-            for row, goal in zip(some.tolist(), goals[some].tolist(), strict=True):
-                end = moved(model, point[row - some[0] : row - some[0] + 1], Direction("", goal, None, distance))
-                found.append(model.decode(end.z, end.labels))
-    return Trial(pictures, labels, wanted, *(torch.cat(side) for side in (again, edited, left)))
+        again[some] = model.decode(point.z, point.labels)
+        for goals, distance, found in ((wanted[some], MOST, edited), (labels[some], -MOST, left)):
+            for goal in goals.unique().tolist():
+                chosen = goals == goal
+                end = moved(point[chosen], Direction("", goal, None, distance))
+                found[some[chosen]] = model.decode(end.z, end.labels)
+    return Trial(pictures, labels, wanted, again, edited, left)
 
 
 def classes(trial: Trial, judge: Judge) -> Table:

@@ -2,7 +2,7 @@
 
 model, extractor = load_image_model("faces-cgan"), load_extractor()
 point = invert(model, pictures, extractor)                      # uint8 (N, C, side, side)
-smiling = moved(model, point, parse_direction(model, "smile=+2"))
+smiling = moved(point, parse_direction(model, "smile=+2"))
 pictures = model.decode(smiling.z, smiling.labels)
 """
 
@@ -130,7 +130,7 @@ def parse_direction(model: ImageModel, text: str) -> Direction:
     raise UserError(f"--direction {text}: unknown to {model.name}; there are {known}")
 
 
-def moved(model: ImageModel, point: Point, direction: Direction, share: float = 1.0) -> Point:
+def moved(point: Point, direction: Direction, share: float = 1.0) -> Point:
     """Go a share of the way along a direction.
 
     To a class, labels move on the straight line to it, which at a distance of 2 they reach; away from it, to all
@@ -179,7 +179,7 @@ def edits(
     def at(way: Sequence[Direction], share: float) -> Tensor:
         end = point
         for direction in way:
-            end = moved(model, end, direction, share)
+            end = moved(end, direction, share)
         return model.decode(end.z, end.labels)
 
     shares = [step / STEPS for step in range(1, STEPS + 1)]
@@ -188,11 +188,11 @@ def edits(
     return rows, frames + frames[-2:0:-1]
 
 
-def morph(model: ImageModel, images: Tensor, again: Tensor, point: Point) -> tuple[Rows, list[Tensor]]:
+def morph(model: ImageModel, images: Tensor, point: Point) -> tuple[Rows, list[Tensor]]:
     """From one picture to another: a row of a sheet, and frames, there and back.
 
     Args:
-        images, again: both pictures and their reconstructions, (2, C, side, side).
+        images: both pictures, (2, C, side, side).
     """
 
     def at(share: float) -> Tensor:

@@ -11,11 +11,10 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json and report.html, a page with samples, their nearest training pictures, and curves.
     """
-    from common.report import carry_out, results_folder  # torch loads only once the command line is known to be good
+    from common.report import carry_out  # torch loads only once the command line is known to be good
     from image.evaluation import evaluate
 
-    out = results_folder(config.out, config.weights, "image")
-    carry_out(lambda folder: evaluate(config, folder), out)
+    carry_out(evaluate, config, "image")
 
 
 if __name__ == "__main__":

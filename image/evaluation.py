@@ -1,6 +1,5 @@
 """One evaluation from the weights to the report."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from torch import Tensor
 from common.devices import pick_device
 from common.errors import UserError
 from common.figures import curves
-from common.files import replacing, write_json
-from common.report import ClassCount, Evaluation, Table, as_html, as_json
+from common.report import ClassCount, Evaluation, Table, write_report
 from common.runs import SETTINGS
 from common.vae import VAE
-from common.weights import MODEL, bundled, find_weights
+from common.weights import bundled, digest_of, find_weights
 from image.config import EvaluateConfig
 from image.data import ImageData
 from image.description import SAMPLES, alignment, drawn_prompts
@@ -65,7 +63,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         tables.append(Table("Descriptions", AGAINST_REAL, alignment(model, data, scorer, config.seed)))
     facts = {
         "weights": config.weights,
-        "weights_sha256": hashlib.sha256((folder / MODEL).read_bytes()).hexdigest(),
+        "weights_sha256": digest_of(folder),
         "data": data.name,
         "source": data.source,
         "n": len(material),
@@ -76,15 +74,12 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "scorer": scorer.name if scorer else None,
     }
     evaluation = Evaluation(facts, protocol(config, facts, material, bool(model.classes)), tables, classes)
-    write_json(out / "evaluation.json", as_json(evaluation))
     shown = pictures(model, material, data, folder)
     if model.wording is not None:
         rows = drawn_prompts(model, data, extractor, material.train_features, config.seed)
         headings = ("samples", *[""] * (SAMPLES - 1), "nearest")
         shown.insert(1, ("Descriptions, not picked, and the nearest training pictures", draw_sheet(rows, headings)))
-    page = as_html(evaluation, f"{model.name} on {data.name}", shown)
-    with replacing(out / "report.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_report(evaluation, out, f"{model.name} on {data.name}", shown)
     return evaluation
 
 

@@ -1,6 +1,5 @@
 """A small image classifier of our own: the features behind our distances, and the judge of class labels."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import UserError
-from common.weights import MODEL, find_weights, load_config, load_model
+from common.weights import digest_of, find_weights, load_config, load_model
 from image.data import to_model
 
 SIDE = 32  # the classifier sees every image at this side
@@ -105,7 +104,7 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
         raise UserError(
             f"{folder}/config.json lacks {error}; train the classifier anew with image.classifier"
         ) from error
-    digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()[:8]
+    digest = digest_of(folder)[:8]
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
     return Extractor(network, f"{folder.name}@{digest}", tuple(config["classes"]))
 

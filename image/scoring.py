@@ -1,6 +1,5 @@
 """How well pictures and descriptions go together, by a network trained for that alone."""
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
 from common.pieces import END, PAD
 from common.runs import in_minutes
 from common.trainer import Verdict
-from common.weights import MODEL, find_weights, load_config, load_model
+from common.weights import digest_of, find_weights, load_config, load_model
 from image.data import ImageData, to_model
 from image.features import convolution
 from image.scorer import ScorerConfig
@@ -108,7 +107,7 @@ def load_scorer(source: str, device: torch.device | str = "cpu") -> TrainedScore
         network, wording = Scorer(**config["network"]["sizes"]), Wording.load(folder, config)
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()[:8]
+    digest = digest_of(folder)[:8]
     return TrainedScorer(load_model(folder, network).to(device), wording, f"{folder.name}@{digest}")
 
 

@@ -1,6 +1,5 @@
 """One evaluation of a translator from the weights to the report."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -14,11 +13,10 @@ from tqdm import tqdm
 
 from common.devices import pick_device
 from common.figures import save_picture, sheet
-from common.files import replacing, write_json
 from common.game import Draw
 from common.metrics import frechet_distance, halves
-from common.report import Evaluation, Figure, Table, as_html, as_json
-from common.weights import MODEL, find_weights
+from common.report import Evaluation, Figure, Table, write_report
+from common.weights import digest_of, find_weights
 from image.chroma import chroma, coloured, rounded_luma
 from image.colourfulness import colourfulness, psnr, squared_error
 from image.data import to_model
@@ -65,7 +63,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     measure = {"colorize": colours, "inpaint": fillings}.get(model.task, drawings)
     facts = {
         "weights": config.weights,
-        "weights_sha256": hashlib.sha256((find_weights(config.weights, "image") / MODEL).read_bytes()).hexdigest(),
+        "weights_sha256": digest_of(find_weights(config.weights, "image")),
         "task": model.task,
         "data": data.name,
         "source": data.source,
@@ -78,10 +76,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     strips = [("", torch.stack(row)) for row in shown]
     pictures = sheet(strips, headings=("given", "translated", "true"))
     save_picture(pictures, out / "pictures.png")
-    write_json(out / "evaluation.json", as_json(evaluation))
-    with replacing(out / "report.html") as temporary:
-        page = as_html(evaluation, f"{model.name} on {data.name}", [("Held-out pictures, not picked", pictures)])
-        temporary.write_text(page, encoding="utf-8")
+    write_report(evaluation, out, f"{model.name} on {data.name}", [("Held-out pictures, not picked", pictures)])
     return evaluation
 
 

@@ -11,11 +11,10 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json and report.html, a page with piano rolls beside real ones.
     """
-    from common.report import carry_out, results_folder  # torch loads only once the command line is known to be good
+    from common.report import carry_out  # torch loads only once the command line is known to be good
     from music.evaluation import evaluate
 
-    out = results_folder(config.out, config.weights, "music")
-    carry_out(lambda folder: evaluate(config, folder), out)
+    carry_out(evaluate, config, "music")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from tqdm import tqdm
 from common.data import Arrays
 from common.devices import pick_device
 from common.errors import UserError
-from common.files import replacing, write_json
 from common.metrics import class_histogram
-from common.report import Better, ClassCount, Evaluation, Figure, Table, as_html, as_json
+from common.report import Better, ClassCount, Evaluation, Figure, Table, write_report
 from common.runs import SETTINGS
 from common.weights import find_weights, load_config
 from music.comparison import compare, contents, nearest_window, style_forest
@@ -80,15 +79,13 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         tables.append(Table("Styles", ("plain draw", "real"), [accuracy]))
     facts = {"weights": config.weights, "data": data.name, "source": data.source, "n": n, "seed": config.seed}
     evaluation = Evaluation(facts, protocol(config, data, n), tables, classes)
-    write_json(out / "evaluation.json", as_json(evaluation))
     pairs = [pair for real, own in zip(held_out.scores, plain, strict=True) for pair in (("real", real), ("", own))]
     best = [("", own) for own in picked[: 2 * SHOWN]]
     sheets = [
         ("Held-out windows, and the plain draw under the same conditions", roll_sheet(pairs[: 2 * SHOWN])),
         (f"The best of {config.candidates} candidates each", roll_sheet(best)),
     ]
-    with replacing(out / "report.html") as temporary:
-        temporary.write_text(as_html(evaluation, f"{model.name} on {data.name}", sheets), encoding="utf-8")
+    write_report(evaluation, out, f"{model.name} on {data.name}", sheets)
     return evaluation
 
 

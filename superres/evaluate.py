@@ -11,15 +11,10 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json, report.html and crops.png, where the pictures lie side by side.
     """
-    from common.report import (  # torch loads only once the command line is known to be good
-        FILES,
-        carry_out,
-        results_folder,
-    )
+    from common.report import carry_out  # torch loads only once the command line is known to be good
     from superres.evaluation import evaluate
 
-    out = results_folder(config.out, config.weights, "superres")
-    carry_out(lambda folder: evaluate(config, folder), out, (*FILES, "crops.png"))
+    carry_out(evaluate, config, "superres", ["crops.png"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """One evaluation of a generator from the weights to the report."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -15,12 +14,11 @@ from common.data import count_reasons, digest
 from common.devices import pick_device
 from common.errors import UserError
 from common.figures import save_picture
-from common.files import replacing, write_json
 from common.folders import short_name
 from common.game import mix
 from common.photos import UNREADABLE, decode, find, reason
-from common.report import Evaluation, Figure, Table, as_html, as_json
-from common.weights import MODEL, find_weights
+from common.report import Evaluation, Figure, Table, write_report
+from common.weights import digest_of, find_weights
 from superres.config import EvaluateConfig
 from superres.data import load_photos
 from superres.degradations import degrade
@@ -69,7 +67,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         raise UserError(f"--data {config.data}: none of its pictures can be measured: {count_reasons(skipped)}")
     facts = {
         "weights": config.weights,
-        "weights_sha256": hashlib.sha256((find_weights(config.weights, "superres") / MODEL).read_bytes()).hexdigest(),
+        "weights_sha256": digest_of(find_weights(config.weights, "superres")),
         "sharpness": config.sharpness,
         "scale": model.scale,
         "data": short_name(config.data),
@@ -82,10 +80,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     evaluation = Evaluation(facts, protocol(config, model, features, len(found), seen), tables(found))
     crops = side_by_side([one.crops for one in found[:SHOWN]], model.name)
     save_picture(crops, out / "crops.png")
-    write_json(out / "evaluation.json", as_json(evaluation))
-    with replacing(out / "report.html") as temporary:
-        page = as_html(evaluation, f"{model.name} on {short_name(config.data)}", [("Where bicubic errs most", crops)])
-        temporary.write_text(page, encoding="utf-8")
+    write_report(evaluation, out, f"{model.name} on {short_name(config.data)}", [("Where bicubic errs most", crops)])
     return evaluation
 
 

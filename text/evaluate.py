@@ -11,11 +11,10 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json and report.html, a page with unpicked samples, reconstructions and interpolations.
     """
-    from common.report import carry_out, results_folder  # torch loads only once the command line is known to be good
+    from common.report import carry_out  # torch loads only once the command line is known to be good
     from text.evaluation import evaluate
 
-    out = results_folder(config.out, config.weights, "text")
-    carry_out(lambda folder: evaluate(config, folder), out)
+    carry_out(evaluate, config, "text")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from common.devices import pick_device
 from common.errors import UserError
-from common.files import replacing, write_json
 from common.metrics import class_histogram, frechet_distance
-from common.report import ClassCount, Evaluation, Figure, Table, as_html, as_json
+from common.report import ClassCount, Evaluation, Figure, Table, write_report
 from common.runs import SETTINGS
 from common.vae import Posterior, active_units, importance_bound, mutual_information
 from common.weights import find_weights, load_config
@@ -95,10 +94,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     classes = count_classes(ours, material, data.styles) if data.styles else []
     facts = {"weights": config.weights, "data": data.name, "source": data.source, "n": n, "seed": config.seed}
     evaluation = Evaluation(facts, protocol(config, data, n), tables, classes)
-    write_json(out / "evaluation.json", as_json(evaluation))
-    with replacing(out / "report.html") as temporary:
-        page = as_html(evaluation, f"{model.name} on {data.name}", passages=passages(model, data, ours, material))
-        temporary.write_text(page, encoding="utf-8")
+    write_report(evaluation, out, f"{model.name} on {data.name}", passages=passages(model, data, ours, material))
     return evaluation
 
 

@@ -16,21 +16,20 @@ from common.metrics import frechet_distance
 from common.runs import in_minutes
 from common.trainer import Verdict
 from common.vae import Posterior, active_units, mutual_information
-from text.config import TrainConfig
+from text.config import GenerateConfig, TrainConfig
 from text.data import Sequences, TextData
-from text.decoding import GREEDY, Habits
+from text.decoding import GREEDY
 from text.language_model import vocabulary
 from text.metrics import fingerprint
 from text.models import CHUNK, TextModel, packed
 from text.networks import NetworkConfig, Writer
-from text.writing import plain
+from text.writing import habits_of, plain
 
 JUDGED = 2_000  # validation texts of a look at the quality
 FITTED = 10_000  # training texts whose latents the mixture is fitted to
 SHOWN = 6  # samples of a style, and reconstructions, on a sheet
 GRACE = 60_000  # training texts before the alarm may speak
 REMEDY = "--free-bits 0.5, --normalised 0.6 or --word-dropout 0.3"
-SAMPLED = Habits(temperature=0.8, top_p=0.9, repetition_penalty=1.1, candidates=64)
 
 
 class TextStudio:
@@ -122,7 +121,7 @@ class LatentStudio(TextStudio):
 def sheet(model: TextModel, data: TextData) -> str:
     """Samples of every style, and validation texts with what comes back out of their latents."""
     parts, longest = [], model.config.longest
-    sampled, likeliest = replace(SAMPLED, longest=longest), replace(GREEDY, longest=longest)
+    sampled, likeliest = habits_of(model, GenerateConfig()), replace(GREEDY, longest=longest)
     for number, style in enumerate(data.styles or ("samples",)):
         labels = model.spread(SHOWN, number if data.styles else None)
         texts = model.write(model.latents(labels, number, "mixture"), labels, sampled)

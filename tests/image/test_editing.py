@@ -68,13 +68,13 @@ def test_unnamed_directions_are_orthonormal(cgan: ImageModel) -> None:
 def test_class_directions_lead_to_a_class_or_away(
     point: Point, distance: float, share: float, labels: list[float]
 ) -> None:
-    end = moved(None, point, Direction("", 1, None, distance), share)  # type: ignore[arg-type]
+    end = moved(point, Direction("", 1, None, distance), share)
     torch.testing.assert_close(end.labels, torch.tensor([labels]))
     assert torch.equal(end.z, point.z)
 
 
 def test_unnamed_directions_move_latents(point: Point) -> None:
-    end = moved(None, point, Direction("1=-3", None, torch.tensor([0.0, 1.0]), -3.0), 0.5)  # type: ignore[arg-type]
+    end = moved(point, Direction("1=-3", None, torch.tensor([0.0, 1.0]), -3.0), 0.5)
     torch.testing.assert_close(end.z, torch.tensor([[1.0, 0.5]]))
     assert end.labels is point.labels
 
