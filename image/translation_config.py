@@ -16,7 +16,7 @@ Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 32, "base": 64, "large": 96}  # see `image.translators`
 DEFAULT_DATA: dict[TaskName, str] = {"colorize": "photos", "edges": "emoji", "inpaint": "photos"}
-DEFAULT_WEIGHTS: dict[TaskName, str] = {"colorize": "colorize", "edges": "edges"}
+DEFAULT_WEIGHTS: dict[TaskName, str] = {"colorize": "colorize", "edges": "edges", "inpaint": "inpaint"}
 SUFFIXES: dict[TaskName, str] = {"colorize": "_colour", "edges": "_drawn", "inpaint": "_filled", "pairs": "_translated"}
 STRIDE = 32  # patches are multiples of it
 
