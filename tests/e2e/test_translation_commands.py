@@ -62,7 +62,8 @@ def test_bad_input_is_one_line_and_code_2(run_folder: Path, photos: Path, tmp_pa
         (("image.translate", bad, "--weights", run_folder), "bad.png"),
         (("image.translate", tmp_path / "none.png", "--weights", run_folder), "none.png"),
         (("image.translate", photos / "0.png", "--weights", tmp_path), "--weights"),
-        (("image.translate", photos / "0.png", "--task", "inpaint"), "--task"),
+        (("image.translate", photos / "0.png", "--task", "pairs"), "--task"),
+        (("image.translate", photos / "0.png", "--task", "inpaint"), "--mask"),
         (("image.train_translation", "--data", tmp_path / "none"), "--data"),
         (("image.evaluate_translation", "--weights", run_folder), "--data"),
     ):
