@@ -7,7 +7,7 @@ RUNS := runs
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo    train on embedded data for two minutes, write samples and a report"
+	@echo "make demo    train on embedded data for some two minutes, write samples and a report"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, and mypy over common/"
 	@echo "make bench   short runs of the benchmarks"
@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/python -m image.train --minutes 2 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
+	$(BIN)/python -m image.train --images 60000 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
 	$(BIN)/python -m image.generate --weights $(RUNS)/demo-image --n 100 --out $(RUNS)/demo-image/sheet.png
 	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
 	$(BIN)/python -m music.generate --out $(RUNS)/demo-music/song.mid $(RUNS)/demo-music/song.wav $(RUNS)/demo-music/song.png

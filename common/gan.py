@@ -190,7 +190,15 @@ class GanGame:
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's loss against the frozen critic, plus that of the content if there is one."""
         raw = self._condition(batch, draw)
-        fake = self.generator(draw.normal(self.latent), raw)
+        loss = self._fooling(self.generator(draw.normal(self.latent), raw), batch, draw, raw)
+        figures = {"generator": loss}
+        if self.content is not None:
+            figures["content"] = self.content(batch, draw, raw)
+            loss = loss + figures["content"]
+        return loss, figures
+
+    def _fooling(self, fake: Tensor, batch: Batch, draw: Draw, raw: Any) -> Tensor:
+        """The generator's loss against the frozen critic for what it made, (N, ...), of the conditions; a scalar."""
         if self.adversarial.pairs:
             real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
             with torch.no_grad():
@@ -198,12 +206,7 @@ class GanGame:
         else:
             fake = self._augment(fake, draw)
             real_logits = fake.new_zeros(len(fake))
-        loss = self.adversarial.generator(real_logits, self.critic(fake, raw).float())
-        figures = {"generator": loss}
-        if self.content is not None:
-            figures["content"] = self.content(batch, draw, raw)
-            loss = loss + figures["content"]
-        return loss, figures
+        return self.adversarial.generator(real_logits, self.critic(fake, raw).float())
 
     def _judge_both(self, images: Tensor, raw: Any) -> tuple[Tensor, Tensor | None]:
         """Logits of real and fake images (2N, ...), which share their conditions (N, ...), and of real ones swapped.

@@ -60,11 +60,16 @@ class VocabularyConfig(Checked):
 class TextConfig(VocabularyConfig):
     """What only models of described pictures (--core tgan) read."""
 
+    weights: str | None = None  # what it begins as, and what words it knows; a bundled name, a folder or a Hub id
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
+    pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
+    adversarial: float = 1.0  # weight of what the critic says; 0 does without it
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.mismatch >= 0, "mismatch", f"must be 0 or more, not {self.mismatch}")
+        for name in ("mismatch", "pixel", "adversarial"):
+            require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
+        require(self.pixel + self.adversarial > 0, "pixel", "and --adversarial cannot both be 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,10 @@ class TrainConfig(TextConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, Su
         require_unset(self, self.core, *((GanConfig, AugmentConfig) if vae else (VaeConfig,)))
         if self.core != "tgan":
             require_unset(self, self.core, VocabularyConfig, TextConfig)
+        if self.weights is not None:
+            for name in ("net_size", "output", "latent", "spectral_norm", "vocabulary", "longest"):
+                unset = getattr(self, name) == getattr(type(self), name)
+                require(unset, name, "is that of the --weights; leave it out")
         part = self.batch // self.accumulate
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")

@@ -1,16 +1,20 @@
 """From settings to a game: image networks joined with a core."""
 
 import torch
+from torch import Tensor, nn
 
 from common.augment import Augmentation
 from common.cgan import dropping
-from common.game import Game, mix
+from common.errors import UserError
+from common.game import Batch, Draw, Game, mix
 from common.gan import GanGame
 from common.vae import vae_game
 from image.config import WIDTHS, TrainConfig
-from image.data import ImageSpec
+from image.data import Captions, ImageSpec
+from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae
 from image.studio import prepare
+from image.wording import Wording
 
 
 def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> NetworkConfig:
@@ -34,8 +38,11 @@ def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> Net
     )
 
 
-def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
+def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | None = None) -> Game:
     """The game of the run's core, its networks initialised from the seed.
+
+    Args:
+        begun: a trained generator of that network to begin as.
 
     Raises:
         UserError: no network has that side.
@@ -43,9 +50,56 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     torch.manual_seed(mix(config.seed, 0))
     if config.core in ("vae", "cvae"):
         return vae_game(build_vae(network), config, prepare)
-    generator, critic = build_generator(network), build_critic(network)
+    generator, critic = begun or build_generator(network), build_critic(network)
     augmentation = Augmentation(config, config.batch) if config.augment else None
     condition = generator.condition
     read = None if condition is None else dropping(condition, config.condition_dropout)
     swap = condition.swap if network.pieces else None
-    return GanGame(generator, critic, config, prepare, read, augmentation, swap=swap, mismatch=config.mismatch).game()
+    kind = DescribedGame if network.pieces else GanGame
+    game = kind(
+        generator, critic, config, prepare, read, augmentation, network.latent, swap=swap, mismatch=config.mismatch
+    )
+    return game.game() if config.adversarial else game.game_of_pixels()
+
+
+class DescribedGame(GanGame):
+    """The GAN core about described pictures, which may also be told how far it is from the very picture described.
+
+    Pixels alone (`game_of_pixels`) teach what the words mean many times faster than a critic does, but blurred.
+    """
+
+    config: TrainConfig
+
+    def game_of_pixels(self) -> Game:
+        """The generator alone, who learns to come as close as can be."""
+        game = self.game()
+        del game.players["critic"]
+        return game
+
+    def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the adversarial loss and the mean absolute difference."""
+        raw = self._condition(batch, draw)
+        fake = self.generator(draw.normal(self.latent), raw)
+        figures = {}
+        if self.config.adversarial:
+            figures["generator"] = self._fooling(fake, batch, draw, raw)
+        if self.config.pixel:
+            figures["pixel"] = (fake.float() - self.prepare(batch)).abs().mean()
+        weights = {"generator": self.config.adversarial, "pixel": self.config.pixel}
+        return sum((weights[name] * value for name, value in figures.items()), torch.zeros(())), figures
+
+
+def begin(weights: str, spec: ImageSpec, captions: Captions) -> tuple[ImageModel, Wording]:
+    """A trained model of described pictures to go on with, and its vocabulary.
+
+    Raises:
+        UserError: it is none, or not of such pictures.
+    """
+    model = load_image_model(weights)
+    if model.wording is None:
+        raise UserError(f"--weights {weights} take no descriptions; name weights of --core tgan")
+    side, channels = model.config.side, model.config.channels
+    if (spec.size, spec.channels) != (side, channels):
+        told = f"the data have {spec.size} x {spec.size} with {spec.channels}; choose --size {side} or other weights"
+        raise UserError(f"--weights {weights} draw {side} x {side} pixels with {channels} channels, {told}")
+    return model, model.wording.knowing(captions)

@@ -88,6 +88,8 @@ class ImageStudio:
             }
         elif got is not None:
             figures["class_entropy"] = entropy(class_histogram(got, len(self.data.spec.classes)))
+        if not self.config.adversarial:
+            return Verdict(figures, distance)  # blurred pictures cover nothing, and nothing collapses
         warning = self.alarm.update(coverage=around.coverage, floor=self.floor, images=images, **histograms)
         return Verdict(figures, distance, warning)
 

@@ -21,7 +21,7 @@ def main(config: TrainConfig) -> None:
     from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
     from image.data import described, load_images
-    from image.games import build_game, network_config
+    from image.games import begin, build_game, network_config
     from image.networks import stages
     from image.studio import ImageStudio
     from image.wording import Wording
@@ -33,15 +33,21 @@ def main(config: TrainConfig) -> None:
     data = load_images(config.data, config.size, config.fit, config.grey)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
-    wording = None
+    wording, begun = None, None
     if config.core == "tgan":
         data, captions, _ = described(data)
-        wording = Wording.learn(captions, config.vocabulary, config.longest)
+        if config.weights is None:
+            wording = Wording.learn(captions, config.vocabulary, config.longest)
+        else:
+            begun, wording = begin(config.weights, data.spec, captions)
         data = replace(data, train=Arrays(data.train.tensors | {"text": wording.all_tokens(captions)}))
     elif not data.spec.classes:
         config = replace(config, core=config.core.removeprefix("c"))
-    network = network_config(config, data.spec, len(wording.pieces) if wording else 0)
-    game = build_game(config, network)
+    if begun is None:
+        network = network_config(config, data.spec, len(wording.pieces) if wording else 0)
+    else:
+        network = begun.config
+    game = build_game(config, network, begun and begun.network)
     out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
     check_batch(config, len(data.train))
     open_run(out, config)

@@ -59,12 +59,8 @@ class TranslationGame(GanGame):
         """The weighted sum of the adversarial loss and the difference from the truth."""
         source, target = self._condition(batch, draw), self.prepare(batch)
         output = self.network(source)
-        real_logits = torch.zeros((), device=output.device)
-        if self.adversarial.pairs:
-            with torch.no_grad():
-                real_logits = self.critic(target, source).float()
         figures = {
-            "generator": self.adversarial.generator(real_logits, self.critic(output, source).float()),
+            "generator": self._fooling(output, batch, draw, source),
             "pixel": self.difference(output, source, target),
         }
         return self.config.adversarial * figures["generator"] + self.config.pixel * figures["pixel"], figures

@@ -1,7 +1,7 @@
 """From descriptions to what networks read, and what a user's own words are worth to a trained one."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +36,11 @@ class Wording:
         """A vocabulary of up to `size` pieces."""
         texts = [text for texts in captions.texts for text in texts]
         return cls(Pieces.learn(texts, size), longest, frozenset(word for text in texts for word in text.split()))
+
+    def knowing(self, captions: Captions) -> Self:
+        """The same vocabulary, to which the words of more descriptions are known."""
+        words = {word for texts in captions.texts for text in texts for word in text.split()}
+        return replace(self, words=self.words | words)
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any]) -> Self:

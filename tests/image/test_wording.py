@@ -1,6 +1,7 @@
 """Descriptions in pieces, users' own words, and a run of pictures from words."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from common.errors import UserError
+from common.game import Draw
 from image.config import GenerateConfig, TrainConfig
 from image.data import Captions
 from image.gallery import make_gallery
+from image.games import DescribedGame
 from image.models import load_image_model
+from image.networks import build_critic
 from image.train import main
 from image.wording import Wording
 
@@ -38,10 +42,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(folder: Path, out: Path, steps: int, resume: bool = False) -> Path:
-    small = {"net_size": "debug", "batch": 8, "latent": 8, "vocabulary": 600, "longest": 24, "snapshot": 16}
-    exact = {"final_lr": 1.0, "device": "cpu", "precision": "fp32", "condition_dropout": 0.1}
-    main(TrainConfig(core="tgan", data=str(folder), steps=steps, out=out, resume=resume, **small, **exact))  # type: ignore[arg-type]
+NETWORK = {"net_size": "debug", "latent": 8, "vocabulary": 600, "longest": 24}
+
+
+def run(folder: Path, out: Path, steps: int, **settings: Any) -> Path:
+    network = {} if "weights" in settings else NETWORK
+    exact = {"batch": 8, "snapshot": 16, "final_lr": 1.0, "device": "cpu", "precision": "fp32"}
+    main(TrainConfig(core="tgan", data=str(folder), steps=steps, out=out, **network | exact | settings))
     return out
 
 
@@ -108,3 +115,67 @@ def test_words_go_with_weights_that_read_them(weights: Path) -> None:
     for asked in ({"text": ("a",), "label": ("b",)}, {"guidance": 2.0}, {"text": ("a",), "interpolate": "seeds"}):
         with pytest.raises(UserError, match=r"--(label|guidance|text) "):
             GenerateConfig(**asked)  # type: ignore[arg-type]
+
+
+def test_pixels_alone_teach_what_the_words_mean(folder: Path, tmp_path: Path) -> None:
+    """Without a critic; and what was so learned is what a run against a critic begins as."""
+    begun = run(folder, tmp_path / "pixels", 40, adversarial=0.0, pixel=10.0, lr=3e-3, snapshot=400)
+    model = load_image_model(str(begun))
+    assert model.wording is not None
+    means = model.sample(3, model.wording.tokens([f"{colour} noise" for colour in COLOURS])).float().mean((2, 3))
+    assert means.argmax(1).tolist() == [0, 1, 2]
+    gone_on = run(folder, tmp_path / "both", 1, weights=str(begun), pixel=1.0, lr=1e-9, average=1e-6)
+    before, after = (load_file(path / "model.safetensors") for path in (begun, gone_on))
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name].float(), tensor.float(), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("adversarial", "pixel"), [(0.0, 3.0), (0.5, 3.0), (0.5, 0.0)])
+def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: float, weights: Path) -> None:
+    model = load_image_model(str(weights))
+    config = TrainConfig(core="tgan", adversarial=adversarial, pixel=pixel, latent=8, condition_dropout=0.0)
+    torch.manual_seed(0)
+    game = DescribedGame(
+        model.network, build_critic(model.config), config, lambda batch: batch["image"] / 127.5 - 1,
+        model.network.condition.read,
+    )  # fmt: skip
+    side = model.config.side
+    batch = {"image": torch.randint(256, (4, 3, side, side)), "text": torch.full((4, 1, 2), 5)}
+    with torch.no_grad():
+        draw = Draw(0, rows=4)
+        draw.uniform()  # by which one of the descriptions is chosen
+        fake = model.network(draw.normal(8), batch["text"][:, 0])
+        loss, figures = game.generator_loss(batch, Draw(0, rows=4))
+    parts = {"generator": adversarial, "pixel": pixel}
+    assert set(figures) == {name for name, weight in parts.items() if weight}
+    assert loss.item() == pytest.approx(sum(parts[name] * value.item() for name, value in figures.items()))
+    if pixel:
+        wanted = (fake - (batch["image"] / 127.5 - 1)).abs().mean().item()
+        assert figures["pixel"].item() == pytest.approx(wanted)
+    assert list((game.game() if adversarial else game.game_of_pixels()).players)[-1] == "generator"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"adversarial": 0.0}, "--pixel and --adversarial cannot both be 0"),
+        ({"pixel": -1.0}, "--pixel must be 0 or more"),
+        ({"weights": "emoji-text", "net_size": "base"}, "--net-size is that of the --weights"),
+        ({"weights": "emoji-text", "longest": 30}, "--longest is that of the --weights"),
+        ({"core": "cgan", "weights": "emoji-text"}, "--weights means nothing with --core cgan"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        TrainConfig(**{"core": "tgan"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [("digits-cgan", "take no descriptions"), ("emoji-text", "draw 64 x 64 pixels .* choose --size 64")],
+)
+def test_weights_that_do_not_fit_are_refused(source: str, problem: str, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=problem):
+        run(folder, tmp_path / "run", 1, weights=source, size=16)
+    assert not (tmp_path / "run").exists()
