@@ -65,7 +65,7 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
 class DescribedGame(GanGame):
     """The GAN core about described pictures, which may also be told how far it is from the very picture described.
 
-    Pixels alone (`game_of_pixels`) teach what the words mean many times faster than a critic does, but blurred.
+    Pixels alone (`game_of_pixels`) teach without a critic: more pictures in the same time, but blurred.
     """
 
     config: TrainConfig
