@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/python -m image.train --images 60000 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
+	$(BIN)/python -m image.train --images 100000 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
 	$(BIN)/python -m image.generate --weights $(RUNS)/demo-image --n 100 --out $(RUNS)/demo-image/sheet.png
 	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
 	$(BIN)/python -m music.generate --out $(RUNS)/demo-music/song.mid $(RUNS)/demo-music/song.wav $(RUNS)/demo-music/song.png
