@@ -86,6 +86,10 @@ class TrainConfig(TextConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, Su
             for name in ("net_size", "output", "latent", "spectral_norm", "vocabulary", "longest"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "is that of the --weights; leave it out")
+        if not self.adversarial:
+            for name in ("mismatch", "augment", "penalty", "critic_lr", "spectral_norm"):
+                unset = getattr(self, name) == getattr(type(self), name)
+                require(unset, name, "means nothing with --adversarial 0; leave it out")
         part = self.batch // self.accumulate
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")

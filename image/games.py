@@ -80,13 +80,14 @@ class DescribedGame(GanGame):
         """The weighted sum of the adversarial loss and the mean absolute difference."""
         raw = self._condition(batch, draw)
         fake = self.generator(draw.normal(self.latent), raw)
-        figures = {}
+        loss, figures = torch.zeros((), device=fake.device), dict[str, Tensor]()
         if self.config.adversarial:
             figures["generator"] = self._fooling(fake, batch, draw, raw)
+            loss = loss + self.config.adversarial * figures["generator"]
         if self.config.pixel:
             figures["pixel"] = (fake.float() - self.prepare(batch)).abs().mean()
-        weights = {"generator": self.config.adversarial, "pixel": self.config.pixel}
-        return sum((weights[name] * value for name, value in figures.items()), torch.zeros(())), figures
+            loss = loss + self.config.pixel * figures["pixel"]
+        return loss, figures
 
 
 def begin(weights: str, spec: ImageSpec, captions: Captions) -> tuple[ImageModel, Wording]:

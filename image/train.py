@@ -33,7 +33,7 @@ def main(config: TrainConfig) -> None:
     data = load_images(config.data, config.size, config.fit, config.grey)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
-    wording, begun = None, None
+    wording = begun = None
     if config.core == "tgan":
         data, captions, _ = described(data)
         if config.weights is None:
@@ -43,10 +43,7 @@ def main(config: TrainConfig) -> None:
         data = replace(data, train=Arrays(data.train.tensors | {"text": wording.all_tokens(captions)}))
     elif not data.spec.classes:
         config = replace(config, core=config.core.removeprefix("c"))
-    if begun is None:
-        network = network_config(config, data.spec, len(wording.pieces) if wording else 0)
-    else:
-        network = begun.config
+    network = begun.config if begun else network_config(config, data.spec, len(wording.pieces) if wording else 0)
     game = build_game(config, network, begun and begun.network)
     out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
     check_batch(config, len(data.train))

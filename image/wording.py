@@ -34,13 +34,11 @@ class Wording:
     @classmethod
     def learn(cls, captions: Captions, size: int, longest: int) -> Self:
         """A vocabulary of up to `size` pieces."""
-        texts = [text for texts in captions.texts for text in texts]
-        return cls(Pieces.learn(texts, size), longest, frozenset(word for text in texts for word in text.split()))
+        return cls(Pieces.learn([text for texts in captions.texts for text in texts], size), longest, _words(captions))
 
     def knowing(self, captions: Captions) -> Self:
         """The same vocabulary, to which the words of more descriptions are known."""
-        words = {word for texts in captions.texts for text in texts for word in text.split()}
-        return replace(self, words=self.words | words)
+        return replace(self, words=self.words | _words(captions))
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any]) -> Self:
@@ -90,3 +88,7 @@ class Wording:
     def _is_strange(self, word: str) -> bool:
         """Whether a word has a character that the vocabulary can only spell in bytes."""
         return any(self.pieces.processor.is_byte(piece) for piece in self.pieces.encode(word))
+
+
+def _words(captions: Captions) -> frozenset[str]:
+    return frozenset(word for texts in captions.texts for text in texts for word in text.split())

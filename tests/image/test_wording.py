@@ -161,6 +161,7 @@ def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: flo
     [
         ({"adversarial": 0.0}, "--pixel and --adversarial cannot both be 0"),
         ({"pixel": -1.0}, "--pixel must be 0 or more"),
+        ({"adversarial": 0.0, "pixel": 1.0, "augment": ("affine",)}, "--augment means nothing with --adversarial 0"),
         ({"weights": "emoji-text", "net_size": "base"}, "--net-size is that of the --weights"),
         ({"weights": "emoji-text", "longest": 30}, "--longest is that of the --weights"),
         ({"core": "cgan", "weights": "emoji-text"}, "--weights means nothing with --core cgan"),
