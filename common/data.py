@@ -69,6 +69,27 @@ class Arrays:
         return moved
 
 
+class FamilyArrays(Arrays):
+    """Arrays whose rows belong to families, such as one picture in many colours; large ones are drawn less a row.
+
+    Chance decides each row anew, with a weight of 1 over the root of its family's size, so that neither a family of a
+    hundred nor a hundred families of one are all that is seen.
+
+    Args:
+        families: what names the family of each row.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray | Tensor], families: Sequence[str]) -> None:
+        super().__init__(arrays)
+        sizes = Counter(families)
+        self.weights = torch.tensor([sizes[family] ** -0.5 for family in families])
+
+    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+        """The rows of global step `step`, int64 (batch,), drawn with replacement, a function of the arguments alone."""
+        generator = torch.Generator().manual_seed(mix(seed, step))
+        return torch.multinomial(self.weights, batch, replacement=True, generator=generator)
+
+
 def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
     return tensor.index_select(0, send(indices, tensor.device))
 

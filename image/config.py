@@ -61,6 +61,7 @@ class TextConfig(VocabularyConfig):
     """What only models of described pictures (--core tgan) read."""
 
     weights: str | None = None  # what it begins as, and what words it knows; a bundled name, a folder or a Hub id
+    families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
     adversarial: float = 1.0  # weight of what the critic says; 0 does without it

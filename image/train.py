@@ -17,7 +17,7 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
     from the first checkpoint on.
     """
-    from common.data import Arrays, count_reasons  # torch loads only once the command line is known to be good
+    from common.data import Arrays, FamilyArrays, count_reasons  # torch loads only once the command line is known to be good
     from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
     from image.data import described, load_images
@@ -40,7 +40,8 @@ def main(config: TrainConfig) -> None:
             wording = Wording.learn(captions, config.vocabulary, config.longest)
         else:
             begun, wording = begin(config.weights, data.spec, captions)
-        data = replace(data, train=Arrays(data.train.tensors | {"text": wording.all_tokens(captions)}))
+        tensors = data.train.tensors | {"text": wording.all_tokens(captions)}
+        data = replace(data, train=FamilyArrays(tensors, captions.families) if config.families else Arrays(tensors))
     elif not data.spec.classes:
         config = replace(config, core=config.core.removeprefix("c"))
     network = begun.config if begun else network_config(config, data.spec, len(wording.pieces) if wording else 0)

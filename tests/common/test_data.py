@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from common.data import (
     Arrays,
+    FamilyArrays,
     allocate,
     batch_indices,
     cache_folder,
@@ -142,6 +143,16 @@ def test_arrays_are_visited_in_that_order() -> None:
     data = Arrays(examples())
     for step in (0, 3, 10**6):
         assert torch.equal(data.indices(2, step, 5), batch_indices(7, 2, step, 5))
+
+
+def test_a_row_of_a_large_family_is_drawn_less_often_by_the_root_of_its_size() -> None:
+    arrays = FamilyArrays({"x": np.arange(12)}, ["many"] * 9 + ["a", "b", "c"])
+    assert torch.equal(arrays.indices(1, 5, 4), arrays.indices(1, 5, 4))
+    assert not torch.equal(arrays.indices(1, 5, 64), arrays.indices(2, 5, 64))
+    drawn = torch.bincount(torch.cat([arrays.indices(0, step, 100) for step in range(600)]), minlength=12)
+    shares = drawn / drawn.sum()  # nine rows at 1/3 and three at 1 sum up to 6
+    assert torch.allclose(shares[:9], torch.tensor(1 / 18), atol=0.005)
+    assert torch.allclose(shares[9:], torch.tensor(1 / 6), atol=0.005)
 
 
 @given(st.lists(st.text(max_size=3), min_size=1), st.integers(0, 5))

@@ -124,7 +124,7 @@ def test_pixels_alone_teach_what_the_words_mean(folder: Path, tmp_path: Path) ->
     assert model.wording is not None
     means = model.sample(3, model.wording.tokens([f"{colour} noise" for colour in COLOURS])).float().mean((2, 3))
     assert means.argmax(1).tolist() == [0, 1, 2]
-    gone_on = run(folder, tmp_path / "both", 1, weights=str(begun), pixel=1.0, lr=1e-9, average=1e-6)
+    gone_on = run(folder, tmp_path / "both", 1, weights=str(begun), families=True, pixel=1.0, lr=1e-9, average=1e-6)
     before, after = (load_file(path / "model.safetensors") for path in (begun, gone_on))
     assert before.keys() == after.keys()
     for name, tensor in before.items():
