@@ -17,7 +17,8 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.generate --weights DIR` works
     from the first checkpoint on.
     """
-    from common.data import Arrays, FamilyArrays, count_reasons  # torch loads only once the command line is known to be good
+    # torch loads only once the command line is known to be good
+    from common.data import Arrays, FamilyArrays, count_reasons
     from common.runs import check_batch, conclude, introduce, open_run
     from common.trainer import Trainer
     from image.data import described, load_images
