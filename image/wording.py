@@ -71,7 +71,7 @@ class Wording:
             UserError: it is empty, too long, or has words of characters that were never learned.
         """
         try:
-            found = tidy(text)
+            found = self._spelt(tidy(text))
             row = self.pieces.encode(found)
         except UnicodeEncodeError as error:
             raise UserError("--text is no text (half a character); write it anew") from error
@@ -84,6 +84,11 @@ class Wording:
         if strange := [word for word in self.unknown([found]) if self._is_strange(word)]:
             raise UserError(f"--text {short!r}: the characters of {strange[0]!r} were never learned; use English words")
         return found
+
+    def _spelt(self, text: str) -> str:
+        """A tidy description without the commas and colons around its words that were never learned."""
+        words = (word if word in self.words else word.strip(",:;!?\"") for word in text.split())
+        return " ".join(word for word in words if word)
 
     def _is_strange(self, word: str) -> bool:
         """Whether a word has a character that the vocabulary can only spell in bytes."""

@@ -69,6 +69,7 @@ def test_descriptions_become_pieces_and_are_cut(wording: Wording) -> None:
 
 def test_prompts_are_read_or_refused(wording: Wording) -> None:
     assert wording.prompt("  Red  DISC") == "red disc"
+    assert wording.prompt('"red:" disc, !') == "red disc"
     assert wording.unknown(["red zebra", "zebra disc"]) == ["zebra"]
     for text, problem in (
         (" ", "--text is empty"),
