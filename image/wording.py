@@ -87,7 +87,7 @@ class Wording:
 
     def _spelt(self, text: str) -> str:
         """A tidy description without the commas and colons around its words that were never learned."""
-        words = (word if word in self.words else word.strip(",:;!?\"") for word in text.split())
+        words = (word if word in self.words else word.strip(',:;!?"') for word in text.split())
         return " ".join(word for word in words if word)
 
     def _is_strange(self, word: str) -> bool:
