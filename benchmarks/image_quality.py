@@ -21,11 +21,11 @@ from tqdm import tqdm
 from benchmarks.textbook import Textbook
 from common.cli import run
 from common.config import DeviceConfig, require
-from common.data import batch_indices
-from common.devices import pick_device
-from common.figures import grid, save_picture
+from common.data.arrays import batch_indices
+from common.evaluation.metrics import Neighbourhoods, frechet_distance, neighbourhoods
 from common.files import write_json
-from common.metrics import Neighbourhoods, frechet_distance, neighbourhoods
+from common.pictures.sheets import grid, save_picture
+from common.training.devices import pick_device
 from image.config import TrainConfig
 from image.data import ImageData, load_images, to_model
 from image.features import load_extractor

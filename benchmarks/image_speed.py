@@ -31,8 +31,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.textbook import Textbook, batches
 from common.cli import run
 from common.config import DeviceConfig, require
-from common.devices import bf16_wanted, pick_device
-from common.trainer import Trainer, Verdict
+from common.training.devices import bf16_wanted, pick_device
+from common.training.monitor import Verdict
+from common.training.trainer import Trainer
 from image.config import WIDTHS, NetSize, TrainConfig
 from image.data import ImageData, load_images
 from image.games import build_game

@@ -81,7 +81,7 @@ def plain_loop(config: SpeedConfig) -> Callable[[], float]:
     """What one would write first: random batches padded to the longest text of all, Adam, float32."""
     import torch
 
-    from common.vae import vae_loss
+    from common.cores.vae import vae_loss
     from text.config import TrainConfig
     from text.data import load_texts
     from text.games import network_config
@@ -111,9 +111,9 @@ def plain_loop(config: SpeedConfig) -> Callable[[], float]:
 
 def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
     """The steps of `python -m text.train`, average of the weights and guard included."""
-    from common.devices import accelerator_for
-    from common.game import Draw
-    from common.learner import Learner
+    from common.randomness import Draw
+    from common.training.devices import accelerator_for
+    from common.training.learner import Learner
     from text.config import TrainConfig
     from text.games import prepare
 

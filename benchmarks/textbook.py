@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from common.data import Arrays
+from common.data.arrays import Arrays
 
 
 class Pictures(Dataset):

@@ -14,7 +14,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from common.checkpoints import load_exactly
 from common.errors import UserError
 from common.files import replacing, write_json
 
@@ -138,3 +137,21 @@ def _fetch(source: str) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--weights {source}: the Hub answered: {reason}") from error
+
+
+def load_exactly(network: nn.Module, tensors: dict[str, Tensor], what: str) -> None:
+    """Load a state dict whose names and shapes must be exactly the network's.
+
+    Raises:
+        UserError: naming the first name or shape that differs.
+    """
+    expected = network.state_dict()
+    for key, value in expected.items():
+        if key not in tensors:
+            raise UserError(f"{what} lacks the tensor {key}: it was made with another model or other settings")
+        if tensors[key].shape != value.shape:
+            shapes = f"{tuple(tensors[key].shape)} where {tuple(value.shape)} is expected"
+            raise UserError(f"{what} has {key} of shape {shapes}: it was made with other settings")
+    if extra := sorted(set(tensors) - set(expected)):
+        raise UserError(f"{what} has the unknown tensor {extra[0]}: it was made with another model or other settings")
+    network.load_state_dict(tensors)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from common.data.folders import File
 from common.errors import UserError
-from common.folders import File
 
 TABLES = ("metadata.jsonl", "metadata.csv")  # as in imagefolder: rows with file_name and text
 MOST = 64 << 20  # bytes of a file with descriptions

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.data import Arrays
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.data.arrays import Arrays
 from common.errors import UserError
-from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.trainer import Verdict
+from common.randomness import Draw, mix
+from common.training.monitor import Verdict
 from image.classifier import ClassifierConfig
 from image.data import load_images, to_model, to_uint8
 from image.features import Classifier, Extractor, standardise

@@ -25,8 +25,8 @@ class ClassifierConfig(RunConfig):
 
 def main(config: ClassifierConfig) -> None:
     """Train a small image classifier; its features serve Fréchet distances, its labels judge conditional models."""
-    from common.runs import open_run  # torch loads only once the command line is known to be good
-    from common.trainer import Trainer
+    from common.training.runs import open_run  # torch loads only once the command line is known to be good
+    from common.training.trainer import Trainer
     from image.classification import ClassifierStudio, classifier_game, join
 
     names = tuple(Path(name).stem for name in config.data)

@@ -16,7 +16,7 @@ Output = Literal["tanh", "linear"]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.figures`)
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
 ON_A_SHEET = 10_000  # pictures at most
 
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
-from common.data import Arrays, allocate, cached, digest, families, split
+from common.data.arrays import Arrays, allocate, cached, digest, families, split
+from common.data.folders import short_name
 from common.errors import UserError
-from common.folders import short_name
 from image.sources import UNREADABLE, Pictures, find
 
 Fit = Literal["crop", "pad"]
@@ -85,7 +85,7 @@ def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: boo
     have any size, mode and EXIF orientation; of animations the first frame counts, transparency shows white, and files
     that cannot be read are skipped and listed. Descriptions lie in `metadata.jsonl` or `metadata.csv` (file_name and
     text) or, a line each, in a .txt beside the picture. A tenth is held out, by content. The first call decodes
-    everything into the cache (`common.data.cached`); later ones only open it.
+    everything into the cache (`common.data.arrays.cached`); later ones only open it.
 
     Args:
         data: one of `image.sources.BUILT_IN`, or a path.

@@ -7,8 +7,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from common.metrics import nearest
-from common.report import Figure
+from common.evaluation.metrics import nearest
+from common.evaluation.report import Figure
 from image.data import Captions, ImageData
 from image.measure import FeatureExtractor
 from image.models import ImageModel

@@ -15,8 +15,8 @@ def main(config: EditConfig) -> None:
     """
     import torch  # only once the command line is known to be good
 
-    from common.devices import pick_device
-    from common.figures import grid, save_gif, save_picture
+    from common.pictures.sheets import grid, save_gif, save_picture
+    from common.training.devices import pick_device
     from image.editing import edits, invert, morph, parse_direction, read_square, reconstruction_psnr
     from image.features import load_extractor
     from image.gallery import draw_sheet

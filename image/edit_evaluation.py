@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from common.devices import pick_device
 from common.errors import UserError
-from common.figures import save_picture, sheet
-from common.report import Evaluation, Figure, Table, write_report
+from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.pictures.sheets import save_picture, sheet
+from common.training.devices import pick_device
 from common.weights import digest_of, find_weights
 from image.data import ImageData
 from image.edit_config import LEAST, EvaluateConfig

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from common.cores.latents import slerp
+from common.cores.vae import VAE
 from common.errors import UserError
-from common.latents import slerp
-from common.pictures import READ, naming
-from common.vae import VAE
+from common.pictures.reading import READ, naming
 from image.data import square, to_model
 from image.features import Extractor
 from image.models import ImageModel

@@ -11,7 +11,7 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json and report.html, a page with samples, their nearest training pictures, and curves.
     """
-    from common.report import carry_out  # torch loads only once the command line is known to be good
+    from common.evaluation.report import carry_out  # torch loads only once the command line is known to be good
     from image.evaluation import evaluate
 
     carry_out(evaluate, config, "image")

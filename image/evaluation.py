@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common.devices import pick_device
+from common.cores.vae import VAE
 from common.errors import UserError
-from common.figures import curves
-from common.report import ClassCount, Evaluation, Table, write_report
-from common.runs import SETTINGS
-from common.vae import VAE
+from common.evaluation.report import ClassCount, Evaluation, Table, write_report
+from common.pictures.sheets import curves
+from common.training.devices import pick_device
+from common.training.runs import SETTINGS
 from common.weights import bundled, digest_of, find_weights
 from image.config import EvaluateConfig
 from image.data import ImageData

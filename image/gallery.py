@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.cores.latents import analogy, slerp, walk
 from common.errors import UserError
-from common.figures import grid, pictures, save_gif, save_picture, sheet
-from common.latents import analogy, slerp, walk
+from common.pictures.sheets import grid, pictures, save_gif, save_picture, sheet
 from image.config import PICTURES, GenerateConfig
 from image.data import ImageData, described, load_images
 from image.models import ImageModel

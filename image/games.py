@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from common.augment import Augmentation
-from common.cgan import dropping
+from common.cores.augment import Augmentation
+from common.cores.conditions import dropping
+from common.cores.game import Batch, Game
+from common.cores.gan import GanGame
+from common.cores.vae import vae_game
 from common.errors import UserError
-from common.game import Batch, Draw, Game, mix
-from common.gan import GanGame
-from common.vae import vae_game
+from common.randomness import Draw, mix
 from image.config import WIDTHS, TrainConfig
 from image.data import Captions, ImageSpec
 from image.models import ImageModel, load_image_model

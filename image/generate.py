@@ -14,7 +14,7 @@ def main(config: GenerateConfig) -> None:
     One seed gives the same pictures on every machine, up to rounding. --interpolate and --arithmetic move on spheres
     around the origin, near which the prior has its mass.
     """
-    from common.devices import pick_device  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device  # torch loads only once the command line is known to be good
     from image.gallery import make_gallery, write_gallery
     from image.models import load_image_model
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.data import Arrays
+from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
+from common.data.arrays import Arrays
 from common.errors import UserError
-from common.metrics import (
+from common.evaluation.metrics import (
     class_histogram,
     diversity,
     entropy,
@@ -26,8 +27,7 @@ from common.metrics import (
     nearest_class,
     neighbourhoods,
 )
-from common.report import ClassCount, Figure
-from common.vae import Posterior, active_units, importance_bound, mutual_information
+from common.evaluation.report import ClassCount, Figure
 from image.config import Sampler
 from image.data import ImageData, to_model
 from image.features import Extractor

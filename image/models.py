@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.cores.vae import VAE
 from common.errors import UserError
-from common.vae import VAE
 from common.weights import find_weights, load_config, load_model
 from image.config import Sampler
 from image.data import to_model, to_uint8
@@ -58,7 +58,7 @@ class ImageModel:
         """Draw z, (count, latent), on the CPU, so that a seed means the same on every device.
 
         Args:
-            sampler: the prior N(0, I), or a VAE's mixture (`common.vae.AggregateSampler`).
+            sampler: the prior N(0, I), or a VAE's mixture (`common.cores.vae.AggregateSampler`).
 
         Raises:
             UserError: the mixture of a GAN.

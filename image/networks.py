@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cgan import ClassCondition, Condition, ProjectionHead, Reading, TextCondition, WordAttention
+from common.cores.blocks import MinibatchDeviation, ResidualBlock
+from common.cores.cgan import ProjectionHead, WordAttention
+from common.cores.conditions import ClassCondition, Condition, Reading, TextCondition
+from common.cores.gan import spectrally_normalised
+from common.cores.likelihoods import LIKELIHOODS
+from common.cores.vae import VAE, AggregateSampler
 from common.errors import UserError
-from common.gan import spectrally_normalised
-from common.networks import MinibatchDeviation, ResidualBlock
-from common.vae import LIKELIHOODS, VAE, AggregateSampler
 from image.config import Likelihood, Net, Output
 
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width

@@ -20,13 +20,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from common import photos
-from common.data import allocate, batch_indices, cached, count_reasons, digest, families, send, split
+from common.data.arrays import allocate, batch_indices, cached, count_reasons, digest, families, send, split
+from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
-from common.folders import File, content_key, find_files, short_name
-from common.formats import ENDINGS
-from common.game import mix
-from common.photos import UNREADABLE, decode, reason
+from common.pictures import photos
+from common.pictures.formats import ENDINGS
+from common.pictures.photos import UNREADABLE, decode, reason
+from common.randomness import mix
 from image import sources
 from image.data import load_images
 from image.translation_config import TaskName
@@ -99,7 +99,7 @@ class PairData:
 
 
 class Crops:
-    """Square patches of an album, mirrored or not; what `common.data.Arrays` is to the trainer.
+    """Square patches of an album, mirrored or not; what `common.data.arrays.Arrays` is to the trainer.
 
     A patch goes by four numbers: its picture, its upper row and left column, and whether it is mirrored. Every picture
     is seen once an epoch, in any of its sizes.
@@ -163,7 +163,7 @@ def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> 
 
     Pairs lie in the folders A and B under the same name, whatever the ending, or side by side in one picture, A to the
     left. About a tenth is held out for tests and a tenth for validation, by content. The first call decodes everything
-    into the cache (`common.data.cached`); later ones only open it.
+    into the cache (`common.data.arrays.cached`); later ones only open it.
 
     Args:
         data: `photos`, one of `image.sources.BUILT_IN` (then of `patch` pixels a side), or a path.
@@ -214,7 +214,7 @@ class Found:
     """N pictures or pairs that are yet to be decoded.
 
     Attributes:
-        read: name -> uint8 (H, W, 3 or 6); raises what `common.photos.decode` does.
+        read: name -> uint8 (H, W, 3 or 6); raises what `common.pictures.photos.decode` does.
         prints: of their contents, by name.
         channels: 3, or 6 of pairs.
         source: one line on origin and licence.

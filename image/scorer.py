@@ -31,9 +31,9 @@ class ScorerConfig(VocabularyConfig, RunConfig):
 
 def main(config: ScorerConfig) -> None:
     """Train a small network that says which description belongs to which picture, to judge models of words."""
-    from common.data import Arrays  # torch loads only once the command line is known to be good
-    from common.runs import check_batch, introduce, open_run
-    from common.trainer import Trainer
+    from common.data.arrays import Arrays  # torch loads only once the command line is known to be good
+    from common.training.runs import check_batch, introduce, open_run
+    from common.training.trainer import Trainer
     from image.data import described, load_images
     from image.scoring import CHOICES, ScorerStudio, scorer_game
     from image.wording import Wording

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.augment import deform
-from common.cgan import one_description
 from common.cli import command
+from common.cores.augment import deform
+from common.cores.conditions import one_description
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.data.pieces import END, PAD
 from common.errors import UserError
-from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.pieces import END, PAD
-from common.runs import in_minutes
-from common.trainer import Verdict
+from common.randomness import Draw, mix
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
 from common.weights import digest_of, find_weights, load_config, load_model
 from image.data import ImageData, to_model
 from image.features import convolution

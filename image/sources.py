@@ -16,11 +16,11 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from common.data import cache_folder, digest
+from common.data.arrays import cache_folder, digest
+from common.data.folders import File, all_files, content_key, find_files, short_name, sub_folders
 from common.errors import UserError
-from common.folders import File, all_files, content_key, find_files, short_name, sub_folders
-from common.formats import ENDINGS
-from common.pictures import READ
+from common.pictures.formats import ENDINGS
+from common.pictures.reading import READ
 from image.captions import caption_files, emoji_captions, folder_captions
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous

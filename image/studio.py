@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import command
-from common.collapse import CollapseAlarm
-from common.figures import save_picture, sheet
-from common.game import mix
-from common.metrics import class_histogram, entropy, frechet_distance, halves, nearest_class, neighbourhoods
-from common.runs import in_minutes
-from common.trainer import Verdict
-from common.vae import VAE
+from common.cores.vae import VAE
+from common.evaluation.metrics import class_histogram, entropy, frechet_distance, halves, nearest_class, neighbourhoods
+from common.pictures.sheets import save_picture, sheet
+from common.randomness import mix
+from common.training.collapse import CollapseAlarm
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
 from image.config import TrainConfig
 from image.data import ImageData, to_model
 from image.features import Extractor, load_extractor

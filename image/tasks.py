@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.game import Batch, Draw
+from common.cores.game import Batch
+from common.randomness import Draw
 from image.chroma import chroma, coloured, luma
 from image.data import to_model, to_uint8
 from image.translation_config import TaskName

@@ -18,9 +18,9 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on.
     """
     # torch loads only once the command line is known to be good
-    from common.data import Arrays, FamilyArrays, count_reasons
-    from common.runs import check_batch, conclude, introduce, open_run
-    from common.trainer import Trainer
+    from common.data.arrays import Arrays, FamilyArrays, count_reasons
+    from common.training.runs import check_batch, conclude, introduce, open_run
+    from common.training.trainer import Trainer
     from image.data import described, load_images
     from image.games import begin, build_game, network_config
     from image.networks import stages

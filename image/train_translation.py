@@ -17,9 +17,9 @@ def main(config: TrainConfig) -> None:
     Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.translate --weights DIR` works
     from the first checkpoint on.
     """
-    from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import conclude, introduce, open_run
-    from common.trainer import Trainer
+    from common.data.arrays import count_reasons  # torch loads only once the command line is known to be good
+    from common.training.runs import conclude, introduce, open_run
+    from common.training.trainer import Trainer
     from image.pairs import Crops, load_pairs
     from image.translation import build_translation_game, translator_config
     from image.translation_studio import TranslationStudio

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.batches import Job, each_picture, plan, reporting, targets
 from common.cli import run
 from common.errors import UserError
-from common.formats import ENDINGS, FORMATS
+from common.file_jobs import Job, each_picture, plan, reporting, targets
+from common.pictures.formats import ENDINGS, FORMATS
 from image.translation_config import SUFFIXES, TranslateConfig
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from common.conversion import Allocate
-    from common.pictures import Picture
+    from common.pictures.conversion import Allocate
+    from common.pictures.reading import Picture
 
 PROGRAM = "image.translate"
 
@@ -27,8 +27,8 @@ def main(config: TranslateConfig) -> None:
     resolution, 16 bits, transparency and animations stay, and of coloured pictures the luma, exactly. If some of many
     files fail, the others are done, and the exit code is 1.
     """
-    from common.conversion import convert_picture  # torch loads only once the command line is known to be good
-    from common.devices import pick_device
+    from common.pictures.conversion import convert_picture  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device
     from image.translation_models import load_translation_model
 
     model = load_translation_model(config.source, pick_device(config.device), config.task, config.tile)
@@ -63,7 +63,7 @@ def read_mask(path: Path) -> "NDArray[np.bool_]":
     """
     import numpy as np
 
-    from common.pictures import read_picture
+    from common.pictures.reading import read_picture
 
     pixels = read_picture(path).pixels
     return pixels[..., : 1 if pixels.shape[2] <= 2 else 3].mean(2) > np.iinfo(pixels.dtype).max / 2

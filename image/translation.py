@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.gan import GanGame, Translating
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.cores.gan import GanGame, Translating
+from common.randomness import Draw, mix
 from image.tasks import TASKS
 from image.translation_config import WIDTHS, TrainConfig
 from image.translators import PatchCritic, Translator, TranslatorConfig

@@ -8,7 +8,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from common.config import Checked, GanConfig, LossName, RunConfig, require
 from common.errors import UserError
-from common.formats import FORMATS
+from common.pictures.formats import FORMATS
 
 TaskName = Literal["colorize", "edges", "inpaint", "pairs"]
 NetSize = Literal["debug", "small", "base", "large"]

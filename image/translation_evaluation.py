@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from common.devices import pick_device
-from common.figures import save_picture, sheet
-from common.game import Draw
-from common.metrics import frechet_distance, halves
-from common.report import Evaluation, Figure, Table, write_report
+from common.evaluation.metrics import frechet_distance, halves
+from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.pictures.sheets import save_picture, sheet
+from common.randomness import Draw
+from common.training.devices import pick_device
 from common.weights import digest_of, find_weights
 from image.chroma import chroma, coloured, rounded_luma
 from image.colourfulness import colourfulness, psnr, squared_error

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import UserError
-from common.pictures import Picture, Pixels
-from common.tiles import Cut, tiles
+from common.pictures.reading import Picture, Pixels
+from common.pictures.tiles import Cut, tiles
 from common.weights import find_weights, load_config, load_model
 from image.chroma import coloured, rounded_luma
 from image.data import to_model

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import command
-from common.figures import save_picture, sheet
-from common.game import Draw
-from common.metrics import frechet_distance
-from common.runs import in_minutes
-from common.trainer import Verdict
+from common.evaluation.metrics import frechet_distance
+from common.pictures.sheets import save_picture, sheet
+from common.randomness import Draw
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
 from image.colourfulness import colourfulness, psnr, squared_error
 from image.features import SIDE, Extractor, load_extractor
 from image.pairs import Album, PairData, as_batch

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.gan import spectrally_normalised
-from common.networks import ResidualBlock
+from common.cores.blocks import ResidualBlock
+from common.cores.gan import spectrally_normalised
 from image.tasks import TASKS
 from image.translation_config import TaskName
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.data.pieces import Pieces, padded
 from common.errors import UserError
-from common.pieces import Pieces, padded
 from image.captions import tidy
 from image.data import Captions
 

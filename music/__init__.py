@@ -17,7 +17,7 @@ def compose(**settings: Any) -> "PrettyMIDI":
         TypeError: there is no such setting.
         UserError: a setting, the weights or a given file are of no use.
     """
-    from common.devices import pick_device
+    from common.training.devices import pick_device
     from music.composing import instruments, make_piece
     from music.config import GenerateConfig
     from music.midi import to_midi

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.cores.latents import analogy, walk
 from common.errors import UserError
-from common.game import mix
-from common.latents import analogy, walk
+from common.randomness import mix
 from music.config import LONGEST, STYLES, GenerateConfig
 from music.metrics import quality
 from music.midi import from_midi

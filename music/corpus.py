@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from common.folders import File
+from common.data.folders import File
 from music.notation import abc, abc_field, musicxml_stream, transcribe, tunes_in_abc
 from music.tunes import MAX_BYTES, Item, Music, Tune, monophonic, plain
 

@@ -12,9 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from common.config import require
-from common.data import Arrays, allocate, cached, count_reasons, families, split
+from common.data.arrays import Arrays, allocate, cached, count_reasons, families, split
+from common.data.folders import short_name
 from common.errors import UserError
-from common.folders import short_name
 from music.rolls import MusicSpec
 from music.score import TrackSpec
 from music.sources import find
@@ -66,7 +66,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     In a folder or .zip, files lie directly inside (unlabelled) or in at least two sub-folders, one a style. All tunes
     have as many tracks, with drums in the same place, as most of them; the others, and what cannot be read, are skipped
     and listed. Tonics move to C by the nearest transposition (-6 to +5 semitones). A tenth of the tunes is held out, by
-    title and melody. The first call parses everything into the cache (`common.data.cached`); later ones only open it.
+    title and melody. The first call parses everything into a cache (`common.data.arrays.cached`); later ones open it.
 
     Args:
         data: one of `music.corpus.BUILT_IN`, or a path.

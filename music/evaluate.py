@@ -11,7 +11,7 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json and report.html, a page with piano rolls beside real ones.
     """
-    from common.report import carry_out  # torch loads only once the command line is known to be good
+    from common.evaluation.report import carry_out  # torch loads only once the command line is known to be good
     from music.evaluation import evaluate
 
     carry_out(evaluate, config, "music")

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.data import Arrays
-from common.devices import pick_device
+from common.data.arrays import Arrays
 from common.errors import UserError
-from common.metrics import class_histogram
-from common.report import Better, ClassCount, Evaluation, Figure, Table, write_report
-from common.runs import SETTINGS
+from common.evaluation.metrics import class_histogram
+from common.evaluation.report import Better, ClassCount, Evaluation, Figure, Table, write_report
+from common.training.devices import pick_device
+from common.training.runs import SETTINGS
 from common.weights import find_weights, load_config
 from music.comparison import compare, contents, nearest_window, style_forest
 from music.config import EvaluateConfig

@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.gan import GanGame
-from common.vae import DEFAULT_LR as VAE_LR
-from common.vae import vae_loss, warm_up
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.cores.gan import GanGame
+from common.cores.vae import DEFAULT_LR as VAE_LR
+from common.cores.vae import vae_loss, warm_up
+from common.randomness import Draw, mix
 from music.config import WIDTHS, TrainConfig
 from music.networks import Composer, MusicCritic
 from music.rolls import Condition, MusicSpec, NetworkConfig, read_condition, rolls

@@ -13,7 +13,7 @@ def main(config: GenerateConfig) -> None:
     octaves, no crossed voices, chords on the beats. --candidates 1 gives the plain draw. One seed gives the same piece
     on every machine, up to rounding.
     """
-    from common.devices import pick_device  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device  # torch loads only once the command line is known to be good
     from music.composing import instruments, make_piece
     from music.midi import to_midi
     from music.models import load_music_model

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
-from common.game import mix
+from common.randomness import mix
 from common.weights import find_weights, load_config, load_model
 from music.networks import Composer
 from music.rolls import Condition, NetworkConfig, given, steps_before, valid_steps

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cgan import ProjectionHead
-from common.networks import FeatureModulation, MinibatchDeviation
-from common.vae import VAE, Likelihood
+from common.cores.blocks import FeatureModulation, MinibatchDeviation
+from common.cores.cgan import ProjectionHead
+from common.cores.likelihoods import Likelihood
+from common.cores.vae import VAE
 from music.rolls import PATCH, Condition, NetworkConfig, Notation
 
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8

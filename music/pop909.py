@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from common.data.folders import File
 from common.errors import UserError
-from common.folders import File
 from music.score import TrackSpec
 from music.theory import STEPS_PER_QUARTER, Key, parse_key
 from music.tunes import MAX_BYTES, Item, Music, Reader, Tune, monophonic, note_table

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
-from common.figures import require_ending
 from common.files import replacing
+from common.pictures.sheets import require_ending
 
 RATE = 44_100  # samples a second
 LOUDNESS = -16.0  # LUFS; listeners expect -23 to -14

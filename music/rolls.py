@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.game import Batch, Draw
+from common.cores.game import Batch
+from common.randomness import Draw
 from music.score import TrackSpec
 from music.theory import METRES
 

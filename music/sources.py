@@ -9,8 +9,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
+from common.data.folders import File, content_key, find_files, short_name, sub_folders
 from common.errors import UserError
-from common.folders import File, content_key, find_files, short_name, sub_folders
 from music import pop909
 from music.corpus import BUILT_IN
 from music.notation import musicxml, tunes_in_abc

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import command
-from common.collapse import CollapseAlarm
-from common.figures import save_picture
-from common.game import mix
-from common.metrics import halves, neighbourhoods
-from common.runs import in_minutes
-from common.trainer import Verdict
+from common.evaluation.metrics import halves, neighbourhoods
+from common.pictures.sheets import save_picture
+from common.randomness import mix
+from common.training.collapse import CollapseAlarm
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
 from music.comparison import contents, overlap_area, style_forest, total_histograms
 from music.config import TrainConfig
 from music.data import MusicData

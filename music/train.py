@@ -18,10 +18,10 @@ def main(config: TrainConfig) -> None:
     Piano rolls, curves, checkpoints and a weights folder appear in --out; `python -m music.generate --weights DIR`
     works from the first checkpoint on.
     """
-    from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.devices import pick_device
-    from common.runs import check_batch, conclude, introduce, open_run
-    from common.trainer import Trainer
+    from common.data.arrays import count_reasons  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device
+    from common.training.runs import check_batch, conclude, introduce, open_run
+    from common.training.trainer import Trainer
     from music.data import load_music
     from music.games import build_game, network_config
     from music.studio import MusicStudio

@@ -4,7 +4,7 @@ import torch
 from pretty_midi import PrettyMIDI
 
 from common.errors import UserError
-from common.figures import save_picture
+from common.pictures.sheets import save_picture
 from common.weights import bundled, load_config
 from music.config import STYLES, GenerateConfig
 from music.figures import piano_roll

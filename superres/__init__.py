@@ -21,7 +21,7 @@ def enlarge(pixels: Any, weights: str | None = None, scale: float | None = None,
     """
     import numpy as np
 
-    from common.devices import pick_device
+    from common.training.devices import pick_device
     from superres.config import UpscaleConfig
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler

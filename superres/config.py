@@ -8,7 +8,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from common.config import Checked, GanConfig, RunConfig, require, require_unset
 from common.errors import UserError
-from common.formats import FORMATS
+from common.pictures.formats import FORMATS
 
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]

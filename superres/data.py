@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from common.data import allocate, cached, count_reasons, digest, families, send, split
+from common.data.arrays import allocate, cached, count_reasons, digest, families, send, split
+from common.data.folders import File, short_name
 from common.errors import UserError
-from common.folders import File, short_name
-from common.game import mix
-from common.photos import UNREADABLE, Photos, decode, find, reason, size_of
+from common.pictures.photos import UNREADABLE, Photos, decode, find, reason, size_of
+from common.randomness import mix
 from superres.config import Degradation
 from superres.degradations import degrade
 from superres.resize import cropped, low_resolution, resize
@@ -40,7 +40,7 @@ class Pair:
 
 
 class Patches:
-    """All square patches of some pictures, in all symmetries and versions; what `common.data.Arrays` is to the trainer.
+    """All square patches of some pictures, in all symmetries and versions; as `Arrays` to the trainer.
 
     A patch goes by a number from 0 to `len` - 1, of its picture, its place on the grid of small pixels, its version
     and its symmetry.
@@ -193,10 +193,10 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
     """Load the embedded photos, or the pictures of a folder or .zip file, each large and small.
 
     A tenth is kept for validation, by content; more of few. The first call decodes everything into the cache
-    (`common.data.cached`); later ones only open it.
+    (`common.data.arrays.cached`); later ones only open it.
 
     Args:
-        data: one of `common.photos.BUILT_IN`, or a path.
+        data: one of `common.pictures.photos.BUILT_IN`, or a path.
         scale: by how much.
         degradation: what makes pictures small: MATLAB's bicubic, or what happens to photos in the wild.
         least: shortest side of small pictures; what is smaller is left out.

@@ -11,7 +11,7 @@ def main(config: EvaluateConfig) -> None:
 
     Writes evaluation.json, report.html and crops.png, where the pictures lie side by side.
     """
-    from common.report import carry_out  # torch loads only once the command line is known to be good
+    from common.evaluation.report import carry_out  # torch loads only once the command line is known to be good
     from superres.evaluation import evaluate
 
     carry_out(evaluate, config, "superres", ["crops.png"])

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from tqdm import tqdm
 
-from common.data import count_reasons, digest
-from common.devices import pick_device
+from common.data.arrays import count_reasons, digest
+from common.data.folders import short_name
 from common.errors import UserError
-from common.figures import save_picture
-from common.folders import short_name
-from common.game import mix
-from common.photos import UNREADABLE, decode, find, reason
-from common.report import Evaluation, Figure, Table, write_report
+from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.pictures.photos import UNREADABLE, decode, find, reason
+from common.pictures.sheets import save_picture
+from common.randomness import mix
+from common.training.devices import pick_device
 from common.weights import digest_of, find_weights
 from superres.config import EvaluateConfig
 from superres.data import load_photos

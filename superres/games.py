@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from common.devices import pick_device
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.cores.gan import GanGame, Translating
 from common.errors import UserError
-from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.gan import GanGame, Translating
+from common.randomness import Draw, mix
+from common.training.devices import pick_device
 from superres.config import TrainConfig
 from superres.critic import UNetCritic
 from superres.data import Patches, PhotoData, load_photos, with_shrunk

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import UserError
-from common.tiles import tiled
+from common.pictures.tiles import tiled
 from common.weights import bundled, find_weights, load_config, load_model
 from superres.networks import Generator, NetworkConfig, build_generator, fuse
 

@@ -1,7 +1,7 @@
 """Upscaling of frames that resemble the one before: what has not changed is not computed again.
 
 Much of many films stands still: drawings, lectures, screens, whole frames that are repeated to reach another rate. A
-frame is cut into small tiles as in `common.tiles`. Where all that the network would see of a tile is, to the last bit,
+frame is cut into small tiles. Where all that the network would see of a tile is, to the last bit,
 what it saw in the frame before, the result is kept: it could not have come out otherwise, and is free of flicker even
 where a processor computes the same thing differently at different sizes. What has changed is computed in rectangles
 as large as may be, because each costs a margin.
@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from common.tiles import Cut, Tile, tiles
+from common.pictures.tiles import Cut, Tile, tiles
 from superres.upscaling import Pixels, TiledUpscaler
 
 CORE = 64  # longest side of a small tile without its margins, in pixels

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import nn
 
 from common.cli import command
-from common.figures import save_picture, sheet
-from common.runs import in_minutes
-from common.trainer import Verdict
+from common.pictures.sheets import save_picture, sheet
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
 from superres.config import Degradation, TrainConfig
 from superres.data import Pair, PhotoData
 from superres.metrics import psnr_y

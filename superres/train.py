@@ -18,9 +18,9 @@ def main(config: TrainConfig) -> None:
     from the first checkpoint on. Training may begin as trained --weights, also with a larger --net. --core gan makes
     trained --weights sharper; call its --out as theirs with -gan behind it, and --sharpness blends the two.
     """
-    from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import conclude, open_run
-    from common.trainer import Trainer
+    from common.data.arrays import count_reasons  # torch loads only once the command line is known to be good
+    from common.training.runs import conclude, open_run
+    from common.training.trainer import Trainer
     from superres.games import prepare
 
     if config.steps is None and config.images is None and config.minutes is None:

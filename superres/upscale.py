@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.batches import Batch, Job, each_picture, plan, reporting, targets
 from common.cli import run
 from common.errors import UserError
-from common.formats import ENDINGS, FORMATS
+from common.file_jobs import Batch, Job, each_picture, plan, reporting, targets
+from common.pictures.formats import ENDINGS, FORMATS
 from superres.config import UpscaleConfig
 
 if TYPE_CHECKING:
-    from common.conversion import Allocate
-    from common.pictures import Picture
+    from common.pictures.conversion import Allocate
+    from common.pictures.reading import Picture
     from superres.upscaling import TiledUpscaler
 
 PROGRAM = "superres.upscale"
@@ -30,8 +30,8 @@ def main(config: UpscaleConfig) -> None:
     resolution, transparency, 16 bits and animations stay; sound and subtitles of videos do too. An interrupted video is
     continued by the same command. If some of many files fail, the others are done, and the exit code is 1.
     """
-    from common.conversion import convert_picture  # torch loads only once the command line is known to be good
-    from common.devices import pick_device
+    from common.pictures.conversion import convert_picture  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
 
@@ -57,7 +57,7 @@ def plan_outputs(config: UpscaleConfig, scale: float) -> Batch:
         scale: for the suffix.
 
     Raises:
-        UserError: as `common.batches.plan`; or --out does not fit the inputs.
+        UserError: as `common.file_jobs.plan`; or --out does not fit the inputs.
     """
     suffix = f"_x{scale:g}" if config.suffix is None else config.suffix
     target = targets(

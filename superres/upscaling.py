@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.conversion import Allocate
 from common.errors import UserError
-from common.pictures import Pixels
-from common.tiles import Cut, Tile, tiles
+from common.pictures.conversion import Allocate
+from common.pictures.reading import Pixels
+from common.pictures.tiles import Cut, Tile, tiles
 from superres.resize import resize_weights
 
 REACH = 4  # pixels of the input, beyond which the resize after the network never looks

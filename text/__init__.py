@@ -13,7 +13,7 @@ def write(**settings: Any) -> list[str]:
         UserError: a setting, the weights or a given text are of no use.
         TypeError: there is no such setting.
     """
-    from common.devices import pick_device
+    from common.training.devices import pick_device
     from text.config import GenerateConfig
     from text.models import load_text_model
     from text.writing import make_texts

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.data import Arrays, batch_indices, families, split
+from common.data.arrays import Arrays, batch_indices, families, split
+from common.data.pieces import PAD, padded
 from common.errors import UserError
-from common.game import mix
-from common.pieces import PAD, padded
+from common.randomness import mix
 from text.sources import Corpus, Entry, named, read_corpus
 from text.tokenizer import Tokenizer
 
@@ -38,7 +38,7 @@ class Sequences(Arrays):
         return batch | {"tokens": batch["tokens"][:, : int(self.lengths[indices].max())].long()}
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
-        """As `common.data.batch_indices`, but each `GROUP` batches are sorted by length, and come in random order."""
+        """As `batch_indices`, but each `GROUP` batches are sorted by length, and come in random order."""
         group, place = divmod(step, GROUP)
         rows = batch_indices(len(self), seed, group, GROUP * batch)
         rows = rows[self.lengths[rows].argsort(stable=True)].view(GROUP, batch)

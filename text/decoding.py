@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from common.pieces import END, PAD, UNKNOWN
+from common.data.pieces import END, PAD, UNKNOWN
 from text.networks import SequenceVAE, reordered
 
 TRIES = 16  # draws of a piece until one is in the nucleus; at top-p 0.5, one in 65,536 would want more

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.devices import pick_device
+from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
 from common.errors import UserError
-from common.metrics import class_histogram, frechet_distance
-from common.report import ClassCount, Evaluation, Figure, Table, write_report
-from common.runs import SETTINGS
-from common.vae import Posterior, active_units, importance_bound, mutual_information
+from common.evaluation.metrics import class_histogram, frechet_distance
+from common.evaluation.report import ClassCount, Evaluation, Figure, Table, write_report
+from common.training.devices import pick_device
+from common.training.runs import SETTINGS
 from common.weights import find_weights, load_config
 from text.config import EvaluateConfig, GenerateConfig, Sampler
 from text.data import Sequences, TextData

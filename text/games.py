@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from common.cgan import dropping
-from common.data import Arrays
-from common.devices import pick_device
-from common.game import Batch, Draw, Game, OptimizerConfig, Player, mix
-from common.gan import GanGame
-from common.pieces import END, UNKNOWN
-from common.vae import DEFAULT_LR, vae_loss, warm_up
+from common.cores.conditions import dropping
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.cores.gan import GanGame
+from common.cores.vae import DEFAULT_LR, vae_loss, warm_up
+from common.data.arrays import Arrays
+from common.data.pieces import END, UNKNOWN
+from common.randomness import Draw, mix
+from common.training.devices import pick_device
 from text.config import LAYERS, WIDTHS, TrainConfig
 from text.data import TextData, load_texts
 from text.models import load_fitting, load_text_model

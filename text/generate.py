@@ -14,7 +14,7 @@ def main(config: GenerateConfig) -> None:
     One seed gives the same texts on every machine, up to rounding. Texts go to --out if it is named, else to the
     terminal.
     """
-    from common.devices import pick_device  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device  # torch loads only once the command line is known to be good
     from text.models import load_text_model
     from text.writing import make_texts, plain, save_texts
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.cores.vae import Posterior
+from common.data.pieces import PAD, padded
 from common.errors import UserError
-from common.pieces import PAD, padded
-from common.vae import Posterior
 from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
 from text.data import TextData, load_texts

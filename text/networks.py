@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
-from common.cgan import ClassCondition, ProjectionHead
-from common.pieces import END, PAD
-from common.vae import VAE, AggregateSampler, Likelihood, NormalisedMean, Posterior
+from common.cores.cgan import ProjectionHead
+from common.cores.conditions import ClassCondition
+from common.cores.likelihoods import Likelihood
+from common.cores.vae import VAE, AggregateSampler, NormalisedMean, Posterior
+from common.data.pieces import END, PAD
 
 HIDDEN = 256  # units a layer of the networks of latents
 DecoderName = Literal["gru", "transformer"]

@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from common.data.folders import File, find_files, short_name, sub_folders
 from common.errors import UserError
-from common.folders import File, find_files, short_name, sub_folders
 
 BUILT_IN = ("bible",)
 ENDINGS = (".txt", ".jsonl", ".csv", ".tsv")

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import command
-from common.collapse import PosteriorAlarm
+from common.cores.vae import Posterior, active_units, mutual_information
+from common.evaluation.metrics import frechet_distance
 from common.files import replacing
-from common.metrics import frechet_distance
-from common.runs import in_minutes
-from common.trainer import Verdict
-from common.vae import Posterior, active_units, mutual_information
+from common.training.collapse import PosteriorAlarm
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
 from text.config import GenerateConfig, TrainConfig
 from text.data import Sequences, TextData
 from text.decoding import GREEDY

@@ -1,4 +1,4 @@
-"""The vocabulary of texts in styles: pieces (`common.pieces`), and one more for every style."""
+"""The vocabulary of texts in styles: pieces (`common.data.pieces`), and one more for every style."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -7,8 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from common.data.pieces import Pieces, room
 from common.errors import UserError
-from common.pieces import Pieces, room
 
 COMMON = -2.8  # log p of what sentencepiece gives none: of line breaks and ends, one in 16 pieces or so
 
@@ -23,7 +23,7 @@ class Tokenizer(Pieces):
         Args:
             texts: what is to be written in it.
             styles: how many pieces for styles it has.
-            size: at least `common.pieces.FEWEST`.
+            size: at least `common.data.pieces.FEWEST`.
 
         Raises:
             UserError: so many styles leave no room for anything else.

@@ -20,9 +20,9 @@ def main(config: TrainConfig) -> None:
     Samples, curves, checkpoints and a weights folder appear in --out; `python -m text.generate --weights DIR` works
     from the first checkpoint on. --core gan then learns to draw latents of the trained --weights.
     """
-    from common.data import count_reasons  # torch loads only once the command line is known to be good
-    from common.runs import check_batch, conclude, introduce, open_run
-    from common.trainer import Trainer
+    from common.data.arrays import count_reasons  # torch loads only once the command line is known to be good
+    from common.training.runs import check_batch, conclude, introduce, open_run
+    from common.training.trainer import Trainer
     from text.games import prepare
 
     if config.steps is None and config.images is None and config.minutes is None:

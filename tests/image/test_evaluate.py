@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.data import Arrays
+from common.data.arrays import Arrays
 from common.errors import UserError
-from common.report import Evaluation, Figure, Table, as_html, as_json, results_folder
+from common.evaluation.report import Evaluation, Figure, Table, as_html, as_json, results_folder
 from common.weights import bundled
 from image.config import EvaluateConfig
 from image.data import ImageData, load_images

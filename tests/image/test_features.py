@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from common.errors import UserError
-from common.metrics import frechet_distance, halves
+from common.evaluation.metrics import frechet_distance, halves
 from image.data import load_images
 from image.features import Classifier, Extractor, load_extractor, standardise
 

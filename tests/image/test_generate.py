@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from common.errors import UserError
-from common.figures import PICTURE_OPTIONS
+from common.pictures.sheets import PICTURE_OPTIONS
 from image.__main__ import COMMANDS
 from image.config import PICTURES, GenerateConfig
 from image.gallery import (

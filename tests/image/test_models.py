@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from common.cores.vae import VAE
 from common.errors import UserError
-from common.vae import VAE
 from common.weights import save_weights
 from image.config import Net
 from image.data import to_uint8

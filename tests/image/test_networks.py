@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from common.cores.blocks import ResidualBlock
+from common.cores.vae import VAE
 from common.errors import UserError
-from common.networks import ResidualBlock
-from common.vae import VAE
 from image.config import WIDTHS, Net
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae, stages, widths
 

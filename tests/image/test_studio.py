@@ -12,9 +12,9 @@ from PIL import Image
 from torch import nn
 
 from common.cli import command, parse
-from common.data import Arrays
+from common.cores.vae import VAE
+from common.data.arrays import Arrays
 from common.errors import UserError
-from common.vae import VAE
 from image.config import TrainConfig
 from image.data import ImageData, load_images
 from image.games import network_config

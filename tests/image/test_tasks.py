@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.game import Draw
+from common.randomness import Draw
 from image.chroma import rounded_luma
 from image.tasks import TASKS, holes, lines, with_hole
 from image.translation_config import TaskName

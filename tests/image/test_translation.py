@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from common.cli import parse
 from common.errors import UserError
-from common.game import Draw
-from common.pictures import Picture, read_picture
+from common.pictures.reading import Picture, read_picture
+from common.randomness import Draw
 from image.chroma import rounded_luma
 from image.features import load_extractor
 from image.pairs import Crops, load_pairs

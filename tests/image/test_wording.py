@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from common.errors import UserError
-from common.game import Draw
+from common.randomness import Draw
 from image.config import GenerateConfig, TrainConfig
 from image.data import Captions
 from image.gallery import make_gallery

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from common.errors import UserError
-from common.report import Evaluation, results_folder
+from common.evaluation.report import Evaluation, results_folder
 from music.config import EvaluateConfig
 from music.data import MusicData
 from music.evaluation import (

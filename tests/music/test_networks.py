@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from common.game import Draw
+from common.randomness import Draw
 from music.metrics import parallels
 from music.models import to_scores
 from music.networks import Composer, MusicCritic, RollFeatures

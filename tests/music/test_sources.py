@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.data.folders import short_name
 from common.errors import UserError
-from common.folders import short_name
 from music.corpus import BUILT_IN
 from music.notation import abc as read_abc
 from music.notation import bar_starts

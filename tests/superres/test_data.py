@@ -14,7 +14,7 @@ from PIL import Image
 from small_photos import COUNT, picture, save_pictures
 
 from common.errors import UserError
-from common.photos import EMBEDDED, decode, find
+from common.pictures.photos import EMBEDDED, decode, find
 from superres.config import Degradation
 from superres.data import SYMMETRIES, VERSIONS, Pair, Patches, PhotoData, load_photos, mirrored, with_shrunk
 from superres.degradations import degrade

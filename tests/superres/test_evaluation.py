@@ -11,7 +11,7 @@ from PIL import Image
 from small_photos import COUNT, SMALL, picture, save_pictures
 
 from common.errors import UserError
-from common.report import results_folder
+from common.evaluation.report import results_folder
 from common.weights import save_weights
 from superres import evaluation
 from superres.config import EvaluateConfig, TrainConfig

@@ -14,10 +14,11 @@ from small_photos import SMALL
 from torch import Tensor, nn
 
 from common.cli import command, parse
+from common.cores.game import Game
 from common.errors import UserError
-from common.game import Draw, Game
-from common.runs import open_run
-from common.trainer import Trainer
+from common.randomness import Draw
+from common.training.runs import open_run
+from common.training.trainer import Trainer
 from superres.config import TrainConfig
 from superres.data import Patches, PhotoData, load_photos
 from superres.games import PHASES, build_gan_game, build_pixel_game, network_config, prepare, window

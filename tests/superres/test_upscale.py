@@ -14,8 +14,8 @@ from PIL import ExifTags, Image
 
 from common.cli import run
 from common.errors import UserError
-from common.picture_writing import write_pictures
-from common.pictures import Picture, open_picture, read_picture
+from common.pictures.reading import Picture, open_picture, read_picture
+from common.pictures.writing import write_pictures
 from common.weights import save_weights
 from superres.config import UpscaleConfig
 from superres.networks import NetworkConfig, build_generator
@@ -185,7 +185,7 @@ def test_large_results_lie_on_the_disk_meanwhile(
 ) -> None:
     path = draw(tmp_path / "img.tif")
     upscale(config, path, out=tmp_path / "memory.webp")
-    monkeypatch.setattr("common.conversion.IN_MEMORY", 100)
+    monkeypatch.setattr("common.pictures.conversion.IN_MEMORY", 100)
     upscale(config, path, out=tmp_path / "disk.webp")
     assert (tmp_path / "disk.webp").read_bytes() == (tmp_path / "memory.webp").read_bytes()
     assert files(tmp_path) == ["disk.webp", "img.tif", "memory.webp"]

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.data import batch_indices
+from common.data.arrays import batch_indices
+from common.data.pieces import END, PAD, padded
 from common.errors import UserError
-from common.pieces import END, PAD, padded
 from text.data import FEWEST, GROUP, Sequences, TextData, likeness, load_texts
 from text.tokenizer import Tokenizer
 

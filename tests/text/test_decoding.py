@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.pieces import END, PAD, UNKNOWN, padded
+from common.data.pieces import END, PAD, UNKNOWN, padded
 from text.decoding import GREEDY, Habits, _penalised, search, write
 from text.networks import DECODERS, NetworkConfig, SequenceVAE
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from common.vae import importance_bound
+from common.cores.vae import importance_bound
 from text.config import EvaluateConfig
 from text.data import TextData
 from text.evaluation import Material, bounds, compare, compare_samplers, count_classes, gather, hands, passages, unknown

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from common.data.pieces import END, FILE
 from common.errors import UserError
-from common.pieces import END, FILE
 from common.weights import save_weights
 from text import models
 from text.config import EvaluateConfig, GenerateConfig

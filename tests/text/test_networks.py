@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from common.pieces import END, PAD, UNKNOWN, padded
+from common.data.pieces import END, PAD, UNKNOWN, padded
 from text.networks import (
     DECODERS,
     LatentCritic,

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from common.cli import command, parse
 from common.errors import UserError
-from common.game import Draw
-from common.runs import open_run
-from common.trainer import Trainer
+from common.randomness import Draw
+from common.training.runs import open_run
+from common.training.trainer import Trainer
 from text.config import TrainConfig
 from text.data import TextData
 from text.games import build_latent_game, build_vae_game, network_config

@@ -1,0 +1,1 @@
+"""The cores: games, GANs, conditional GANs and VAEs, and what they are built from."""

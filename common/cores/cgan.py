@@ -1,0 +1,68 @@
+"""The conditional half of the GAN core: conditions, and what generators and critics read them with.
+
+A condition is a small module with one interface (`Condition`), and generator and critic each own one. A class label is
+the first of them, a description in words the second; another is another class here, and a network that builds it.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.cores.conditions import Reading
+
+
+class WordAttention(nn.Module):
+    """Adds to each place of a map what it takes from the words that bear on it (Xu et al. 2018: AttnGAN).
+
+    Queries and keys are of unit length, so the maps need no normalisation; nothing is added at the start.
+
+    Args:
+        channels: of the map.
+        width: of the words.
+    """
+
+    def __init__(self, channels: int, width: int, heads: int = 4):
+        super().__init__()
+        self.heads, inner = heads, heads * max(min(channels, width) // heads, 1)
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key_value = nn.Linear(width, 2 * inner)
+        self.out = nn.Conv2d(inner, channels, 1)
+        self.sharpness = nn.Parameter(torch.tensor(4.0))  # of the softmax
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, reading: Reading, strength: float = 1.0) -> Tensor:
+        """x (N, channels, H, W) -> (N, channels, H, W); `strength` multiplies what is added."""
+        n, _, height, width = x.shape
+        query = self.query(x).flatten(2).transpose(1, 2)  # (N, H * W, inner)
+        key, value = self.key_value(reading.words).chunk(2, 2)  # (N, L, inner)
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
+        query, key = F.normalize(query, dim=3) * self.sharpness, F.normalize(key, dim=3)
+        mask = reading.present[:, None, None, :]
+        taken = F.scaled_dot_product_attention(query, key, value.to(query.dtype), mask, scale=1.0)
+        taken = taken.transpose(1, 2).flatten(2).transpose(1, 2).reshape(n, -1, height, width)
+        return x + strength * self.out(taken)
+
+
+class ProjectionHead(nn.Module):
+    """The critic's last layer: psi(h) + <embed(y), h> (Miyato & Koyama 2018); without a condition just psi(h).
+
+    Args:
+        width: length of the critic's features h.
+        condition: embeds the raw condition as (N, width), or None.
+    """
+
+    def __init__(self, width: int, condition: nn.Module | None = None):
+        super().__init__()
+        self.psi = nn.Linear(width, 1)
+        self.condition = condition
+        self.scale = width**-0.5  # keeps the product of the order of psi at the start
+
+    def forward(self, features: Tensor, raw: Any = None) -> Tensor:
+        """Features (N, width) and raw condition -> logits (N,)."""
+        logits = self.psi(features).squeeze(1)
+        if self.condition is None or raw is None:
+            return logits
+        return logits + torch.linalg.vecdot(self.condition(raw), features) * self.scale

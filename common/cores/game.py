@@ -1,0 +1,68 @@
+"""Training as a game: what the trainer knows of a model, and all that it knows.
+
+A VAE is a game with one player, a GAN a game with two. A player owns a network and a loss; a loss takes a batch and a
+`Draw` and knows no trainer, so it can be tested by hand.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from common.randomness import Draw
+
+Batch = dict[str, Tensor]
+Loss = Callable[[Batch, "Draw"], tuple[Tensor, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, as every recipe here uses it."""
+
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0  # decoupled (AdamW)
+    clip: float | None = None  # largest norm of the gradient over all parameters
+
+
+@dataclass
+class Player:
+    """One side of a game.
+
+    Attributes:
+        network: the parameters this player moves.
+        loss: (batch, draw) -> (scalar to descend, figures to log); figures are scalar tensors, detached by the trainer.
+        optimizer: Adam's settings.
+        average: half-life of the moving average of the network's weights, in images; None keeps no average.
+        compile: whether `--compile` may compile this network (not one that a gradient penalty differentiates twice).
+    """
+
+    network: nn.Module
+    loss: Loss
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    average: float | None = None
+    compile: bool = False
+
+
+@dataclass
+class Game:
+    """Players in the order of their turns, and whose (averaged) network is the product that gets saved."""
+
+    players: dict[str, Player]
+    product: str
+
+
+@contextmanager
+def only(player: Player, game: Game) -> Iterator[None]:
+    """Let gradients flow into this player's parameters alone; the others' are frozen for the turn."""
+    others = [p for other in game.players.values() if other is not player for p in other.network.parameters()]
+    trainable = [p for p in others if p.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)

@@ -1,0 +1,259 @@
+"""What the domains' loaders share: arrays and their batches, the order of the epochs, held-out splits, a disk cache."""
+
+import copy
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import DTypeLike
+from torch import Tensor
+
+from common.errors import UserError
+from common.randomness import mix
+
+
+class Arrays:
+    """Equally long arrays by name, such as {"image": uint8 (N, C, H, W), "label": int64 (N,)}.
+
+    NumPy arrays, memory-mapped ones among them, are wrapped and not copied. Types stay as they are: a model converts
+    uint8 itself, where it is cheap.
+
+    Attributes:
+        tensors: the arrays by name, each (N, ...).
+        device: where `gather` puts its batches; the arrays themselves lie there too, or on the CPU.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray | Tensor], device: torch.device | str = "cpu") -> None:
+        self.tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
+        self.device = torch.device(device)
+        if len({len(tensor) for tensor in self.tensors.values()}) != 1:
+            raise ValueError(f"need arrays of one length: { {name: len(t) for name, t in self.tensors.items()} }")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all arrays together, in bytes."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    def gather(self, indices: Tensor) -> dict[str, Tensor]:
+        """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
+        return {name: send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
+
+    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+        """The rows of global step `step`, int64 (batch,), a function of the arguments alone (`batch_indices`)."""
+        return batch_indices(len(self), seed, step, batch)
+
+    def on(self, device: torch.device | str, budget_bytes: int) -> Self:
+        """Arrays whose batches come out on `device`.
+
+        On an accelerator they are held there if `nbytes` is within `budget_bytes`, and `gather` then never makes the
+        host wait; otherwise rows are gathered on the host and moved. On the CPU nothing is copied.
+        """
+        moved = copy.copy(self)
+        moved.device = torch.device(device)
+        if moved.device.type != "cpu" and self.nbytes <= budget_bytes:
+            moved.tensors = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+        return moved
+
+
+class FamilyArrays(Arrays):
+    """Arrays whose rows belong to families, such as one picture in many colours; large ones are drawn less a row.
+
+    Chance decides each row anew, with a weight of 1 over the root of its family's size, so that neither a family of a
+    hundred nor a hundred families of one are all that is seen.
+
+    Args:
+        families: what names the family of each row.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray | Tensor], families: Sequence[str]) -> None:
+        super().__init__(arrays)
+        sizes = Counter(families)
+        self.weights = torch.tensor([sizes[family] ** -0.5 for family in families])
+
+    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+        """The rows of global step `step`, int64 (batch,), drawn with replacement, a function of the arguments alone."""
+        generator = torch.Generator().manual_seed(mix(seed, step))
+        return torch.multinomial(self.weights, batch, replacement=True, generator=generator)
+
+
+def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
+    return tensor.index_select(0, send(indices, tensor.device))
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor without waiting where that is safe: only CUDA keeps pinned memory alive until the copy is done."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+@lru_cache(maxsize=4)
+def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
+    """The order in which epoch `epoch` sees `n` items: a permutation, int64 (n,), on the CPU. Shared: do not write."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, epoch)))
+
+
+def batch_indices(n: int, seed: int, step: int, batch: int) -> Tensor:
+    """The items of global step `step`, int64 (batch,), a function of the arguments alone.
+
+    Batches cross the borders of epochs: the steps laid end to end are the epochs' permutations laid end to end, so
+    every item is seen once an epoch whether or not `batch` divides `n`, and `batch` may exceed `n`.
+    """
+    start, stop = step * batch, (step + 1) * batch
+    epochs = range(start // n, (stop - 1) // n + 1)
+    return torch.cat([epoch_order(n, seed, e)[max(start - e * n, 0) : stop - e * n] for e in epochs])
+
+
+def digest(content: bytes) -> str:
+    """A 128-bit BLAKE2b hash (RFC 7693) in hexadecimal."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def split(keys: Sequence[str], test_share: float, seed: int = 0) -> np.ndarray:
+    """Choose what is held out, by the hash of each item's key: bool (N,), True for the test side.
+
+    Equal keys fall on the same side, and an item's side does not depend on the others, so a data set that grows keeps
+    what it held out. The one exception: with two different keys or more, neither side is ever empty. About
+    `test_share`, in (0, 1), of the keys are held out.
+    """
+    hashes = np.array([int(digest(f"{seed} {key}".encode())[:16], 16) for key in keys], dtype=np.uint64)
+    test = hashes < np.uint64(test_share * 2**64)
+    return (test | (hashes == hashes.min())) & (hashes != hashes.max())
+
+
+def families(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """One key an item, shared by all items that a chain of equal `first` or equal `second` keys connects.
+
+    So `split(families(names, contents), ...)` keeps together what has one name, and also what has one content.
+    """
+    from scipy.sparse import coo_array  # half a second that only the first start needs
+    from scipy.sparse.csgraph import connected_components
+
+    a = np.unique(np.array(first), return_inverse=True)[1]
+    b = np.unique(np.array(second), return_inverse=True)[1] + len(a)
+    links = coo_array((np.ones(len(a)), (a, b)), shape=(2 * len(a), 2 * len(a)))  # keys are nodes, items are edges
+    component = connected_components(links, directed=False)[1][a]
+    smallest: dict[int, str] = {}
+    for family, key in zip(component, first, strict=True):
+        smallest[family] = min(smallest.get(family, key), key)
+    return [smallest[family] for family in component]
+
+
+def count_reasons(skipped: Mapping[str, str], what: str = "files") -> str:
+    """Say of what is skipped how much there is for each reason, with an example: "3 files: 2 empty (a.txt); ...".
+
+    Args:
+        skipped: reasons by name.
+        what: is skipped, in the plural.
+    """
+    examples: dict[str, str] = {}
+    for name, reason in skipped.items():
+        examples.setdefault(reason, name)
+    counts = Counter(skipped.values()).most_common()
+    reasons = "; ".join(f"{count:,} {reason} ({examples[reason]})" for reason, count in counts[:REASONS])
+    more = f"; and {len(counts) - REASONS} more reasons" if len(counts) > REASONS else ""
+    return f"{len(skipped):,} {what}: {reasons}{more}"
+
+
+Entry = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays by name, memory-mapped; and the facts about them
+REASONS = 4  # why files were skipped, that a message names at most
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # what opening a cache entry that is not whole raises
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+
+
+def cache_folder() -> Path:
+    """Where decoded and downloaded data is kept: the environment variable QUARTET_CACHE, or ~/.cache/quartet."""
+    return Path(os.environ.get("QUARTET_CACHE") or "~/.cache/quartet").expanduser()
+
+
+def cached(key: str, build: Callable[[Path], dict[str, Any]]) -> Entry:
+    """Open the cache entry `key`, after building it if it is missing or damaged.
+
+    `build` is given an empty folder, makes its .npy files there (with `allocate`) and returns facts about them that
+    JSON can hold. The folder is renamed into place when it is whole, and of several processes that ask at once one
+    builds and the others wait, so an entry is never seen half done.
+
+    Args:
+        key: names the content and everything that `build` depends on.
+        build: may raise UserError, which leaves no entry.
+
+    Returns:
+        The arrays by file name without .npy, memory-mapped copy-on-write (so never written back), and the facts.
+
+    Raises:
+        UserError: the cache folder cannot be written, or its disk is full.
+    """
+    folder = cache_folder() / digest(key.encode())
+    with suppress(*_DAMAGED):
+        return _open(folder)
+    with _naming_the_cache():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            with suppress(*_DAMAGED):  # another process has built it meanwhile
+                return _open(folder)
+            _build(folder, build)
+    return _open(folder)
+
+
+def allocate(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Make a .npy file with its space on disk reserved, and map it into memory for writing.
+
+    Writing to a map on a full disk kills the process (SIGBUS); reserving first makes a full disk an OSError here.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    elif shutil.disk_usage(path.parent).free < array.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    return array
+
+
+def _open(folder: Path) -> Entry:
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in meta["arrays"]}, meta["facts"]
+
+
+def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> None:
+    temporary = folder.with_suffix(".partial")
+    shutil.rmtree(temporary, ignore_errors=True)  # what a killed process left
+    temporary.mkdir()
+    try:
+        facts = build(temporary)
+        paths = sorted(temporary.glob("*.npy"))
+        for path in paths:
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())  # or a power cut could leave zeros of the right length
+        meta = {"arrays": [path.stem for path in paths], "facts": facts}
+        (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _naming_the_cache() -> Iterator[None]:
+    """Turn a full or read-only disk into an error that says where, and how to move the cache."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL | _REFUSED:
+            raise
+        advice = "free some space there, or set QUARTET_CACHE to another folder"
+        raise UserError(f"cannot write the cache folder {cache_folder()}: {error.strerror}; {advice}") from error

@@ -1,0 +1,154 @@
+"""A user's own data: the files of a folder or .zip, what their sub-folders say, and a key for their content."""
+
+import io
+import os
+import posixpath
+import re
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from common.data.arrays import digest
+from common.errors import UserError
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on disk, or `member` of a .zip. It can be sent to other processes.
+
+    Attributes:
+        path: of the file or of the .zip.
+        member: its name in the .zip.
+        stated: its checksum and size, as a .zip states them.
+    """
+
+    path: Path
+    member: str | None = None
+    stated: str = ""
+
+    def open(self) -> IO[bytes]:
+        """Open it for reading.
+
+        Raises:
+            OSError, zipfile.BadZipFile, RuntimeError (an encrypted .zip): it cannot be opened.
+        """
+        if self.member is None:
+            return self.path.open("rb")
+        archive = _archive(self.path, self.path.stat().st_mtime_ns, os.getpid())
+        return io.BufferedReader(archive.open(self.member))  # type: ignore[type-var]
+
+    def read(self, most: int) -> bytes:
+        """Its content; ValueError if that is more than `most` bytes."""
+        with self.open() as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise ValueError(f"has more than {most >> 20} MiB")
+        return content
+
+    def fingerprint(self) -> str:
+        """CRC-32 and size, so that a data set is the same one packed and unpacked."""
+        if self.stated:
+            return self.stated
+        crc = 0
+        with suppress(OSError), self.path.open("rb") as file:  # decoding will meet the same error and report it
+            while chunk := file.read(1 << 20):
+                crc = zlib.crc32(chunk, crc)
+        return f"{crc:08x} {self.path.stat().st_size}"
+
+
+def find_files(
+    data: str, endings: Collection[str], kind: str, built_in: Collection[str]
+) -> tuple[dict[str, File], dict[str, str]]:
+    """The files of a folder or .zip with one of `endings`, and the others with the reason for leaving them out.
+
+    Args:
+        data: a path, as --data gives it.
+        endings: in small letters, with their dots.
+        kind: what the files are, in a word: "pictures".
+        built_in: the names that are no paths, for the error.
+
+    Returns:
+        {path inside: File} in order, and {path inside: reason}. Hidden files are in neither.
+
+    Raises:
+        UserError: no such path, neither folder nor .zip, or none of its files is of the kind.
+    """
+    visible = all_files(data, built_in)
+    files = {name: file for name, file in visible.items() if PurePosixPath(name).suffix.lower() in endings}
+    if not files:
+        raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")
+    return files, {name: f"no {kind}, by its ending" for name in visible if name not in files}
+
+
+def all_files(data: str, built_in: Collection[str]) -> dict[str, File]:
+    """All files of a folder or .zip that are not hidden, {path inside: File} in order.
+
+    Args:
+        data: a path, as --data gives it.
+        built_in: the names that are no paths, for the error.
+
+    Raises:
+        UserError: no such path, or neither folder nor .zip.
+    """
+    path = Path(data).expanduser()
+    if path.is_dir():
+        found = {p.relative_to(path).as_posix(): File(p) for p in path.rglob("*") if p.is_file()}
+    elif zipfile.is_zipfile(path):
+        found = _members(path, data)
+    elif path.exists():
+        raise UserError(f"--data {data}: neither a folder nor a .zip file")
+    else:
+        raise UserError(f"--data {data}: no such folder or .zip file; built in are {', '.join(built_in)}")
+    visible = sorted(n for n in found if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts))
+    return {name: found[name] for name in visible}
+
+
+def content_key(data: str, fingerprints: Mapping[str, str], skipped: Mapping[str, str]) -> str:
+    """What stands for the content of a folder or .zip in the key of a cache."""
+    content = "\n".join(f"{fingerprint} {name}" for name, fingerprint in fingerprints.items())
+    return digest(f"{short_name(data)}\n{content}\n{skipped}".encode(errors="surrogateescape"))
+
+
+def short_name(data: str) -> str:
+    """The name of a built-in data set, or of a folder or packed file without what leads to it and its ending."""
+    return re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", Path(data).expanduser().resolve().name)
+
+
+def sub_folders(data: str, names: Sequence[str], kind: str) -> list[str]:
+    """The sub-folder of each file below the folder that holds them all; [] if they all lie in one folder.
+
+    Raises:
+        UserError: some lie in sub-folders and some beside them.
+    """
+    root = posixpath.commonpath([PurePosixPath("/", name).parent for name in names])
+    paths = [PurePosixPath("/", name).relative_to(root).parts for name in names]
+    direct = sum(len(path) == 1 for path in paths)
+    if 0 < direct < len(paths):
+        advice = "put all of them directly inside, or all in sub-folders"
+        raise UserError(f"--data {data}: {direct} files lie beside sub-folders with {kind}; {advice}")
+    return [] if direct else [path[0] for path in paths]
+
+
+def _members(path: Path, data: str) -> dict[str, File]:
+    try:
+        archive = _archive(path, path.stat().st_mtime_ns, os.getpid())
+    except zipfile.BadZipFile as error:
+        raise UserError(f"--data {data}: damaged .zip file ({error})") from error
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    return {info.filename: File(path, info.filename, f"{info.CRC:08x} {info.file_size}") for info in members}
+
+
+@lru_cache(maxsize=2)
+def _archive(path: Path, changed: int, process: int) -> zipfile.ZipFile:
+    """An open .zip, whose list of members is read once.
+
+    Args:
+        changed: tells a new file of the same name apart.
+        process: a forked process must not read through its parent's file, whose position they would share.
+    """
+    return zipfile.ZipFile(path)

@@ -1,0 +1,1 @@
+"""Measures that every domain shares, and the report that shows them."""

@@ -1,0 +1,1 @@
+"""Pictures of all common kinds: read, written, converted, cut into tiles, drawn as sheets."""

@@ -1,0 +1,115 @@
+"""Where photos come from: the ones in scikit-image's and scikit-learn's wheels, folders and .zip files."""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from common.data.folders import File, content_key, find_files, short_name
+from common.errors import UserError
+from common.pictures.formats import ENDINGS
+from common.pictures.reading import ORIENTATION, READ
+from common.pictures.reading import UNREADABLE as OF_PILLOW
+
+UNREADABLE = (*OF_PILLOW, zipfile.BadZipFile, zlib.error)  # what broken or hostile files raise
+
+EMBEDDED = {  # of the pictures there, the photos
+    "skimage": (
+        "astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png",
+        "hubble_deep_field.jpg", "motorcycle_left.png", "rocket.jpg",
+    ),
+    "sklearn": ("china.jpg", "flower.jpg"),
+}  # fmt: skip
+BUILT_IN = ("photos",)
+
+
+@dataclass(frozen=True)
+class Photos:
+    """N pictures that are yet to be decoded.
+
+    Attributes:
+        files: by name.
+        fingerprints: of their contents, in the same order.
+        source: one line on origin and licence, for the cards of models.
+        skipped: files passed over already, and why.
+    """
+
+    files: dict[str, File]
+    fingerprints: Sequence[str]
+    source: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def find(data: str) -> tuple[str, Callable[[], Photos]]:
+    """The part of the cache's key that stands for the content, and how to get at the content.
+
+    Raises:
+        UserError: there is no such data.
+    """
+    if data in BUILT_IN:
+        return f"{data} {version('scikit-image')} {version('scikit-learn')}", _embedded
+    found, skipped = find_files(data, ENDINGS, "pictures", BUILT_IN)
+    fingerprints = {name: file.fingerprint() for name, file in found.items()}
+    source = f"{len(found)} pictures from {short_name(data)}; see there for the licence"
+    return content_key(data, fingerprints, skipped), lambda: Photos(found, list(fingerprints.values()), source, skipped)
+
+
+def size_of(file: File, scale: int) -> tuple[int, int]:
+    """Height and width, upright and in whole multiples of `scale`, without decoding.
+
+    Raises:
+        UNREADABLE: it is no picture that can be read, or has too few pixels.
+    """
+    with file.open() as opened, Image.open(opened, formats=READ) as image:
+        width, height = image.size
+        if image.getexif().get(ORIENTATION, 1) >= 5:  # orientations that lie on their side
+            width, height = height, width
+    if min(height, width) < scale:
+        raise ValueError("is less than a pixel wide when small")
+    return height - height % scale, width - width % scale
+
+
+def decode(file: File) -> NDArray[np.uint8]:
+    """A picture as it is to be seen, upright and on white, (H, W, 3).
+
+    Raises:
+        UNREADABLE: it cannot be decoded.
+    """
+    with file.open() as opened, Image.open(opened, formats=READ) as found:
+        image: Image.Image = found
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
+
+
+def reason(error: Exception) -> str:
+    """Why a picture cannot be read, in a line."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture, or not in a known format"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _embedded() -> Photos:
+    import skimage  # neither is quick to import
+    import sklearn
+
+    folders = {"skimage": Path(skimage.__file__).parent / "data"}
+    folders["sklearn"] = Path(sklearn.__file__).parent / "datasets" / "images"
+    found = {name: File(folders[package] / name) for package, names in EMBEDDED.items() for name in names}
+    missing = [name for name, file in found.items() if not file.path.is_file()]
+    if missing:
+        raise UserError(
+            f"--data photos: {missing[0]} is missing from the installed packages; name a folder of pictures"
+        )
+    source = f"{len(found)} photos in scikit-image {version('scikit-image')} and scikit-learn {version('scikit-learn')}"
+    return Photos(found, [file.fingerprint() for file in found.values()], source)

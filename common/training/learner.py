@@ -1,0 +1,122 @@
+"""One player at training time: its optimiser, its moving average and the guard against non-finite steps."""
+
+import copy
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from common.cores.game import Batch, Game, Player, only
+from common.randomness import Draw
+
+AVERAGE_RAMP = 0.05  # the average's half-life is at most this share of the images seen (Karras et al. 2020)
+
+
+class Learner:
+    """Takes a player's turns. Nothing in a turn waits for the device: the guard's decision stays on it.
+
+    Attributes:
+        average: the averaged network in evaluation mode, or None.
+        streak: how many steps in a row were skipped for a non-finite loss or gradient, a tensor on the device.
+        skipped: how many steps were skipped in all, likewise.
+    """
+
+    def __init__(self, player: Player, accelerator: Accelerator):
+        self.player, self.accelerator = player, accelerator
+        network = player.network.to(accelerator.device).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(network).eval().requires_grad_(False) if player.average else None
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        settings = player.optimizer
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=settings.lr,
+            betas=settings.betas,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.streak = torch.zeros((), device=accelerator.device)
+        self.longest = torch.zeros((), device=accelerator.device)
+        self.skipped = torch.zeros((), device=accelerator.device)
+
+    @property
+    def guard(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All that the guard remembers, for checkpoints."""
+        return self.streak, self.longest, self.skipped
+
+    @property
+    def product(self) -> nn.Module:
+        """The network to show and save: the averaged one where there is one."""
+        return self.player.network if self.average is None else self.average
+
+    def turn(self, game: Game, parts: list[tuple[Batch, Draw]], lr_scale: float) -> dict[str, Tensor]:
+        """Compute the loss over the parts of a batch, average it over processes and take one guarded step."""
+        # Every player's buffers: a critic's BatchNorm sees images in the generator's turn, too.
+        networks = [player.network for player in game.players.values()]
+        buffers = [b for network in networks for b in network.buffers() if b.is_floating_point()]
+        before = [b.clone() for b in buffers]
+        self.player.network.train()
+        with only(self.player, game):
+            loss, figures = self._gradients(parts, buffers)
+        finite = self._reduce(loss, buffers)
+        self._step(finite, lr_scale)
+        for buffer, old in zip(buffers, before, strict=True):
+            buffer.copy_(torch.where(finite, buffer, old))
+        return figures
+
+    @torch.no_grad()
+    def update_average(self, images: int, batch: int) -> None:
+        """Move the average towards the network; `images` seen so far, this batch included."""
+        if self.average is None or self.player.average is None:
+            return
+        half_life = max(min(self.player.average, images * AVERAGE_RAMP), 1e-9)
+        weight = 1 - 0.5 ** (batch / half_life)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.player.network.parameters()), weight)
+        for averaged, current in zip(self.average.buffers(), self.player.network.buffers(), strict=True):
+            averaged.lerp_(current, weight) if current.is_floating_point() else averaged.copy_(current)
+
+    def _gradients(self, parts: list[tuple[Batch, Draw]], buffers: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the parts' gradients. Like processes, parts start from the same buffers, and their ends are averaged."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total, sums = torch.zeros((), device=self.accelerator.device), dict[str, Tensor]()
+        before, ends = [b.clone() for b in buffers], list[list[Tensor]]()
+        for batch, draw in parts:
+            _copy(before, buffers)
+            with self.accelerator.autocast():
+                loss, figures = self.player.loss(batch, draw)
+            self.accelerator.backward(loss / len(parts))
+            total += loss.detach() / len(parts)
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0) + value.detach() / len(parts)
+            ends.append([b.clone() for b in buffers])
+        _copy([torch.stack(values).mean(0) for values in zip(*ends, strict=True)], buffers)
+        return total, sums
+
+    @torch.no_grad()
+    def _reduce(self, loss: Tensor, buffers: list[Tensor]) -> Tensor:
+        """Average gradients and buffers over the processes, in one flat message; return whether all of it is finite."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if self.accelerator.num_processes > 1:
+            tensors = [*gradients, *buffers, loss]
+            flat = self.accelerator.reduce(torch.cat([t.float().reshape(-1) for t in tensors]), "mean")
+            for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+                tensor.copy_(mean.view_as(tensor))
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if (clip := self.player.optimizer.clip) is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)
+        return torch.isfinite(norm) & torch.isfinite(loss)
+
+    def _step(self, finite: Tensor, lr_scale: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.player.optimizer.lr * lr_scale
+        # The fused optimiser skips the step by itself where `found_inf` is 1, as it does for torch's GradScaler.
+        vars(self.optimizer)["found_inf"] = (~finite).float()
+        self.optimizer.step()
+        self.streak = torch.where(finite, 0.0, self.streak + 1)
+        self.longest = torch.maximum(self.longest, self.streak)
+        self.skipped += (~finite).float()
+
+
+def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)

@@ -1,0 +1,137 @@
+"""The folder of a run: opened once, never overwritten unasked, resumed only with the settings that it began with."""
+
+import json
+import math
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.config import RunConfig
+from common.errors import UserError
+from common.files import write_json
+
+if TYPE_CHECKING:
+    from common.training.monitor import Progress
+
+
+SETTINGS = "run.json"
+FEW = 1_000  # training examples below which a warning is due
+EARLY = 30_000  # examples seen, below which samples seldom show anything yet
+LONGER = 10  # minutes that are then proposed
+FREE_TO_CHANGE = {
+    "out",
+    "steps",
+    "images",
+    "minutes",
+    "resume",
+    "overwrite",
+    "snapshot",
+    "device",
+    "precision",
+    "compile",
+    "accumulate",
+}
+
+
+def check_batch(settings: RunConfig, training: int) -> None:
+    """Refuse a batch that is above the default and larger than the training set.
+
+    Raises:
+        UserError: it is.
+    """
+    if settings.batch > max(training, RunConfig.batch):
+        raise UserError(
+            f"--batch {settings.batch} is more than the {training:,} training examples; choose a smaller one"
+        )
+
+
+def introduce(program: str, out: Path, training: int, held_out: int) -> None:
+    """Say on stderr how many examples a run trains on and how many it does not, and where it goes."""
+    if int(os.environ.get("RANK", 0)) > 0:
+        return
+    print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
+    if training < FEW:
+        print(f"{program}: so few examples make for little variety; more of them help most", file=sys.stderr)
+
+
+def conclude(settings: RunConfig, out: Path, progress: "Progress", what: str, sheets: str, then: str) -> None:
+    """Say on stdout, at the end of a run, what it left and what to do with it.
+
+    Args:
+        what: the examples are, in the plural.
+        sheets: what lies in samples/, in the plural.
+        then: the command to try, after "python -m".
+    """
+    best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} {what}"
+    print(f"wrote {out}: {best}; {sheets} in samples/, figures in metrics.jsonl")
+    print(f"try: python -m {then}")
+    hint_if_early(settings, progress.images, progress.seconds, what)
+
+
+def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "images") -> None:
+    """Say on stdout, at the end of a run that saw few examples, that this is early days and how to go on.
+
+    Args:
+        settings: of the run; limits of --steps and --images that it reached would end the next one at once.
+        seen: examples so far.
+        seconds: trained so far; --minutes counts them too.
+        what: the examples are, in the plural.
+    """
+    if seen >= EARLY:
+        return
+    limits = (("steps", settings.steps, settings.batch), ("images", settings.images, 1))
+    reached = [f"--{name} {limit}" for name, limit, size in limits if limit is not None and limit * size <= seen]
+    instead = f" in place of {' and '.join(reached)}" if reached else ""
+    print(
+        f"early days: after {seen:,} {what}, samples may show nothing yet; for {LONGER} minutes more, give the same "
+        f"flags and --resume --minutes {math.ceil(seconds / 60) + LONGER}{instead}"
+    )
+
+
+def in_minutes(seconds: float) -> str:
+    """How long something took, for the cards of models: "under a minute", "1 minute", "14 minutes"."""
+    minutes = round(seconds / 60)
+    return "under a minute" if seconds < 60 else f"{minutes:,} minute{'s' if minutes > 1 else ''}"
+
+
+def open_run(out: Path, settings: RunConfig) -> None:
+    """Make the folder of a run, or check that it can be resumed with these settings.
+
+    Raises:
+        UserError: the run exists and neither --resume nor --overwrite is given; or the settings are not those of the
+            run to resume; or what is to be overwritten is not a run.
+    """
+    if int(os.environ.get("RANK", 0)) > 0:
+        return  # the first process does it for all
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder")
+    record, now = out / SETTINGS, _plain(settings)
+    is_run = record.is_file()
+    if settings.resume:
+        if not is_run:
+            raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
+        _check_same(json.loads(record.read_text(encoding="utf-8")), now, out)
+        return
+    if out.exists() and any(out.iterdir()):
+        if not settings.overwrite:
+            raise UserError(f"{out} exists; go on with --resume, start anew with --overwrite, or name another --out")
+        if not is_run:
+            raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
+        shutil.rmtree(out)
+    write_json(record, now)
+
+
+def _plain(settings: RunConfig) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(settings), default=str))
+
+
+def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    for name, value in now.items():
+        if name not in FREE_TO_CHANGE and then.get(name) != value:
+            raise UserError(
+                f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
+                "give the same flags"
+            )

@@ -1,0 +1,362 @@
+"""The trainer that every domain shares. It plays games (`common.cores.game`) and knows no images, text, VAEs or GANs.
+
+Randomness is a function of (seed, step), so a checkpoint needs no generator state, a resumed run is the same run bit
+for bit on the CPU, and one process or eight compute the same up to rounding.
+"""
+
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list, set_seed
+from torch import Tensor
+from tqdm import tqdm
+
+from common.config import RunConfig
+from common.cores.game import Game
+from common.cores.schedules import cosine
+from common.data.arrays import Arrays
+from common.errors import UserError
+from common.files import replacing
+from common.randomness import Draw, mix
+from common.training.checkpoints import Checkpoints, player_tensors, restore_player
+from common.training.devices import accelerator_for, hardware
+from common.training.learner import Learner
+from common.training.monitor import Progress, Studio
+from common.weights import save_weights
+
+LOG_EVERY = 50  # steps between two looks at the device: figures, guard, clock
+PATIENCE = 10  # so many skipped steps in a row send the run back to its last good state
+RETURNS = 3  # so many returns, and the run gives up
+DATA_BUDGET = 4 << 30  # bytes of training data that may live on the device
+
+
+class Trainer:
+    """Plays a game on some data until a limit is reached.
+
+    Args:
+        config: the run's limits and habits; at least one of steps, images and minutes is set.
+        out: folder of the run (see `common.training.runs.open_run`).
+    """
+
+    def __init__(self, config: RunConfig, out: Path):
+        if config.steps is None and config.images is None and config.minutes is None:
+            raise UserError("the run has no end: give --steps, --images or --minutes")
+        self.config, self.out = config, out
+        self.accelerator = accelerator_for(config, out)
+        self.checkpoints = Checkpoints(out / "checkpoints")
+        self.progress = Progress()
+        processes = self.accelerator.num_processes * config.accumulate
+        if config.batch % processes:
+            raise UserError(f"--batch {config.batch} cannot be split over {processes} processes and parts")
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.accelerator.device
+
+    def fit(self, game: Game, data: Arrays, studio: Studio) -> Progress:
+        """Train from the start, or with --resume from the newest checkpoint, and save at the end.
+
+        Args:
+            game: its networks are moved to the device and trained in place.
+            data: one batch is `config.batch` of its rows.
+            studio: the domain's eyes.
+
+        Raises:
+            UserError: the run became non-finite again and again; the last good weights are in `out`.
+        """
+        self.studio = studio
+        self._begin(game, data)
+        with self._interruptible(), _flushing(), self._bar() as bar:
+            while not self._over():
+                self._step()
+                self._agree()
+                self._show(bar)
+                if self.progress.step % LOG_EVERY == 0:
+                    self._look(bar)
+                if self._snapshot_due():
+                    self._snapshot(bar)
+            self._look(bar)
+            if self.snapshot_step != self.progress.step:
+                self._snapshot(bar)
+        self.accelerator.end_training()
+        if self.interrupted:
+            raise KeyboardInterrupt(f"saved after {self.progress.images:,} examples in {self.out}; go on with --resume")
+        return self.progress
+
+    # ---- start -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, game: Game, data: Arrays) -> None:
+        self.game = game
+        self.data = data.on(self.accelerator.device, DATA_BUDGET)
+        self.learners = {name: Learner(player, self.accelerator) for name, player in game.players.items()}
+        self.sums: dict[str, Tensor] = {}
+        self.summed = 0
+        self.snapshot_step = -1
+        self.interrupted = self.stopping = False
+        if self.config.resume:
+            self._restore(*self.checkpoints.load())
+            self.snapshot_step = self.progress.step
+        self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
+        self.good = self._copy_state()
+        self._forget_later_logs()
+        if self.accelerator.is_main_process:
+            self.accelerator.init_trackers("tensorboard")
+        if self.config.compile:
+            for player in game.players.values():
+                if player.compile:
+                    player.network.compile()
+
+    # ---- one step ----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        progress, config = self.progress, self.config
+        indices = self.data.indices(config.seed, progress.step, config.batch)
+        slices = self._slices()
+        batches = [self.data.gather(indices[part]) for part in slices]
+        set_seed(mix(config.seed, progress.step, self.accelerator.process_index) % (1 << 32))  # for dropout alone
+        done, lr_scale = self._done(), self._lr_scale()
+        for index, learner in enumerate(self.learners.values()):
+            draws = [self._draw(index, part, done) for part in slices]
+            self._add(learner.turn(self.game, list(zip(batches, draws, strict=True)), lr_scale))
+        progress.step += 1
+        progress.images += config.batch
+        for learner in self.learners.values():
+            learner.update_average(progress.images, config.batch)
+        self.summed += 1
+
+    def _slices(self) -> list[slice]:
+        """The rows of the global batch that this process computes, in `accumulate` parts."""
+        size = self.config.batch // self.accelerator.num_processes // self.config.accumulate
+        first = self.accelerator.process_index * self.config.accumulate
+        return [slice((first + part) * size, (first + part + 1) * size) for part in range(self.config.accumulate)]
+
+    def _draw(self, player: int, local: slice, done: float) -> Draw:
+        config, progress = self.config, self.progress
+        return Draw(
+            config.seed, progress.step, player, config.batch, local, progress.images, done, self.accelerator.device
+        )
+
+    def _add(self, figures: dict[str, Tensor]) -> None:
+        """Sum up finite values and count them, so that a skipped step leaves no gap in the log."""
+        for name, value in figures.items():
+            pair = torch.stack([value.float().nan_to_num(0, 0, 0), torch.isfinite(value).float()])
+            self.sums[name] = self.sums[name] + pair if name in self.sums else pair
+
+    def _lr_scale(self) -> float:
+        config = self.config
+        warm = min((self.progress.images + config.batch) / config.warm_up, 1.0) if config.warm_up else 1.0
+        return warm * self.progress.lr_scale * cosine(1.0, config.final_lr, self._done())
+
+    # ---- limits ------------------------------------------------------------------------------------------------------
+
+    def _done(self) -> float:
+        """How much of the run is done, in [0, 1]."""
+        config, progress = self.config, self.progress
+        shares = [
+            progress.step / config.steps if config.steps else 0.0,
+            progress.images / config.images if config.images else 0.0,
+            progress.seconds / (60 * config.minutes) if config.minutes else 0.0,
+        ]
+        return min(max(shares), 1.0)
+
+    def _over(self) -> bool:
+        return self.stopping or self._done() >= 1.0
+
+    def _agree(self) -> None:
+        """Read the clock and Ctrl-C; several processes take the first one's, at the same step."""
+        seconds, interrupted = time.perf_counter() - self.origin, self.interrupted
+        if self.accelerator.num_processes > 1:
+            if self.progress.step % LOG_EVERY:
+                return
+            seconds, interrupted = broadcast_object_list([seconds, interrupted])
+        self.progress.seconds, self.stopping = seconds, interrupted
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and a scheduler's SIGTERM end the run after the current step; a second Ctrl-C ends it at once."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # ---- looking at the device: figures and guard --------------------------------------------------------------------
+
+    def _look(self, bar: tqdm) -> None:
+        """Fetch the figures since the last look, log them, and return to the last good state if need be."""
+        if not self.summed:
+            return
+        names = list(self.sums)
+        guards = [tensor for learner in self.learners.values() for tensor in (learner.skipped, learner.longest)]
+        means = [total / count for total, count in self.sums.values()]
+        values = torch.stack([*means, *guards]).tolist()  # one sync
+        figures, guard_values = dict(zip(names, values, strict=False)), values[len(names) :]
+        self.progress.skipped = int(sum(guard_values[0::2]))
+        rate = self.summed * self.config.batch / max(time.perf_counter() - self.last_look, 1e-9)
+        self.sums, self.summed, self.last_look = {}, 0, time.perf_counter()
+        self._log(figures | {"images_per_second": rate, "skipped": self.progress.skipped})
+        self.postfix = ", ".join(
+            [f"{rate:.0f} img/s", *(f"{name} {figures[name]:.3g}" for name in self.learners if name in figures)]
+        )
+        if max(guard_values[1::2]) >= PATIENCE:
+            self._return(bar)
+        self._show(bar)
+
+    def _return(self, bar: tqdm) -> None:
+        """Go back to the last good weights at half the learning rate; the clock and the data go on."""
+        progress = self.progress
+        if progress.returns >= RETURNS:
+            left = f"The last good weights are in {self.out}" if self.checkpoints.paths() else "No weights were saved"
+            raise UserError(
+                f"training became non-finite {progress.returns + 1} times, last at step {progress.step}, and stops. "
+                f"{left}. Try a lower learning rate, a larger --batch or --precision fp32"
+            )
+        progress.returns += 1
+        progress.lr_scale *= 0.5
+        self._load_state(self.good)
+        for learner in self.learners.values():
+            learner.longest.zero_()
+            learner.streak.zero_()
+        self._say(
+            bar,
+            f"warning: {PATIENCE} steps in a row had a non-finite loss or gradient; back to the last good weights, "
+            f"learning rate now x{progress.lr_scale:g}",
+        )
+
+    def _log(self, figures: dict[str, float], warning: str | None = None) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        progress = self.progress
+        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+        row: dict[str, Any] = {
+            "step": progress.step,
+            "images": progress.images,
+            "seconds": round(progress.seconds, 3),
+        } | finite
+        if warning:
+            row["warning"] = warning
+        path = self.out / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}; make room and go on with --resume") from error
+        self.accelerator.log(finite, step=progress.images)
+
+    def _forget_later_logs(self) -> None:
+        """After a crash the log may be ahead of the checkpoint; drop the rows that will be written again."""
+        path = self.out / "metrics.jsonl"
+        if not self.accelerator.is_main_process or not path.exists():
+            return
+        rows = path.read_text(encoding="utf-8").splitlines()
+        kept = [row for row in rows if row.endswith("}") and json.loads(row)["step"] <= self.progress.step]
+        with replacing(path) as temporary:
+            temporary.write_text("".join(row + "\n" for row in kept), encoding="utf-8")
+
+    # ---- what the user sees ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _bar(self) -> Iterator[tqdm]:
+        layout = "{percentage:3.0f}% |{bar}| {elapsed}{postfix}"
+        quiet = not self.accelerator.is_main_process or not sys.stderr.isatty()
+        self.postfix = ""
+        with tqdm(total=1.0, bar_format=layout, disable=quiet, dynamic_ncols=True) as bar:
+            yield bar
+
+    def _show(self, bar: tqdm) -> None:
+        done = self._done()
+        left = self.progress.seconds * (1 - done) / done if done else 0.0
+        bar.n = done
+        bar.set_postfix_str(f"{tqdm.format_interval(left)} left, {self.postfix}", refresh=False)
+        bar.update(0)
+
+    def _say(self, bar: tqdm, text: str) -> None:
+        if self.accelerator.is_main_process:
+            bar.write(text, file=sys.stderr)
+
+    # ---- snapshots ---------------------------------------------------------------------------------------------------
+
+    def _snapshot_due(self) -> bool:
+        """Whether the time has come, and the run is not in the middle of skipped steps: no state to go back to."""
+        before = self.progress.images - self.config.batch
+        crossed = before // self.config.snapshot != self.progress.images // self.config.snapshot
+        return crossed and not any(learner.streak.item() for learner in self.learners.values())
+
+    def _snapshot(self, bar: tqdm) -> None:
+        """Checkpoint, and, on the first process, draw, judge and keep the best weights."""
+        self.snapshot_step = self.progress.step
+        self.progress.guards = {name: torch.stack(learner.guard).tolist() for name, learner in self.learners.items()}
+        if self.accelerator.is_main_process:
+            self._judge(bar)
+            self.checkpoints.save(self.progress.step, self._state(), asdict(self.progress))
+        self.good = self._copy_state()
+        self.accelerator.wait_for_everyone()
+
+    def _judge(self, bar: tqdm) -> None:
+        progress, product = self.progress, self.learners[self.game.product].product
+        was_training = product.training
+        with torch.inference_mode():
+            product.eval()
+            self.studio.sheet(product, self.out / "samples" / f"{progress.images:09d}")
+            verdict = self.studio.judge(product, progress.images)
+            product.train(was_training)
+        progress.studio = self.studio.state()
+        self._log(verdict.figures, verdict.warning)
+        seen = ", ".join(f"{name} {value:.3g}" for name, value in verdict.figures.items())
+        if better := verdict.score is None or progress.best is None or verdict.score < progress.best:
+            progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
+            config, card = self.studio.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
+            save_weights(self.out, product, config, card)
+        best = "  (best so far)" if better and verdict.score is not None else ""
+        self._say(bar, f"{progress.images:>9,} examples  {seen}{best}")
+        for line in (verdict.warning or "").splitlines():
+            self._say(bar, f"warning: {line}")
+
+    def _state(self) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = {}
+        for name, learner in self.learners.items():
+            state |= player_tensors(name, learner.player, learner.average, learner.optimizer)
+        return state
+
+    def _copy_state(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self._state().items()}
+
+    def _load_state(self, tensors: dict[str, Tensor]) -> None:
+        for name, learner in self.learners.items():
+            restore_player(name, learner.player, learner.average, learner.optimizer, tensors)
+
+    def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        self._load_state(tensors)
+        self.progress = Progress(**facts)
+        self.studio.restore(self.progress.studio)
+        for name, values in self.progress.guards.items():
+            for tensor, value in zip(self.learners[name].guard, values, strict=True):
+                tensor.fill_(value)
+
+
+@contextmanager
+def _flushing() -> Iterator[None]:
+    """Denormal numbers are 0 within: moments of near-zero gradients would slow a CPU down many times."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -1,0 +1,85 @@
+"""Inputs by name, folder and pattern; outputs that lose nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from common.file_jobs import Batch, Input, Job, find_inputs, plan, targets
+
+ENDINGS = (".png", ".jpg")
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def found(*names: Path | str) -> dict[str, str]:
+    inputs, problems = find_inputs([str(name) for name in names], ENDINGS, "pictures")
+    assert not problems
+    return {one.path.name: one.inside.as_posix() for one in inputs}
+
+
+def planned(folder: Path, *names: str, suffix: str = "_out", overwrite: bool = False) -> Batch:
+    paths = [str(folder / name) for name in names]
+    return plan(paths, ENDINGS, "pictures", targets(paths, None, suffix, lambda path: ".png", ENDINGS), overwrite)
+
+
+def test_inputs_of_all_kinds(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.JPG", "c.txt", "sub/d.png", "sub/.e.png", ".hidden/f.png")
+    assert found(tmp_path) == {"a.png": "a.png", "b.JPG": "b.JPG", "d.png": "sub/d.png"}
+    assert found(tmp_path / "sub" / "d.png") == {"d.png": "d.png"}
+    assert found(tmp_path / "*.png") == {"a.png": "a.png"}
+    assert found(tmp_path / "s?b" / "*") == {"d.png": "sub/d.png"}
+    assert found(tmp_path / "**" / "*.png") == {"a.png": "a.png", "d.png": "sub/d.png"}
+    assert found(tmp_path / "a.png", tmp_path / "*", tmp_path / "sub" / ".." / "a.png").keys() == {"a.png", "b.JPG"}
+
+
+def test_wildcards_in_names_of_files_that_are_there(tmp_path: Path) -> None:
+    touch(tmp_path, "[ab].png", "a.png")
+    assert found(tmp_path / "[ab].png") == {"[ab].png": "[ab].png"}
+
+
+def test_what_is_wrong_with_inputs_is_said_of_each(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.txt", "empty/c.txt")
+    names = [str(tmp_path / name) for name in ("lost.png", "b.txt", "empty", "*.jpg", "a.png")]
+    inputs, problems = find_inputs(names, ENDINGS, "pictures")
+    assert [one.path.name for one in inputs] == ["a.png"]
+    assert len(problems) == 4 and all(name in problem for name, problem in zip(names, problems, strict=False))
+
+
+def test_outputs_beside_inputs_and_elsewhere() -> None:
+    one = Input(Path("in/sub/a.b.jpg"), Path("sub/a.b.jpg"))
+    assert targets(["in"], None, "_x4", lambda path: ".png", ENDINGS)(one) == Path("in/sub/a.b_x4.png")
+    assert targets(["in"], Path("out"), "", lambda path: path.suffix, ENDINGS)(one) == Path("out/sub/a.b.jpg")
+
+
+def test_plan(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.jpg", "b_out.png")
+    batch = planned(tmp_path, "a.png", "b.jpg", "lost.png")
+    assert batch.jobs == [Job(tmp_path / "a.png", tmp_path / "a_out.png")]
+    assert batch.skipped == [tmp_path / "b_out.png"] and len(batch.problems) == 1 and batch.asked == 3
+    batch = planned(tmp_path, "a.png", "b.jpg", overwrite=True)
+    assert len(batch.jobs) == 2 and not batch.skipped
+
+
+def test_results_among_the_inputs_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a_out.png", "a_out_out.png", "b_out.png")
+    batch = planned(tmp_path, ".")
+    assert batch.made == [tmp_path / "a_out.png", tmp_path / "a_out_out.png"]
+    assert batch.skipped == [tmp_path / "a_out.png"]
+    assert [job.source.name for job in batch.jobs] == ["b_out.png"]  # b.png is not there, so it is an input like others
+    assert [job.source.name for job in planned(tmp_path, "a_out_out.png").jobs] == ["a_out_out.png"]
+
+
+def test_outputs_that_would_lose_something_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a.jpg")
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.jpg and .*a\.png would both become"):
+        planned(tmp_path, ".")
+    with pytest.raises(UserError, match="overwritten by its own result"):
+        planned(tmp_path, "a.png", suffix="", overwrite=True)
+    with pytest.raises(UserError, match="overwritten by its own result"):
+        plan([str(tmp_path / "a.png")], ENDINGS, "pictures", lambda one: tmp_path / "link.png", True)

@@ -1,0 +1,55 @@
+"""What a run says of itself: how long it took, and whether it saw too little to show anything."""
+
+import pytest
+
+from common.config import RunConfig
+from common.training.runs import EARLY, hint_if_early, in_minutes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "under a minute"),
+        (59.9, "under a minute"),
+        (60, "1 minute"),
+        (89, "1 minute"),
+        (91, "2 minutes"),
+        (5_520, "92 minutes"),
+        (60_000, "1,000 minutes"),
+    ],
+)
+def test_minutes_are_told_in_words(seconds: float, words: str) -> None:
+    assert in_minutes(seconds) == words
+
+
+def hint(settings: RunConfig, seen: int, seconds: float, capsys: pytest.CaptureFixture[str], *what: str) -> str:
+    hint_if_early(settings, seen, seconds, *what)
+    said = capsys.readouterr()
+    assert said.err == ""
+    return said.out
+
+
+def test_a_run_that_saw_little_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    said = hint(RunConfig(minutes=1), 1_280, 61.0, capsys)
+    assert "after 1,280 images" in said and said.endswith("give the same flags and --resume --minutes 12\n")
+    assert said.count("\n") == 1
+    assert "after 64 windows" in hint(RunConfig(), 64, 1.0, capsys, "windows")
+
+
+@pytest.mark.parametrize(
+    ("limits", "instead"),
+    [
+        ({"images": 600}, "--minutes 11 in place of --images 600\n"),
+        ({"steps": 10}, "--minutes 11 in place of --steps 10\n"),
+        ({"steps": 10, "images": 600}, "in place of --steps 10 and --images 600\n"),
+        ({"steps": 11, "images": 641}, "--minutes 11\n"),
+    ],
+)
+def test_limits_that_were_reached_are_to_be_left_out(
+    limits: dict[str, int], instead: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hint(RunConfig(**limits), 640, 1.0, capsys).endswith(instead)  # type: ignore[arg-type]
+
+
+def test_a_run_that_saw_enough_hears_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hint(RunConfig(images=EARLY), EARLY, 60.0, capsys) == ""

@@ -1,0 +1,181 @@
+"""Games that take milliseconds a step, for the tests of the trainer and for the processes that they start.
+
+As a script it is a train command: `python tests/common/tiny_games.py --game all --steps 9 --out DIR`.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.cli import run
+from common.config import Precision, RunConfig
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.data.arrays import Arrays
+from common.errors import UserError
+from common.randomness import Draw
+from common.training.monitor import Progress, Verdict
+from common.training.runs import open_run
+from common.training.trainer import Trainer
+
+# Real networks of images, as small as they get: between them they have BatchNorm, spectral norm, labels that are
+# dropped, an adaptive augmentation, lazy penalties, averages and a scalar parameter.
+IMAGE_GAMES: dict[str, dict[str, Any]] = {
+    "dcgan": {"core": "cgan", "net": "dcgan", "spectral_norm": True, "loss": "hinge"},
+    "adaptive": {
+        "core": "cgan",
+        "augment": ("translation", "cutout", "colour"),
+        "augment_strength": 0.5,
+        "augment_target": 0.6,
+        "augment_images": 300,
+    },
+    "vae": {"core": "cvae", "likelihood": "gaussian", "beta_warm_up": 80, "free_bits": 0.01},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyConfig(RunConfig):
+    """Settings of a tiny run."""
+
+    game: str = "plain"  # plain; dcgan, adaptive, vae; or all of these three side by side
+    batch: int = 8
+    device: str = "cpu"
+    precision: Precision = "fp32"  # whatever this machine would choose
+    kill_at: int | None = None  # the step in which the process kills itself
+
+
+def main(config: TinyConfig) -> None:
+    """Train a tiny model."""
+    if config.out is None:
+        raise UserError("--out is missing")
+    # What kills a run is none of its settings.
+    play(config.game, replace(config, kill_at=None), kill_at=config.kill_at)
+
+
+def play(name: str, config: RunConfig, studio: "Glance | None" = None, kill_at: int | None = None) -> Progress:
+    """Open the run and train."""
+    game = build(name, config)
+    for player in game.players.values():
+        player.loss = _killing(player.loss, kill_at)
+    assert config.out is not None
+    open_run(config.out, config)
+    return Trainer(config, config.out).fit(game, DATA, studio or Glance())
+
+
+def build(name: str, config: RunConfig, **settings: Any) -> Game:
+    """The game of that name; `settings` go before its own."""
+    if name == "plain":
+        return plain_game()
+    if name == "all":
+        return side_by_side({name: build(name, config) for name in IMAGE_GAMES})
+    from image.config import TrainConfig
+    from image.games import build_game
+    from image.networks import NetworkConfig
+
+    recipe = TrainConfig(batch=config.batch, seed=config.seed, latent=8, average=50.0, **IMAGE_GAMES[name] | settings)
+    network = NetworkConfig(
+        recipe.net, 8, 1, 4, 8, classes=3, spectral_norm=recipe.spectral_norm, likelihood=recipe.likelihood
+    )
+    return build_game(recipe, network)
+
+
+def side_by_side(games: dict[str, Game]) -> Game:
+    """Independent games as one, whose players are called `game-player`; the product is the last one's."""
+    players = {f"{name}-{role}": player for name, game in games.items() for role, player in game.players.items()}
+    name, last = list(games.items())[-1]
+    return Game(players, f"{name}-{last.product}")
+
+
+def _data(rows: int = 50) -> Arrays:
+    """Images (N, 1, 8, 8) of three classes, each a bright third, under noise."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 100, (rows, 1, 8, 8), generator=generator)
+    labels = torch.arange(rows) % 3
+    for row, label in enumerate(labels):
+        images[row, :, 3 * label : 3 * label + 2] += 150
+    return Arrays({"image": images.to(torch.uint8), "label": labels})
+
+
+DATA = _data()
+
+
+class Regression(nn.Module):
+    """Predicts an image's mean with a network that has BatchNorm; remembers its state at the start of every step."""
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(64, width), nn.BatchNorm1d(width), nn.Tanh(), nn.Linear(width, 1))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.layers(pixels(batch)).squeeze(1)
+
+
+def pixels(batch: Batch) -> Tensor:
+    """(N, 64) in [0, 1]."""
+    return batch["image"].flatten(1) / 255
+
+
+def plain_game(spoil: Callable[[Draw, Tensor], Tensor] = lambda draw, loss: loss, width: int = 8) -> Game:
+    """A game of one player whose loss goes through `spoil`."""
+    network = Regression(width)
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        value = (network(batch) - pixels(batch).mean(1) + 0.01 * draw.normal()).square().mean()
+        return spoil(draw, value), {"plain": value}
+
+    return Game({"plain": Player(network, loss, OptimizerConfig(lr=1e-2), average=40.0)}, "plain")
+
+
+@dataclass
+class Glance:
+    """A studio that scores by a script and writes down what it was asked.
+
+    Attributes:
+        scores: of one look after the other, then None.
+        on_judge: called at every look, with its number.
+    """
+
+    scores: list[float | None] = field(default_factory=list)
+    on_judge: Callable[[int], None] = lambda number: None
+    looks: int = 0
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.with_suffix(".txt").write_text(str(path.stem))
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        self.looks += 1
+        self.on_judge(self.looks)
+        score = self.scores[self.looks - 1] if self.looks <= len(self.scores) else None
+        return Verdict({"score": score} if score is not None else {}, score)
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        return {"domain": "tests", "kind": "tiny"}, f"after {facts['best_images']} images\n"
+
+    def state(self) -> dict[str, Any]:
+        return {"looks": self.looks}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.looks = state["looks"]
+
+
+def _killing(loss: Any, step: int | None) -> Any:
+    """The loss, but SIGKILL for this process when that step comes."""
+
+    def wrapped(batch: Batch, draw: Draw) -> Any:
+        if draw.step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return loss(batch, draw)
+
+    return wrapped
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    run(main, "tiny")
