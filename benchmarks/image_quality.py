@@ -27,9 +27,9 @@ from common.files import write_json
 from common.pictures.sheets import grid, save_picture
 from common.training.devices import pick_device
 from image.config import TrainConfig
-from image.data import ImageData, load_images, to_model
-from image.features import load_extractor
-from image.measure import K, gather
+from image.data.loading import ImageData, load_images, to_model
+from image.judges.extractor import load_extractor
+from image.metrics import K, gather
 from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_critic, build_generator, stages, widths
 from image.train import main as train

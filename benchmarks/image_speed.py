@@ -35,7 +35,7 @@ from common.training.devices import bf16_wanted, pick_device
 from common.training.monitor import Verdict
 from common.training.trainer import Trainer
 from image.config import WIDTHS, NetSize, TrainConfig
-from image.data import ImageData, load_images
+from image.data.loading import ImageData, load_images
 from image.games import build_game
 from image.networks import NetworkConfig, build_critic, build_generator
 

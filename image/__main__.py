@@ -6,13 +6,13 @@ COMMANDS = (
     "train",
     "generate",
     "evaluate",
-    "edit",
-    "evaluate_edit",
-    "train_translation",
     "translate",
-    "evaluate_translation",
-    "classifier",
-    "scorer",
+    "translate.train",
+    "translate.evaluate",
+    "edit",
+    "edit.evaluate",
+    "judges.classifier",
+    "judges.scorer",
 )
 
 if __name__ == "__main__":

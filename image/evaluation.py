@@ -15,19 +15,20 @@ from common.pictures.sheets import curves
 from common.training.devices import pick_device
 from common.training.runs import SETTINGS
 from common.weights import bundled, digest_of, find_weights
+from image.alignment import SAMPLES, alignment, drawn_prompts
 from image.config import EvaluateConfig
-from image.data import ImageData
-from image.description import SAMPLES, alignment, drawn_prompts
-from image.features import Extractor, load_extractor
-from image.gallery import by_class, draw_sheet, load_for
-from image.inception import Inception
-from image.measure import (
+from image.data.loading import ImageData
+from image.data.sources import BUILT_IN
+from image.judges.extractor import Extractor, load_extractor
+from image.judges.inception import Inception
+from image.judges.labels import classifier_judge, find_classifier
+from image.judges.text_scorer import CHOICES, TrainedScorer, load_scorer
+from image.metrics import (
     VOTERS,
     FeatureExtractor,
     K,
     Material,
     bounds,
-    classifier_judge,
     closest_pairs,
     count_classes,
     gather,
@@ -36,9 +37,8 @@ from image.measure import (
     quality,
     voting_judge,
 )
-from image.models import ImageModel, load_image_model
-from image.scoring import CHOICES, TrainedScorer, load_scorer
-from image.sources import BUILT_IN
+from image.models import ImageModel, load_for, load_image_model
+from image.sheets import by_class, draw_sheet
 
 SHOWN = 10  # pictures in a row of the report
 FEW = 1_000  # samples below which a Fréchet distance says little by itself
@@ -117,21 +117,6 @@ def trained_on(model: ImageModel, folder: Path) -> str:
     if name not in BUILT_IN:
         raise UserError(f"--data: {model.name} was trained on {name}, which is not built in; name its folder or .zip")
     return name
-
-
-def find_classifier(named: str | None, data: ImageData, device: torch.device) -> Extractor | None:
-    """The one named, or the bundled one of the data, or None; checked against the data's classes.
-
-    Raises:
-        UserError: it cannot be loaded, or does not know the classes.
-    """
-    own = f"{data.name}-classifier"
-    name = named or (own if own in bundled("image") else None)
-    if name is None or not data.spec.classes:
-        return None
-    classifier = load_extractor(name, device)
-    classifier_judge(classifier, data)
-    return classifier
 
 
 def find_scorer(

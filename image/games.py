@@ -11,11 +11,10 @@ from common.cores.vae import vae_game
 from common.errors import UserError
 from common.randomness import Draw, mix
 from image.config import WIDTHS, TrainConfig
-from image.data import Captions, ImageSpec
+from image.data.loading import Captions, ImageSpec, prepare
 from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae
-from image.studio import prepare
-from image.wording import Wording
+from image.prompts import Wording
 
 
 def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> NetworkConfig:

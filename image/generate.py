@@ -15,7 +15,7 @@ def main(config: GenerateConfig) -> None:
     around the origin, near which the prior has its mass.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
-    from image.gallery import make_gallery, write_gallery
+    from image.generation import make_gallery, write_gallery
     from image.models import load_image_model
 
     model = load_image_model(config.source, pick_device(config.device))

@@ -11,9 +11,9 @@ from common.cores.vae import VAE
 from common.errors import UserError
 from common.weights import find_weights, load_config, load_model
 from image.config import Sampler
-from image.data import to_model, to_uint8
+from image.data.loading import ImageData, described, load_images, to_model, to_uint8
 from image.networks import NetworkConfig, build_generator, build_vae
-from image.wording import Wording
+from image.prompts import Wording
 
 CHUNK = 256  # samples that go through the network at a time
 
@@ -146,3 +146,20 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
     return ImageModel(network, network_config, classes, folder.resolve().name, data, wording)
+
+
+def load_for(model: ImageModel, data: str) -> ImageData:
+    """Load a data set as the model saw its own.
+
+    Raises:
+        UserError: there is none, or a conditional model has other classes.
+    """
+    fit = (model.data or {}).get("fit", "crop")
+    loaded = load_images(data, model.config.side, fit, grey=model.config.channels == 1)
+    if model.wording is not None:
+        loaded, *_ = described(loaded)
+    if model.classes and loaded.spec.classes != model.classes:
+        raise UserError(
+            f"{data} has not the classes of {model.name} ({', '.join(model.classes)}); name its own data set"
+        )
+    return loaded

@@ -21,11 +21,11 @@ def main(config: TrainConfig) -> None:
     from common.data.arrays import Arrays, FamilyArrays, count_reasons
     from common.training.runs import check_batch, conclude, introduce, open_run
     from common.training.trainer import Trainer
-    from image.data import described, load_images
+    from image.data.loading import described, load_images
     from image.games import begin, build_game, network_config
+    from image.monitor import ImageStudio
     from image.networks import stages
-    from image.studio import ImageStudio
-    from image.wording import Wording
+    from image.prompts import Wording
 
     if config.size is not None:
         stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it

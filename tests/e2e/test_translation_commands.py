@@ -26,7 +26,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "waves"
-    result = command("image.train_translation", "--data", photos, *TINY, "--steps", 2, "--out", out)
+    result = command("image.translate.train", "--data", photos, *TINY, "--steps", 2, "--out", out)
     assert result.returncode == 0, result.stderr
     assert f"--weights {out}" in result.stdout
     return out
@@ -49,7 +49,7 @@ def test_pictures_are_translated_and_not_twice(run_folder: Path, photos: Path, t
 
 
 def test_translators_are_evaluated(run_folder: Path, photos: Path) -> None:
-    result = command("image.evaluate_translation", "--data", photos, "--weights", run_folder)
+    result = command("image.translate.evaluate", "--data", photos, "--weights", run_folder)
     assert result.returncode == 0, result.stderr
     found = json.loads((run_folder / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
     assert found["task"] == "colorize" and "Colours against mean colour" in found["tables"]
@@ -64,8 +64,8 @@ def test_bad_input_is_one_line_and_code_2(run_folder: Path, photos: Path, tmp_pa
         (("image.translate", photos / "0.png", "--weights", tmp_path), "--weights"),
         (("image.translate", photos / "0.png", "--task", "pairs"), "--task"),
         (("image.translate", photos / "0.png", "--task", "inpaint"), "--mask"),
-        (("image.train_translation", "--data", tmp_path / "none"), "--data"),
-        (("image.evaluate_translation", "--weights", run_folder), "--data"),
+        (("image.translate.train", "--data", tmp_path / "none"), "--data"),
+        (("image.translate.evaluate", "--weights", run_folder), "--data"),
     ):
         assert_refused(command(*words), named)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.png"]

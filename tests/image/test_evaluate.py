@@ -17,15 +17,15 @@ from common.errors import UserError
 from common.evaluation.report import Evaluation, Figure, Table, as_html, as_json, results_folder
 from common.weights import bundled
 from image.config import EvaluateConfig
-from image.data import ImageData, load_images
+from image.data.loading import ImageData, load_images
 from image.evaluate import main
-from image.evaluation import find_classifier, trained_on
-from image.features import Extractor, load_extractor
-from image.inception import Inception
-from image.measure import (
+from image.evaluation import trained_on
+from image.judges.extractor import Extractor, load_extractor
+from image.judges.inception import Inception
+from image.judges.labels import classifier_judge, find_classifier
+from image.metrics import (
     Material,
     bounds,
-    classifier_judge,
     closest_pairs,
     count_classes,
     gather,

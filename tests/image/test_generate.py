@@ -14,21 +14,19 @@ from common.errors import UserError
 from common.pictures.sheets import PICTURE_OPTIONS
 from image.__main__ import COMMANDS
 from image.config import PICTURES, GenerateConfig
-from image.gallery import (
-    WIDEST,
+from image.generate import main
+from image.generation import (
     _default_samples,
     _default_strips,
     _shares,
     _strips,
     choose,
-    draw_sheet,
     even_labels,
-    line_width,
     make_gallery,
     write_gallery,
 )
-from image.generate import main
 from image.models import ImageModel, load_image_model
+from image.sheets import WIDEST, draw_sheet, line_width
 
 
 def generate(weights: Path, out: Path | str, **flags: Any) -> None:

@@ -1,0 +1,275 @@
+"""Images of any origin, decoded once to one size as uint8, and split into what is trained on and what is held out."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from tqdm import tqdm
+
+from common.data.arrays import Arrays, allocate, cached, digest, families, split
+from common.data.folders import short_name
+from common.errors import UserError
+from image.data.sources import UNREADABLE, Pictures, find
+
+Fit = Literal["crop", "pad"]
+FORMAT = 2  # of what is cached; raise it when the same pictures would be decoded differently
+WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What a network must know of its images.
+
+    Attributes:
+        size: height and width in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        classes: their names, by label; () when the images are unlabelled.
+    """
+
+    size: int
+    channels: int
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Descriptions of N pictures.
+
+    Attributes:
+        texts: of each picture, the chief one first; () where there is none.
+        families: what names the family of each; pictures of one differ in little, such as the colour of the skin.
+    """
+
+    texts: tuple[tuple[str, ...], ...]
+    families: tuple[str, ...]
+
+    def __getitem__(self, rows: Sequence[int]) -> "Captions":
+        return Captions(tuple(self.texts[row] for row in rows), tuple(self.families[row] for row in rows))
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set in two parts, each with "image", uint8 (N, C, size, size), and if labelled "label", int64 (N,).
+
+    Attributes:
+        name: short, fit for a file name.
+        spec: size, channels and classes of all images.
+        train: what models learn from.
+        test: held out; no model ever trains on it. No picture is in both parts, save where an official split has it so.
+        skipped: the files that could not be read, and why.
+        source: one line on origin and licence, for the cards of models.
+        captions: descriptions of the pictures of `train` and of `test`; None if there are none at all.
+    """
+
+    name: str
+    spec: ImageSpec
+    train: Arrays
+    test: Arrays
+    skipped: dict[str, str]
+    source: str
+    captions: tuple[Captions, Captions] | None = None
+
+
+def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: bool | None = None) -> ImageData:
+    """Load a built-in data set, or the pictures of a folder or .zip file.
+
+    In a folder or .zip, pictures lie directly inside (unlabelled) or in at least two sub-folders, one a class. They may
+    have any size, mode and EXIF orientation; of animations the first frame counts, transparency shows white, and files
+    that cannot be read are skipped and listed. Descriptions lie in `metadata.jsonl` or `metadata.csv` (file_name and
+    text) or, a line each, in a .txt beside the picture. A tenth is held out, by content. The first call decodes
+    everything into the cache (`common.data.arrays.cached`); later ones only open it.
+
+    Args:
+        data: one of `image.data.sources.BUILT_IN`, or a path.
+        size: height and width wanted, 8 to 1024 pixels. By default the pictures' own for the built-in sets (64 for
+            celeba and emoji); for folders 64, or less if all pictures are squares of one smaller size.
+        fit: make pictures square by cutting out the centre, or by padding with white. Resizing is Lanczos.
+        grey: one channel (True) or three (False); by default one if no picture has any colour.
+
+    Raises:
+        UserError: unusable size, no such data, no readable picture, a failed download, or an unwritable cache.
+    """
+    if size is not None and not 8 <= size <= 1024:
+        raise UserError(f"--size {size}: images can be 8 to 1024 pixels wide")
+    key, pictures = find(data)
+    key = f"images {FORMAT} {key} {size} {fit} {grey}"
+
+    def build(folder: Path) -> dict[str, Any]:
+        with warnings.catch_warnings(action="ignore"):  # Pillow's, on files that are odd but readable
+            return _decode(folder, pictures(), _Options(data, size, fit, grey))
+
+    arrays, facts = cached(key, build)
+    train, test = (
+        Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
+        for side in ("train.", "test.")
+    )
+    spec = ImageSpec(facts["size"], facts["channels"], tuple(facts["classes"]))
+    captions = facts["captions"] and (_captions(facts["captions"]["train"]), _captions(facts["captions"]["test"]))
+    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], captions)
+
+
+def described(data: ImageData) -> tuple[ImageData, Captions, Captions]:
+    """The pictures that have descriptions, and the descriptions of those to train on and of those held out.
+
+    Raises:
+        UserError: none has, or none on one side.
+    """
+    sides = []
+    for arrays, captions in zip((data.train, data.test), data.captions or (), strict=False):
+        rows = [row for row, texts in enumerate(captions.texts) if texts]
+        if rows:
+            sides.append((Arrays(arrays.gather(torch.tensor(rows))), captions[rows]))
+    if len(sides) < 2:
+        raise UserError(
+            f"--data {data.name} has no descriptions; put a metadata.jsonl with file_name and text, or a .txt with the "
+            "name of each picture, beside the pictures, or use --core cgan"
+        )
+    (train, known), (test, held_out) = sides
+    return replace(data, train=train, test=test, captions=(known, held_out)), known, held_out
+
+
+def to_model(image: Tensor) -> Tensor:
+    """Map uint8 0..255 to float32 in [-1, 1], any shape."""
+    return image.float() / 127.5 - 1
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """Map floats in [-1, 1] (clipped) to the nearest of uint8 0..255, any shape; undoes `to_model` exactly."""
+    return ((image.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the user asked for; see `load_images`."""
+
+    data: str
+    size: int | None
+    fit: Fit
+    grey: bool | None
+
+
+def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, Any]:
+    """Write train.image.npy and so on into `folder`, and return what `load_images` must know of them."""
+    size = options.size or pictures.size
+    scratch = allocate(folder / "scratch.npy", (len(pictures.names), 3, size, size), np.uint8)  # so memory stays flat
+    reasons = _fill(scratch, pictures, options)
+    rows = np.array([row for row, reason in enumerate(reasons) if not reason], dtype=np.int64)
+    if not len(rows):
+        raise UserError(f"--data {options.data}: none of its {len(reasons)} pictures can be read ({reasons[0]})")
+    channels = 1 if options.grey or (options.grey is None and _colourless(scratch, rows)) else 3
+    keys = _families(pictures, scratch, rows)
+    test = pictures.held_out[rows] if isinstance(pictures.held_out, np.ndarray) else split(keys, pictures.held_out[0])
+    if not test.any():
+        raise UserError(f"--data {options.data}: needs two different pictures or more, as some are held out")
+    labels, classes = _present_classes(pictures, rows)
+    for side, chosen in (("train", rows[~test]), ("test", rows[test])):
+        _copy(scratch[:, :channels], chosen, folder / f"{side}.image.npy")
+        if labels is not None:
+            _copy(labels, chosen, folder / f"{side}.label.npy")
+    (folder / "scratch.npy").unlink()
+    skipped = {name: reason for name, reason in zip(pictures.names, reasons, strict=True) if reason}
+    facts = {"size": size, "channels": channels, "classes": classes, "source": pictures.source}
+    return facts | {"skipped": {**pictures.skipped, **skipped}, "captions": _by_side(pictures, rows, keys, test)}
+
+
+def _by_side(
+    pictures: Pictures, rows: np.ndarray, keys: Sequence[str], test: np.ndarray
+) -> dict[str, list[tuple[Sequence[str], str]]] | None:
+    """The descriptions and the family of each picture, apart for each part; None if there are no descriptions."""
+    if pictures.captions is None:
+        return None
+    pairs = [(pictures.captions[row], key) for row, key in zip(rows, keys, strict=True)]
+    sides = {"train": ~test, "test": test}
+    return {side: [pair for pair, here in zip(pairs, chosen, strict=True) if here] for side, chosen in sides.items()}
+
+
+def _captions(pairs: list[tuple[list[str], str]]) -> Captions:
+    return Captions(tuple(tuple(texts) for texts, _ in pairs), tuple(family for _, family in pairs))
+
+
+def _fill(scratch: np.ndarray, pictures: Pictures, options: _Options) -> list[str]:
+    """Decode every picture into its row of `scratch`, (N, 3, size, size); return why each failed, or ""."""
+    size, n = scratch.shape[-1], len(scratch)
+
+    def decode(row: int) -> str:
+        try:
+            with pictures.read(row, size) as image:
+                scratch[row] = square(image, size, options.fit, bool(options.grey))
+            return ""
+        except UnidentifiedImageError:
+            return "not a picture, or not in a known format"
+        except UNREADABLE as error:
+            return " ".join(str(error).split()) or type(error).__name__
+
+    with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
+        done = pool.imap(decode, range(n), chunksize=16)
+        return list(tqdm(done, f"decoding {options.data}", n, unit="img", disable=None))
+
+
+def square(image: Image.Image, size: int, fit: Fit = "crop", grey: bool = False) -> np.ndarray:
+    """Turn any picture into RGB, uint8 (3, size, size): upright, opaque, square; `grey` takes the colour out."""
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image)
+    if grey:
+        image = image.convert("L")
+    image = image.convert("RGB")
+    if fit == "crop":
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    else:
+        image = ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color=WHITE)
+    return np.asarray(image).transpose(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey, which Pillow would clip at 255, and floats in [0, 1] to 8 bits."""
+    if image.mode[0] not in "IF":
+        return image
+    values = np.asarray(image, dtype=np.float32) * (255 if image.mode == "F" else 1 / 257)
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+
+
+def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    return (rows[start : start + 1024] for start in range(0, len(rows), 1024))
+
+
+def _copy(source: np.ndarray, rows: np.ndarray, path: Path) -> None:
+    target = allocate(path, (len(rows), *source.shape[1:]), source.dtype)
+    for positions in _chunks(np.arange(len(rows))):
+        target[positions] = source[rows[positions]]
+
+
+def _colourless(scratch: np.ndarray, rows: np.ndarray) -> bool:
+    return all((scratch[chunk] == scratch[chunk, :1]).all() for chunk in _chunks(rows))
+
+
+def _families(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> list[str]:
+    """What each picture shares with those that have its key or its pixels; an official split tells no keys."""
+    if isinstance(pictures.held_out, np.ndarray):
+        return [pictures.names[row] for row in rows]
+    _, keys = pictures.held_out
+    pixels = [digest(scratch[row].tobytes()) for row in rows]
+    return families([keys[row] for row in rows], pixels)
+
+
+def _present_classes(pictures: Pictures, rows: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
+    """Leave out the classes of which no picture could be read."""
+    if pictures.labels is None:
+        return None, []
+    present = np.unique(pictures.labels[rows])
+    return np.searchsorted(present, pictures.labels), [pictures.classes[label] for label in present]
+
+
+def prepare(batch: dict[str, Tensor]) -> Tensor:
+    """A batch as loaded -> images (N, C, H, W) in [-1, 1], channels last."""
+    return to_model(batch["image"]).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""`python -m image.edit`: move a picture through a model's latent space."""

@@ -1,0 +1,66 @@
+"""The settings of the commands that edit pictures through a model's latent space; nothing here imports torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from common.config import Checked, require
+from image.config import PICTURES
+
+DEFAULT_WEIGHTS = "faces-cgan"
+LEAST = 17.0  # dB; worse reconstructions are of pictures that the model cannot draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig(Checked):
+    """How pictures are found in a model's latent space."""
+
+    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    steps: int = 200  # of the search for a picture in a GAN's latent space
+    starts: int = 4  # places at which it begins; the best end counts
+    seed: int = 0  # of the starts, and of the choice of held-out pictures
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.steps <= 100_000, "steps", f"must be 1 to 100000, not {self.steps}")
+        require(1 <= self.starts <= 64, "starts", f"must be 1 to 64, not {self.starts}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditConfig(SearchConfig):
+    """Settings of `python -m image.edit`."""
+
+    picture: Positional[Annotated[Path, arg(metavar="PICTURE")]]  # what is edited; its middle, if it is no square
+    direction: tuple[str, ...] = ()  # class=+2 (from -2, away from it, to +2, all of it), or 1=-3 for the first unnamed
+    to: Path | None = None  # another picture, to which a way leads
+    out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif: an animation; default: beside the picture
+    least: float = LEAST  # dB of PSNR that the reconstruction must reach
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not (self.direction and self.to), "to", "and --direction exclude each other; name one")
+        is_known = self.out is None or self.out.suffix.lower() in (".gif", *PICTURES)
+        require(is_known, "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}")
+
+    @property
+    def target(self) -> Path:
+        """--out, or a file beside the picture."""
+        return self.out or self.picture.with_name(f"{self.picture.stem}_{'morph.gif' if self.to else 'edited.png'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(SearchConfig):
+    """Settings of `python -m image.edit.evaluate`."""
+
+    data: str  # a labelled data set; its held-out pictures are edited
+    classifier: str | None = None  # the judge of labels, trained apart; default: the bundled <data>-classifier
+    n: int = 100  # held-out pictures
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n >= 4, "n", f"must be 4 or more, not {self.n}")

@@ -1,0 +1,269 @@
+"""What can be drawn with a trained model: samples, interpolations, latent arithmetic and reconstructions."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from common.cores.latents import analogy, slerp, walk
+from common.errors import UserError
+from common.pictures.sheets import grid, pictures, save_gif, save_picture
+from image.config import PICTURES, GenerateConfig
+from image.models import ImageModel, load_for
+from image.prompts import Wording
+from image.sheets import WIDEST, by_class, draw_sheet, line_width
+
+SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
+MOST_STRIPS = 12  # to which there are more by default, so that every class has one
+IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, about, and between two stops of an animation
+
+Point = tuple[Tensor, Tensor | None]  # latents (N, latent), and weights of all labels (N, classes + 1)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures in their order on a sheet, and in that of an animation.
+
+    Attributes:
+        what: it is, in words.
+        rows: labels and their images, uint8 (n, C, H, W); "" for none.
+        frames: images, uint8 (n, C, H, W), each batch one frame.
+        fps: frames a second.
+        headings: what stands above the pictures of each row, "" for nothing.
+        notes: what whoever asked should know.
+    """
+
+    what: str
+    rows: list[tuple[str, Tensor]]
+    frames: list[Tensor]
+    fps: float
+    headings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
+    """Draw what the command line asks for.
+
+    Raises:
+        UserError: the model has no such labels, or cannot do this.
+    """
+    if model.wording is not None:
+        return drawings(model, config, model.wording)
+    if config.text:
+        raise UserError(f"--text: {model.name} reads no descriptions; name weights that do, such as emoji-text")
+    if config.interpolate:
+        return interpolations(model, config)
+    if config.arithmetic:
+        return arithmetic(model, config)
+    return reconstructions(model, config, config.reconstruct) if config.reconstruct else samples(model, config)
+
+
+def write_gallery(gallery: Gallery, config: GenerateConfig) -> str:
+    """Write a gallery as --out asks for it, and say what was written.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    if config.ending == "":
+        return _write_singles(gallery, Path(config.out))
+    if config.ending == ".gif":
+        save_gif([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
+    else:
+        save_picture(draw_sheet(gallery.rows, gallery.headings), config.out)
+    return config.out
+
+
+def _write_singles(gallery: Gallery, folder: Path) -> str:
+    labelled = [(label, picture) for label, images in gallery.rows for picture in pictures(images)]
+    slugs = [re.sub(r"\W+", "-", label).strip("-") for label, _ in labelled]
+    names = [f"{index:04d}{'-' if slug else ''}{slug}.png" for index, slug in enumerate(slugs)]
+    _require_no_others(folder, names)
+    for name, (_, picture) in zip(names, labelled, strict=True):
+        save_picture(picture, folder / name)
+    return f"{len(names)} pictures into {folder}"
+
+
+def _require_no_others(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a folder in which new pictures would mix with those of an earlier run."""
+    found = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES] if folder.is_dir() else []
+    if others := sorted(set(found) - set(names)):
+        raise UserError(
+            f"--out {folder} holds pictures that would mix with the new ones, such as {others[0]} "
+            f"({len(others)} in all); name a new folder, or empty this one"
+        )
+
+
+def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
+    """Independent samples, a row a class; as an animation one after the other."""
+    classes = choose(model, config.label)
+    count = config.n or _default_samples(len(classes))
+    labels = even_labels(classes, count)
+    images = model.decode(_latents(model, config, count, config.seed), labels)
+    what = f"{count} samples of {model.name}{_shared_out(count, len(classes))}"
+    return Gallery(what, by_class(model, images, labels), list(images.split(1)), fps=4)
+
+
+def drawings(model: ImageModel, config: GenerateConfig, wording: Wording) -> Gallery:
+    """Samples of each description, a row each; as an animation one after the other."""
+    if not config.text:
+        raise UserError(f'--weights {model.name} draw descriptions; give one or more by --text, such as "red heart"')
+    texts = [wording.prompt(text) for text in config.text]
+    count = config.n or max(1, SAMPLES // len(texts))
+    z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])
+    images = model.decode(z, wording.tokens(texts).repeat_interleave(count, 0), config.guidance)
+    rows = list(zip(texts, images.split(count), strict=True)) if len(texts) > 1 else [("", images)]
+    notes = [
+        f"{word!r} was in no description that was learned from, so what it means is guessed at"
+        for word in wording.unknown(texts)
+    ]
+    shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
+    what = f"{count} sample{'s' if count > 1 else ''} of {shown} by {model.name}"
+    return Gallery(what, rows, list(images.split(1)), fps=4, notes=tuple(notes))
+
+
+def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
+    """A strip a row, from latent to latent or from label to label; as an animation all at once, there and back."""
+    classes = choose(model, config.label)
+    between = _between_labels if config.interpolate == "labels" else _between_seeds
+    return between(model, config, classes)
+
+
+def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
+    """A row each for A, B, C and A - B + C; as an animation from A to the result, there and back."""
+    terms = config.arithmetic
+    points = [_point(model, config, text) for text in terms]
+    goal = _each(analogy, *points)
+    images = [model.decode(*point) for point in (*points, goal)]
+    labels = (terms[0], f"- {terms[1]}", f"+ {terms[2]}", "=")
+    shares = _shares(config, legs=1) if config.ending == ".gif" else []
+    frames = [model.decode(*_each(partial(slerp, share=share), points[0], goal)) for share in shares]
+    what = f"{' '.join(labels[:3])} by {model.name}, {len(images[0])} times"
+    return Gallery(what, list(zip(labels, images, strict=True)), _there_and_back(frames), fps=12)
+
+
+def reconstructions(model: ImageModel, config: GenerateConfig, data: str) -> Gallery:
+    """Held-out pictures above their reconstructions from the posteriors' means; as an animation in turn."""
+    loaded = load_for(model, data)
+    order = torch.randperm(len(loaded.test), generator=torch.Generator().manual_seed(config.seed))
+    batch = loaded.test.gather(order[: config.n or STRIPS])
+    originals = batch["image"]
+    rebuilt = model.reconstruct(originals, batch["label"] if model.classes else None)
+    width = line_width(len(originals))
+    pairs = zip(originals.split(width), rebuilt.split(width), strict=True)
+    rows = [row for above, below in pairs for row in (("original", above), ("reconstruction", below))]
+    what = f"{len(originals)} held-out pictures of {loaded.name} and their reconstructions by {model.name}"
+    return Gallery(what, rows, [originals, rebuilt], fps=1)
+
+
+def choose(model: ImageModel, names: Sequence[str]) -> list[int]:
+    """The numbers of the classes named, each once; all of them if none is.
+
+    Raises:
+        UserError: the model has no such class.
+    """
+    return list(dict.fromkeys(map(model.label, names))) or list(range(len(model.classes)))
+
+
+def even_labels(classes: Sequence[int], count: int) -> Tensor | None:
+    """Labels in equal shares, those of a class together, int64 (count,); None if there are no classes.
+
+    What cannot be shared out evenly goes to the first classes.
+    """
+    return torch.tensor(classes)[(torch.arange(count) % len(classes)).sort().values] if classes else None
+
+
+def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -> Tensor:
+    return model.latents(count, seed, config.sampler) * config.truncation
+
+
+def _default_samples(classes: int) -> int:
+    return SAMPLES if not 0 < classes <= SAMPLES else classes * math.ceil(SAMPLES / classes)
+
+
+def _default_strips(classes: int) -> int:
+    return STRIPS if not 0 < classes <= MOST_STRIPS else classes * max(1, STRIPS // classes)
+
+
+def _shared_out(count: int, classes: int) -> str:
+    """How many samples a class gets, in words."""
+    if classes < 2:
+        return ""
+    least, more = divmod(count, classes)
+    return f", {least}{f' or {least + 1}' if more else ''} of each class"
+
+
+def _between_seeds(model: ImageModel, config: GenerateConfig, classes: list[int]) -> Gallery:
+    count = config.n or _default_strips(len(classes))
+    seeds = (config.seed, config.seed + 1 if config.to_seed is None else config.to_seed)
+    start, end = (_latents(model, config, count, seed) for seed in seeds)
+    labels, shares = even_labels(classes, count), _shares(config, legs=1)
+    strips = [model.decode(slerp(start, end, share), labels) for share in shares]
+    names = [""] * count if labels is None else [model.classes[label] for label in labels]
+    return _strips(model, names, strips, [f"seed {seed}" for seed in seeds])
+
+
+def _between_labels(model: ImageModel, config: GenerateConfig, classes: list[int]) -> Gallery:
+    if len(classes) < 2:
+        raise UserError(
+            "--interpolate labels needs two labels or more; name them with --label, or use --interpolate seeds"
+        )
+    z = _latents(model, config, config.n or STRIPS, config.seed)
+    stops = _one_hot(model, classes)  # (stops, classes + 1)
+    shares = _shares(config, legs=len(classes) - 1)
+    strips = [model.decode(z, walk(stops, share).expand(len(z), -1)) for share in shares]
+    names = [model.classes[label] for label in classes]
+    label = f"{names[0]}\nto {names[-1]}" if len(shares) > WIDEST else ""  # where there are no headings
+    return _strips(model, [label] * len(z), strips, names)
+
+
+def _one_hot(model: ImageModel, classes: Sequence[int]) -> Tensor:
+    return F.one_hot(torch.tensor(classes), len(model.classes) + 1).float()
+
+
+def _shares(config: GenerateConfig, legs: int) -> list[float]:
+    """How far along the way each picture of a strip is, from 0 to 1; by default a sheet shows every stop itself."""
+    on_a_sheet = legs * max(1, round((IN_A_STRIP - 1) / legs)) + 1
+    pictures = config.frames or (A_STEP * legs if config.ending == ".gif" else on_a_sheet)
+    return torch.linspace(0, 1, pictures, dtype=torch.float64).tolist()
+
+
+def _strips(model: ImageModel, labels: Sequence[str], pictures: list[Tensor], stops: Sequence[str]) -> Gallery:
+    """Strips under the names of their stops, where a picture is right at one.
+
+    Args:
+        labels: of the strips.
+        pictures: those at one share of the way, (strips, C, H, W).
+        stops: names of what lies at equal distances on the way.
+    """
+    rows = list(zip(labels, torch.stack(pictures, 1), strict=True))
+    what = f"{len(rows)} strip{'s' if len(rows) > 1 else ''} of {len(pictures)} pictures by {model.name}"
+    places = [divmod(i * (len(stops) - 1), len(pictures) - 1) for i in range(len(pictures))]
+    headings = tuple("" if past else stops[stop] for stop, past in places)
+    return Gallery(what, rows, _there_and_back(pictures), fps=12, headings=headings)
+
+
+def _there_and_back(frames: list[Tensor]) -> list[Tensor]:
+    return frames + frames[-2:0:-1]
+
+
+def _point(model: ImageModel, config: GenerateConfig, text: str) -> Point:
+    """What "label", "label@seed" or, without labels, "seed" stands for."""
+    label, at, seed = text.rpartition("@") if model.classes else ("", "@", text)
+    if not at:
+        label, seed = text, str(config.seed)
+    if not seed.isdecimal() or int(seed) >= 1 << 31:
+        raise UserError(f"--arithmetic {text}: {seed!r} is no seed; give a whole number, 0 to 2^31 - 1")
+    z = _latents(model, config, config.n or STRIPS, int(seed))
+    return z, _one_hot(model, [model.label(label)]).expand(len(z), -1) if model.classes else None
+
+
+def _each(function: Callable[..., Tensor], *points: Point) -> Point:
+    """Do the same to the latents and to the label weights."""
+    latents, weights = zip(*points, strict=True)
+    return function(*latents), None if weights[0] is None else function(*weights)

@@ -1,0 +1,1 @@
+"""Who judges pictures: features, classifiers and scorers that were trained apart."""

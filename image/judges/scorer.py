@@ -1,0 +1,41 @@
+"""`python -m image.judges.scorer`: train the judge of whether pictures and descriptions belong together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from common.cli import run
+from image.judges.config import ScorerConfig
+
+PROGRAM = "image.judges.scorer"
+
+
+def main(config: ScorerConfig) -> None:
+    """Train a small network that says which description belongs to which picture, to judge models of words."""
+    from common.data.arrays import Arrays  # torch loads only once the command line is known to be good
+    from common.training.runs import check_batch, introduce, open_run
+    from common.training.trainer import Trainer
+    from image.data.loading import described, load_images
+    from image.judges.scorer_training import ScorerStudio, scorer_game
+    from image.judges.text_scorer import CHOICES
+    from image.prompts import Wording
+
+    data, captions, _ = described(load_images(config.data, config.size))
+    wording = Wording.learn(captions, config.vocabulary, config.longest)
+    data = replace(data, train=Arrays(data.train.tensors | {"text": wording.all_tokens(captions)}))
+    out = config.out or Path("runs") / f"image-{data.name}-scorer"
+    check_batch(config, len(data.train))
+    open_run(out, config)
+    introduce(PROGRAM, out, len(data.train), len(data.test))
+    studio, trainer = ScorerStudio(config, data, wording), Trainer(config, out)
+    if trainer.accelerator.is_main_process:
+        wording.pieces.save(out)
+    trainer.fit(scorer_game(studio.network, config.lr), data.train, studio)
+    if trainer.accelerator.is_main_process:
+        found, chance = studio.held_out()
+        print(
+            f"wrote {out}: finds the right one of {CHOICES} descriptions in {found:.3f} of cases (chance {chance:.3f})"
+        )
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

@@ -1,0 +1,103 @@
+"""How well pictures and descriptions go together, by a network trained for that alone."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.cli import command
+from common.cores.augment import deform
+from common.cores.conditions import one_description
+from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.randomness import Draw, mix
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
+from image.data.loading import ImageData, to_model
+from image.judges.config import ScorerConfig
+from image.judges.text_scorer import CHOICES, Scorer, TrainedScorer, r_precision
+from image.prompts import Wording
+
+
+def scorer_game(network: Scorer, lr: float) -> Game:
+    """One player that tells which description of a batch belongs to which picture, and the other way round."""
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        tokens = one_description(batch, draw)
+        images = deform(to_model(batch["image"]), draw.uniform(3)).contiguous(memory_format=torch.channels_last)
+        logits = network.sharpness.exp() * network.pictures(images).float() @ network.texts(tokens).float().T
+        value = contrastive(logits, (tokens[:, None] == tokens).all(2))
+        return value, {"scorer": value}
+
+    return Game({"scorer": Player(network, loss, OptimizerConfig(lr, weight_decay=1e-2), average=5_000)}, "scorer")
+
+
+def contrastive(logits: Tensor, alike: Tensor) -> Tensor:
+    """The mean cross-entropy of rows and of columns, (N, N); what is `alike` is as right as what belongs together."""
+    target = alike / alike.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+class ScorerStudio:
+    """The trainer's eyes on a scorer. Nothing is tuned on held-out pictures.
+
+    Args:
+        data: its training pictures have descriptions in pieces, "text".
+    """
+
+    def __init__(self, config: ScorerConfig, data: ImageData, wording: Wording) -> None:
+        torch.manual_seed(mix(config.seed, 0))
+        self.config, self.data, self.wording = config, data, wording
+        self.sizes = {"pieces": len(wording.pieces), "width": config.width, "side": data.spec.size}
+        self.network = Scorer(**self.sizes)
+        self.product: nn.Module = self.network
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """A scorer has nothing to draw."""
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """Keep the latest weights."""
+        self.product = network
+        return Verdict()
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Config and card."""
+        config = {
+            "domain": "image",
+            "kind": "scorer",
+            "network": {"sizes": self.sizes, "longest": self.wording.longest},
+            "words": " ".join(sorted(self.wording.words)),
+            "data": {"name": self.data.name},
+        }
+        held_out, chance = self.held_out()
+        card = f"""# A scorer of pictures and descriptions
+
+Says which description belongs to which picture; used to judge models that draw descriptions.
+
+- Command: `{command("image.judges.scorer", self.config)}`
+- These weights: after {facts["images"]:,} pictures, {in_minutes(facts["seconds"])} on {facts["hardware"]}
+- Data: {self.data.source}; {len(self.data.train):,} training pictures, {len(self.data.test):,} held out
+- Of a held-out picture it finds the right one of {CHOICES} descriptions in {held_out:.3f} of all cases (chance \
+{chance:.3f})
+
+Known faults: it knows no order of words, so "red heart on blue square" is to it as the other way round.
+"""
+        return config, card
+
+    def state(self) -> dict[str, Any]:
+        """Nothing is remembered between verdicts."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing is remembered between verdicts."""
+
+    def held_out(self) -> tuple[float, float]:
+        """R-precision of held-out pictures among all held-out descriptions, and that of chance."""
+        assert isinstance(self.product, Scorer) and self.data.captions is not None
+        scorer = TrainedScorer(self.product.eval(), self.wording, "")
+        chief = [texts[0] for texts in self.data.captions[1].texts]
+        texts = list(dict.fromkeys(chief))
+        right = torch.tensor([texts.index(text) for text in chief])
+        found = r_precision(scorer.pictures(self.data.test.tensors["image"]), scorer.texts(texts), right)
+        return found, 1 / min(CHOICES, len(texts))

@@ -1,0 +1,190 @@
+"""The trainer's eyes on an image model: sample sheets, quality during training, and the weights' config and card."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.cli import command
+from common.cores.vae import VAE
+from common.evaluation.metrics import class_histogram, entropy, frechet_distance, halves, nearest_class, neighbourhoods
+from common.pictures.sheets import save_picture, sheet
+from common.randomness import mix
+from common.training.collapse import CollapseAlarm
+from common.training.monitor import Verdict
+from common.training.runs import in_minutes
+from image.config import TrainConfig
+from image.data.loading import ImageData, to_model
+from image.judges.extractor import Extractor, load_extractor
+from image.models import ImageModel
+from image.networks import NetworkConfig
+from image.prompts import Wording
+
+JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
+SHOWN = 10  # samples a row of a sheet
+ROWS = 12  # rows of a sheet at most
+GRACE = 60_000  # training images before the collapse alarm may speak
+
+
+class ImageStudio:
+    """Judges with the bundled features, against training images only: held-out ones are left for `image.evaluate`.
+
+    Args:
+        config: the run's settings.
+        data: what is trained on.
+        network: what the product is built from.
+        device: where samples and features are computed.
+        wording: how descriptions are read, if these are the condition.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: ImageData,
+        network: NetworkConfig,
+        device: torch.device,
+        wording: Wording | None = None,
+    ):
+        self.config, self.data, self.network, self.device, self.wording = config, data, network, device, wording
+        self.classes = data.spec.classes if network.classes else ()
+        self.extractor: Extractor = load_extractor(device=device)
+        images, self.real_labels = self._reference()
+        self.real = self.extractor.features(images)
+        first, second = halves(self.real)
+        self.floor = neighbourhoods(first, second).coverage
+        self.alarm = CollapseAlarm(GRACE, self.classes)
+
+    def sheet(self, network: nn.Module, path: Path) -> None:
+        """Draw one row a class or description (or ten rows), from the same latents every time, into `path`.png."""
+        model = self._model(network)
+        rows = [
+            (name, model.sample(SHOWN, None if asked is None else asked.expand(SHOWN, *asked.shape[1:]), seed=row))
+            for row, (name, asked) in enumerate(self._asked())
+        ]
+        save_picture(sheet(rows), path.with_suffix(".png"))
+
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        """Fréchet distance, coverage and, for labelled data, the classes of samples, all against training images."""
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            return Verdict(score=float("inf"), warning="the weights are not finite")
+        count = len(self.real)
+        wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
+        asked = wanted if self.wording is None else self.data.train.tensors["text"][self._choice(), 0]
+        samples = self._model(network).sample(count, asked, seed=mix(self.config.seed, 1) % (1 << 32))
+        features = self.extractor.features(samples.split(256))
+        if isinstance(network, VAE):
+            self._fit_sampler(network)
+        around = neighbourhoods(self.real, features)
+        distance = frechet_distance(self.real, features)
+        figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
+        got = self._classes_of(features)
+        histograms: dict[str, list[int]] = {}
+        if got is not None and wanted is not None:
+            figures["class_match"] = (got == wanted).float().mean().item()
+            histograms = {
+                "wanted": self._recognised_when_real(wanted),
+                "got": class_histogram(got, len(self.classes)).tolist(),
+            }
+        elif got is not None:
+            figures["class_entropy"] = entropy(class_histogram(got, len(self.data.spec.classes)))
+        if not self.config.adversarial:
+            return Verdict(figures, distance)  # blurred pictures cover nothing, and nothing collapses
+        warning = self.alarm.update(coverage=around.coverage, floor=self.floor, images=images, **histograms)
+        return Verdict(figures, distance, warning)
+
+    def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The weights folder's config and card."""
+        kind = "vae" if self.config.core in ("vae", "cvae") else "gan"
+        config = {
+            "domain": "image",
+            "kind": kind,
+            "network": self.network.as_json(),
+            "classes": list(self.classes),
+            "data": {"name": self.data.name, "fit": self.config.fit},
+        }
+        if self.wording is not None:
+            config["words"] = " ".join(sorted(self.wording.words))
+        return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
+
+    def state(self) -> dict[str, Any]:
+        """The collapse alarm's memory."""
+        return self.alarm.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the collapse alarm's memory back."""
+        self.alarm.restore(state)
+
+    def _model(self, network: nn.Module) -> ImageModel:
+        return ImageModel(network, self.network, self.classes, wording=self.wording)
+
+    def _asked(self) -> list[tuple[str, Tensor | None]]:
+        """What the rows of a sheet are called, and what is asked for in each, (1,) or (1, L)."""
+        if self.wording is not None and self.data.captions is not None:
+            texts = self.data.captions[0].texts
+            chosen = [texts[row * len(texts) // ROWS][0] for row in range(ROWS)]
+            return [(text, self.wording.tokens([text])) for text in chosen]
+        return [(name, torch.tensor([label])) for label, name in enumerate(self.classes)][:ROWS] or [("", None)] * 10
+
+    def _fit_sampler(self, vae: VAE) -> None:
+        """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
+        assert vae.sampler is not None
+        generator, samples = torch.Generator(self.device).manual_seed(0), []
+        for rows in self._choice().split(256):
+            batch = self.data.train.gather(rows)
+            images = to_model(batch["image"]).to(self.device)
+            labels = batch["label"].to(self.device) if self.classes else None
+            posterior = vae.encode(images, labels)
+            samples.append(posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=self.device)))
+        vae.sampler.fit(torch.cat(samples))
+
+    def _reference(self) -> tuple[list[Tensor], Tensor | None]:
+        """Training images, and their labels."""
+        arrays, order = self.data.train.tensors, self._choice()
+        labels = arrays["label"][order] if "label" in arrays else None
+        return [arrays["image"][rows] for rows in order.split(256)], labels
+
+    def _choice(self) -> Tensor:
+        """A fixed random choice of training images, int64."""
+        return torch.randperm(len(self.data.train), generator=torch.Generator().manual_seed(0))[:JUDGED]
+
+    def _recognised_when_real(self, wanted: Tensor) -> list[int]:
+        """How many samples of each class the vote would find if real images were in the samples' place.
+
+        Some classes look alike to it (activities and objects among emoji), which is no fault of the samples.
+        """
+        assert self.real_labels is not None
+        found = nearest_class(self.real[0::2], self.real[1::2], self.real_labels[1::2])
+        expected = torch.zeros(len(self.classes))
+        for label, count in enumerate(class_histogram(wanted, len(self.classes)).tolist()):
+            votes = class_histogram(found[self.real_labels[0::2] == label], len(self.classes))
+            expected += count * votes / votes.sum().clamp(min=1)
+        return expected.round().long().tolist()
+
+    def _classes_of(self, features: Tensor) -> Tensor | None:
+        return None if self.real_labels is None else nearest_class(features, self.real, self.real_labels)
+
+
+def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extractor: str, facts: dict[str, Any]) -> str:
+    asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
+    if config.core == "tgan":
+        asked = "Takes a description in words."
+    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
+    return f"""# {data.name}, {config.core}
+
+Draws {data.spec.size} x {data.spec.size} images. {asked}
+
+- Command: `{command("image.train", config)}`
+- These weights: after {facts["best_images"]:,} training images, {in_minutes(facts["seconds"])} on \
+{facts["hardware"]}
+- Data: {data.source}; {len(data.train):,} training images, {len(data.test):,} held out
+
+Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many *training* images, features `{extractor}`
+(`python -m image.evaluate` measures against held-out images):
+
+| figure | value |
+|---|---|
+{figures}
+
+Known faults: the Fréchet distance sees images at 32 x 32 pixels, so finer faults escape it, and it is no FID.
+"""

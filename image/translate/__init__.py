@@ -1,0 +1,1 @@
+"""`python -m image.translate`: pictures from pictures: colours, holes, line drawings and pairs."""

@@ -1,0 +1,74 @@
+"""`python -m image.translate`: make pictures of pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.cli import run
+from common.errors import UserError
+from common.file_jobs import Job, each_picture, plan, reporting, targets
+from common.pictures.formats import ENDINGS, FORMATS
+from image.translate.config import SUFFIXES, TranslateConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from common.pictures.conversion import Allocate
+    from common.pictures.reading import Picture
+
+
+PROGRAM = "image.translate"
+
+
+def main(config: TranslateConfig) -> None:
+    """Make pictures of pictures; with no flags, give grey ones colours.
+
+    photo.png becomes photo_colour.png beside it, folders keep their tree, and what is there is skipped. EXIF,
+    resolution, 16 bits, transparency and animations stay, and of coloured pictures the luma, exactly. If some of many
+    files fail, the others are done, and the exit code is 1.
+    """
+    from common.pictures.conversion import convert_picture  # torch loads only once the command line is known to be good
+    from common.training.devices import pick_device
+    from image.translate.models import load_translation_model
+
+    model = load_translation_model(config.source, pick_device(config.device), config.task, config.tile)
+    if config.mask is not None and model.task != "inpaint":
+        raise UserError(f"--mask means nothing with --task {model.task}; leave it out")
+    hole = None if config.mask is None else read_mask(config.mask)
+
+    def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
+        def change(picture: "Picture", allocate: "Allocate") -> "Picture":
+            try:
+                return model.picture(picture, hole, advance)
+            except UserError as error:
+                raise UserError(f"{job.source}: {error}") from error
+
+        return convert_picture(job.source, job.target, change, quality=config.quality)
+
+    def ending(path: Path) -> str:
+        return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
+
+    suffix = SUFFIXES[model.task] if config.suffix is None else config.suffix
+    target = targets(config.paths, config.out, suffix, ending, tuple(FORMATS), config.ending)
+    batch = plan(config.paths, ENDINGS, "pictures", target, config.overwrite)
+    with reporting(batch, PROGRAM) as fail:
+        each_picture(batch.jobs, make, fail)
+
+
+def read_mask(path: Path) -> "NDArray[np.bool_]":
+    """Where a picture is lighter than mid-grey, (H, W).
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    import numpy as np
+
+    from common.pictures.reading import read_picture
+
+    pixels = read_picture(path).pixels
+    return pixels[..., : 1 if pixels.shape[2] <= 2 else 3].mean(2) > np.iinfo(pixels.dtype).max / 2
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

@@ -1,0 +1,113 @@
+"""The settings of the commands that translate pictures into pictures; nothing here imports torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, Suppress, arg
+
+from common.config import Checked, GanConfig, LossName, RunConfig, require
+from common.errors import UserError
+from common.pictures.formats import FORMATS
+
+TaskName = Literal["colorize", "edges", "inpaint", "pairs"]
+NetSize = Literal["debug", "small", "base", "large"]
+Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
+
+WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 32, "base": 64, "large": 96}  # see `image.translate.networks`
+DEFAULT_DATA: dict[TaskName, str] = {"colorize": "photos", "edges": "emoji", "inpaint": "photos"}
+DEFAULT_WEIGHTS: dict[TaskName, str] = {"colorize": "colorize", "edges": "edges", "inpaint": "inpaint"}
+SUFFIXES: dict[TaskName, str] = {"colorize": "_colour", "edges": "_drawn", "inpaint": "_filled", "pairs": "_translated"}
+STRIDE = 32  # patches are multiples of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(GanConfig, RunConfig):
+    """Settings of `python -m image.translate.train`; --help lists the last base's first."""
+
+    task: TaskName = "colorize"  # colorize, edges (drawings to pictures), inpaint, or pairs: your own before and after
+    data: str | None = None  # photos, a set of image.train, or a folder or .zip; default: photos, or emoji for edges
+    reverse: bool = False  # pairs: from B to A
+    patch: int = 128  # side of what is learned from at a time, in pixels
+    net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels at half the resolution
+    critic_width: int = 64  # channels of the critic at half the resolution
+    pixel: float = 30.0  # weight of the mean absolute difference
+    adversarial: float = 1.0  # weight of what the critic says; 0 does without it
+    saturation: float = 0.0  # colorize: how much more a difference counts where the true colours are strong
+    loss: LossName = "hinge"  # adversarial loss
+    lr: float | None = None  # learning rate; default 2e-4
+    penalty: float = 0.0  # weight of R1 + R2 beside the critic's spectral norm
+    betas: tuple[float, float] = (0.5, 0.99)  # of Adam
+    batch: int = 16  # patches a step, over all processes together
+    warm_up: int = 4_000  # patches over which the learning rate rises from 0
+    latent: Suppress[int] = 1  # of GanConfig; a translator draws no latents
+    condition_dropout: Suppress[float] = 0.0  # of GanConfig; nothing is hidden
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fits = self.patch % STRIDE == 0 and 32 <= self.patch <= 1024
+        require(fits, "patch", f"must be a multiple of {STRIDE} up to 1024, not {self.patch}")
+        require(4 <= self.critic_width <= 512, "critic_width", f"must be 4 to 512, not {self.critic_width}")
+        for name in ("pixel", "adversarial", "saturation"):
+            require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
+        require(self.pixel + self.adversarial > 0, "pixel", "and --adversarial cannot both be 0")
+        require(self.data is not None or self.task != "pairs", "data", "names the pairs; there are none built in")
+        for name, task in (("saturation", "colorize"), ("reverse", "pairs")):
+            unset = self.task == task or getattr(self, name) == getattr(type(self), name)
+            require(unset, name, f"means nothing with --task {self.task}; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateConfig(Checked):
+    """Settings of `python -m image.translate`."""
+
+    paths: Paths = ()  # pictures, folders of them, and patterns such as "*.jpg"
+    task: TaskName | None = None  # colorize, edges or inpaint; default: that of --weights, or colorize
+    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --task
+    mask: Path | None = None  # inpaint: a picture that is white where the hole is; default: what is transparent
+    out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
+    suffix: str | None = None  # behind the names of outputs; default: _colour, _drawn, _filled or _translated
+    format: str | None = None  # png, jpg, webp, tif, gif, bmp or avif; default: the input's
+    quality: int = 95  # 1 to 100, of jpg, webp and avif
+    overwrite: bool = False  # write anew what is there; by default it is skipped
+    tile: int | None = None  # longest side of what the network gets at once, in pixels; default: 2048
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.paths:
+            raise UserError("nothing to translate; name a picture, a folder or a pattern")
+        has_weights = self.weights is not None or self.task is None or self.task in DEFAULT_WEIGHTS
+        require(has_weights, "task", f"{self.task} has no weights that ship; name trained ones by --weights")
+        is_known = self.format is None or self.ending in FORMATS
+        require(is_known, "format", f"must be one of {' '.join(FORMATS).replace('.', '')}, not {self.format}")
+        require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
+        is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
+        require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
+
+    @property
+    def source(self) -> str:
+        """The weights asked for, or those of --task."""
+        return DEFAULT_WEIGHTS[self.task or "colorize"] if self.weights is None else self.weights
+
+    @property
+    def ending(self) -> str:
+        """Of outputs, or "" for that of the input."""
+        return f".{self.format.lower().removeprefix('.')}" if self.format else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Checked):
+    """Settings of `python -m image.translate.evaluate`."""
+
+    data: str  # what image.translate.train takes; its held-out part is the measure
+    weights: str = DEFAULT_WEIGHTS["colorize"]  # a bundled name, a folder (of weights or of a run), or a Hub id
+    n: int = 200  # pictures at most
+    seed: int = 0  # of holes
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n >= 2, "n", f"must be 2 or more, not {self.n}")
+        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")

@@ -1,0 +1,194 @@
+"""One evaluation of a translator from the weights to the report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from common.evaluation.metrics import frechet_distance, halves
+from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.pictures.sheets import save_picture, sheet
+from common.randomness import Draw
+from common.training.devices import pick_device
+from common.weights import digest_of, find_weights
+from image.data.loading import to_model
+from image.judges.extractor import Extractor, load_extractor
+from image.translate.chroma import chroma, coloured, rounded_luma
+from image.translate.config import EvaluateConfig
+from image.translate.data import PairData, load_pairs
+from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features
+from image.translate.models import TranslationModel, load_translation_model
+from image.translate.patches import Album, as_batch
+from image.translate.tasks import TASKS
+
+SHOWN = 8  # pictures on the sheet
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Held-out pictures, uint8 (N, 3, H, W).
+
+    Attributes:
+        true: as they are.
+        sources: what the model is given, float (N, C, H, W).
+        made: what it makes of them.
+        mean: the mean colour of what it may have been trained on, (3,).
+    """
+
+    true: Tensor
+    sources: Tensor
+    made: Tensor
+    mean: NDArray[np.float64]
+
+
+def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
+    """Measure, and write evaluation.json, report.html and pictures.png into `out`.
+
+    Raises:
+        UserError: weights or data cannot be had, or the disk is full.
+    """
+    device = pick_device(config.device)
+    model = load_translation_model(config.weights, device)
+    side = int(model.data["patch"])
+    data = load_pairs(config.data, model.task, side)
+    trial, extractor = attempt(model, data, side, config), load_extractor(device=device)
+    measure = {"colorize": colours, "inpaint": fillings}.get(model.task, drawings)
+    facts = {
+        "weights": config.weights,
+        "weights_sha256": digest_of(find_weights(config.weights, "image")),
+        "task": model.task,
+        "data": data.name,
+        "source": data.source,
+        "seed": config.seed,
+        "n": len(trial.true),
+        "extractor": extractor.name,
+    }
+    evaluation = Evaluation(facts, protocol(model, data, trial, extractor), measure(trial, extractor))
+    shown = zip(TASKS[model.task].shown(trial.sources[:SHOWN]), trial.made, trial.true, strict=False)
+    strips = [("", torch.stack(row)) for row in shown]
+    pictures = sheet(strips, headings=("given", "translated", "true"))
+    save_picture(pictures, out / "pictures.png")
+    write_report(evaluation, out, f"{model.name} on {data.name}", [("Held-out pictures, not picked", pictures)])
+    return evaluation
+
+
+def attempt(model: TranslationModel, data: PairData, side: int, config: EvaluateConfig) -> Trial:
+    """Translate the middles of held-out pictures."""
+    true = middles(data.test, side, config.n)
+    batch, task = as_batch(true), TASKS[model.task]
+    sources = task.source(batch, Draw(config.seed, rows=len(true)), False)
+    rows = tqdm(sources.split(1), "translating", unit="img", leave=False, disable=None)
+    made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
+    return Trial(batch["picture"], sources, made, mean_colour(data.train))
+
+
+def mean_colour(album: Album) -> NDArray[np.float64]:
+    """Of all its pixels, (3,)."""
+    return album.pixels[:, :3].double().mean(0).numpy()
+
+
+def colours(trial: Trial, extractor: Extractor) -> list[Table]:
+    """Against no colours at all, and against one colour for all: the mean one's chroma."""
+    grey = rounded_luma(trial.true)
+    average = chroma(to_model(torch.from_numpy(trial.mean)[None, :, None, None]))
+    tables = []
+    for name, baseline in (
+        ("no colour", torch.zeros(1, 2, 1, 1)),
+        ("mean colour", average),
+    ):
+        others = coloured(grey, baseline.expand(len(grey), 2, *grey.shape[2:])).to(torch.uint8)
+        tables.append(
+            Table(
+                f"Colours against {name}",
+                ("translated", name),
+                [
+                    _both(
+                        "chroma PSNR, dB", lambda made: _mean_psnr(_chroma(made), _chroma(trial.true)), trial, others
+                    ),
+                    _both("PSNR of RGB, dB", lambda made: _mean_psnr(made, trial.true), trial, others),
+                ],
+            )
+        )
+    made, true = (float(np.mean([colourfulness(one) for one in _pictures(side)])) for side in (trial.made, trial.true))
+    figures = [Figure("colourfulness", made, true, "as real", len(trial.true)), _distance(trial, extractor)]
+    return [*tables, Table("Against true pictures", ("translated", "true"), figures)]
+
+
+def fillings(trial: Trial, extractor: Extractor) -> list[Table]:
+    """Within the holes, against a biharmonic surface (Damelin & Hoang 2018, as scikit-image has it)."""
+    from skimage.restoration import inpaint_biharmonic
+
+    holes = (trial.sources[:, 3] > 0.5).numpy()
+    smooth = []
+    for picture, hole in zip(_pictures(trial.true), holes, strict=True):
+        filled = inpaint_biharmonic(np.where(hole[..., None], 0, picture), hole, channel_axis=2)
+        smooth.append(np.rint(255 * filled).clip(0, 255).astype(np.uint8))
+    sides = [_pictures(trial.made), smooth]
+    found = [
+        float(np.mean([psnr(squared_error(*pair)) for pair in zip(side, _pictures(trial.true), holes, strict=True)]))
+        for side in sides
+    ]
+    figure = Figure("PSNR of RGB within the holes, dB", found[0], found[1], "higher", len(holes))
+    against = Table("Holes against a smooth surface", ("translated", "biharmonic"), [figure])
+    return [against, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
+
+
+def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
+    """Against the mean colour, and against true pictures."""
+    mean = torch.from_numpy(trial.mean.round()).to(torch.uint8)[None, :, None, None].expand_as(trial.true)
+    figures = [
+        _both("mean difference, grey levels", lambda made: _difference(made, trial.true), trial, mean, "lower"),
+        _both("PSNR of RGB, dB", lambda made: _mean_psnr(made, trial.true), trial, mean),
+    ]
+    against = Table("Pictures against the mean colour", ("translated", "mean colour"), figures)
+    return [against, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
+
+
+def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: Extractor) -> str:
+    """How it was measured."""
+    n, side = len(trial.true), trial.true.shape[2]
+    return (
+        f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each, as the model "
+        "translates them. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
+        "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Fréchet distance: of "
+        f"the features `{extractor.name}` of all tiles of 32 x 32 pixels, no FID; under true, that between the tiles "
+        "of one half of the true pictures and those of the other, which are half as many."
+    )
+
+
+def _distance(trial: Trial, extractor: Extractor) -> Figure:
+    true, made = (tile_features(extractor, side) for side in (trial.true, trial.made))
+    floor = frechet_distance(*halves(true)) if len(true) >= 4 else None
+    return Figure("Fréchet distance of tiles", frechet_distance(true, made), floor, "lower", len(true))
+
+
+def _both(name: str, metric: Callable[[Tensor], float], trial: Trial, others: Tensor, better: str = "higher") -> Figure:
+    found = (metric(side) for side in (trial.made, others))
+    value, reference = (one if isfinite(one) else None for one in found)
+    return Figure(name, value, reference, better, len(trial.true))  # type: ignore[arg-type]
+
+
+def _mean_psnr(first: Tensor, second: Tensor) -> float:
+    pairs = zip(_pictures(first), _pictures(second), strict=True)
+    return float(np.mean([psnr(squared_error(*pair)) for pair in pairs]))
+
+
+def _difference(first: Tensor, second: Tensor) -> float:
+    return (first.float() - second.float()).abs().mean().item()
+
+
+def _chroma(pictures: Tensor) -> Tensor:
+    """In grey levels, (N, 2, H, W)."""
+    return 127.5 * chroma(to_model(pictures))
+
+
+def _pictures(pictures: Tensor) -> Sequence[Picture]:
+    return list(pictures.permute(0, 2, 3, 1).numpy())

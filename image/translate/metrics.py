@@ -1,0 +1,51 @@
+"""How translated pictures are measured: errors, colourfulness (Hasler & Suesstrunk 2003), features of tiles."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from image.judges.extractor import SIDE, Extractor
+from image.translate.patches import Album
+
+PEAK = 255.0
+
+Picture = NDArray[np.uint8]
+
+
+def colourfulness(picture: Picture) -> float:
+    """M of Hasler & Süsstrunk 2003: 0 for grey, 15 slightly, 45 averagely, 82 highly colourful."""
+    red, green, blue = (picture[..., channel].astype(np.float64) for channel in range(3))
+    red_green, yellow_blue = red - green, (red + green) / 2 - blue
+    spread = math.hypot(red_green.std(), yellow_blue.std())
+    return spread + 0.3 * math.hypot(red_green.mean(), yellow_blue.mean())
+
+
+def squared_error(first: NDArray, second: NDArray, mask: NDArray[np.bool_] | None = None) -> float:
+    """Mean squared difference over all channels, of the places (H, W) in `mask` if there is one."""
+    error = np.square(first.astype(np.float64) - second)
+    return float((error if mask is None else error[mask]).mean())
+
+
+def psnr(error: float) -> float:
+    """Of a mean squared error in grey levels, dB; infinite for none."""
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def tile_features(extractor: Extractor, pictures: Tensor) -> Tensor:
+    """Of all tiles of uint8 pictures (N, 3, H, W) that they are cut into."""
+    tiles = pictures.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+    return extractor.features(tiles.split(1024))
+
+
+def middles(album: Album, side: int, most: int) -> Tensor:
+    """The middles of some pictures, evenly spread over an album, uint8 (N, C, side, side)."""
+    count = min(len(album), most)
+    found = []
+    for row in range(count):
+        picture = album[row * len(album) // count]
+        y, x = ((length - side) // 2 for length in picture.shape[:2])
+        found.append(picture[y : y + side, x : x + side].permute(2, 0, 1))
+    return torch.stack(found)

@@ -1,0 +1,190 @@
+"""A trained translator as one thing to use: pictures of any size in, pictures out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from common.errors import UserError
+from common.pictures.reading import Picture, Pixels
+from common.pictures.tiles import Cut, tiles
+from common.weights import find_weights, load_config, load_model
+from image.data.loading import to_model
+from image.translate.chroma import coloured, rounded_luma
+from image.translate.config import TaskName
+from image.translate.networks import Translator, TranslatorConfig
+from image.translate.tasks import GAIN, with_hole
+
+TILE = 2_048  # longest side of what goes through the network at a time, in pixels
+
+
+@dataclass(frozen=True)
+class TranslationModel:
+    """A translator with what is needed to use it.
+
+    Attributes:
+        network: in evaluation mode.
+        name: of the weights.
+        data: what it was trained on: "name", "key" and "patch".
+        tile: longest side of what goes through the network at a time, in pixels.
+    """
+
+    network: Translator
+    name: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    tile: int = TILE
+
+    @property
+    def task(self) -> TaskName:
+        """What it was trained for."""
+        return self.network.config.task
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @torch.inference_mode()
+    def translate(self, source: Tensor, advance: Callable[[float], Any] = lambda count: None) -> Tensor:
+        """Sources of any size -> what the network says, float32 on the CPU, (N, C, H, W) -> (N, C', H, W).
+
+        The border is repeated up to a multiple of the network's stride. Tiles overlap by its radius, so that the result
+        is what it would be in one piece, up to rounding.
+
+        Args:
+            advance: is told how many pixels of `source` are done.
+        """
+        stride, (height, width) = self.network.config.stride, source.shape[2:]
+        source = F.pad(source, (0, -width % stride, 0, -height % stride), mode="replicate")
+        result = torch.empty(len(source), self.network.task.outputs, *source.shape[2:])
+        rows, columns = (side // stride for side in source.shape[2:])
+        margin = -(-self.network.config.radius // stride)
+        for row in tiles(rows, columns, max(self.tile // stride, 2 * margin + 1), margin):
+            for tile in row:
+                region = source[(..., _times(tile.rows, stride), _times(tile.columns, stride))].to(self.device)
+                output = self.network(region.contiguous(memory_format=torch.channels_last)).float().cpu()
+                result[(..., *tile.placed(stride))] = output[(..., *tile.kept(stride))]
+            advance(height * width * (row[0].rows.stop - row[0].rows.start) / rows)
+        return result[..., :height, :width]
+
+    def picture(
+        self,
+        picture: Picture,
+        hole: NDArray[np.bool_] | None = None,
+        advance: Callable[[float], Any] = lambda count: None,
+    ) -> Picture:
+        """Translate a picture, with 8 or 16 bits; what is not translated stays what it was to the last bit.
+
+        Args:
+            hole: of inpainting, (H, W); by default where the picture is invisible.
+
+        Raises:
+            UserError: there is no hole to fill, or it is of another size than the picture.
+        """
+        pixels, most = picture.pixels, np.iinfo(picture.pixels.dtype).max
+        colours, alpha = np.split(pixels, [1 if picture.is_grey else 3], 2)
+        icc = None if picture.is_grey else picture.icc  # the profile of a grey picture would not fit its colours
+        if self.task == "colorize":
+            changed = self._coloured(colours, most, advance)
+        elif self.task == "inpaint":
+            hole = _hole(hole, alpha, colours.shape[:2])
+            changed = self._filled(colours, hole, most, advance)
+            alpha = np.where(hole[..., None], most, alpha).astype(pixels.dtype)
+            alpha = alpha[..., : 0 if (alpha == most).all() else None]
+        else:
+            changed = self._drawn(_over_white(colours, alpha, most), most, advance).astype(pixels.dtype)
+            alpha = alpha[..., :0]
+        return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
+
+    def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
+        numbers = torch.from_numpy(colours.astype(np.int64)).permute(2, 0, 1)[None]
+        grey = rounded_luma(numbers) if numbers.shape[1] == 3 else numbers
+        chroma = self.translate(2 * grey.float() / most - 1, advance) / GAIN
+        return _channels_last(coloured(grey, chroma, most)).astype(colours.dtype)
+
+    def _filled(self, colours: Pixels, hole: NDArray[np.bool_], most: int, advance: Callable[[float], Any]) -> Pixels:
+        colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
+        source = with_hole(_to_tensor(colours, most), torch.from_numpy(hole)[None, None].float())
+        return np.where(hole[..., None], _to_pixels(self.translate(source, advance), most), colours).astype(
+            colours.dtype
+        )
+
+    def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
+        source = _to_tensor(colours, most)
+        if self.network.task.inputs == 1:
+            source = source.mean(1, keepdim=True)
+        return _to_pixels(self.translate(source.expand(-1, self.network.task.inputs, -1, -1), advance), most)
+
+
+def load_translation_model(
+    source: str, device: torch.device | str = "cpu", task: TaskName | None = None, tile: int | None = None
+) -> TranslationModel:
+    """Load a translator by bundled name, path (a weights folder or a run) or Hub id.
+
+    Args:
+        task: that it must be of.
+        tile: default `TILE`.
+
+    Raises:
+        UserError: there is none, it is damaged, of another kind or task; or `tile` is all margin.
+    """
+    folder = find_weights(source, "image")
+    config = load_config(folder, "image", "translator")
+    try:
+        network, data = Translator(TranslatorConfig(**config["network"])), config["data"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    if task not in (None, network.config.task):
+        raise UserError(
+            f"--weights {source} are for --task {network.config.task}, not {task}; leave one of the two out"
+        )
+    stride = network.config.stride
+    least = (2 * -(-network.config.radius // stride) + 1) * stride
+    if tile is not None and tile < least:
+        raise UserError(f"--tile {tile}: the network needs tiles of {least} pixels or more")
+    network = load_model(folder, network).to(device, memory_format=torch.channels_last)
+    return TranslationModel(network.eval(), folder.resolve().name, data, tile or TILE)
+
+
+def _times(cut: Cut, stride: int) -> slice:
+    return slice(cut.first * stride, cut.last * stride)
+
+
+def _hole(hole: NDArray[np.bool_] | None, alpha: Pixels, size: tuple[int, int]) -> NDArray[np.bool_]:
+    if hole is None and not alpha.size:
+        raise UserError("nothing is transparent; name a picture that is white where the hole is by --mask")
+    found = alpha[..., 0] == 0 if hole is None else hole
+    if found.shape != size:
+        (height, width), (rows, columns) = size, found.shape
+        raise UserError(f"--mask is {columns} x {rows} pixels and the picture {width} x {height}; make them alike")
+    if not found.any():
+        raise UserError("there is no hole; the --mask must be white where it is, or the picture transparent")
+    if found.all():
+        raise UserError("the hole is the whole picture; leave something of it")
+    return found
+
+
+def _over_white(colours: Pixels, alpha: Pixels, most: int) -> Pixels:
+    if not alpha.size:
+        return colours
+    share = alpha.astype(np.float64) / most
+    return np.rint(colours * share + most * (1 - share)).astype(colours.dtype)
+
+
+def _to_tensor(colours: Pixels, most: int) -> Tensor:
+    """(H, W, C) -> float (1, C, H, W) in [-1, 1]."""
+    return to_model(torch.from_numpy(colours.astype(np.float32) * np.float32(255 / most)).permute(2, 0, 1)[None])
+
+
+def _to_pixels(output: Tensor, most: int) -> Pixels:
+    """Float (1, C, H, W) in [-1, 1] -> whole numbers, (H, W, C)."""
+    return _channels_last(((output + 1) * (most / 2)).round().clamp(0, most))
+
+
+def _channels_last(images: Tensor) -> Pixels:
+    return images[0].permute(1, 2, 0).numpy()

@@ -1,0 +1,107 @@
+"""Networks from pictures to pictures: a U-Net that is a local function of its input, and a critic of patches."""
+
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.cores.blocks import ResidualBlock
+from common.cores.gan import spectrally_normalised
+from image.translate.config import TaskName
+from image.translate.tasks import TASKS
+
+WIDEST = 4  # the narrow end has at most this many times the width
+MIDDLE = 2  # blocks at the narrow end
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """What a translator is built from; it travels in a weights folder.
+
+    Attributes:
+        width: channels at half the resolution.
+        depth: doublings of the distance between pixels from there on.
+    """
+
+    task: TaskName
+    width: int
+    depth: int = 4
+
+    @property
+    def stride(self) -> int:
+        """Sides of what goes through the network are multiples of it."""
+        return 2 << self.depth
+
+    @property
+    def radius(self) -> int:
+        """How far an input may be from an output that depends on it, in pixels, or somewhat less."""
+        levels = sum(2 << level for level in range(self.depth))  # distances between pixels at which there are blocks
+        ends, middle = 2 * (1 + 2), 2 * MIDDLE * self.stride
+        return ends + middle + (1 + 1 + 2) * levels + (2 + 2 + 1 + 2) * levels  # on the way down, and up again
+
+    def as_json(self) -> dict[str, Any]:
+        """For config.json."""
+        return asdict(self)
+
+
+class Translator(nn.Module):
+    """Sources (N, inputs, H, W) -> outputs (N, outputs, H, W); sides are multiples of `config.stride`.
+
+    A U-Net (Ronneberger et al. 2015; Isola et al. 2017) of residual blocks, from half the resolution down, as a shuffle
+    loses nothing. There is no normalisation over the picture, so each output depends on inputs within `config.radius`
+    alone, and a picture may be done in tiles.
+    """
+
+    def __init__(self, config: TranslatorConfig) -> None:
+        super().__init__()
+        self.config, self.task = config, TASKS[config.task]
+        widths = [min(config.width << level, config.width * WIDEST) for level in range(config.depth + 1)]
+        pairs = list(pairwise(widths))
+        self.first = nn.Conv2d(4 * self.task.inputs, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(narrow, wide, "down") for narrow, wide in pairs)
+        self.middle = nn.Sequential(*(ResidualBlock(widths[-1], widths[-1]) for _ in range(MIDDLE)))
+        self.up = nn.ModuleList(ResidualBlock(wide, narrow, "up") for narrow, wide in reversed(pairs))
+        self.join = nn.ModuleList(ResidualBlock(2 * narrow, narrow) for narrow, _ in reversed(pairs))
+        self.last = nn.Conv2d(widths[0], 4 * self.task.outputs, 3, padding=1)
+        with torch.no_grad():  # the four pixels of a shuffle start alike, so there is no checkerboard
+            self.last.weight.copy_(self.last.weight[::4].repeat_interleave(4, 0))
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, source: Tensor) -> Tensor:
+        x = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
+        passed = []
+        for block in self.down:
+            passed.append(x)
+            x = block(x)
+        x = self.middle(x)
+        for up, join, early in zip(self.up, self.join, reversed(passed), strict=True):
+            x = join(torch.cat([up(x), early], 1))
+        output = F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2)
+        return self.task.keep(source, output)
+
+
+class PatchCritic(nn.Module):
+    """Sources and outputs -> logits (N, 1, h, w), each of a patch of 70 x 70 pixels (Isola et al. 2017: PatchGAN).
+
+    With spectral norm on every layer (Miyato et al. 2018) and no other normalisation.
+    """
+
+    def __init__(self, task: TaskName, width: int) -> None:
+        super().__init__()
+        inputs = TASKS[task].inputs + TASKS[task].outputs
+        self.layers = nn.Sequential(
+            nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 4 * width, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * width, 8 * width, 4, 1, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(8 * width, 1, 4, 1, 1),
+        )  # fmt: skip
+        spectrally_normalised(self)
+
+    def forward(self, outputs: Tensor, source: Tensor) -> Tensor:
+        return self.layers(
+            torch.cat([source.to(outputs.dtype), outputs], 1).contiguous(memory_format=torch.channels_last)
+        )

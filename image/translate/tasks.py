@@ -1,0 +1,179 @@
+"""What a translator learns: how a source is made of a true picture, and how source and output make a picture.
+
+A task knows no network and no trainer. Sources and outputs are float (N, C, H, W), mostly in [-1, 1].
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from common.cores.game import Batch
+from common.randomness import Draw
+from image.data.loading import to_model, to_uint8
+from image.translate.chroma import chroma, coloured, luma
+from image.translate.config import TaskName
+
+GAIN = 3.0  # by which chroma is multiplied for the networks, as most of it is small
+GAMMA = 0.35  # the luma of pictures to learn colours from is bent by up to this power of e
+NARROW, WIDE = 1.0, 1.6  # deviations, in pixels, of the two blurs whose difference finds lines
+FAINTEST, USUAL, BOLDEST = 0.008, 0.02, 0.04  # differences from which on there is a line
+SLOPE = 60.0  # how sharply lines begin
+HOLES = 4  # at most, in a picture
+LEAST_HOLE, LARGEST_HOLE = 0.1, 0.45  # sides of a hole, as shares of the picture's
+
+
+@dataclass(frozen=True)
+class Task:
+    """One way from pictures to pictures.
+
+    Attributes:
+        inputs, outputs: channels of the network.
+        source: (batch, draw, whether to vary) -> (N, inputs, H, W); the batch has "picture", uint8 (N, 3, H, W), and of
+            pairs "source" likewise. Varied, as in training, sources differ from draw to draw by more than they must.
+        target: batch -> (N, outputs, H, W), what the network should say.
+        keep: (source, output) -> output in which what is known already is what it was.
+        weight: (source, target, saturation) -> what each place counts in the difference from the target,
+            (N, 1, H, W), or None for all alike.
+        picture: (source, output) -> uint8 (N, 3, H, W).
+        shown: source -> uint8 (N, 3, H, W), what a sheet shows of it.
+    """
+
+    inputs: int
+    outputs: int
+    source: Callable[[Batch, Draw, bool], Tensor]
+    target: Callable[[Batch], Tensor]
+    picture: Callable[[Tensor, Tensor], Tensor]
+    shown: Callable[[Tensor], Tensor]
+    keep: Callable[[Tensor, Tensor], Tensor] = lambda source, output: output
+    weight: Callable[[Tensor, Tensor, float], Tensor | None] = lambda source, target, saturation: None
+
+
+# --- colours for grey pictures
+
+
+def _luma_of(batch: Batch, draw: Draw, vary: bool) -> Tensor:
+    grey = luma(to_model(batch["picture"]))
+    if not vary:
+        return grey
+    power = ((2 * draw.uniform(1, 1, 1) - 1) * GAMMA).exp()
+    return 2 * ((grey + 1) / 2).clamp(0, 1) ** power - 1
+
+
+def _chroma_of(batch: Batch) -> Tensor:
+    return GAIN * chroma(to_model(batch["picture"]))
+
+
+def _colourful(source: Tensor, target: Tensor, saturation: float) -> Tensor | None:
+    """Colourful places count for more: few pixels are, and a median over all of them is grey (Zhang et al. 2016)."""
+    if not saturation:
+        return None
+    strength = target.square().sum(1, keepdim=True).sqrt()
+    return 1 + saturation * strength
+
+
+def _with_colours(source: Tensor, output: Tensor) -> Tensor:
+    return coloured(((source + 1) * 127.5).round().clamp(0, 255), output / GAIN).to(torch.uint8)
+
+
+# --- pictures for line drawings
+
+
+def lines(pictures: Tensor, threshold: Tensor | float = USUAL) -> Tensor:
+    """Draw the lines of pictures: dark on light, where a picture is darker than around (Winnemöller et al. 2012: XDoG).
+
+    A dark stroke is one line, and the border between two areas a line on its darker side, in whichever of the colour
+    channels it is clearest. Flat areas are white however dark they are.
+
+    Args:
+        pictures: (N, C, H, W) in [-1, 1].
+        threshold: of each picture, (N, 1, 1, 1): how much darker, in [0, 1].
+
+    Returns:
+        (N, 1, H, W) in [-1, 1].
+    """
+    shades = (pictures + 1) / 2
+    darker = (_blurred(shades, NARROW) - _blurred(shades, WIDE)).amin(1, keepdim=True)
+    return 1 + 2 * torch.tanh(SLOPE * (darker + threshold).clamp(max=0))
+
+
+def _blurred(images: Tensor, deviation: float) -> Tensor:
+    """Convolve with a Gaussian, repeating the border; (N, C, H, W)."""
+    reach = int(3 * deviation + 0.5)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=images.device) / deviation) ** 2)
+    kernel = (kernel / kernel.sum()).to(images.dtype)
+    flat = F.pad(images, (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]
+    flat = F.conv2d(F.conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None])
+    return flat.view_as(images)
+
+
+def _lines_of(batch: Batch, draw: Draw, vary: bool) -> Tensor:
+    threshold: Tensor | float = USUAL
+    if vary:
+        threshold = FAINTEST * (BOLDEST / FAINTEST) ** draw.uniform(1, 1, 1)
+    with torch.autocast(batch["picture"].device.type, enabled=False):  # the differences are small
+        return lines(to_model(batch["picture"]), threshold)
+
+
+# --- what is missing in pictures
+
+
+def holes(draw: Draw, height: int, width: int) -> Tensor:
+    """One to `HOLES` rectangles and ellipses a picture, (N, 1, H, W): 1 within and 0 around."""
+    numbers = draw.uniform(HOLES, 6)  # centre, sides, shape, whether it is there
+    centre, sides = numbers[..., :2], LEAST_HOLE + (LARGEST_HOLE - LEAST_HOLE) * numbers[..., 2:4]
+    distances = []
+    for axis, length in enumerate((height, width)):
+        place = (torch.arange(length, device=numbers.device) + 0.5) / length
+        distances.append((place - centre[..., axis, None]).abs() / (sides[..., axis, None] / 2))  # (N, holes, length)
+    y, x = distances[0][..., :, None], distances[1][..., None, :]
+    is_round = (numbers[..., 4] < 0.5)[..., None, None]
+    inside = torch.where(is_round, y.square() + x.square(), torch.maximum(y, x)) < 1
+    is_there = numbers[..., 5] < 0.5
+    is_there[:, 0] = True
+    return (inside & is_there[..., None, None]).any(1, keepdim=True).float()
+
+
+def with_hole(pictures: Tensor, hole: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) in [-1, 1], mid-grey within the hole (N, 1, H, W), and the hole: (N, 4, H, W)."""
+    return torch.cat([pictures * (1 - hole), hole], 1)
+
+
+def _holed(batch: Batch, draw: Draw, vary: bool) -> Tensor:
+    pictures = to_model(batch["picture"])
+    return with_hole(pictures, holes(draw, *pictures.shape[2:]))
+
+
+def _around_the_hole(source: Tensor, output: Tensor) -> Tensor:
+    return torch.where(source[:, 3:] > 0.5, output, source[:, :3].to(output.dtype))
+
+
+def _within_the_hole(source: Tensor, target: Tensor, saturation: float) -> Tensor:
+    return source[:, 3:]
+
+
+# --- all of them
+
+
+def _true(batch: Batch) -> Tensor:
+    return to_model(batch["picture"])
+
+
+def _output(source: Tensor, output: Tensor) -> Tensor:
+    return to_uint8(output)
+
+
+def _rgb(source: Tensor) -> Tensor:
+    colours: Any = source[:, :3] if source.shape[1] >= 3 else source.expand(-1, 3, -1, -1)
+    return to_uint8(colours)
+
+
+TASKS: dict[TaskName, Task] = {
+    "colorize": Task(1, 2, _luma_of, _chroma_of, _with_colours, _rgb, weight=_colourful),
+    "edges": Task(1, 3, _lines_of, _true, _output, _rgb),
+    "inpaint": Task(4, 3, _holed, _true, _output, _rgb, keep=_around_the_hole, weight=_within_the_hole),
+    "pairs": Task(3, 3, lambda batch, draw, vary: to_model(batch["source"]), _true, _output, _rgb),
+}

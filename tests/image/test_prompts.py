@@ -1,0 +1,183 @@
+"""Descriptions in pieces, users' own words, and a run of pictures from words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from common.errors import UserError
+from common.randomness import Draw
+from image.config import GenerateConfig, TrainConfig
+from image.data.loading import Captions
+from image.games import DescribedGame
+from image.generation import make_gallery
+from image.models import load_image_model
+from image.networks import build_critic
+from image.prompts import Wording
+from image.train import main
+
+COLOURS = ("red", "green", "blue")
+TEXTS = tuple((f"{colour} {thing}", f"a {thing}") for colour in COLOURS for thing in ("disc", "square", "bar"))
+CAPTIONS = Captions(TEXTS, tuple(map(str, range(len(TEXTS)))))
+
+
+@pytest.fixture(scope="module")
+def wording() -> Wording:
+    return Wording.learn(CAPTIONS, 600, 24)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """80 pictures of 16 x 16 pixels in one of three colours, each with its name."""
+    root, draw = tmp_path_factory.mktemp("described"), np.random.default_rng(0)
+    for number in range(80):
+        pixels = draw.integers(0, 60, (16, 16, 3))
+        pixels[..., number % 3] += 180
+        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{number}.png")
+        (root / f"{number}.txt").write_text(f"{COLOURS[number % 3]} noise\n{COLOURS[number % 3]}", encoding="utf-8")
+    return root
+
+
+NETWORK = {"net_size": "debug", "latent": 8, "vocabulary": 600, "longest": 24}
+
+
+def run(folder: Path, out: Path, steps: int, **settings: Any) -> Path:
+    network = {} if "weights" in settings else NETWORK
+    exact = {"batch": 8, "snapshot": 16, "final_lr": 1.0, "device": "cpu", "precision": "fp32"}
+    main(TrainConfig(core="tgan", data=str(folder), steps=steps, out=out, **network | exact | settings))
+    return out
+
+
+@pytest.fixture(scope="module")
+def weights(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(folder, tmp_path_factory.mktemp("runs") / "whole", 4)
+
+
+def test_descriptions_become_pieces_and_are_cut(wording: Wording) -> None:
+    tokens = wording.tokens(["red disc", "red " * 30])
+    assert tokens.shape == (2, 24)
+    assert wording.pieces.decode(tokens[0].tolist()) == "red disc"
+    assert wording.pieces.decode(tokens[1].tolist()).startswith("red red")
+    every = wording.all_tokens(CAPTIONS)
+    assert every.shape == (len(TEXTS), 4, 24)
+    assert [wording.pieces.decode(row) for row in every[0].tolist()] == [*TEXTS[0], *TEXTS[0]]
+
+
+def test_prompts_are_read_or_refused(wording: Wording) -> None:
+    assert wording.prompt("  Red  DISC") == "red disc"
+    assert wording.prompt('"red:" disc, !') == "red disc"
+    assert wording.unknown(["red zebra", "zebra disc"]) == ["zebra"]
+    for text, problem in (
+        (" ", "--text is empty"),
+        ("red " * 10_000, "23 are the most, so shorten it"),
+        ("\u5fc3", "the characters of '\u5fc3' were never learned"),
+        ("\ud800", "is no text"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            wording.prompt(text)
+
+
+def test_a_resumed_run_is_the_same_run(weights: Path, folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path, 2)
+    run(folder, tmp_path, 4, resume=True)
+    whole, parts = (load_file(out / "model.safetensors") for out in (weights, tmp_path))
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+
+
+def test_descriptions_are_drawn(weights: Path) -> None:
+    model = load_image_model(str(weights))
+    assert model.wording is not None and "noise" in model.wording.words
+    gallery = make_gallery(model, GenerateConfig(text=("Red noise", "green bogus"), n=2))
+    assert [(text, len(images)) for text, images in gallery.rows] == [("red noise", 2), ("green bogus", 2)]
+    assert len(gallery.notes) == 1 and "'bogus'" in gallery.notes[0]
+    one = make_gallery(model, GenerateConfig(text=("red noise",), n=1)).rows
+    assert [label for label, _ in one] == [""] and one[0][1].shape == (1, 3, 16, 16)
+    strong = make_gallery(model, GenerateConfig(text=("red noise",), n=1, guidance=9.0)).rows[0][1]
+    assert not torch.equal(strong, one[0][1])
+
+
+def test_guidance_of_0_is_as_without_words(weights: Path) -> None:
+    model = load_image_model(str(weights))
+    assert model.wording is not None
+    z, tokens = model.latents(2), model.wording.tokens(["red noise", "blue"])
+    empty = model.wording.tokens(["", ""])
+    torch.testing.assert_close(model.decode(z, tokens, 0.0).int(), model.decode(z, empty, 0.0).int(), rtol=0, atol=1)
+
+
+def test_words_go_with_weights_that_read_them(weights: Path) -> None:
+    with pytest.raises(UserError, match="reads no descriptions"):
+        make_gallery(load_image_model("digits-cgan"), GenerateConfig(text=("one",)))
+    with pytest.raises(UserError, match="give one or more by --text"):
+        make_gallery(load_image_model(str(weights)), GenerateConfig())
+    for asked in ({"text": ("a",), "label": ("b",)}, {"guidance": 2.0}, {"text": ("a",), "interpolate": "seeds"}):
+        with pytest.raises(UserError, match=r"--(label|guidance|text) "):
+            GenerateConfig(**asked)  # type: ignore[arg-type]
+
+
+def test_pixels_alone_teach_what_the_words_mean(folder: Path, tmp_path: Path) -> None:
+    """Without a critic; and what was so learned is what a run against a critic begins as."""
+    begun = run(folder, tmp_path / "pixels", 40, adversarial=0.0, pixel=10.0, lr=3e-3, snapshot=400)
+    model = load_image_model(str(begun))
+    assert model.wording is not None
+    means = model.sample(3, model.wording.tokens([f"{colour} noise" for colour in COLOURS])).float().mean((2, 3))
+    assert means.argmax(1).tolist() == [0, 1, 2]
+    gone_on = run(folder, tmp_path / "both", 1, weights=str(begun), families=True, pixel=1.0, lr=1e-9, average=1e-6)
+    before, after = (load_file(path / "model.safetensors") for path in (begun, gone_on))
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name].float(), tensor.float(), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("adversarial", "pixel"), [(0.0, 3.0), (0.5, 3.0), (0.5, 0.0)])
+def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: float, weights: Path) -> None:
+    model = load_image_model(str(weights))
+    config = TrainConfig(core="tgan", adversarial=adversarial, pixel=pixel, latent=8, condition_dropout=0.0)
+    torch.manual_seed(0)
+    game = DescribedGame(
+        model.network, build_critic(model.config), config, lambda batch: batch["image"] / 127.5 - 1,
+        model.network.condition.read,
+    )  # fmt: skip
+    side = model.config.side
+    batch = {"image": torch.randint(256, (4, 3, side, side)), "text": torch.full((4, 1, 2), 5)}
+    with torch.no_grad():
+        draw = Draw(0, rows=4)
+        draw.uniform()  # by which one of the descriptions is chosen
+        fake = model.network(draw.normal(8), batch["text"][:, 0])
+        loss, figures = game.generator_loss(batch, Draw(0, rows=4))
+    parts = {"generator": adversarial, "pixel": pixel}
+    assert set(figures) == {name for name, weight in parts.items() if weight}
+    assert loss.item() == pytest.approx(sum(parts[name] * value.item() for name, value in figures.items()))
+    if pixel:
+        wanted = (fake - (batch["image"] / 127.5 - 1)).abs().mean().item()
+        assert figures["pixel"].item() == pytest.approx(wanted)
+    assert list((game.game() if adversarial else game.game_of_pixels()).players)[-1] == "generator"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"adversarial": 0.0}, "--pixel and --adversarial cannot both be 0"),
+        ({"pixel": -1.0}, "--pixel must be 0 or more"),
+        ({"adversarial": 0.0, "pixel": 1.0, "augment": ("affine",)}, "--augment means nothing with --adversarial 0"),
+        ({"weights": "emoji-text", "net_size": "base"}, "--net-size is that of the --weights"),
+        ({"weights": "emoji-text", "longest": 30}, "--longest is that of the --weights"),
+        ({"core": "cgan", "weights": "emoji-text"}, "--weights means nothing with --core cgan"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        TrainConfig(**{"core": "tgan"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [("digits-cgan", "take no descriptions"), ("emoji-text", "draw 64 x 64 pixels .* choose --size 64")],
+)
+def test_weights_that_do_not_fit_are_refused(source: str, problem: str, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=problem):
+        run(folder, tmp_path / "run", 1, weights=source, size=16)
+    assert not (tmp_path / "run").exists()

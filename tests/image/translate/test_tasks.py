@@ -1,0 +1,87 @@
+"""What a translator is given, and what becomes of what it says."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from common.randomness import Draw
+from image.translate.chroma import rounded_luma
+from image.translate.config import TaskName
+from image.translate.tasks import TASKS, holes, lines, with_hole
+
+BATCH = {
+    "picture": torch.randint(0, 256, (3, 3, 32, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+}
+PAIRS = BATCH | {"source": BATCH["picture"].flip(3)}
+tasks = pytest.mark.parametrize("name", list(TASKS))
+
+
+@tasks
+def test_sources_and_targets_have_the_channels_that_are_said(name: TaskName) -> None:
+    task = TASKS[name]
+    source = task.source(PAIRS, Draw(0, rows=3), True)
+    assert source.shape == (3, task.inputs, 32, 40) and task.target(PAIRS).shape == (3, task.outputs, 32, 40)
+    for shown in (task.shown(source), task.picture(source, torch.zeros(3, task.outputs, 32, 40))):
+        assert shown.dtype == torch.uint8 and shown.shape == (3, 3, 32, 40)
+    weight = task.weight(source, task.target(PAIRS), 2.0)
+    assert weight is None or weight.shape == (3, 1, 32, 40)
+
+
+@tasks
+def test_sources_are_a_function_of_the_draw(name: TaskName) -> None:
+    def source(seed: int, vary: bool) -> Tensor:
+        return TASKS[name].source(PAIRS, Draw(seed, rows=3), vary)
+
+    assert torch.equal(source(0, True), source(0, True))
+    assert torch.equal(source(0, True), source(1, True)) == (name == "pairs")
+    assert torch.equal(source(0, False), source(1, False)) == (name != "inpaint")
+
+
+@tasks
+def test_what_the_network_should_say_makes_the_true_picture(name: TaskName) -> None:
+    task = TASKS[name]
+    source = task.source(PAIRS, Draw(0, rows=3), False)
+    made = task.picture(source, task.keep(source, task.target(PAIRS)))
+    assert (made.int() - PAIRS["picture"].int()).abs().max() <= (5 if name == "colorize" else 0)  # luma is rounded
+
+
+def test_colours_leave_the_luma() -> None:
+    task = TASKS["colorize"]
+    source = task.source(BATCH, Draw(0, rows=3), False)
+    made = task.picture(source, torch.randn(3, 2, 32, 40))
+    assert torch.equal(rounded_luma(made), rounded_luma(BATCH["picture"]))
+
+
+def test_colourful_places_count_for_more() -> None:
+    target = torch.tensor([[0.0, 0.6], [0.0, 0.8]]).view(1, 2, 1, 2)  # strengths 0 and 1
+    weight = TASKS["colorize"].weight
+    assert weight(target, target, 0.0) is None
+    assert weight(target, target, 3.0).flatten().tolist() == pytest.approx([1, 4])  # type: ignore[union-attr]
+
+
+def test_lines_are_where_it_is_darker_than_around() -> None:
+    pictures = torch.ones(1, 3, 21, 21)
+    assert lines(pictures).min() == 1 and lines(-pictures).min() > 0.99
+    pictures[..., 10] = -1
+    found = lines(pictures)[0, 0]
+    assert found.shape == (21, 21) and (found[:, 10] < -0.9).all() and (found[:, :6] > 0.9).all()
+    faint = torch.ones(1, 3, 21, 21)
+    faint[:, 2, :, 10] = 0  # in one channel alone
+    assert lines(faint)[0, 0, 5, 10] < 0
+
+
+def test_holes_are_of_each_picture_and_not_too_large() -> None:
+    found = holes(Draw(0, rows=64), 40, 48)
+    assert found.shape == (64, 1, 40, 48) and set(found.unique().tolist()) == {0, 1}
+    shares = found.mean((1, 2, 3))
+    assert 0 < shares.max() < 0.7 and 0.05 < shares.mean() < 0.4 and len(shares.unique()) > 50
+
+
+def test_nothing_is_seen_in_a_hole_and_nothing_changed_around() -> None:
+    pictures, hole = torch.rand(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    hole[..., 1:3, 1:3] = 1
+    source = with_hole(pictures, hole)
+    assert not source[:, :3, 1:3, 1:3].any() and torch.equal(source[:, :3, 0], pictures[:, :, 0])
+    kept = TASKS["inpaint"].keep(source, torch.full((1, 3, 4, 4), 9.0))
+    assert (kept[..., 1:3, 1:3] == 9).all() and torch.equal(kept[..., 0, :], pictures[..., 0, :])
+    assert torch.equal(TASKS["inpaint"].weight(source, source, 0.0), hole)  # type: ignore[arg-type]
