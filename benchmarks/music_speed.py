@@ -73,7 +73,7 @@ def cold_start(weights: str) -> float:
 
 def loading() -> Callable[[], float]:
     """Seconds of opening the cache."""
-    from music.data import load_music
+    from music.data.loading import load_music
 
     load_music("chorales")
 
@@ -87,7 +87,7 @@ def loading() -> Callable[[], float]:
 
 def composing(config: SpeedConfig) -> Callable[[], float]:
     """Pieces a second."""
-    from music.midi import to_midi
+    from music.io.midi import to_midi
     from music.models import load_music_model
 
     model = load_music_model(config.weights)
@@ -107,7 +107,7 @@ def composing(config: SpeedConfig) -> Callable[[], float]:
 def rendering(weights: str) -> Callable[[], float]:
     """Seconds of computing a second of sound."""
     from music import compose
-    from music.render import RATE, render
+    from music.io.sound import RATE, render
 
     midi = compose(weights=weights, bars=16)
 

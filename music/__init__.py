@@ -18,11 +18,10 @@ def compose(**settings: Any) -> "PrettyMIDI":
         UserError: a setting, the weights or a given file are of no use.
     """
     from common.training.devices import pick_device
-    from music.composing import instruments, make_piece
     from music.config import GenerateConfig
-    from music.midi import to_midi
-    from music.models import load_music_model
-    from music.writing import weights_for
+    from music.generation import instruments, make_piece
+    from music.io.midi import to_midi
+    from music.models import load_music_model, weights_for
 
     for name in ("out", "soundfont"):
         if name in settings:

@@ -22,15 +22,15 @@ from common.evaluation.report import Better, ClassCount, Evaluation, Figure, Tab
 from common.training.devices import pick_device
 from common.training.runs import SETTINGS
 from common.weights import find_weights, load_config
-from music.comparison import compare, contents, nearest_window, style_forest
 from music.config import EvaluateConfig
-from music.corpus import BUILT_IN
-from music.data import MusicData, load_music
-from music.figures import roll_sheet
+from music.data.corpus import BUILT_IN
+from music.data.loading import MusicData, load_music
+from music.io.piano_roll import roll_sheet
 from music.metrics import measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import Condition, NetworkConfig, empty_condition, given
 from music.score import Score
+from music.set_metrics import compare, contents, nearest_window, style_forest
 
 SHOWN = 12  # compositions in the report
 HARMONISED = 50  # held-out windows whose first voice is harmonised

@@ -14,10 +14,10 @@ def main(config: GenerateConfig) -> None:
     on every machine, up to rounding.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
-    from music.composing import instruments, make_piece
-    from music.midi import to_midi
-    from music.models import load_music_model
-    from music.writing import weights_for, write
+    from music.generation import instruments, make_piece
+    from music.io.export import write
+    from music.io.midi import to_midi
+    from music.models import load_music_model, weights_for
 
     model = load_music_model(weights_for(config), pick_device(config.device))
     piece = make_piece(model, config)

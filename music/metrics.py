@@ -1,4 +1,4 @@
-"""What a piece of music is like; `music.comparison` says how a set of pieces differs from real ones.
+"""What a piece of music is like; `music.set_metrics` says how a set of pieces differs from real ones.
 
 The metrics of a piece take a `Score` and return a float, NaN where its docstring says that it is undefined; `measure`
 leaves NaN out of its means. All that concerns pitch leaves drums out, as their pitches are instruments. A note is a

@@ -10,7 +10,8 @@ from common.cores.blocks import FeatureModulation, MinibatchDeviation
 from common.cores.cgan import ProjectionHead
 from common.cores.likelihoods import Likelihood
 from common.cores.vae import VAE
-from music.rolls import PATCH, Condition, NetworkConfig, Notation
+from music.readout import Notation
+from music.rolls import PATCH, Condition, NetworkConfig
 
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
 
@@ -127,7 +128,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents and a condition to what `music.rolls.Notation` reads as notes.
+    """Latents and a condition to what `music.readout.Notation` reads as notes.
 
     A U-Net reads the given part; its narrow end joins the latents of the bars, and a style vector, made of the shared
     latent and the condition, modulates every block on the way back.

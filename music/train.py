@@ -22,9 +22,9 @@ def main(config: TrainConfig) -> None:
     from common.training.devices import pick_device
     from common.training.runs import check_batch, conclude, introduce, open_run
     from common.training.trainer import Trainer
-    from music.data import load_music
+    from music.data.loading import load_music
     from music.games import build_game, network_config
-    from music.studio import MusicStudio
+    from music.monitor import MusicStudio
 
     if config.steps is None and config.images is None and config.minutes is None:
         config = replace(config, **DEFAULT_LIMITS)

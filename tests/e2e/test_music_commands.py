@@ -12,7 +12,7 @@ from commands import ROOT, assert_refused, command
 from PIL import Image
 from pretty_midi import PrettyMIDI
 
-from music.midi import from_midi, save_midi, to_midi
+from music.io.midi import from_midi, save_midi, to_midi
 from music.score import Score, TrackSpec
 from music.theory import PITCHES
 

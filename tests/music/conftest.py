@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from music.config import TrainConfig
-from music.data import MusicData, load_music
-from music.midi import save_midi, to_midi
+from music.data.loading import MusicData, load_music
+from music.io.midi import save_midi, to_midi
 from music.models import MusicModel, load_music_model
 from music.score import Score, TrackSpec
 from music.theory import METRES, PITCHES, Key

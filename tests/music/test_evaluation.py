@@ -12,7 +12,7 @@ import torch
 from common.errors import UserError
 from common.evaluation.report import Evaluation, results_folder
 from music.config import EvaluateConfig
-from music.data import MusicData
+from music.data.loading import MusicData
 from music.evaluation import (
     check_fit,
     choose,

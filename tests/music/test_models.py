@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from common.errors import UserError
 from music import compose
-from music.data import MusicData
-from music.midi import from_midi
+from music.data.loading import MusicData
+from music.io.midi import from_midi
 from music.models import MusicModel, from_score, load_music_model, to_scores
 from music.score import Score
 from music.theory import Key

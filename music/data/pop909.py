@@ -13,9 +13,9 @@ import numpy as np
 
 from common.data.folders import File
 from common.errors import UserError
+from music.data.tunes import MAX_BYTES, Item, Music, Reader, Tune, monophonic, note_table
 from music.score import TrackSpec
 from music.theory import STEPS_PER_QUARTER, Key, parse_key
-from music.tunes import MAX_BYTES, Item, Music, Reader, Tune, monophonic, note_table
 
 FLUTE, STRINGS, PIANO = 73, 48, 0  # General MIDI programs, from 0
 TRACKS = (("melody", "mono", FLUTE), ("bridge", "poly", STRINGS), ("piano", "poly", PIANO))

@@ -15,11 +15,11 @@ from common.config import require
 from common.data.arrays import Arrays, allocate, cached, count_reasons, families, split
 from common.data.folders import short_name
 from common.errors import UserError
+from music.data.sources import find
+from music.data.tunes import Item, Music, Tune, parse
 from music.rolls import MusicSpec
 from music.score import TrackSpec
-from music.sources import find
 from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
-from music.tunes import Item, Music, Tune, parse
 
 FORMAT = 2  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
@@ -69,7 +69,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     title and melody. The first call parses everything into a cache (`common.data.arrays.cached`); later ones open it.
 
     Args:
-        data: one of `music.corpus.BUILT_IN`, or a path.
+        data: one of `music.data.corpus.BUILT_IN`, or a path.
         bars: whole bars a window, 1 to 64. Tunes that are shorter are skipped.
 
     Raises:

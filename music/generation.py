@@ -16,8 +16,8 @@ from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
 from music.config import LONGEST, STYLES, GenerateConfig
+from music.io.midi import from_midi
 from music.metrics import quality
-from music.midi import from_midi
 from music.models import MusicModel, from_score
 from music.rolls import Condition
 from music.score import Score, TrackSpec, transpose

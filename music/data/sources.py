@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from common.data.folders import File, content_key, find_files, short_name, sub_folders
 from common.errors import UserError
-from music import pop909
-from music.corpus import BUILT_IN
-from music.notation import musicxml, tunes_in_abc
+from music.data import pop909
+from music.data.corpus import BUILT_IN
+from music.data.notation import musicxml, tunes_in_abc
+from music.data.tunes import MAX_BYTES, UNREADABLE, Item, Music, Reader, Tune, note_table, plain
 from music.score import Score, notes
-from music.tunes import MAX_BYTES, UNREADABLE, Item, Music, Reader, Tune, note_table, plain
 
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
 
@@ -56,7 +56,7 @@ def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music
 
 
 def _midi(read: Reader, ending: str) -> Tune:
-    from music.midi import from_midi
+    from music.io.midi import from_midi
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"tune{ending}"

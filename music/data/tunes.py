@@ -118,7 +118,7 @@ def _checked(tune: Tune) -> Tune:
 
 def _settled_key(tune: Tune) -> Key:
     """The stated key, or that which the last bass note and all notes together speak for."""
-    from music.midi import estimate_key
+    from music.io.midi import estimate_key
 
     melodic = [track for track, spec in enumerate(tune.tracks) if spec.kind != "drums"]
     sounding = tune.notes[np.isin(tune.notes[:, 0], melodic)]

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import UserError
-from music.composing import instruments, make_piece, melody
 from music.config import GenerateConfig
+from music.generation import instruments, make_piece, melody
+from music.io.export import write
+from music.io.midi import from_midi, save_midi, to_midi
+from music.io.sound import TAIL
 from music.metrics import quality
-from music.midi import from_midi, save_midi, to_midi
-from music.models import MusicModel, from_score
+from music.models import DEFAULT, MusicModel, from_score, weights_for
 from music.networks import Composer
-from music.render import TAIL
 from music.score import Score, TrackSpec, notes, transpose
 from music.theory import METRES, PITCHES, Key
-from music.writing import DEFAULT, weights_for, write
 
 C_MAJOR = Key(0)
 

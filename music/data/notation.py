@@ -12,9 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from music.data.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_table, plain
 from music.score import TrackSpec
 from music.theory import METRES, STEPS_PER_QUARTER, Key
-from music.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_table, plain
 
 MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most, and music21 takes the square of the bars
 MAX_OFF_GRID = 0.25  # share of notes that may begin between two steps, and are moved to the nearest
@@ -37,7 +37,7 @@ def musicxml_stream(read: Reader, ending: str) -> Any:
 
     Raises:
         ValueError: it is too large, or has a metre that would take all memory.
-        Others of `music.tunes.UNREADABLE` and music21's exceptions: it is damaged.
+        Others of `music.data.tunes.UNREADABLE` and music21's exceptions: it is damaged.
     """
     from music21 import converter
 
@@ -88,7 +88,7 @@ def abc(text: str, doubled: bool = False) -> Tune:
 
     Raises:
         ValueError: it is too long, has a number that would take all memory, or changes its metre.
-        Others of `music.tunes.UNREADABLE` and music21's exceptions: it is no ABC.
+        Others of `music.data.tunes.UNREADABLE` and music21's exceptions: it is no ABC.
     """
     from music21 import converter
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pretty_midi import Instrument, Note, PrettyMIDI
 
 from common.errors import UserError
-from music.data import MODES, MusicData, contour, in_c, load_music, windows
+from music.data.loading import MODES, MusicData, contour, in_c, load_music, windows
+from music.data.sources import find
+from music.data.tunes import Tune, parse
 from music.rolls import MusicSpec
 from music.score import TrackSpec
-from music.sources import find
 from music.theory import METRES, Key
-from music.tunes import Tune, parse
 
 FLUTE = TrackSpec("flute", "mono", 0, 127)
 DRUMS = TrackSpec("drums", "drums", 0, 127)

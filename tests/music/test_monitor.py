@@ -13,11 +13,11 @@ from PIL import Image
 
 from common.cli import command, parse
 from music.config import TrainConfig
-from music.data import MusicData
+from music.data.loading import MusicData
 from music.games import build_game, network_config
 from music.metrics import measure
+from music.monitor import WORST, MusicStudio, features, misfit, overlap, usual_metres
 from music.networks import Composer
-from music.studio import WORST, MusicStudio, features, misfit, overlap, usual_metres
 from music.train import main
 
 FACTS = {"images": 80, "seconds": 90.0, "hardware": "1 CPU threads", "best_images": 40, "figures": {"misfit": 2.5}}

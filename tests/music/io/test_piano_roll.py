@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from music.figures import BAR_LINE, COLOURS, FONT_SIZE, GAP, SEMITONE, STEP, piano_roll, roll_sheet
+from music.io.piano_roll import BAR_LINE, COLOURS, FONT_SIZE, GAP, SEMITONE, STEP, piano_roll, roll_sheet
 from music.score import Score, TrackSpec
 
 

@@ -15,19 +15,20 @@ from common.randomness import mix
 from common.training.collapse import CollapseAlarm
 from common.training.monitor import Verdict
 from common.training.runs import in_minutes
-from music.comparison import contents, overlap_area, style_forest, total_histograms
 from music.config import TrainConfig
-from music.data import MusicData
-from music.figures import roll_sheet
+from music.data.loading import MusicData
+from music.io.piano_roll import roll_sheet
 from music.metrics import measure
 from music.models import MusicModel, to_scores
 from music.networks import Composer
 from music.rolls import NetworkConfig, empty_condition
 from music.score import Score
+from music.set_metrics import contents, overlap_area, style_forest, total_histograms
 from music.theory import METRES, MODES
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
+
 
 LEARNED = 3_000  # training windows from which the styles are learned
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares

@@ -12,8 +12,8 @@ from PIL import Image
 from pretty_midi import Instrument, KeySignature, Note, PrettyMIDI, TimeSignature
 
 from common.errors import UserError
-from music import midi as module
-from music.midi import estimate_key, from_midi, notes, save_midi, to_midi
+from music.io import midi as module
+from music.io.midi import estimate_key, from_midi, notes, save_midi, to_midi
 from music.score import Score, TrackSpec
 from music.theory import METRES, Key
 

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from common.data.folders import File
-from music.notation import abc, abc_field, musicxml_stream, transcribe, tunes_in_abc
-from music.tunes import MAX_BYTES, Item, Music, Tune, monophonic, plain
+from music.data.notation import abc, abc_field, musicxml_stream, transcribe, tunes_in_abc
+from music.data.tunes import MAX_BYTES, Item, Music, Tune, monophonic, plain
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 CHURCH_ORGAN, FIDDLE = 19, 40  # General MIDI programs, from 0

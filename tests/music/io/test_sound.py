@@ -10,8 +10,8 @@ import torch
 from torchaudio import functional
 
 from common.errors import UserError
-from music import render as module
-from music.render import FADE, LOUDNESS, PEAK, RATE, TAIL, render, save_wav
+from music.io import sound as module
+from music.io.sound import FADE, LOUDNESS, PEAK, RATE, TAIL, render, save_wav
 
 
 def midi_of(*pitches: int, seconds: float = 1.0, program: int = 0, velocity: int = 90) -> pretty_midi.PrettyMIDI:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from music.render import RATE
+from music.io.sound import RATE
 from music.score import Score, TrackSpec, notes
 from music.theory import PITCHES, STEPS_PER_QUARTER
 
@@ -42,7 +42,7 @@ def piano_roll(score: Score, audio: Tensor | None = None) -> Image.Image:
 
     Args:
         score: a piece of at least one step.
-        audio: float (channels, samples), as `music.render.render` makes it; no spectrogram without.
+        audio: float (channels, samples), as `music.io.sound.render` makes it; no spectrogram without.
 
     Returns:
         RGB; 80 pixels wider for every bar from the ninth on, up to 4,000.

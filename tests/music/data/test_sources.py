@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from common.data.folders import short_name
 from common.errors import UserError
-from music.corpus import BUILT_IN
-from music.notation import abc as read_abc
-from music.notation import bar_starts
-from music.sources import find
+from music.data.corpus import BUILT_IN
+from music.data.notation import abc as read_abc
+from music.data.notation import bar_starts
+from music.data.sources import find
+from music.data.tunes import Item, Tune, monophonic, parse, plain
 from music.theory import METRES, Key
-from music.tunes import Item, Tune, monophonic, parse, plain
 
 
 def tunes(folder: Path) -> dict[str, Tune | str]:

@@ -14,6 +14,7 @@ from music.theory import PITCHES
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
+
 SMOOTHING = 1e-3  # share of the even distribution that is mixed into histograms before their divergence
 PIECES = 100  # of each set, between which distances are taken for their densities
 BLOCK = 64  # pieces compared with all windows at once

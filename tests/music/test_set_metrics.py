@@ -10,8 +10,8 @@ from small_pieces import line, piece, scores
 
 from common.errors import UserError
 from music import comparison
-from music.comparison import compare, distance_overlap, kl_divergence, nearest_window, overlap_area
 from music.score import Score
+from music.set_metrics import compare, distance_overlap, kl_divergence, nearest_window, overlap_area
 
 counts = st.lists(st.integers(0, 50), min_size=6, max_size=6).filter(any).map(np.array)
 

@@ -1,0 +1,1 @@
+"""Music to learn from: where it comes from, how it is parsed, and as arrays."""
