@@ -20,13 +20,13 @@ from common.randomness import mix
 from common.training.devices import pick_device
 from common.weights import digest_of, find_weights
 from superres.config import EvaluateConfig
-from superres.data import load_photos
-from superres.degradations import degrade
+from superres.data.degradations import degrade
+from superres.data.loading import load_photos
 from superres.metrics import Fidelity, fidelity, luma, mean_fidelity
 from superres.models import SuperResModel, load_superres_model
+from superres.monitor import side_by_side
 from superres.perceptual import LEAST, SqueezeNet, load_squeezenet, picture_distance
 from superres.resize import cropped, low_resolution, upscale
-from superres.studio import side_by_side
 
 SHOWN = 12  # pictures of which the sheet has a crop
 CROP = 128  # its side, in pixels

@@ -12,12 +12,13 @@ from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from superres.config import TrainConfig
 from superres.critic import UNetCritic
-from superres.data import Patches, PhotoData, load_photos, with_shrunk
+from superres.data.loading import PhotoData, load_photos, with_shrunk
+from superres.data.patches import Patches
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
+from superres.monitor import PhotoStudio, SharpStudio
 from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
 from superres.perceptual import Features, feature_distance, load_squeezenet
-from superres.studio import PhotoStudio, SharpStudio
 
 PIXEL_LR, GAN_LR = 8e-4, 2e-4
 PHASES = 8  # pixels that the window of features moves by

@@ -71,7 +71,7 @@ def upscale_videos(
 ) -> None:
     """Upscale videos one by one, each with a progress bar of its own, and tell `fail` what goes wrong."""
     for job in jobs:
-        from superres.video import upscale_video
+        from superres.video.upscaling import upscale_video
 
         made_with = {"weights": config.source, "sharpness": config.sharpness}
         try:
@@ -95,7 +95,7 @@ def upscale_videos(
 def _ending(path: Path, config: UpscaleConfig) -> str:
     """Of what becomes of a file."""
     if _is_video(path):
-        from superres.streams import suffix_for
+        from superres.video.writing import suffix_for
 
         return suffix_for(path)
     return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")

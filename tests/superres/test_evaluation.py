@@ -15,7 +15,7 @@ from common.evaluation.report import results_folder
 from common.weights import save_weights
 from superres import evaluation
 from superres.config import EvaluateConfig, TrainConfig
-from superres.data import load_photos
+from superres.data.loading import load_photos
 from superres.evaluation import evaluate, hardest, has_trained_on, list_pictures, measure
 from superres.games import network_config
 from superres.metrics import fidelity, mean_fidelity

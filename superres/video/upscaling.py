@@ -24,11 +24,11 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.files import replacing, write_json
-from superres.colours import frame_of, picture_of
-from superres.films import Film, frames_of, opened, picture_stream, reason, survey
-from superres.stills import FrameUpscaler
-from superres.streams import SEGMENT, Encoding, join, left_out, pick_encoding, rehearse, suited, write_segment
 from superres.upscaling import Model, TiledUpscaler
+from superres.video.colours import frame_of, picture_of
+from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
+from superres.video.unchanged import FrameUpscaler
+from superres.video.writing import SEGMENT, Encoding, join, left_out, pick_encoding, rehearse, suited, write_segment
 
 FRAMES = 48  # of a segment: two seconds of cinema, and what an interruption costs at most
 PARTS = ".parts"  # behind the output's name, the folder of segments
@@ -111,11 +111,11 @@ def upscale_video(
 
     Args:
         source: any film that FFmpeg reads.
-        output: the file to write, of a container in `superres.streams.CONTAINERS`; one that is there is replaced.
+        output: the file to write, of a container in `superres.video.writing.CONTAINERS`; one that is there is replaced.
         model: upscales by its own scale, as often as it takes; the excess is resized.
         scale: size of the output by that of the source, up to an even number; None: the model's own.
         tile: longest side of what the network gets at once, in pixels; None: as the free memory allows.
-        codec: a name in `superres.streams.CODECS`, or "auto": the first that the container holds, h264 mostly.
+        codec: a name in `superres.video.writing.CODECS`, or "auto": the first that the container holds, h264 mostly.
         crf: constant quality of the encoder, lower is better; None: the codec's usual.
         overwrite: drop segments that were made with other settings.
         made_with: what else decides on the pixels, such as the names of weights, for comparison with segments.

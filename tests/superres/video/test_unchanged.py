@@ -10,8 +10,8 @@ from torch import Tensor
 
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, build_generator, fuse
-from superres.stills import CORE, FrameUpscaler
 from superres.upscaling import TiledUpscaler
+from superres.video.unchanged import CORE, FrameUpscaler
 
 HEIGHT, WIDTH = 150, 170
 

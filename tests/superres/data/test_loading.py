@@ -16,8 +16,9 @@ from small_photos import COUNT, picture, save_pictures
 from common.errors import UserError
 from common.pictures.photos import EMBEDDED, decode, find
 from superres.config import Degradation
-from superres.data import SYMMETRIES, VERSIONS, Pair, Patches, PhotoData, load_photos, mirrored, with_shrunk
-from superres.degradations import degrade
+from superres.data.degradations import degrade
+from superres.data.loading import VERSIONS, PhotoData, load_photos, with_shrunk
+from superres.data.patches import SYMMETRIES, Pair, Patches, mirrored
 from superres.resize import cropped, low_resolution, resize
 
 

@@ -16,7 +16,8 @@ from common.pictures.sheets import save_picture, sheet
 from common.training.monitor import Verdict
 from common.training.runs import in_minutes
 from superres.config import Degradation, TrainConfig
-from superres.data import Pair, PhotoData
+from superres.data.loading import PhotoData
+from superres.data.patches import Pair
 from superres.metrics import psnr_y
 from superres.models import SuperResModel, superres_model
 from superres.networks import Generator, NetworkConfig

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from common.errors import UserError
-from superres.colours import Colours, colours_of
+from superres.video.colours import Colours, colours_of
 
 TRUE = ("matroska", "avi", "flv", "asf")  # containers that say beforehand how long they are
 MISSING = (1.0, 0.01)  # seconds, and share of the duration, that a whole film may lack

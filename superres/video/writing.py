@@ -20,8 +20,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from common.errors import UserError
-from superres.colours import frame_of, tag
-from superres.films import Film, address, opened, reason
+from superres.video.colours import frame_of, tag
+from superres.video.reading import Film, address, opened, reason
 
 CONTAINERS = {
     ".mp4": "mp4",

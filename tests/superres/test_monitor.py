@@ -20,15 +20,16 @@ from common.randomness import Draw
 from common.training.runs import open_run
 from common.training.trainer import Trainer
 from superres.config import TrainConfig
-from superres.data import Patches, PhotoData, load_photos
+from superres.data.loading import PhotoData, load_photos
+from superres.data.patches import Patches
 from superres.games import PHASES, build_gan_game, build_pixel_game, network_config, prepare, window
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.metrics import psnr_y
 from superres.models import load_superres_model
+from superres.monitor import PhotoStudio, SharpStudio, middle, spread
 from superres.networks import Generator, build_generator
 from superres.perceptual import SqueezeNet, feature_distance
 from superres.resize import upscale
-from superres.studio import PhotoStudio, SharpStudio, middle, spread
 from superres.train import main
 
 FACTS = {"images": 96, "seconds": 90.0, "hardware": "1 CPU thread", "best_images": 48, "figures": {"psnr_y": 28.125}}

@@ -15,15 +15,15 @@ from clips import HEIGHT, MILLISECONDS, WIDTH, frames, make, moments, noise, oth
 from torch import Tensor
 
 from common.errors import UserError
-from superres import video
-from superres.colours import colours_of, frame_of, picture_of
-from superres.films import frames_of, opened, picture_stream, survey
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, build_generator, fuse
-from superres.stills import FrameUpscaler
-from superres.streams import suffix_for
 from superres.upscaling import TiledUpscaler
-from superres.video import upscale_video
+from superres.video import upscaling as video
+from superres.video.colours import colours_of, frame_of, picture_of
+from superres.video.reading import frames_of, opened, picture_stream, survey
+from superres.video.unchanged import FrameUpscaler
+from superres.video.upscaling import upscale_video
+from superres.video.writing import suffix_for
 
 UNEVEN = [0, 512, 1024, 1300, 1400, 1500, 3000, 3100, 3200, 9000, 9001, 9500]
 EVEN = [40 * k for k in range(12)]

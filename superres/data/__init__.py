@@ -1,0 +1,1 @@
+"""Photos to learn from, large and small, and patches of them."""

@@ -1,0 +1,150 @@
+"""Square patches of pictures, large and small, in all symmetries."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.data.arrays import send
+from common.randomness import mix
+
+SYMMETRIES = 8  # of a square
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture, large and small, uint8: `high` (H, W, 3) and `lows` (V, H / scale, W / scale, 3), versions of it."""
+
+    name: str
+    high: Tensor
+    lows: Tensor
+
+
+class Patches:
+    """All square patches of some pictures, in all symmetries and versions; as `Arrays` to the trainer.
+
+    A patch goes by a number from 0 to `len` - 1, of its picture, its place on the grid of small pixels, its version
+    and its symmetry.
+
+    Args:
+        pairs: no side of their small pictures is below `patch`.
+        patch: side of a small patch, in pixels.
+        scale: by how much large ones are larger.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], patch: int, scale: int) -> None:
+        self.pairs, self.patch, self.scale = list(pairs), patch, scale
+        self.device = torch.device("cpu")
+        self.flat: dict[str, Tensor] = {}  # `pixels`, where they are held on an accelerator
+        self.tables = {
+            "low": Table.of([pair.lows for pair in self.pairs]),
+            "high": Table.of([pair.high[None] for pair in self.pairs]),
+        }
+        self.versions = np.array([len(pair.lows) for pair in self.pairs], dtype=np.int64)
+        shapes = np.array([pair.lows.shape[1:3] for pair in self.pairs], dtype=np.int64)
+        self.counts = (shapes - patch + 1).prod(1) * self.versions * SYMMETRIES
+        self.ends = np.cumsum(self.counts)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all pictures together, in bytes."""
+        return sum(pair.high.nbytes + pair.lows.nbytes for pair in self.pairs)
+
+    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+        """The patches of global step `step`, int64 (batch,), a function of the arguments alone: any, evenly."""
+        generator = torch.Generator().manual_seed(mix(seed, step))
+        return torch.randint(len(self), (batch,), generator=generator)
+
+    def gather(self, indices: Tensor) -> dict[str, Tensor]:
+        """Patches, uint8 and channels last, on `device`: "low" (N, 3, p, p) and "high" (N, 3, p * scale, p * scale)."""
+        patches = self._take(indices) if self.flat else self._cut(indices)
+        return {name: images.to(self.device).permute(0, 3, 1, 2) for name, images in patches.items()}
+
+    def on(self, device: torch.device | str, budget_bytes: int) -> Self:
+        """Patches that come out on `device`, where pictures are held if `nbytes` is within `budget_bytes`."""
+        moved = copy.copy(self)
+        moved.device = torch.device(device)
+        if moved.device.type != "cpu" and self.nbytes <= budget_bytes:
+            moved.flat = self.pixels(device)
+        return moved
+
+    def pixels(self, device: torch.device | str) -> dict[str, Tensor]:
+        """All pictures end to end on `device`, uint8 (pixels, 3): "low" and "high"."""
+        return {
+            "low": torch.cat([pair.lows.flatten(0, 2).to(device) for pair in self.pairs]),
+            "high": torch.cat([pair.high.flatten(0, 1).to(device) for pair in self.pairs]),
+        }
+
+    def _cut(self, indices: Tensor) -> dict[str, Tensor]:
+        """Patches (N, S, S, 3) out of the pictures one by one."""
+        picture, version, y, x, symmetry = self._places(indices.numpy())
+        patches: dict[str, list[Tensor]] = {"low": [], "high": []}
+        for row in range(len(indices)):
+            pair = self.pairs[picture[row]]
+            for name, image, step in (("low", pair.lows[version[row]], 1), ("high", pair.high, self.scale)):
+                top, left, side = y[row] * step, x[row] * step, self.patch * step
+                patches[name].append(mirrored(image[top : top + side, left : left + side], symmetry[row]))
+        return {name: torch.stack(images) for name, images in patches.items()}
+
+    def _take(self, indices: Tensor) -> dict[str, Tensor]:
+        """The same out of all pixels at once; an accelerator would wait for the host that cuts one by one."""
+        picture, version, y, x, symmetry = self._places(indices.numpy())
+        patches = {}
+        for name, step in (("low", 1), ("high", self.scale)):
+            table, side = self.tables[name], self.patch * step
+            width = table.width[picture]
+            corner = table.start[picture] + version * table.version[picture] + y * step * width + x * step
+            numbers = send(torch.from_numpy(np.stack([corner, width, symmetry])), self.device)
+            patches[name] = self.flat[name][_grid(*numbers.unbind(), side)]
+        return patches
+
+    def _places(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """What patches' numbers stand for: picture, version, y and x in small pixels, and symmetry, each (N,)."""
+        picture = np.searchsorted(self.ends, indices, side="right")
+        rest, symmetry = np.divmod(indices - (self.ends - self.counts)[picture], SYMMETRIES)
+        rest, version = np.divmod(rest, self.versions[picture])
+        y, x = np.divmod(rest, self.tables["low"].width[picture] - self.patch + 1)
+        return picture, version, y, x, symmetry
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where pictures lie when all their pixels are laid end to end, each (pictures,): the first pixel of each, its
+    width, and from one version of it to the next (0 if there is but one); in pixels."""
+
+    start: NDArray[np.int64]
+    width: NDArray[np.int64]
+    version: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, images: Sequence[Tensor]) -> "Table":
+        """Of versions (V, H, W, 3) of pictures."""
+        sizes = np.array([image.shape[:3] for image in images], dtype=np.int64)
+        pixels = sizes.prod(1)
+        return cls(np.cumsum(pixels) - pixels, sizes[:, 2], np.where(sizes[:, 0] > 1, sizes[:, 1] * sizes[:, 2], 0))
+
+
+def _grid(corner: Tensor, width: Tensor, symmetry: Tensor, side: int) -> Tensor:
+    """Which pixels patches consist of, int64 (N, side, side), mirrored as by `mirrored`; arguments are (N,)."""
+    corner, width, symmetry = (values[:, None, None] for values in (corner, width, symmetry))
+    i, j = torch.meshgrid(*[torch.arange(side, device=corner.device)] * 2, indexing="ij")
+    turned = (symmetry & 4).bool()
+    y, x = torch.where(turned, j, i), torch.where(turned, i, j)
+    y = torch.where((symmetry & 1).bool(), side - 1 - y, y)
+    x = torch.where((symmetry & 2).bool(), side - 1 - x, x)
+    return corner + y * width + x
+
+
+def mirrored(image: Tensor, symmetry: int) -> Tensor:
+    """One of a square's symmetries, 0 (as it is) to 7, of an image (S, S, C): flips, then the diagonal."""
+    sides = [side for side in (0, 1) if symmetry >> side & 1]
+    flipped = image.flip(sides) if sides else image
+    return flipped.transpose(0, 1) if symmetry & 4 else flipped

@@ -1,0 +1,1 @@
+"""Films: read, upscaled and written, with all that they carry."""
