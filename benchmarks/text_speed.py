@@ -83,7 +83,7 @@ def plain_loop(config: SpeedConfig) -> Callable[[], float]:
 
     from common.cores.vae import vae_loss
     from text.config import TrainConfig
-    from text.data import load_texts
+    from text.data.loading import load_texts
     from text.games import network_config
     from text.networks import SequenceVAE
 
@@ -138,8 +138,8 @@ def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
 
 def writing(config: SpeedConfig, candidates: int) -> Callable[[], float]:
     """Texts a second."""
+    from text.generation import make_texts
     from text.models import load_text_model
-    from text.writing import make_texts
 
     model = load_text_model(config.weights)
 

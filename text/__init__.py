@@ -15,8 +15,8 @@ def write(**settings: Any) -> list[str]:
     """
     from common.training.devices import pick_device
     from text.config import GenerateConfig
+    from text.generation import make_texts
     from text.models import load_text_model
-    from text.writing import make_texts
 
     if "out" in settings:
         raise TypeError("text.write returns texts and takes no out; save them, or use python -m text.generate")

@@ -24,8 +24,10 @@ from common.training.devices import pick_device
 from common.training.runs import SETTINGS
 from common.weights import find_weights, load_config
 from text.config import EvaluateConfig, GenerateConfig, Sampler
-from text.data import Sequences, TextData
+from text.data.loading import Sequences, TextData
+from text.data.sources import BUILT_IN
 from text.decoding import GREEDY, Habits
+from text.generation import habits_of
 from text.language_model import TrigramModel, vocabulary
 from text.metrics import (
     StyleJudge,
@@ -38,8 +40,6 @@ from text.metrics import (
     words,
 )
 from text.models import CHUNK, TextModel, load_fitting, load_text_model
-from text.sources import BUILT_IN
-from text.writing import habits_of
 
 SHOWN = 20  # unpicked samples of each style in the report, and reconstructions
 STEPS = 7  # of the interpolations in the report

@@ -12,10 +12,10 @@ from common.data.pieces import END, UNKNOWN
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from text.config import LAYERS, WIDTHS, TrainConfig
-from text.data import TextData, load_texts
+from text.data.loading import TextData, load_texts
 from text.models import load_fitting, load_text_model
+from text.monitor import LatentStudio, TextStudio, codes
 from text.networks import LatentCritic, NetworkConfig, Writer, dropped
-from text.studio import LatentStudio, TextStudio, codes
 
 CODES = 100_000  # training texts whose latents are learned
 CLIP = 100.0  # largest norm of the gradient of nats a text: that of recurrent networks leaps now and then

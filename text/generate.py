@@ -15,8 +15,8 @@ def main(config: GenerateConfig) -> None:
     terminal.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
+    from text.generation import make_texts, plain, save_texts
     from text.models import load_text_model
-    from text.writing import make_texts, plain, save_texts
 
     texts = make_texts(load_text_model(config.weights, pick_device(config.device)), config)
     if config.out is not None:

@@ -15,11 +15,11 @@ from common.data.pieces import PAD, padded
 from common.errors import UserError
 from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
-from text.data import TextData, load_texts
+from text.data.loading import TextData, load_texts
+from text.data.tokenizer import Tokenizer
 from text.decoding import Habits, search, write
 from text.metrics import fingerprint, words
 from text.networks import NetworkConfig, SequenceVAE, Writer
-from text.tokenizer import Tokenizer
 
 CHUNK = 256  # texts that go through the network at a time
 WORST = 3  # pieces of a text that tell whether it is a sentence

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from text.data import TextData, load_texts
+from text.data.loading import TextData, load_texts
+from text.data.tokenizer import Tokenizer
 from text.models import TextModel
 from text.networks import NetworkConfig, Writer
-from text.tokenizer import Tokenizer
 
 ADJECTIVES, NOUNS = ("grey", "small", "old", "wild"), ("cat", "dog", "fox", "hen", "owl")
 VERBS, PLACES = ("sat", "slept", "sang", "ran"), ("mat", "roof", "lawn", "hill", "road")

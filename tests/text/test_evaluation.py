@@ -7,7 +7,7 @@ import torch
 
 from common.cores.vae import importance_bound
 from text.config import EvaluateConfig
-from text.data import TextData
+from text.data.loading import TextData
 from text.evaluation import Material, bounds, compare, compare_samplers, count_classes, gather, hands, passages, unknown
 from text.models import TextModel
 

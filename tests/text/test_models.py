@@ -15,12 +15,12 @@ from common.errors import UserError
 from common.weights import save_weights
 from text import models
 from text.config import EvaluateConfig, GenerateConfig
-from text.data import TextData
+from text.data.loading import TextData
+from text.data.tokenizer import Tokenizer
 from text.decoding import GREEDY, Habits
 from text.metrics import fingerprint, words
 from text.models import TextModel, load_fitting, load_text_model, packed, unpacked
 from text.networks import NetworkConfig, Writer
-from text.tokenizer import Tokenizer
 
 SOME = ["Grey cat sat on the mat", "The old owl sang,\nand there the fox ran.", "", "Étude ▁ \n"]
 HABITS = Habits(top_p=0.9, longest=12)

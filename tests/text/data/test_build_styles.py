@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from text.sources import Entry, read_corpus
-from text.styles import COMMON, LONG, StylesConfig, common, in_sentence_case, main, passages
+from text.data.build_styles import COMMON, LONG, StylesConfig, common, in_sentence_case, main, passages
+from text.data.sources import Entry, read_corpus
 
 POEM = {
     "text": "The rose is red,\nthe violet blue.\n\nOne\nTwo\nThree\n\n A cow is here.\nThe cow \n is good!",

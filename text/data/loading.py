@@ -12,8 +12,8 @@ from common.data.arrays import Arrays, batch_indices, families, split
 from common.data.pieces import PAD, padded
 from common.errors import UserError
 from common.randomness import mix
-from text.sources import Corpus, Entry, named, read_corpus
-from text.tokenizer import Tokenizer
+from text.data.sources import Corpus, Entry, named, read_corpus
+from text.data.tokenizer import Tokenizer
 
 FEWEST = 50  # texts of which something can be learned, and something held out
 GROUP = 32  # batches whose texts are sorted by length together
@@ -82,7 +82,7 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
     it is known, unless there are too few.
 
     Args:
-        data: as `text.sources.read_corpus` takes it.
+        data: as `text.data.sources.read_corpus` takes it.
         vocabulary: pieces at most.
         longest: pieces of a text at most, its end included; longer ones are left out.
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.data.pieces import END, FEWEST, FILE, PAD, UNKNOWN, padded
 from common.errors import UserError
-from text.tokenizer import COMMON, Tokenizer
+from text.data.tokenizer import COMMON, Tokenizer
 
 AWKWARD = "▁\ue000ab \n\r\t\0\u2028\ufeff<>/s😀👨‍👩‍👧é\u0301日ß"
 

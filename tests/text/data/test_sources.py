@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from text.sources import MOST_CHARACTERS, Corpus, Entry, read_corpus
+from text.data.sources import MOST_CHARACTERS, Corpus, Entry, read_corpus
 
 
 def read(path: Path, content: str | bytes) -> Corpus:

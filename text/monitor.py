@@ -17,13 +17,13 @@ from common.training.collapse import PosteriorAlarm
 from common.training.monitor import Verdict
 from common.training.runs import in_minutes
 from text.config import GenerateConfig, TrainConfig
-from text.data import Sequences, TextData
+from text.data.loading import Sequences, TextData
 from text.decoding import GREEDY
+from text.generation import habits_of, plain
 from text.language_model import vocabulary
 from text.metrics import fingerprint
 from text.models import CHUNK, TextModel, packed
 from text.networks import NetworkConfig, Writer
-from text.writing import habits_of, plain
 
 JUDGED = 2_000  # validation texts of a look at the quality
 FITTED = 10_000  # training texts whose latents the mixture is fitted to

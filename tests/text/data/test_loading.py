@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from common.data.arrays import batch_indices
 from common.data.pieces import END, PAD, padded
 from common.errors import UserError
-from text.data import FEWEST, GROUP, Sequences, TextData, likeness, load_texts
-from text.tokenizer import Tokenizer
+from text.data.loading import FEWEST, GROUP, Sequences, TextData, likeness, load_texts
+from text.data.tokenizer import Tokenizer
 
 WORDS = ("cat", "dog", "fox", "hen", "owl", "ant")
 SENTENCES = [" ".join(words) for words in product(WORDS, repeat=3)]

@@ -1,4 +1,4 @@
-"""`python -m text.styles`: put the corpus of the bundled weights together from its four sources."""
+"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its four sources."""
 
 import csv
 import gzip
@@ -14,7 +14,7 @@ from common.config import Checked
 from common.errors import UserError
 from common.files import replacing
 
-PROGRAM = "text.styles"
+PROGRAM = "text.data.build_styles"
 LINES, LONG = 4, 140  # of a passage of verse, at most: lines, and characters
 WORDS = 12  # of any other text, at most
 ENDED = re.compile("[.!?;]['\"”’)]*$")
@@ -29,7 +29,7 @@ LIBRARIES = {  # sections of packages that are parts of others, whose lines say 
 
 @dataclass(frozen=True)
 class StylesConfig(Checked):
-    """Settings of `python -m text.styles`."""
+    """Settings of `python -m text.data.build_styles`."""
 
     data: Path  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
     out: Path = Path("styles.jsonl.gz")  # an object a line: text, style and, for poems, author

@@ -17,11 +17,11 @@ from common.randomness import Draw
 from common.training.runs import open_run
 from common.training.trainer import Trainer
 from text.config import TrainConfig
-from text.data import TextData
+from text.data.loading import TextData
 from text.games import build_latent_game, build_vae_game, network_config
 from text.models import load_text_model
+from text.monitor import GRACE, TextStudio
 from text.networks import Writer
-from text.studio import GRACE, TextStudio
 from text.train import main
 
 FACTS = {"images": 96, "seconds": 90.0, "hardware": "1 CPU threads", "best_images": 48, "figures": {"nats": 12.5}}

@@ -10,8 +10,8 @@ import text
 from common.errors import UserError
 from text.config import GenerateConfig
 from text.decoding import GREEDY
+from text.generation import Written, habits_of, make_texts, plain, save_texts
 from text.models import TextModel
-from text.writing import Written, habits_of, make_texts, plain, save_texts
 
 START, END = "Grey cat sat on the mat", "The old owl sang,\nand there the fox ran."
 
