@@ -12,23 +12,31 @@ from pathlib import Path
 
 import pytest
 
+
+def dotted(path: Path) -> str:
+    """The module that a file, relative to the repository, is."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
-DOMAINS = [name for name in PACKAGES if name != "common"]
+DOMAINS = ["image", "text", "music", "superres"]
+PACKAGES = ["common", *DOMAINS]
 WEIGHTS = sorted(path for path in ROOT.glob("*/weights/*") if path.is_dir())
-LIGHT = ["common.cli", "common.config", "common.errors"] + [
-    f"{domain}.{module}"
-    for domain in DOMAINS
-    for module in ("config", "train", "generate", "upscale", "evaluate", "classifier", "__main__")
-    if (ROOT / domain / f"{module}.py").is_file()
-]
+MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+COMMANDS = [path for path in MODULES if "\n    run(main, PROGRAM)" in (ROOT / path).read_text(encoding="utf-8")]
+CONFIGS = [path for path in MODULES if path.name in ("config.py", "__init__.py", "__main__.py")]
+ROOMS = sorted({path.parent for path in MODULES if path.name == "networks.py"})  # folders of the domains' one shape
+LIGHT = ["common.cli", "common.errors", *(dotted(path) for path in [*CONFIGS, *COMMANDS])]
+USERS = ("generate", "generation", "upscale", "upscaling", "evaluate", "evaluation", "metrics", "models", "__main__")
 HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "accelerate")
 
 
 def imported(package: str) -> Iterator[tuple[Path, str]]:
     """Every module that a package's files import, wherever in the file."""
-    for path in sorted((ROOT / package).rglob("*.py")):
+    paths = sorted((ROOT / package).rglob("*.py"))
+    assert paths, f"{package} has no files to look at"
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((path, alias.name) for alias in node.names)
@@ -43,9 +51,11 @@ def test_the_changelog_begins_with_the_version() -> None:
     assert newest[1] == PROJECT["project"]["version"]
 
 
-def test_every_package_is_installed_and_every_folder_of_code_is_a_package() -> None:
-    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert folders == set(PACKAGES)
+def test_every_folder_of_code_is_a_package_that_the_wheel_takes() -> None:
+    folders = {path.parts[0] for path in MODULES}
+    assert folders == set(PACKAGES) == {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]) == {f"{name}*" for name in PACKAGES}
+    assert [path for path in MODULES if not (ROOT / path.parent / "__init__.py").is_file()] == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -55,13 +65,36 @@ def test_arrows_between_packages_point_to_common_alone(package: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("domain", [name for name in DOMAINS if (ROOT / name / "networks.py").is_file()])
-def test_data_and_networks_know_nothing_of_each_other(domain: str) -> None:
-    pairs = {(path.stem, name) for path, name in imported(domain) if path.parent.name == domain}
-    assert ("data", f"{domain}.networks") not in pairs
-    assert ("networks", f"{domain}.data") not in pairs
-    users = ("generate", "gallery", "composing", "evaluate", "evaluation", "measure", "models")
-    assert not {name for stem, name in pairs if stem in users} & {f"{domain}.train", f"{domain}.games"}
+def test_there_is_something_to_look_at() -> None:
+    assert {path.parts[0] for path in ROOMS} == set(DOMAINS)
+    assert {path.parts[0] for path in COMMANDS} == set(DOMAINS)
+    assert len(COMMANDS) >= 19
+    assert len(WEIGHTS) >= 20
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=dotted)
+def test_data_and_networks_know_nothing_of_each_other(room: Path) -> None:
+    """Data, in `data.py` or `data/`, and `networks.py` meet in the games; what generates needs no training."""
+    of_room = [(path.relative_to(ROOT / room), name) for path, name in imported(str(room))]
+    name_of_room = dotted(room)
+    of_data = [name for path, name in of_room if path.parts[0] in ("data", "data.py")]
+    of_networks = [name for path, name in of_room if path.parts == ("networks.py",)]
+    of_users = [name for path, name in of_room if path.stem in USERS and len(path.parts) == 1]
+    assert of_data and of_networks and of_users
+    assert f"{name_of_room}.networks" not in of_data
+    assert not [name for name in of_networks if name.startswith(f"{name_of_room}.data")]
+    assert not {f"{name_of_room}.train", f"{name_of_room}.games"} & set(of_users)
+
+
+def test_no_two_modules_import_each_other_in_a_circle() -> None:
+    arrows: dict[str, set[str]] = {dotted(path): set() for path in MODULES}
+    for package in PACKAGES:
+        for path, name in imported(package):
+            arrows[dotted(path.relative_to(ROOT))] |= {name} & set(arrows)
+    assert sum(map(len, arrows.values())) > 300
+    while free := {name for name, targets in arrows.items() if not targets & set(arrows)}:
+        arrows = {name: targets for name, targets in arrows.items() if name not in free}
+    assert sorted(arrows) == []
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
