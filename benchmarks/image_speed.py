@@ -170,7 +170,7 @@ def textbook(config: SpeedConfig, data: ImageData, network: NetworkConfig) -> tu
 
 
 class Silence:
-    """A studio that neither shows nor judges."""
+    """A monitor that neither shows nor judges."""
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw nothing."""

@@ -38,7 +38,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Batch:
+class FileJobs:
     """All that is to be done.
 
     Attributes:
@@ -65,7 +65,7 @@ def plan(
     kinds: str,
     target_of: Callable[[Input], Path],
     overwrite: bool = False,
-) -> Batch:
+) -> FileJobs:
     """Find the inputs, and lay down the outputs before any work begins.
 
     Args:
@@ -95,7 +95,7 @@ def plan(
                 raise UserError(f"{source} would be overwritten by its own result; choose another --suffix or --out")
             jobs.append(Job(source, targets[source]))
     skipped = [] if overwrite else [job.target for job in jobs if job.target.exists()]
-    return Batch([job for job in jobs if job.target not in skipped], skipped, made, problems)
+    return FileJobs([job for job in jobs if job.target not in skipped], skipped, made, problems)
 
 
 def find_inputs(names: Sequence[str], endings: Collection[str], kinds: str) -> tuple[list[Input], list[str]]:
@@ -150,7 +150,7 @@ def targets(
 
 
 @contextmanager
-def reporting(batch: Batch, program: str) -> Iterator[Callable[[str], None]]:
+def reporting(batch: FileJobs, program: str) -> Iterator[Callable[[str], None]]:
     """Yield what is to be told of every failure, and end as a command should.
 
     What is left out is said first. If several files were asked for, failures are said as they come, and the exit code

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from common.evaluation.metrics import nearest
-from common.evaluation.report import Figure
+from common.evaluation.report import Metric
 from image.data.loading import Captions, ImageData
 from image.judges.text_scorer import TrainedScorer, r_precision
 from image.metrics import FeatureExtractor
@@ -17,7 +17,7 @@ from image.models import ImageModel
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white")
 THINGS = ("heart", "circle", "square", "star", "book", "apple", "car", "cat", "flower", "hat", "ball", "moon")
 COMBINATIONS = 50  # of known words that were in no description, at most
-MOST = 1_000  # descriptions of a kind
+MAX_DESCRIPTIONS = 1_000  # descriptions of a kind
 PROMPTS, SAMPLES = 64, 4  # on the sheet, and samples of each
 
 
@@ -33,11 +33,11 @@ def combinations(captions: Sequence[Captions], words: frozenset[str], seed: int 
     return found
 
 
-def alignment(model: ImageModel, data: ImageData, scorer: TrainedScorer, seed: int = 0) -> list[Figure]:
+def alignment(model: ImageModel, data: ImageData, scorer: TrainedScorer, seed: int = 0) -> list[Metric]:
     """R-precision of samples of training, new and held-out descriptions, beside that of the real pictures of these."""
-    assert model.wording is not None and data.captions is not None
+    assert model.tokenizer is not None and data.captions is not None
     known, held_out = (chosen(side, seed) for side in data.captions)
-    new = combinations(data.captions, model.wording.words, seed)
+    new = combinations(data.captions, model.tokenizer.words, seed)
     training, testing = (
         [side.texts[row][0] for row in rows] for side, rows in zip(data.captions, (known, held_out), strict=True)
     )
@@ -56,15 +56,15 @@ def alignment(model: ImageModel, data: ImageData, scorer: TrainedScorer, seed: i
     ):
         if not asked:
             continue
-        drawn = model.sample(len(asked), model.wording.tokens(asked), seed)
+        drawn = model.sample(len(asked), model.tokenizer.tokens(asked), seed)
         real = None if pictures is None else precision(pictures, asked)
-        figures.append(Figure(f"R-precision, {name}", precision(drawn, asked), real, "higher", len(asked)))
+        figures.append(Metric(f"R-precision, {name}", precision(drawn, asked), real, "higher", len(asked)))
     return figures
 
 
 def chosen(captions: Captions, seed: int) -> Tensor:
-    """Rows of up to `MOST` descriptions, int64 (N,)."""
-    return torch.randperm(len(captions.texts), generator=torch.Generator().manual_seed(seed))[:MOST]
+    """Rows of up to `MAX_DESCRIPTIONS` descriptions, int64 (N,)."""
+    return torch.randperm(len(captions.texts), generator=torch.Generator().manual_seed(seed))[:MAX_DESCRIPTIONS]
 
 
 def drawn_prompts(
@@ -77,14 +77,14 @@ def drawn_prompts(
     Args:
         features: of all training pictures, (M, D).
     """
-    assert model.wording is not None and data.captions is not None
+    assert model.tokenizer is not None and data.captions is not None
     sides = [[side.texts[row][0] for row in chosen(side, seed)] for side in data.captions]
-    new = combinations(data.captions, model.wording.words, seed)
+    new = combinations(data.captions, model.tokenizer.words, seed)
     groups = [texts for texts in (sides[0], new, sides[1]) if texts]
     prompts = [text for group in zip(*groups, strict=False) for text in group][:PROMPTS]
     rows = []
     for row, text in enumerate(prompts):
-        images = model.sample(SAMPLES, model.wording.tokens([text]).expand(SAMPLES, -1), seed=row)
+        images = model.sample(SAMPLES, model.tokenizer.tokens([text]).expand(SAMPLES, -1), seed=row)
         _, index = nearest(extractor.features([images[:1]]), features)
         rows.append((text, torch.cat([images, data.train.tensors["image"][index]])))
     return rows

@@ -75,7 +75,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     }
     evaluation = Evaluation(facts, protocol(config, facts, material, bool(model.classes)), tables, classes)
     shown = pictures(model, material, data, folder)
-    if model.wording is not None:
+    if model.tokenizer is not None:
         rows = drawn_prompts(model, data, extractor, material.train_features, config.seed)
         headings = ("samples", *[""] * (SAMPLES - 1), "nearest")
         shown.insert(1, ("Descriptions, not picked, and the nearest training pictures", draw_sheet(rows, headings)))
@@ -129,7 +129,7 @@ def find_scorer(
     """
     own = f"{data.name}-scorer"
     name = config.scorer or (own if own in bundled("image") else None)
-    return load_scorer(name, device) if name and model.wording is not None else None
+    return load_scorer(name, device) if name and model.tokenizer is not None else None
 
 
 def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, conditional: bool) -> str:

@@ -11,10 +11,10 @@ from common.cores.vae import vae_game
 from common.errors import UserError
 from common.randomness import Draw, mix
 from image.config import WIDTHS, TrainConfig
-from image.data.loading import Captions, ImageSpec, prepare
+from image.data.loading import Captions, ImageSpec, to_batch_images
 from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 
 
 def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> NetworkConfig:
@@ -49,7 +49,7 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
     """
     torch.manual_seed(mix(config.seed, 0))
     if config.core in ("vae", "cvae"):
-        return vae_game(build_vae(network), config, prepare)
+        return vae_game(build_vae(network), config, to_batch_images)
     generator, critic = begun or build_generator(network), build_critic(network)
     augmentation = Augmentation(config, config.batch) if config.augment else None
     condition = generator.condition
@@ -57,7 +57,15 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
     swap = condition.swap if network.pieces else None
     kind = DescribedGame if network.pieces else GanGame
     game = kind(
-        generator, critic, config, prepare, read, augmentation, network.latent, swap=swap, mismatch=config.mismatch
+        generator,
+        critic,
+        config,
+        to_batch_images,
+        read,
+        augmentation,
+        network.latent,
+        swap=swap,
+        mismatch=config.mismatch,
     )
     return game.game() if config.adversarial else game.game_of_pixels()
 
@@ -85,22 +93,22 @@ class DescribedGame(GanGame):
             figures["generator"] = self._fooling(fake, batch, draw, raw)
             loss = loss + self.config.adversarial * figures["generator"]
         if self.config.pixel:
-            figures["pixel"] = (fake.float() - self.prepare(batch)).abs().mean()
+            figures["pixel"] = (fake.float() - self.to_batch_images(batch)).abs().mean()
             loss = loss + self.config.pixel * figures["pixel"]
         return loss, figures
 
 
-def begin(weights: str, spec: ImageSpec, captions: Captions) -> tuple[ImageModel, Wording]:
+def begin(weights: str, spec: ImageSpec, captions: Captions) -> tuple[ImageModel, PromptTokenizer]:
     """A trained model of described pictures to go on with, and its vocabulary.
 
     Raises:
         UserError: it is none, or not of such pictures.
     """
     model = load_image_model(weights)
-    if model.wording is None:
+    if model.tokenizer is None:
         raise UserError(f"--weights {weights} take no descriptions; name weights of --core tgan")
     side, channels = model.config.side, model.config.channels
     if (spec.size, spec.channels) != (side, channels):
         told = f"the data have {spec.size} x {spec.size} with {spec.channels}; choose --size {side} or other weights"
         raise UserError(f"--weights {weights} draw {side} x {side} pixels with {channels} channels, {told}")
-    return model, model.wording.knowing(captions)
+    return model, model.tokenizer.knowing(captions)

@@ -16,7 +16,7 @@ from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_gif, save_picture
 from image.config import PICTURES, GenerateConfig
 from image.models import ImageModel, load_for
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
@@ -53,8 +53,8 @@ def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
     Raises:
         UserError: the model has no such labels, or cannot do this.
     """
-    if model.wording is not None:
-        return drawings(model, config, model.wording)
+    if model.tokenizer is not None:
+        return drawings(model, config, model.tokenizer)
     if config.text:
         raise UserError(f"--text: {model.name} reads no descriptions; name weights that do, such as emoji-text")
     if config.interpolate:
@@ -109,18 +109,18 @@ def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
     return Gallery(what, by_class(model, images, labels), list(images.split(1)), fps=4)
 
 
-def drawings(model: ImageModel, config: GenerateConfig, wording: Wording) -> Gallery:
+def drawings(model: ImageModel, config: GenerateConfig, tokenizer: PromptTokenizer) -> Gallery:
     """Samples of each description, a row each; as an animation one after the other."""
     if not config.text:
         raise UserError(f'--weights {model.name} draw descriptions; give one or more by --text, such as "red heart"')
-    texts = [wording.prompt(text) for text in config.text]
+    texts = [tokenizer.prompt(text) for text in config.text]
     count = config.n or max(1, SAMPLES // len(texts))
     z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])
-    images = model.decode(z, wording.tokens(texts).repeat_interleave(count, 0), config.guidance)
+    images = model.decode(z, tokenizer.tokens(texts).repeat_interleave(count, 0), config.guidance)
     rows = list(zip(texts, images.split(count), strict=True)) if len(texts) > 1 else [("", images)]
     notes = [
         f"{word!r} was in no description that was learned from, so what it means is guessed at"
-        for word in wording.unknown(texts)
+        for word in tokenizer.unknown(texts)
     ]
     shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
     what = f"{count} sample{'s' if count > 1 else ''} of {shown} by {model.name}"

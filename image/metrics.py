@@ -26,7 +26,7 @@ from common.evaluation.metrics import (
     nearest_class,
     neighbourhoods,
 )
-from common.evaluation.report import ClassCount, Figure
+from common.evaluation.report import ClassCount, Metric
 from image.config import Sampler
 from image.data.loading import ImageData, to_model
 from image.judges.labels import CHUNK, Judge
@@ -79,8 +79,8 @@ def gather(
     held_out = data.test.gather(rows)
     wanted = held_out["label"] if model.classes else None
     asked = wanted
-    if model.wording is not None and data.captions is not None:
-        asked = model.wording.tokens([data.captions[1].texts[row][0] for row in rows])
+    if model.tokenizer is not None and data.captions is not None:
+        asked = model.tokenizer.tokens([data.captions[1].texts[row][0] for row in rows])
     samples = model.sample(n, asked, seed, sampler)
     return Material(
         samples,
@@ -98,7 +98,7 @@ def _features(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
     return extractor.features(tqdm(images.split(CHUNK), f"features of {what}", leave=False, disable=None))
 
 
-def quality(material: Material, extractor_name: str) -> list[Figure]:
+def quality(material: Material, extractor_name: str) -> list[Metric]:
     """Distances, neighbourhoods and diversity."""
     real, fake, n = material.held_out_features, material.sample_features, len(material)
     twin = material.train_features[material.floor]
@@ -107,27 +107,27 @@ def quality(material: Material, extractor_name: str) -> list[Figure]:
     inception = extractor_name.startswith("inception")  # only its distances have the right to these names
     frechet_name, kernel_name = ("FID", "KID") if inception else (f"fd_{extractor_name}", f"kd_{extractor_name}")
     shares = [
-        Figure(name, getattr(found, name), getattr(floor, name), "higher", n)
+        Metric(name, getattr(found, name), getattr(floor, name), "higher", n)
         for name in ("precision", "recall", "density", "coverage")
     ]
     return [
-        Figure(frechet_name, frechet_distance(real, fake), frechet_distance(real, twin), "lower", n),
-        Figure(kernel_name, kernel, kernel_floor, "lower", n, (error, floor_error)),
+        Metric(frechet_name, frechet_distance(real, fake), frechet_distance(real, twin), "lower", n),
+        Metric(kernel_name, kernel, kernel_floor, "lower", n, (error, floor_error)),
         *shares,
-        Figure("diversity", diversity(fake), diversity(real), "as real", n),
+        Metric("diversity", diversity(fake), diversity(real), "as real", n),
     ]
 
 
-def memory(material: Material) -> list[Figure]:
+def memory(material: Material) -> list[Metric]:
     """How much nearer the samples lie to their nearest training pictures than held-out pictures do."""
     found, n = (
         memorisation(material.train_features, material.held_out_features, material.sample_features),
         len(material),
     )
     return [
-        Figure("distance to training, over held-out's", found.ratio, 1.0, "as real", n),
-        Figure("nearer than nearest 1 % held-out", found.nearer_1, 0.01, "as real", n),
-        Figure("nearer than nearest 5 % held-out", found.nearer_5, 0.05, "as real", n),
+        Metric("distance to training, over held-out's", found.ratio, 1.0, "as real", n),
+        Metric("nearer than nearest 1 % held-out", found.nearer_1, 0.01, "as real", n),
+        Metric("nearer than nearest 5 % held-out", found.nearer_5, 0.05, "as real", n),
     ]
 
 
@@ -144,7 +144,7 @@ def voting_judge(material: Material, labels: Tensor) -> Judge:
     return lambda images, features: nearest_class(features, material.train_features[voters], labels[voters], K)
 
 
-def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> tuple[list[Figure], list[ClassCount]]:
+def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> tuple[list[Metric], list[ClassCount]]:
     """Which classes the samples are of, beside the held-out pictures; the latter must be labelled."""
     assert material.held_out_labels is not None
     real, wanted = material.held_out_labels, material.wanted
@@ -155,10 +155,10 @@ def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> t
     figures, n = [], len(material)
     if wanted is not None:
         figures.append(
-            Figure("label accuracy", label_accuracy(got, wanted), label_accuracy(real_got, real), "higher", n)
+            Metric("label accuracy", label_accuracy(got, wanted), label_accuracy(real_got, real), "higher", n)
         )
     histograms = [class_histogram(labels, len(names) + 1) for labels in (got, real_got)]
-    figures.append(Figure("class entropy, nats", entropy(histograms[0]), entropy(histograms[1]), "as real", n))
+    figures.append(Metric("class entropy, nats", entropy(histograms[0]), entropy(histograms[1]), "as real", n))
     right = None if wanted is None else got[got == wanted]
     columns = [_counts(labels, len(names)) for labels in (wanted, got, right, real, real_got)]
     return figures, [ClassCount(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
@@ -208,14 +208,14 @@ def bounds(model: ImageModel, arrays: Arrays, seed: int) -> Bounds:
     return Bounds(n, elbo.item(), iwae.item(), active_units(whole.mean), information)
 
 
-def likelihood(held_out: Bounds, training: Bounds, latent: int) -> list[Figure]:
+def likelihood(held_out: Bounds, training: Bounds, latent: int) -> list[Metric]:
     """The lines of a table with one column for held-out and one for training pictures."""
     first, second, n = held_out, training, held_out.n
     return [
-        Figure("-ELBO, bits/dim", first.elbo, second.elbo, "lower", n),
-        Figure(f"-IWAE bound (K={IWAE_SAMPLES}), bits/dim", first.iwae, second.iwae, "lower", n),
-        Figure(f"active units of {latent}", first.active, second.active, "higher", n),
-        Figure(
+        Metric("-ELBO, bits/dim", first.elbo, second.elbo, "lower", n),
+        Metric(f"-IWAE bound (K={IWAE_SAMPLES}), bits/dim", first.iwae, second.iwae, "lower", n),
+        Metric(f"active units of {latent}", first.active, second.active, "higher", n),
+        Metric(
             f"mutual information, nats (<= {math.log(BOUNDED):.2f})",
             first.information,
             second.information,

@@ -13,7 +13,7 @@ from common.weights import find_weights, load_config, load_model
 from image.config import Sampler
 from image.data.loading import ImageData, described, load_images, to_model, to_uint8
 from image.networks import NetworkConfig, build_generator, build_vae
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 
 CHUNK = 256  # samples that go through the network at a time
 
@@ -28,7 +28,7 @@ class ImageModel:
         classes: names of the classes it can be asked for; () if none.
         name: of the weights.
         data: name of what it was trained on, and how pictures were made square ("fit").
-        wording: how descriptions are read; None if the network takes none.
+        tokenizer: how descriptions are read; None if the network takes none.
     """
 
     network: nn.Module
@@ -36,7 +36,7 @@ class ImageModel:
     classes: tuple[str, ...] = ()
     name: str = ""
     data: dict[str, Any] | None = None
-    wording: Wording | None = None
+    tokenizer: PromptTokenizer | None = None
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +94,7 @@ class ImageModel:
 
         Args:
             labels: (N,) int64; weights of all labels and "no label" (N, classes + 1), for what lies between; or None.
-                Of a network that reads descriptions, these as `Wording.tokens` makes them, (N, L).
+                Of a network that reads descriptions, these as `PromptTokenizer.tokens` makes them, (N, L).
             guidance: of descriptions; above 1 what they change is exaggerated.
         """
         if labels is None and isinstance(self.network, VAE) and self.classes:
@@ -120,7 +120,7 @@ class ImageModel:
         raise UserError(f"--label {name}: unknown to {self.name}; {known}")
 
     def _images(self, z: Tensor, labels: Tensor | None, guidance: float) -> Tensor:
-        if self.wording is not None:
+        if self.tokenizer is not None:
             return self.network(z, labels, guidance)
         if isinstance(self.network, VAE):
             return self.network.likelihood.mean(self.network.decode(z, labels))
@@ -141,11 +141,11 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
     try:
         network_config = NetworkConfig(**config["network"])
         network, classes, data = builders[kind](network_config), tuple(config["classes"]), config["data"]
-        wording = Wording.load(folder, config) if network_config.pieces else None
+        tokenizer = PromptTokenizer.load(folder, config) if network_config.pieces else None
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     network = load_model(folder, network).to(device, memory_format=torch.channels_last)
-    return ImageModel(network, network_config, classes, folder.resolve().name, data, wording)
+    return ImageModel(network, network_config, classes, folder.resolve().name, data, tokenizer)
 
 
 def load_for(model: ImageModel, data: str) -> ImageData:
@@ -156,7 +156,7 @@ def load_for(model: ImageModel, data: str) -> ImageData:
     """
     fit = (model.data or {}).get("fit", "crop")
     loaded = load_images(data, model.config.side, fit, grey=model.config.channels == 1)
-    if model.wording is not None:
+    if model.tokenizer is not None:
         loaded, *_ = described(loaded)
     if model.classes and loaded.spec.classes != model.classes:
         raise UserError(

@@ -19,7 +19,7 @@ from image.data.loading import ImageData, to_model
 from image.judges.extractor import Extractor, load_extractor
 from image.models import ImageModel
 from image.networks import NetworkConfig
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 
 JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
 SHOWN = 10  # samples a row of a sheet
@@ -27,7 +27,7 @@ ROWS = 12  # rows of a sheet at most
 GRACE = 60_000  # training images before the collapse alarm may speak
 
 
-class ImageStudio:
+class ImageMonitor:
     """Judges with the bundled features, against training images only: held-out ones are left for `image.evaluate`.
 
     Args:
@@ -35,7 +35,7 @@ class ImageStudio:
         data: what is trained on.
         network: what the product is built from.
         device: where samples and features are computed.
-        wording: how descriptions are read, if these are the condition.
+        tokenizer: how descriptions are read, if these are the condition.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class ImageStudio:
         data: ImageData,
         network: NetworkConfig,
         device: torch.device,
-        wording: Wording | None = None,
+        tokenizer: PromptTokenizer | None = None,
     ):
-        self.config, self.data, self.network, self.device, self.wording = config, data, network, device, wording
+        self.config, self.data, self.network, self.device, self.tokenizer = config, data, network, device, tokenizer
         self.classes = data.spec.classes if network.classes else ()
         self.extractor: Extractor = load_extractor(device=device)
         images, self.real_labels = self._reference()
@@ -70,7 +70,7 @@ class ImageStudio:
             return Verdict(score=float("inf"), warning="the weights are not finite")
         count = len(self.real)
         wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
-        asked = wanted if self.wording is None else self.data.train.tensors["text"][self._choice(), 0]
+        asked = wanted if self.tokenizer is None else self.data.train.tensors["text"][self._choice(), 0]
         samples = self._model(network).sample(count, asked, seed=mix(self.config.seed, 1) % (1 << 32))
         features = self.extractor.features(samples.split(256))
         if isinstance(network, VAE):
@@ -103,8 +103,8 @@ class ImageStudio:
             "classes": list(self.classes),
             "data": {"name": self.data.name, "fit": self.config.fit},
         }
-        if self.wording is not None:
-            config["words"] = " ".join(sorted(self.wording.words))
+        if self.tokenizer is not None:
+            config["words"] = " ".join(sorted(self.tokenizer.words))
         return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:
@@ -116,14 +116,14 @@ class ImageStudio:
         self.alarm.restore(state)
 
     def _model(self, network: nn.Module) -> ImageModel:
-        return ImageModel(network, self.network, self.classes, wording=self.wording)
+        return ImageModel(network, self.network, self.classes, tokenizer=self.tokenizer)
 
     def _asked(self) -> list[tuple[str, Tensor | None]]:
         """What the rows of a sheet are called, and what is asked for in each, (1,) or (1, L)."""
-        if self.wording is not None and self.data.captions is not None:
+        if self.tokenizer is not None and self.data.captions is not None:
             texts = self.data.captions[0].texts
             chosen = [texts[row * len(texts) // ROWS][0] for row in range(ROWS)]
-            return [(text, self.wording.tokens([text])) for text in chosen]
+            return [(text, self.tokenizer.tokens([text])) for text in chosen]
         return [(name, torch.tensor([label])) for label, name in enumerate(self.classes)][:ROWS] or [("", None)] * 10
 
     def _fit_sampler(self, vae: VAE) -> None:

@@ -18,7 +18,7 @@ SHOWN = 40  # characters of a description that an error repeats
 
 
 @dataclass(frozen=True)
-class Wording:
+class PromptTokenizer:
     """How descriptions are taken to pieces; it travels in a weights folder.
 
     Attributes:

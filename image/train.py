@@ -23,9 +23,9 @@ def main(config: TrainConfig) -> None:
     from common.training.trainer import Trainer
     from image.data.loading import described, load_images
     from image.games import begin, build_game, network_config
-    from image.monitor import ImageStudio
+    from image.monitor import ImageMonitor
     from image.networks import stages
-    from image.prompts import Wording
+    from image.prompts import PromptTokenizer
 
     if config.size is not None:
         stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it
@@ -34,29 +34,29 @@ def main(config: TrainConfig) -> None:
     data = load_images(config.data, config.size, config.fit, config.grey)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped)}", file=sys.stderr)
-    wording = begun = None
+    tokenizer = begun = None
     if config.core == "tgan":
         data, captions, _ = described(data)
         if config.weights is None:
-            wording = Wording.learn(captions, config.vocabulary, config.longest)
+            tokenizer = PromptTokenizer.learn(captions, config.vocabulary, config.longest)
         else:
-            begun, wording = begin(config.weights, data.spec, captions)
-        tensors = data.train.tensors | {"text": wording.all_tokens(captions)}
+            begun, tokenizer = begin(config.weights, data.spec, captions)
+        tensors = data.train.tensors | {"text": tokenizer.all_tokens(captions)}
         data = replace(data, train=FamilyArrays(tensors, captions.families) if config.families else Arrays(tensors))
     elif not data.spec.classes:
         config = replace(config, core=config.core.removeprefix("c"))
-    network = begun.config if begun else network_config(config, data.spec, len(wording.pieces) if wording else 0)
+    network = begun.config if begun else network_config(config, data.spec, len(tokenizer.pieces) if tokenizer else 0)
     game = build_game(config, network, begun and begun.network)
     out = config.out or Path("runs") / f"image-{data.name}-{config.core}"
     check_batch(config, len(data.train))
     open_run(out, config)
     introduce(PROGRAM, out, len(data.train), len(data.test))
     trainer = Trainer(config, out)
-    if wording and trainer.accelerator.is_main_process:
-        wording.pieces.save(out)
-    progress = trainer.fit(game, data.train, ImageStudio(config, data, network, trainer.device, wording))
+    if tokenizer and trainer.accelerator.is_main_process:
+        tokenizer.pieces.save(out)
+    progress = trainer.fit(game, data.train, ImageMonitor(config, data, network, trainer.device, tokenizer))
     if trainer.accelerator.is_main_process:
-        asked = ' --text "..."' if wording else ""
+        asked = ' --text "..."' if tokenizer else ""
         conclude(config, out, progress, "images", "sheets", f"image.generate --weights {out}{asked} --out sheet.png")
 
 

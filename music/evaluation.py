@@ -18,7 +18,7 @@ from tqdm import tqdm
 from common.data.arrays import Arrays
 from common.errors import UserError
 from common.evaluation.metrics import class_histogram
-from common.evaluation.report import Better, ClassCount, Evaluation, Figure, Table, write_report
+from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
 from common.training.devices import pick_device
 from common.training.runs import SETTINGS
 from common.weights import find_weights, load_config
@@ -139,7 +139,7 @@ def pick(model: MusicModel, condition: Condition, config: EvaluateConfig) -> lis
     return [score for _, score in best]
 
 
-def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence[str] | None = None) -> list[Figure]:
+def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence[str] | None = None) -> list[Metric]:
     """The metrics of `music.metrics.measure` (all, or those named) that either side has."""
     ours, theirs = measure(samples), measure(held_out)
     return [
@@ -149,13 +149,13 @@ def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence
     ]
 
 
-def _figure(name: str, value: float, reference: float, better: Better, n: int) -> Figure:
+def _figure(name: str, value: float, reference: float, better: Better, n: int) -> Metric:
     """A figure in which undefined values, NaN to the metrics, are None."""
     known = [None if math.isnan(number) else number for number in (value, reference)]
-    return Figure(name, known[0], known[1], better, n)
+    return Metric(name, known[0], known[1], better, n)
 
 
-def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[Figure]:
+def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[Metric]:
     """Overlap and divergence of histograms with held-out windows, of the samples and of training windows."""
     ours, theirs = compare(samples, held_out.scores), compare(floor.scores, held_out.scores)
     return [
@@ -164,14 +164,14 @@ def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[
     ]
 
 
-def copying(config: NetworkConfig, samples: Sequence[Score], held_out: Windows, train: Arrays) -> list[Figure]:
+def copying(config: NetworkConfig, samples: Sequence[Score], held_out: Windows, train: Arrays) -> list[Metric]:
     """How far the nearest training window is: the share of (track, step) cells that differ."""
     ours, theirs = (nearest(config, scores, train) for scores in (samples, held_out.scores))
     n, close = len(samples), np.quantile(theirs, 0.05)
     return [
-        Figure("median distance to training", float(np.median(ours)), float(np.median(theirs)), "as real", n),
-        Figure("smallest distance to training", float(ours.min()), float(theirs.min()), "as real", n),
-        Figure("nearer than nearest 5 % held-out", float((ours < close).mean()), 0.05, "as real", n),
+        Metric("median distance to training", float(np.median(ours)), float(np.median(theirs)), "as real", n),
+        Metric("smallest distance to training", float(ours.min()), float(theirs.min()), "as real", n),
+        Metric("nearer than nearest 5 % held-out", float((ours < close).mean()), 0.05, "as real", n),
     ]
 
 
@@ -187,7 +187,7 @@ def nearest(config: NetworkConfig, scores: Sequence[Score], train: Arrays) -> np
     return distances
 
 
-def harmonising(model: MusicModel, held_out: Windows) -> list[Figure]:
+def harmonising(model: MusicModel, held_out: Windows) -> list[Metric]:
     """Write the other voices to the first one of held-out windows: is it kept, and do the others fit?"""
     rolls, real = held_out.rolls[:HARMONISED], held_out.scores[:HARMONISED]
     condition = {name: tensor[:HARMONISED] for name, tensor in held_out.condition.items()}
@@ -197,12 +197,12 @@ def harmonising(model: MusicModel, held_out: Windows) -> list[Figure]:
     written = model.write(condition, seed=0)
     kept = (written[:, :, 0] == (rolls[:, :, 0] > 0)).flatten(1).all(1).float().mean().item()
     return [
-        Figure("melodies kept note for note", kept, 1.0, "higher", len(real)),
+        Metric("melodies kept note for note", kept, 1.0, "higher", len(real)),
         *figures(model.scores(written, condition), real, (*AS_REAL, *LOWER)),
     ]
 
 
-def reconstruction(model: MusicModel, held_out: Windows, training: Windows) -> list[Figure]:
+def reconstruction(model: MusicModel, held_out: Windows, training: Windows) -> list[Metric]:
     """How much of windows comes back out of its latents: the share of cells (track, step) that are the same."""
     shares = []
     for windows in (held_out, training):
@@ -210,12 +210,12 @@ def reconstruction(model: MusicModel, held_out: Windows, training: Windows) -> l
         came_back = model.compose(z, windows.condition)
         cells = (came_back == (windows.rolls > 0)).all(4).all(1)  # (N, T, S), in what sounds and in what begins
         shares.append(cells.float().mean().item())
-    return [Figure("cells that come back", *shares, "higher", len(held_out.scores))]
+    return [Metric("cells that come back", *shares, "higher", len(held_out.scores))]
 
 
 def styles(
     config: NetworkConfig, samples: Sequence[Score], held_out: Windows, train: Arrays
-) -> tuple[Figure, list[ClassCount]]:
+) -> tuple[Metric, list[ClassCount]]:
     """Which styles the samples are of, to a random forest that learned from the histograms of training windows."""
     learned = choose(config, train, CLASSIFIED, seed=0)
     forest = style_forest(learned.scores, learned.condition["style"].numpy())
@@ -227,7 +227,7 @@ def styles(
         for labels in (wanted, got, got[got == wanted], wanted, real_got)
     ]
     counts = [ClassCount(name, *column) for name, *column in zip(config.styles, *columns, strict=True)]
-    return Figure("style accuracy", accuracy, ceiling, "higher", len(samples)), counts
+    return Metric("style accuracy", accuracy, ceiling, "higher", len(samples)), counts
 
 
 def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:

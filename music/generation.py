@@ -27,7 +27,7 @@ BARS = 8  # of a piece, where none are asked for
 
 
 @dataclass(frozen=True)
-class Order:
+class PieceSettings:
     """What all windows of a piece have in common."""
 
     model: MusicModel
@@ -64,7 +64,7 @@ def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
 def compose(model: MusicModel, config: GenerateConfig) -> Score:
     """A piece from nothing: --bars long, or the sections of --form, of which equal letters are the same music."""
     key = parse_key(config.key or "C major")
-    order = _order(model, config, config.metre or _usual_metre(model, config.style), key.mode)
+    settings = _piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
     form, bars = config.form or "A", config.bars or BARS
     if bars % len(form):
         raise UserError(f"--bars {bars} cannot be split over the {len(form)} sections of --form {form}")
@@ -73,11 +73,11 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     so_far: Tensor | None = None
     for letter in form:
         if letter not in sections:
-            seed = replace(order, seed=mix(order.seed, ord(letter)) % (1 << 31))
+            seed = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
             sections[letter] = _section(seed, length, so_far)
         so_far = sections[letter]
     bars = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
-    piece = _score(order, bars)
+    piece = to_piece(settings, bars)
     return transpose(piece, nearest_interval(key.tonic))
 
 
@@ -94,7 +94,7 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     tune = from_midi(path)
     line = melody(tune, path)
     key = parse_key(config.key) if config.key else tune.key
-    order = _order(model, config, _known_metre(model, tune.metre, f"--melody {path}"), key.mode)
+    settings = _piece_settings(model, config, _known_metre(model, tune.metre, f"--melody {path}"), key.mode)
     shift = _fitting_shift(model, line, key, f"--melody {path}")
     bars = -(-line.steps // line.bar)
     if bars > LONGEST:
@@ -103,8 +103,8 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     window = model.config.bars
     whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
     given = whole.view(2, len(model.config.tracks), -1, model.config.bar_steps, model.config.pitches)
-    written = _section(order, given.shape[2], None, given)[:, :, :bars]
-    piece = _score(order, written)
+    written = _section(settings, given.shape[2], None, given)[:, :, :bars]
+    piece = to_piece(settings, written)
     return replace(transpose(piece, -shift), key=key, tempo=tune.tempo)
 
 
@@ -115,13 +115,13 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
         UserError: the piece has other tracks than the model writes, or leaves their range.
     """
     given = _like(model, path, "--continue")
-    order = _order(model, config, _known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
+    settings = _piece_settings(model, config, _known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
     shift = _fitting_shift(model, given, given.key, f"--continue {path}")
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
     before = roll.view(2, len(given.tracks), bars, model.config.bar_steps, model.config.pitches)
-    more = _section(order, config.bars or BARS, before)
-    piece = _score(order, torch.cat([before, more], 2))
+    more = _section(settings, config.bars or BARS, before)
+    piece = to_piece(settings, torch.cat([before, more], 2))
     return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
 
 
@@ -160,7 +160,7 @@ def calculate(model: MusicModel, config: GenerateConfig, files: Sequence[Path]) 
 class _Blend:
     """Some pieces as a model sees them: latents (K, latents), the mode of each, and what leads back to the first."""
 
-    order: Order
+    settings: PieceSettings
     latents: Tensor
     modes: list[Mode]
     shift: int
@@ -169,13 +169,13 @@ class _Blend:
 
     def piece(self, latents: Sequence[Tensor], modes: Sequence[int]) -> Score:
         """One window after the other, each in the mode of the piece of that number."""
-        model, windows = self.order.model, []
+        model, windows = self.settings.model, []
         for number, (z, mode) in enumerate(zip(latents, modes, strict=True)):
             first, last = number == 0, number == len(latents) - 1
-            condition = model.condition(1, self.order.metre, self.modes[mode], self.order.style, first, last)
+            condition = model.condition(1, self.settings.metre, self.modes[mode], self.settings.style, first, last)
             roll = model.compose(z[None], condition)[0]
             windows.append(roll.unflatten(2, (model.config.bars, -1)))
-        piece = transpose(_score(self.order, torch.cat(windows, 2)), -self.shift)
+        piece = transpose(to_piece(self.settings, torch.cat(windows, 2)), -self.shift)
         return replace(piece, tempo=self.tempo, key=self.key)
 
 
@@ -189,14 +189,14 @@ def _blend(model: MusicModel, files: dict[str, Path], config: GenerateConfig) ->
     if config.key:
         keys[0] = parse_key(config.key)
     metre = _known_metre(model, metres.pop(), ", ".join(files))
-    order = _order(model, config, metre, keys[0].mode)
+    settings = _piece_settings(model, config, metre, keys[0].mode)
     latents, shifts = [], []
     for (flag, piece), key in zip(pieces.items(), keys, strict=True):
         shifts.append(_fitting_shift(model, piece, key, f"{flag} {files[flag]}"))
         roll = from_score(model.config, transpose(piece, shifts[-1]), model.config.bars)
-        latents.append(model.encode(roll[None], model.condition(1, metre, key.mode, order.style))[0])
+        latents.append(model.encode(roll[None], model.condition(1, metre, key.mode, settings.style))[0])
     tempo = next(iter(pieces.values())).tempo
-    return _Blend(order, torch.stack(latents), [key.mode for key in keys], shifts[0], tempo, keys[0])
+    return _Blend(settings, torch.stack(latents), [key.mode for key in keys], shifts[0], tempo, keys[0])
 
 
 def melody(score: Score, path: Path) -> Score:
@@ -218,14 +218,14 @@ def melody(score: Score, path: Path) -> Score:
 # ---- windows ---------------------------------------------------------------------------------------------------------
 
 
-def _section(order: Order, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
+def _section(settings: PieceSettings, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
     """Write some bars, (2, T, bars, bar_steps, P). All notes at their beginning are struck: they can follow any.
 
     Args:
         before: what comes before, (2, T, bars before, bar_steps, P), if anything.
         given: what of the bars stands already, likewise of `bars` bars; only its first track counts.
     """
-    config = order.model.config
+    config = settings.model.config
     window, tracks = config.bars, len(config.tracks)
     context = torch.zeros(2, tracks, 0, config.bar_steps, config.pitches, dtype=torch.bool)
     if before is not None:
@@ -242,41 +242,43 @@ def _section(order: Order, bars: int, before: Tensor | None, given: Tensor | Non
     for number, start in enumerate(starts):
         place = slice(start, start + window)
         first, last = before is None and start == 0, start == total - window
-        seed = mix(order.seed, number) % (1 << 31)
-        piece[:, :, place] = _window(order, piece[:, :, place], known[:, place], first, last, seed)
+        seed = mix(settings.seed, number) % (1 << 31)
+        piece[:, :, place] = _window(settings, piece[:, :, place], known[:, place], first, last, seed)
         known[:, place] = True
     written = piece[:, :, lead : lead + bars]
     written[1, :, 0, 0] = written[0, :, 0, 0]
     return written
 
 
-def _window(order: Order, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
+def _window(settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
     """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
-    model = order.model
+    model = settings.model
     mask = known.repeat_interleave(model.config.bar_steps, 1)
     flat = bars.flatten(2, 3).clone()
     flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
-    condition = model.condition(order.candidates, order.metre, order.mode, order.style, first, last, flat, mask)
-    rolls = model.write(condition, seed, order.temperature, order.rounds)
-    return torch.where(known[:, :, None, None], bars, _best(order, rolls, condition).view_as(bars))
+    condition = model.condition(
+        settings.candidates, settings.metre, settings.mode, settings.style, first, last, flat, mask
+    )
+    rolls = model.write(condition, seed, settings.temperature, settings.rounds)
+    return torch.where(known[:, :, None, None], bars, _best(settings, rolls, condition).view_as(bars))
 
 
-def _best(order: Order, rolls: Tensor, condition: Condition) -> Tensor:
+def _best(settings: PieceSettings, rolls: Tensor, condition: Condition) -> Tensor:
     """The best of the candidates, (2, T, S, P)."""
-    model = order.model
-    if order.candidates == 1 or model.typical is None:
+    model = settings.model
+    if settings.candidates == 1 or model.typical is None:
         return rolls[0]
     scores = model.scores(rolls, condition)
     return rolls[min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))]
 
 
-def _score(order: Order, bars: Tensor) -> Score:
+def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     """Bars (2, T, B, bar_steps, P) as one piece in C."""
-    config, length = order.model.config, METRES[order.metre]
+    config, length = settings.model.config, METRES[settings.metre]
     rolls = bars[:, :, :, :length].flatten(2, 3).numpy()  # (2, T, steps, P)
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
-    return Score(config.tracks, *grid, order.metre, Key(0, order.mode), order.model.tempo)
+    return Score(config.tracks, *grid, settings.metre, Key(0, settings.mode), settings.model.tempo)
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------
@@ -297,7 +299,7 @@ def _like(model: MusicModel, path: Path, flag: str) -> Score:
     return piece
 
 
-def _order(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> Order:
+def _piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> PieceSettings:
     if metre not in model.config.metres:
         known = ", ".join(model.config.metres)
         raise UserError(f"--metre {metre}: {model.name} writes {known}")
@@ -307,7 +309,7 @@ def _order(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) ->
             known = ", ".join(model.config.styles) or "none; leave it out"
             raise UserError(f"--style {style}: unknown to {model.name}; it has {known}")
         style = ""
-    return Order(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed)
+    return PieceSettings(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed)
 
 
 def _usual_metre(model: MusicModel, style: str) -> str:

@@ -39,7 +39,7 @@ SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "no
 WORST = 3.0  # relative error at which a metric counts no worse
 
 
-class MusicStudio:
+class MusicMonitor:
     """Judges by musical metrics, against training windows only: held-out tunes are left for `music.evaluate`.
 
     Args:

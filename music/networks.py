@@ -10,7 +10,7 @@ from common.cores.blocks import FeatureModulation, MinibatchDeviation
 from common.cores.cgan import ProjectionHead
 from common.cores.likelihoods import Likelihood
 from common.cores.vae import VAE
-from music.readout import Notation
+from music.readout import NoteReadout
 from music.rolls import PATCH, Condition, NetworkConfig
 
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
@@ -128,7 +128,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents and a condition to what `music.readout.Notation` reads as notes.
+    """Latents and a condition to what `music.readout.NoteReadout` reads as notes.
 
     A U-Net reads the given part; its narrow end joins the latents of the bars, and a style vector, made of the shared
     latent and the condition, modulates every block on the way back.
@@ -174,9 +174,9 @@ class Decoder(nn.Module):
 
 
 class RollLikelihood(Likelihood):
-    """Notes as `Notation` reads them: categorical for the pitch of a mono track, Bernoulli for the rest."""
+    """Notes as `NoteReadout` reads them: categorical for the pitch of a mono track, Bernoulli for the rest."""
 
-    def __init__(self, notation: Notation):
+    def __init__(self, notation: NoteReadout):
         super().__init__()
         self.notation = notation
 
@@ -200,7 +200,7 @@ class Composer(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.notation = Notation(config)
+        self.notation = NoteReadout(config)
         decoder = Decoder(config, self.notation.size)
         # The networks read conditions as they are.
         self.vae = VAE(Encoder(config), decoder, RollLikelihood(self.notation), nn.Identity())

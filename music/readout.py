@@ -9,7 +9,7 @@ from music.rolls import PATCH, Condition, NetworkConfig, steps_before, valid_ste
 # ---- from outputs to rolls -------------------------------------------------------------------------------------------
 
 
-class Notation(nn.Module):
+class NoteReadout(nn.Module):
     """How a network's outputs (N, S, size) at every step are read as notes, and how likely they make given ones.
 
     Notes are chosen straight through: the roll is exactly of zeros and ones, and gradients pass as if it were the

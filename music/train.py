@@ -24,7 +24,7 @@ def main(config: TrainConfig) -> None:
     from common.training.trainer import Trainer
     from music.data.loading import load_music
     from music.games import build_game, network_config
-    from music.monitor import MusicStudio
+    from music.monitor import MusicMonitor
 
     if config.steps is None and config.images is None and config.minutes is None:
         config = replace(config, **DEFAULT_LIMITS)
@@ -34,12 +34,12 @@ def main(config: TrainConfig) -> None:
     network = network_config(config, data.spec)
     game = build_game(config, network)
     out = config.out or Path("runs") / f"music-{data.name}-{config.core}"
-    studio = MusicStudio(config, data, network, pick_device(config.device))
+    monitor = MusicMonitor(config, data, network, pick_device(config.device))
     check_batch(config, len(data.train))
     open_run(out, config)
     introduce(PROGRAM, out, len(data.train), len(data.test))
     trainer = Trainer(config, out)
-    progress = trainer.fit(game, data.train, studio)
+    progress = trainer.fit(game, data.train, monitor)
     if trainer.accelerator.is_main_process:
         conclude(config, out, progress, "windows", "rolls", f"music.generate --weights {out} --out song.mid")
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from common.data.arrays import count_reasons, digest
 from common.data.folders import short_name
 from common.errors import UserError
-from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.evaluation.report import Evaluation, Metric, Table, write_report
 from common.pictures.photos import UNREADABLE, decode, find, reason
 from common.pictures.sheets import save_picture
 from common.randomness import mix
@@ -25,7 +25,7 @@ from superres.data.loading import load_photos
 from superres.metrics import Fidelity, fidelity, luma, mean_fidelity
 from superres.models import SuperResModel, load_superres_model
 from superres.monitor import side_by_side
-from superres.perceptual import LEAST, SqueezeNet, load_squeezenet, picture_distance
+from superres.perceptual import MIN_SIDE, SqueezeNet, load_squeezenet, picture_distance
 from superres.resize import cropped, low_resolution, upscale
 
 SHOWN = 12  # pictures of which the sheet has a crop
@@ -33,7 +33,7 @@ CROP = 128  # its side, in pixels
 AGAINST_BICUBIC = ("upscaled", "bicubic")
 NO_FEATURES = "pip install 'quartet-gen[perceptual]'"
 
-Picture = NDArray[np.uint8]
+RGB = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Measured:
     model: Fidelity
     bicubic: Fidelity
     distance: tuple[float, float] | None
-    crops: tuple[Picture, Picture, Picture]
+    crops: tuple[RGB, RGB, RGB]
 
 
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
@@ -86,7 +86,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
 
 def list_pictures(
     config: EvaluateConfig, model: SuperResModel, skipped: dict[str, str], seen: bool
-) -> Iterator[tuple[str, Picture, Picture]]:
+) -> Iterator[tuple[str, RGB, RGB]]:
     """Names, true pictures and small ones; what cannot be used goes to `skipped`, with the reason.
 
     Of the data that the model has trained on, the pictures that it kept for validation.
@@ -104,7 +104,7 @@ def list_pictures(
         except UNREADABLE as error:
             skipped[name] = reason(error)
             continue
-        if min(high.shape[:2]) < LEAST + 2 * model.scale:
+        if min(high.shape[:2]) < MIN_SIDE + 2 * model.scale:
             skipped[name] = "too small to measure"
             continue
         if config.degradation == "bicubic":
@@ -118,7 +118,7 @@ def has_trained_on(model: SuperResModel, data: str) -> bool:
     return model.data.get("key") == digest(find(data)[0].encode())
 
 
-def measure(model: SuperResModel, features: SqueezeNet | None, name: str, high: Picture, low: Picture) -> Measured:
+def measure(model: SuperResModel, features: SqueezeNet | None, name: str, high: RGB, low: RGB) -> Measured:
     """All measures of one picture."""
     upscaled, bicubic = model.upscale_picture(low), upscale(low, model.scale)
     distance = None
@@ -131,7 +131,7 @@ def measure(model: SuperResModel, features: SqueezeNet | None, name: str, high: 
     )  # fmt: skip
 
 
-def hardest(bicubic: Picture, high: Picture) -> tuple[int, int]:
+def hardest(bicubic: RGB, high: RGB) -> tuple[int, int]:
     """The upper left corner of the crop where bicubic errs most."""
     errors = np.square(luma(bicubic) - luma(high))
     places = []
@@ -149,16 +149,16 @@ def tables(found: Sequence[Measured]) -> list[Table]:
     ours, theirs = (mean_fidelity([getattr(one, side) for one in found]) for side in ("model", "bicubic"))
     n = len(found)
     figures = [
-        Figure("PSNR-Y, dB", known(ours.psnr_y), known(theirs.psnr_y), "higher", n),
-        Figure("SSIM-Y", ours.ssim_y, theirs.ssim_y, "higher", n),
-        Figure("PSNR of RGB, dB", known(ours.psnr_rgb), known(theirs.psnr_rgb), "higher", n),
-        Figure("down-consistency, grey levels", ours.down_consistency, theirs.down_consistency, "lower", n),
+        Metric("PSNR-Y, dB", known(ours.psnr_y), known(theirs.psnr_y), "higher", n),
+        Metric("SSIM-Y", ours.ssim_y, theirs.ssim_y, "higher", n),
+        Metric("PSNR of RGB, dB", known(ours.psnr_rgb), known(theirs.psnr_rgb), "higher", n),
+        Metric("down-consistency, grey levels", ours.down_consistency, theirs.down_consistency, "lower", n),
     ]
     distances = [one.distance for one in found if one.distance is not None]
     if distances:
         distance, reference = np.mean(distances, axis=0).tolist()
-        figures.append(Figure("SqueezeNet distance", distance, reference, "lower", n))
-    rows = [Figure(one.name, known(one.model.psnr_y), known(one.bicubic.psnr_y), "higher", 1) for one in found]
+        figures.append(Metric("SqueezeNet distance", distance, reference, "lower", n))
+    rows = [Metric(one.name, known(one.model.psnr_y), known(one.bicubic.psnr_y), "higher", 1) for one in found]
     return [
         Table("Upscaled pictures against true ones", AGAINST_BICUBIC, figures),
         Table("PSNR-Y by picture, dB", AGAINST_BICUBIC, rows),

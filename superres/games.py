@@ -16,7 +16,7 @@ from superres.data.loading import PhotoData, load_photos, with_shrunk
 from superres.data.patches import Patches
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
-from superres.monitor import PhotoStudio, SharpStudio
+from superres.monitor import PhotoMonitor, SharpMonitor
 from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
 from superres.perceptual import Features, feature_distance, load_squeezenet
 
@@ -25,8 +25,8 @@ PHASES = 8  # pixels that the window of features moves by
 CLIP = 0.02  # largest norm of the gradient of a pixel-trained generator, twice the usual one; some leap
 
 
-def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoStudio]:
-    """What a run plays: the game of its core, the pictures, what of them batches are made of, and the studio.
+def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoMonitor]:
+    """What a run plays: the game of its core, the pictures, what of them batches are made of, and the monitor.
 
     Raises:
         UserError: the data or the --weights are of no use.
@@ -34,15 +34,15 @@ def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoStudio]
     if config.core == "pixel":
         network = network_config(config)
         data = load_photos(config.data, network.scale, config.degradation, config.patch)
-        game, studio = build_pixel_game(config), PhotoStudio(config, data, network)
-        return game, data, _patches(config, data), studio
+        game, monitor = build_pixel_game(config), PhotoMonitor(config, data, network)
+        return game, data, _patches(config, data), monitor
     assert config.weights is not None
     generator, *_ = load_generator(config.weights)
     network = generator.config
     data = load_photos(config.data, network.scale, config.degradation, config.patch)
     features = load_squeezenet(pick_device(config.device))
-    studio = SharpStudio(config, data, network, features)
-    return build_gan_game(config, generator, features), data, _patches(config, data), studio
+    monitor = SharpMonitor(config, data, network, features)
+    return build_gan_game(config, generator, features), data, _patches(config, data), monitor
 
 
 def _patches(config: TrainConfig, data: PhotoData) -> Patches:

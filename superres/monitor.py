@@ -33,10 +33,10 @@ MADE_SMALL: dict[Degradation, str] = {
     "real": "had blur, noise and JPEG too when they were made small",
 }
 
-Picture = NDArray[np.uint8]
+RGB = NDArray[np.uint8]
 
 
-class PhotoStudio:
+class PhotoMonitor:
     """Judges by the fidelity to validation pictures.
 
     Args:
@@ -104,7 +104,7 @@ Quality when saved, on {len(self.pictures):,} *validation* pictures (`python -m 
         return superres_model(network)
 
 
-class SharpStudio(PhotoStudio):
+class SharpMonitor(PhotoMonitor):
     """Judges by how alike pictures look to a network that recognises things, where it can be had.
 
     Args:
@@ -137,7 +137,7 @@ def spread(pairs: Sequence[Pair], most: int) -> list[Pair]:
     return [pairs[number * len(pairs) // most] for number in range(most)] if len(pairs) > most else list(pairs)
 
 
-def middle(pair: Pair, side: int, scale: int) -> tuple[Picture, Picture]:
+def middle(pair: Pair, side: int, scale: int) -> tuple[RGB, RGB]:
     """The middle of a picture, at most `side` pixels of it each way, large and small (its first version)."""
     small = side // scale
     height, width = pair.lows.shape[1:3]
@@ -146,7 +146,7 @@ def middle(pair: Pair, side: int, scale: int) -> tuple[Picture, Picture]:
     return high.numpy(), pair.lows[0, y : y + small, x : x + small].numpy()
 
 
-def side_by_side(rows: Sequence[tuple[Picture, Picture, Picture]], name: str) -> Image.Image:
+def side_by_side(rows: Sequence[tuple[RGB, RGB, RGB]], name: str) -> Image.Image:
     """A sheet of crops (H, W, 3), of one size a row: as bicubic enlarges them, as `name` does, and as they are."""
     strips = [("", torch.from_numpy(np.stack(row)).permute(0, 3, 1, 2)) for row in rows]
     return sheet(strips, headings=("bicubic", name, "true"))

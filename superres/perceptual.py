@@ -27,13 +27,13 @@ PLACES = {  # of layers in torchvision's network
     "conv10": "classifier.1",
 }  # fmt: skip
 CUTS = (0, 2, 5, 8, 10, 11, 12, 13)  # of the layers, after each of which features are taken, as LPIPS does
-LEAST = 17  # pixels each way that its last layers need
+MIN_SIDE = 17  # pixels each way that its last layers need
 EPSILON = 1e-10
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red of 0 .. 255
 TORCH_MEAN, TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue of 0 .. 1
 
-Picture = NDArray[np.uint8]
+RGB = NDArray[np.uint8]
 Features = Callable[[Tensor], list[Tensor]]  # pictures (N, 3, H, W) in [0, 1] -> maps (N, C, h, w) of several layers
 
 
@@ -104,15 +104,15 @@ def feature_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
 
 
 @torch.inference_mode()
-def picture_distance(network: SqueezeNet, first: Picture, second: Picture) -> float:
+def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
     """`feature_distance` of two pictures of one size, uint8 (H, W, 3).
 
     Raises:
         UserError: a side is below 17 pixels.
     """
-    if min(first.shape[:2]) < LEAST:
+    if min(first.shape[:2]) < MIN_SIDE:
         size = f"{first.shape[1]} x {first.shape[0]}"
-        raise UserError(f"a picture of {size} pixels is too small to look at; {LEAST} x {LEAST} would do")
+        raise UserError(f"a picture of {size} pixels is too small to look at; {MIN_SIDE} x {MIN_SIDE} would do")
     both = torch.from_numpy(np.stack([first, second])).to(network.mean.device).permute(0, 3, 1, 2) / 255
     found = network(both)
     return feature_distance([layer[:1] for layer in found], [layer[1:] for layer in found]).item()

@@ -20,10 +20,10 @@ from torch import Tensor
 REACH = 2  # of the kernel, in pixels of the coarser picture
 MATRICES = 64  # kept for sizes seen before
 
-Picture = NDArray[Any]  # uint8, or grey levels of any float type
+RGB = NDArray[Any]  # uint8, or grey levels of any float type
 
 
-def resize(image: Picture, size: tuple[int, int]) -> Picture:
+def resize(image: RGB, size: tuple[int, int]) -> RGB:
     """Bicubic resizing to a height and a width.
 
     Args:
@@ -45,12 +45,12 @@ def resize(image: Picture, size: tuple[int, int]) -> Picture:
     return _along(_along(image, 0, size[0]), 1, size[1])
 
 
-def upscale(image: Picture, scale: int) -> Picture:
+def upscale(image: RGB, scale: int) -> RGB:
     """Bicubic upscaling, (H, W, ...) -> (H * scale, W * scale, ...); as `resize`."""
     return resize(image, (image.shape[0] * scale, image.shape[1] * scale))
 
 
-def cropped(image: Picture, scale: int) -> Picture:
+def cropped(image: RGB, scale: int) -> RGB:
     """The upper left part of a picture whose sides are multiples of `scale`; a view. A side below `scale` becomes 0."""
     height, width = (side - side % scale for side in image.shape[:2])
     return image[:height, :width]

@@ -25,7 +25,7 @@ def main(config: TrainConfig) -> None:
 
     if config.steps is None and config.images is None and config.minutes is None:
         config = replace(config, minutes=DEFAULT_MINUTES)
-    game, data, patches, studio = prepare(config)
+    game, data, patches, monitor = prepare(config)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'pictures')}", file=sys.stderr)
     out = config.out or Path("runs") / f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}"
@@ -34,7 +34,7 @@ def main(config: TrainConfig) -> None:
     if trainer.accelerator.is_main_process:
         counts = f"{len(data.train):,} pictures to train on, {len(data.validation):,} for validation"
         print(f"{PROGRAM}: {counts}; writing to {out}", file=sys.stderr)
-    progress = trainer.fit(game, patches, studio)
+    progress = trainer.fit(game, patches, monitor)
     if trainer.accelerator.is_main_process:
         conclude(config, out, progress, "patches", "crops", f"superres.upscale --weights {out} PICTURE")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.cli import run
 from common.errors import UserError
-from common.file_jobs import Batch, Job, each_picture, plan, reporting, targets
+from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
 from common.pictures.formats import ENDINGS, FORMATS
 from superres.config import UpscaleConfig
 
@@ -50,7 +50,7 @@ def main(config: UpscaleConfig) -> None:
         upscale_videos([job for job in batch.jobs if _is_video(job.source)], upscaler, config, fail)
 
 
-def plan_outputs(config: UpscaleConfig, scale: float) -> Batch:
+def plan_outputs(config: UpscaleConfig, scale: float) -> FileJobs:
     """What becomes of each input.
 
     Args:

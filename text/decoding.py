@@ -14,7 +14,7 @@ DROPPED_EVERY = 8  # pieces after which finished texts leave the batch; asking m
 
 
 @dataclass(frozen=True)
-class Habits:
+class SamplingParams:
     """How pieces are chosen.
 
     Attributes:
@@ -36,14 +36,14 @@ class Habits:
     candidates: int = 1
 
 
-GREEDY = Habits(temperature=0.0)
+GREEDY = SamplingParams(temperature=0.0)
 
 
 def write(
     vae: SequenceVAE,
     z: Tensor,
     condition: Tensor | None,
-    habits: Habits,
+    sampling: SamplingParams,
     generator: torch.Generator,
     prompts: Sequence[Sequence[int]],
     barred: Tensor | None = None,
@@ -59,7 +59,7 @@ def write(
         The pieces of each text, prompt included, without `END`.
     """
     begun, ends = _prompt_table(prompts, z.device), torch.tensor([len(prompt) for prompt in prompts], device=z.device)
-    places = max(habits.longest, begun.shape[1])
+    places = max(sampling.longest, begun.shape[1])
     # Rows of its own for every text, so that more texts change none of them.
     uniform = torch.rand(len(z), places, TRIES, generator=generator).to(z.device)
     written = torch.full((len(z), places), PAD, device=z.device)
@@ -67,10 +67,10 @@ def write(
     for place in range(places):
         logits, state = vae.step(told, z[going], None if condition is None else condition[going], state)
         used = written[going, :place]
-        odds = _penalised(logits[:, -1].float(), used, habits)
+        odds = _penalised(logits[:, -1].float(), used, sampling)
         if barred is not None and place <= begun.shape[1]:
             odds = odds.masked_fill((ends[going] == place)[:, None] & barred[going], -float("inf"))
-        piece = _choose(odds, habits, uniform[going, place])
+        piece = _choose(odds, sampling, uniform[going, place])
         if place < begun.shape[1]:
             piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
         written[going, place], told = piece, piece[:, None]
@@ -86,7 +86,7 @@ def search(
     vae: SequenceVAE,
     z: Tensor,
     condition: Tensor | None,
-    habits: Habits,
+    sampling: SamplingParams,
     generator: torch.Generator,
     prompts: Sequence[Sequence[int]],
     barred: Tensor | None = None,
@@ -97,7 +97,7 @@ def search(
         return None if tensor is None else tensor[row : row + 1]
 
     return [
-        _search_one(vae, z[row : row + 1], of(condition, row), habits, prompt, of(barred, row))
+        _search_one(vae, z[row : row + 1], of(condition, row), sampling, prompt, of(barred, row))
         for row, prompt in enumerate(prompts)
     ]
 
@@ -106,7 +106,7 @@ def _search_one(
     vae: SequenceVAE,
     z: Tensor,
     condition: Tensor | None,
-    habits: Habits,
+    sampling: SamplingParams,
     prompt: Sequence[int],
     barred: Tensor | None,
 ) -> list[int]:
@@ -116,10 +116,10 @@ def _search_one(
         logits[:, -1] = logits[:, -1].masked_fill(barred, -float("inf"))
     rows, scores = [list(prompt)], torch.zeros(1, device=z.device)
     best, best_score = list(prompt), -float("inf")
-    while rows and len(rows[0]) < habits.longest:
+    while rows and len(rows[0]) < sampling.longest:
         used = torch.tensor(rows, dtype=torch.int64, device=z.device).view(len(rows), -1)
-        nats = _penalised(logits[:, -1].float(), used, habits).log_softmax(1)
-        totals, flat = (scores[:, None] + nats).flatten().topk(min(habits.beam, nats.numel()))
+        nats = _penalised(logits[:, -1].float(), used, sampling).log_softmax(1)
+        totals, flat = (scores[:, None] + nats).flatten().topk(min(sampling.beam, nats.numel()))
         beams, pieces = flat // nats.shape[1], flat % nats.shape[1]
         going: list[int] = []
         for number, (beam, piece, total) in enumerate(
@@ -131,7 +131,7 @@ def _search_one(
                 best, best_score = rows[beam], total / (len(rows[beam]) + 1)
         chosen = torch.tensor(going, dtype=torch.int64, device=z.device)
         rows = [[*rows[int(beams[number])], int(pieces[number])] for number in going]
-        if not rows or scores.new_tensor(best_score) >= totals[chosen].max() / habits.longest:
+        if not rows or scores.new_tensor(best_score) >= totals[chosen].max() / sampling.longest:
             break
         scores, state = totals[chosen], reordered(state, beams[chosen])
         condition = None if condition is None else condition[:1].expand(len(rows))
@@ -139,27 +139,27 @@ def _search_one(
     return best if best_score > -float("inf") else max(rows, key=len, default=list(prompt))
 
 
-def _penalised(logits: Tensor, used: Tensor, habits: Habits) -> Tensor:
+def _penalised(logits: Tensor, used: Tensor, sampling: SamplingParams) -> Tensor:
     """Logits (N, V) without what is never written, and lower for pieces already used (N, K); `END` may come again."""
-    if habits.repetition_penalty != 1 and used.shape[1]:
+    if sampling.repetition_penalty != 1 and used.shape[1]:
         ends = logits[:, END].clone()
         before = logits.gather(1, used)
-        after = torch.where(before > 0, before / habits.repetition_penalty, before * habits.repetition_penalty)
+        after = torch.where(before > 0, before / sampling.repetition_penalty, before * sampling.repetition_penalty)
         logits = logits.scatter(1, used, after)
         logits[:, END] = ends
     logits[:, [PAD, UNKNOWN]] = -float("inf")
     return logits
 
 
-def _choose(logits: Tensor, habits: Habits, uniform: Tensor) -> Tensor:
+def _choose(logits: Tensor, sampling: SamplingParams, uniform: Tensor) -> Tensor:
     """A piece for every row of logits (N, V) by numbers in [0, 1) for each, (N, TRIES): int64 (N,)."""
-    if habits.temperature == 0:
+    if sampling.temperature == 0:
         return logits.argmax(1)
-    odds = (logits / habits.temperature).softmax(1)
-    if habits.top_k:
-        least = odds.topk(min(habits.top_k, odds.shape[1])).values[:, -1:]
+    odds = (logits / sampling.temperature).softmax(1)
+    if sampling.top_k:
+        least = odds.topk(min(sampling.top_k, odds.shape[1])).values[:, -1:]
         odds = odds.masked_fill(odds < least, 0)
-    return _from_nucleus(odds, habits.top_p, uniform)
+    return _from_nucleus(odds, sampling.top_p, uniform)
 
 
 def _from_nucleus(odds: Tensor, top_p: float, uniform: Tensor) -> Tensor:

@@ -19,15 +19,15 @@ from tqdm import tqdm
 from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
 from common.errors import UserError
 from common.evaluation.metrics import class_histogram, frechet_distance
-from common.evaluation.report import ClassCount, Evaluation, Figure, Table, write_report
+from common.evaluation.report import ClassCount, Evaluation, Metric, Table, write_report
 from common.training.devices import pick_device
 from common.training.runs import SETTINGS
 from common.weights import find_weights, load_config
 from text.config import EvaluateConfig, GenerateConfig, Sampler
 from text.data.loading import Sequences, TextData
 from text.data.sources import BUILT_IN
-from text.decoding import GREEDY, Habits
-from text.generation import habits_of
+from text.decoding import GREEDY, SamplingParams
+from text.generation import sampling_params
 from text.language_model import TrigramModel, vocabulary
 from text.metrics import (
     StyleJudge,
@@ -43,7 +43,7 @@ from text.models import CHUNK, TextModel, load_fitting, load_text_model
 
 SHOWN = 20  # unpicked samples of each style in the report, and reconstructions
 STEPS = 7  # of the interpolations in the report
-PLAIN = Habits()  # the model's own distribution
+PLAIN = SamplingParams()  # the model's own distribution
 MODELLED = 100_000  # training texts that the trigram model of the forward perplexity learns from
 
 
@@ -85,7 +85,9 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     rows = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(config.seed))[: config.n]
     material = gather(data, rows)
     n = len(rows)
-    drawn = {name: draw(model, material.labels, habits, config.seed) for name, habits in hands(model).items()}
+    drawn = {
+        name: draw(model, material.labels, sampling, config.seed) for name, sampling in sampling_settings(model).items()
+    }
     tables = [Table("Bounds on held-out texts", ("latent", "z = 0"), bounds(model, data.test, rows, config))]
     tables += [Table(title, ("samples", "real"), compare(samples, material)) for title, samples in drawn.items()]
     latents = compare_samplers(model, data, material, config)
@@ -130,9 +132,9 @@ def gather(data: TextData, rows: Tensor) -> Material:
     )
 
 
-def hands(model: TextModel) -> dict[str, Habits]:
+def sampling_settings(model: TextModel) -> dict[str, SamplingParams]:
     """The titles of the two tables of samples: drawn as the command draws, and from the model's own distribution."""
-    usual = habits_of(model, GenerateConfig())
+    usual = sampling_params(model, GenerateConfig())
     named = (
         f"temperature {usual.temperature}, top-p {usual.top_p}, repetition penalty {usual.repetition_penalty}, "
         f"best of {usual.candidates}"
@@ -143,9 +145,11 @@ def hands(model: TextModel) -> dict[str, Habits]:
     }
 
 
-def draw(model: TextModel, labels: Tensor, habits: Habits, seed: int, sampler: Sampler = "mixture") -> list[str]:
+def draw(
+    model: TextModel, labels: Tensor, sampling: SamplingParams, seed: int, sampler: Sampler = "mixture"
+) -> list[str]:
     """A text for each label."""
-    return model.write(model.latents(labels, seed, sampler), labels, habits, seed)
+    return model.write(model.latents(labels, seed, sampler), labels, sampling, seed)
 
 
 def samplers(model: TextModel) -> tuple[Sampler, ...]:
@@ -153,7 +157,7 @@ def samplers(model: TextModel) -> tuple[Sampler, ...]:
     return ("prior", "mixture", "gan") if model.network.has_generator else ("prior", "mixture")
 
 
-def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConfig) -> list[Figure]:
+def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConfig) -> list[Metric]:
     """Importance-weighted bounds of held-out texts, against the same decoder with z = 0, and the use of the latent."""
     nats, without, reconstruction, posteriors, samples = [], [], [], [], []
     generator = torch.Generator(model.device).manual_seed(config.seed)
@@ -170,22 +174,22 @@ def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConf
     # A text's words and its end, so that the perplexity a word is of the whole text.
     count = sum(len(words(text)) + 1 for text in _decoded(model, part, ordered))
     figures = [
-        Figure("nats a text", with_z.mean().item(), at_zero.mean().item(), "lower", n),
-        Figure("perplexity a word", math.exp(with_z.sum() / count), math.exp(at_zero.sum() / count), "lower", n),
+        Metric("nats a text", with_z.mean().item(), at_zero.mean().item(), "lower", n),
+        Metric("perplexity a word", math.exp(with_z.sum() / count), math.exp(at_zero.sum() / count), "lower", n),
         *(
-            Figure(
+            Metric(
                 f"nats a text, {style}", with_z[own].mean().item(), at_zero[own].mean().item(), "lower", int(own.sum())
             )
             for number, style in enumerate(model.config.styles)
             if (own := labels == number).any()
         ),
-        Figure("reconstruction, nats a text", rebuilt.mean().item(), None, "lower", n),
-        Figure("KL, nats a text", posterior.kl().sum(1).mean().item(), None, "higher", n),
-        Figure(f"active units of {model.config.latent}", active_units(posterior.mean), None, "higher", n),
+        Metric("reconstruction, nats a text", rebuilt.mean().item(), None, "lower", n),
+        Metric("KL, nats a text", posterior.kl().sum(1).mean().item(), None, "higher", n),
+        Metric(f"active units of {model.config.latent}", active_units(posterior.mean), None, "higher", n),
     ]
     if n >= 1_000:
         information = mutual_information(posterior, torch.cat(samples))
-        figures.append(Figure(f"mutual information, at most {math.log(n):.1f}", information, None, "higher", n))
+        figures.append(Metric(f"mutual information, at most {math.log(n):.1f}", information, None, "higher", n))
     return figures
 
 
@@ -205,7 +209,7 @@ def _bound(
     return weighted.cpu(), at_zero.cpu(), rebuilt.cpu(), on_cpu, z.cpu()
 
 
-def compare(samples: Sequence[str], material: Material) -> list[Figure]:
+def compare(samples: Sequence[str], material: Material) -> list[Metric]:
     """Samples against held-out texts; where these are the measure themselves, training texts are the second column."""
     n, real, floor, train = len(samples), material.held_out, material.floor, material.train
 
@@ -230,7 +234,7 @@ def compare(samples: Sequence[str], material: Material) -> list[Figure]:
     ]
     if len(set(material.train_labels.tolist())) > 1:
         pairs.append(("style accuracy", *_accuracies(samples, material), "higher"))
-    return [Figure(name, _known(value), _known(reference), better, n) for name, value, reference, better in pairs]  # type: ignore[arg-type]
+    return [Metric(name, _known(value), _known(reference), better, n) for name, value, reference, better in pairs]  # type: ignore[arg-type]
 
 
 def unknown(texts: Sequence[str], known: frozenset[str]) -> float:
@@ -244,9 +248,9 @@ def nearness(texts: Sequence[str], train: Sequence[str]) -> float:
     return float(np.median(nearest_text(texts, train)[0]))
 
 
-def compare_samplers(model: TextModel, data: TextData, material: Material, config: EvaluateConfig) -> list[Figure]:
+def compare_samplers(model: TextModel, data: TextData, material: Material, config: EvaluateConfig) -> list[Metric]:
     """Distance of the latents of the prior, the mixture and the GAN to those of held-out texts, and plain texts."""
-    n, habits = len(material.held_out), replace(PLAIN, longest=model.config.longest)
+    n, sampling = len(material.held_out), replace(PLAIN, longest=model.config.longest)
     generator = torch.Generator().manual_seed(config.seed)
 
     def codes(texts: Sequence[str], labels: Tensor) -> Tensor:
@@ -258,17 +262,17 @@ def compare_samplers(model: TextModel, data: TextData, material: Material, confi
     figures = []
     for sampler in samplers(model):
         latents = model.latents(material.labels, config.seed, sampler)
-        texts = draw(model, material.labels, habits, config.seed, sampler)
+        texts = draw(model, material.labels, sampling, config.seed, sampler)
         reverse = [
             TrigramModel.fit(each, material.words).perplexity(material.held_out) for each in (texts, material.floor)
         ]
         figures += [
-            Figure(f"{sampler}: Fréchet distance of latents", frechet_distance(held_out, latents), real, "lower", n),
-            Figure(f"{sampler}: reverse perplexity", *reverse, "lower", n),
-            Figure(f"{sampler}: distinct-2", distinct(texts, 2), distinct(material.held_out, 2), "as real", n),
+            Metric(f"{sampler}: Fréchet distance of latents", frechet_distance(held_out, latents), real, "lower", n),
+            Metric(f"{sampler}: reverse perplexity", *reverse, "lower", n),
+            Metric(f"{sampler}: distinct-2", distinct(texts, 2), distinct(material.held_out, 2), "as real", n),
         ]
         if data.styles:
-            figures.append(Figure(f"{sampler}: style accuracy", *_accuracies(texts, material), "higher", n))
+            figures.append(Metric(f"{sampler}: style accuracy", *_accuracies(texts, material), "higher", n))
     return figures
 
 
@@ -289,7 +293,9 @@ def passages(model: TextModel, data: TextData, samples: Sequence[str], material:
         own = [text for text, label in zip(samples, material.labels.tolist(), strict=True) if label == number]
         found.append((f"Unpicked samples: {style}", "\n\n".join(own[:SHOWN])))
     texts, labels = material.held_out[:SHOWN], material.labels[:SHOWN]
-    came_back = model.write(model.encode(texts, labels).mean, labels, habits_of(model, GenerateConfig(temperature=0)))
+    came_back = model.write(
+        model.encode(texts, labels).mean, labels, sampling_params(model, GenerateConfig(temperature=0))
+    )
     pairs = [f"{text}\n-> {back}" for text, back in zip(texts, came_back, strict=True)]
     found.append(("Held-out texts, and what comes back out of their latents", "\n\n".join(pairs)))
     for number in range(max(len(data.styles), 1)):

@@ -14,15 +14,15 @@ from common.training.devices import pick_device
 from text.config import LAYERS, WIDTHS, TrainConfig
 from text.data.loading import TextData, load_texts
 from text.models import load_fitting, load_text_model
-from text.monitor import LatentStudio, TextStudio, codes
+from text.monitor import LatentMonitor, TextMonitor, codes
 from text.networks import LatentCritic, NetworkConfig, Writer, dropped
 
 CODES = 100_000  # training texts whose latents are learned
 CLIP = 100.0  # largest norm of the gradient of nats a text: that of recurrent networks leaps now and then
 
 
-def prepare(config: TrainConfig) -> tuple[Game, TextData, Arrays, TextStudio]:
-    """What a run plays: the game of its core, the texts, what of them batches are made of, and the studio.
+def prepare(config: TrainConfig) -> tuple[Game, TextData, Arrays, TextMonitor]:
+    """What a run plays: the game of its core, the texts, what of them batches are made of, and the monitor.
 
     Raises:
         UserError: the data or the --weights are of no use.
@@ -30,13 +30,13 @@ def prepare(config: TrainConfig) -> tuple[Game, TextData, Arrays, TextStudio]:
     if config.core == "vae":
         data = load_texts(config.data, config.vocabulary, config.longest)
         network = network_config(config, data)
-        return build_vae_game(config, network), data, data.train, TextStudio(config, data, network)
+        return build_vae_game(config, network), data, data.train, TextMonitor(config, data, network)
     assert config.weights is not None
     model = load_text_model(config.weights, pick_device(config.device))
     data = load_fitting(config.data, model)
     code, label = codes(model.network, data.train, CODES)
     game = build_latent_game(config, model.config, model.network)
-    return game, data, Arrays({"code": code, "label": label}), LatentStudio(config, data, model.config)
+    return game, data, Arrays({"code": code, "label": label}), LatentMonitor(config, data, model.config)
 
 
 def network_config(config: TrainConfig, data: TextData) -> NetworkConfig:

@@ -11,7 +11,7 @@ from torch import Tensor
 from common.errors import UserError
 from common.files import replacing
 from text.config import GenerateConfig
-from text.decoding import Habits
+from text.decoding import SamplingParams
 from text.models import TextModel
 from text.networks import GruDecoder
 
@@ -35,10 +35,10 @@ def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
         UserError: the model has no such style or sampler, or a given text is too long for it.
     """
     label = None if config.style is None else model.label(config.style)
-    habits = habits_of(model, config)
+    sampling = sampling_params(model, config)
     if config.interpolate:
-        return _interpolation(model, config, habits, label)
-    return _neighbours(model, config, habits, label) if config.like else _samples(model, config, habits, label)
+        return _interpolation(model, config, sampling, label)
+    return _neighbours(model, config, sampling, label) if config.like else _samples(model, config, sampling, label)
 
 
 def save_texts(texts: Sequence[Written], path: Path) -> None:
@@ -61,21 +61,23 @@ def plain(texts: Sequence[str]) -> str:
     return BETWEEN[inside].join(texts)
 
 
-def _samples(model: TextModel, config: GenerateConfig, habits: Habits, label: int | None) -> list[Written]:
+def _samples(model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None) -> list[Written]:
     labels = model.spread(config.n, label).sort().values
     prompts = [config.prompt] * config.n if config.prompt else []
     _require_short(model, "prompt", config.prompt)
     first = model.latents(labels, config.seed, config.sampler)
-    stanzas = [model.write(first, labels, habits, config.seed, prompts)]
+    stanzas = [model.write(first, labels, sampling, config.seed, prompts)]
     for number in range(1, config.stanzas):
         other = model.latents(labels, config.seed + number, config.sampler)
         z = CLOSE * first + (1 - CLOSE**2) ** 0.5 * other
-        stanzas.append(model.write(z, labels, habits, config.seed + number))
+        stanzas.append(model.write(z, labels, sampling, config.seed + number))
     joined = "\n\n" if any("\n" in text for text in stanzas[0]) else "\n"
     return _named(model, [joined.join(parts) for parts in zip(*stanzas, strict=True)], labels)
 
 
-def _interpolation(model: TextModel, config: GenerateConfig, habits: Habits, label: int | None) -> list[Written]:
+def _interpolation(
+    model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None
+) -> list[Written]:
     """From one text to the other on the straight line between their posteriors' means (Bowman et al. 2016)."""
     ends = list(config.interpolate)
     for end in ends:
@@ -85,10 +87,10 @@ def _interpolation(model: TextModel, config: GenerateConfig, habits: Habits, lab
     share = torch.linspace(0, 1, config.n)
     labels = torch.where(share < 0.5, own[0], own[1])
     z = start + share[:, None] * (end - start)
-    return _named(model, model.write(z, labels, habits, config.seed), labels)
+    return _named(model, model.write(z, labels, sampling, config.seed), labels)
 
 
-def _neighbours(model: TextModel, config: GenerateConfig, habits: Habits, label: int | None) -> list[Written]:
+def _neighbours(model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None) -> list[Written]:
     """Texts of samples of the posterior of a given one, the first of its mean; perhaps in another style."""
     _require_short(model, "like", config.like)
     own = model.guess([config.like]) if label is None else torch.tensor([label])
@@ -97,10 +99,10 @@ def _neighbours(model: TextModel, config: GenerateConfig, habits: Habits, label:
     noise[0] = 0
     z = posterior.sample(noise)[:, 0]
     labels = own.expand(config.n) if config.restyle is None else model.spread(config.n, model.label(config.restyle))
-    return _named(model, model.write(z, labels, habits, config.seed), labels)
+    return _named(model, model.write(z, labels, sampling, config.seed), labels)
 
 
-def habits_of(model: TextModel, config: GenerateConfig) -> Habits:
+def sampling_params(model: TextModel, config: GenerateConfig) -> SamplingParams:
     """How the command line asks for pieces to be chosen.
 
     Raises:
@@ -112,7 +114,7 @@ def habits_of(model: TextModel, config: GenerateConfig) -> Habits:
     temperature = config.temperature
     if temperature is None:
         temperature = 0.0 if config.interpolate else TEMPERATURE
-    return Habits(
+    return SamplingParams(
         temperature=temperature,
         top_k=config.top_k,
         top_p=config.top_p,

@@ -17,7 +17,7 @@ from common.weights import find_weights, load_config, load_model
 from text.config import Sampler
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer
-from text.decoding import Habits, search, write
+from text.decoding import SamplingParams, search, write
 from text.metrics import fingerprint, words
 from text.networks import NetworkConfig, SequenceVAE, Writer
 
@@ -111,24 +111,26 @@ class TextModel:
         return Posterior(torch.cat(means), torch.cat(variances))
 
     @torch.inference_mode()
-    def write(self, z: Tensor, labels: Tensor, habits: Habits, seed: int = 0, prompts: Sequence[str] = ()) -> list[str]:
+    def write(
+        self, z: Tensor, labels: Tensor, sampling: SamplingParams, seed: int = 0, prompts: Sequence[str] = ()
+    ) -> list[str]:
         """A text for each latent (N, D) with its label (N,).
 
         Args:
             prompts: how each text begins; () for nothing. A word at the end of one is not made longer.
         """
-        if habits.candidates > 1:
-            return self._best(z, labels, habits, seed, prompts)
+        if sampling.candidates > 1:
+            return self._best(z, labels, sampling, seed, prompts)
         texts: list[str] = []
         generator = torch.Generator().manual_seed(seed)
         told = [self.pieces(prompt) for prompt in prompts] or [[] for _ in z]
         # What goes on a word may be single bytes, which after other signs than ASCII's could make them longer, too.
         in_word = torch.tensor([prompt[-1:].isalnum() or not prompt[-1:].isascii() for prompt in prompts])
         barred = in_word[:, None] & self.tokenizer.continuing if prompts else None
-        write_or_search = search if habits.beam > 1 else write
+        write_or_search = search if sampling.beam > 1 else write
         for rows in torch.arange(len(z)).split(CHUNK):
             pieces = write_or_search(
-                self.vae, z[rows].to(self.device), self._condition(labels[rows]), habits, generator,
+                self.vae, z[rows].to(self.device), self._condition(labels[rows]), sampling, generator,
                 [told[row] for row in rows], None if barred is None else barred[rows].to(self.device),
             )  # fmt: skip
             texts += [self.tokenizer.decode(row) for row in pieces]
@@ -149,23 +151,25 @@ class TextModel:
         """The pieces of a text, cut so that its end fits."""
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
-    def _best(self, z: Tensor, labels: Tensor, habits: Habits, seed: int, prompts: Sequence[str]) -> list[str]:
+    def _best(
+        self, z: Tensor, labels: Tensor, sampling: SamplingParams, seed: int, prompts: Sequence[str]
+    ) -> list[str]:
         """Of several texts for each latent that with the fewest words new to the model, and of those the best sentence.
 
         One that is a training text word for word or was taken before is taken only if all are. The best sentence is
         the least `_broken`.
         """
-        rows = torch.arange(len(z)).repeat_interleave(habits.candidates)
+        rows = torch.arange(len(z)).repeat_interleave(sampling.candidates)
         told = [prompts[row] for row in rows] if prompts else ()
-        texts = self.write(z[rows], labels[rows], replace(habits, candidates=1), seed, told)
+        texts = self.write(z[rows], labels[rows], replace(sampling, candidates=1), seed, told)
         found = torch.empty(len(rows))
         for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
             found[part] = self._broken(texts, z, labels, rows, part)
         copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
         ranks = list(zip(copied, map(self._new_words, texts), found.tolist(), strict=True))
         best, taken = list[str](), set[str]()
-        for start in range(0, len(texts), habits.candidates):
-            group = range(start, start + habits.candidates)
+        for start in range(0, len(texts), sampling.candidates):
+            group = range(start, start + sampling.candidates)
             best.append(texts[min(group, key=lambda row: (texts[row] in taken, ranks[row]))])
             taken.add(best[-1])
         return best

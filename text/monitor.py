@@ -19,7 +19,7 @@ from common.training.runs import in_minutes
 from text.config import GenerateConfig, TrainConfig
 from text.data.loading import Sequences, TextData
 from text.decoding import GREEDY
-from text.generation import habits_of, plain
+from text.generation import plain, sampling_params
 from text.language_model import vocabulary
 from text.metrics import fingerprint
 from text.models import CHUNK, TextModel, packed
@@ -32,7 +32,7 @@ GRACE = 60_000  # training texts before the alarm may speak
 REMEDY = "--free-bits 0.5, --normalised 0.6 or --word-dropout 0.3"
 
 
-class TextStudio:
+class TextMonitor:
     """Judges by bounds on validation texts; the held-out ones are left for `text.evaluate`.
 
     Args:
@@ -98,7 +98,7 @@ class TextStudio:
         return about | {"network": self.network.as_json()} | seen
 
 
-class LatentStudio(TextStudio):
+class LatentMonitor(TextMonitor):
     """Judges a generator of latents by the Fréchet distance of its latents to those of validation texts."""
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
@@ -121,7 +121,7 @@ class LatentStudio(TextStudio):
 def sheet(model: TextModel, data: TextData) -> str:
     """Samples of every style, and validation texts with what comes back out of their latents."""
     parts, longest = [], model.config.longest
-    sampled, likeliest = habits_of(model, GenerateConfig()), replace(GREEDY, longest=longest)
+    sampled, likeliest = sampling_params(model, GenerateConfig()), replace(GREEDY, longest=longest)
     for number, style in enumerate(data.styles or ("samples",)):
         labels = model.spread(SHOWN, number if data.styles else None)
         texts = model.write(model.latents(labels, number, "mixture"), labels, sampled)

@@ -65,7 +65,7 @@ class NetworkConfig:
         return cls(**values | {name: tuple(values[name]) for name in ("starts", "styles")})
 
 
-class Pieces(Likelihood):
+class TokenLikelihood(Likelihood):
     """A categorical distribution over pieces at every place; padding counts nothing."""
 
     def nll(self, output: Tensor, data: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ class SequenceVAE(VAE):
     def __init__(self, config: NetworkConfig) -> None:
         condition = ClassCondition(len(config.styles), config.width) if config.styles else None
         decoder = DECODERS[config.decoder](config)
-        super().__init__(Encoder(config), decoder, Pieces(), condition, AggregateSampler(config.latent))
+        super().__init__(Encoder(config), decoder, TokenLikelihood(), condition, AggregateSampler(config.latent))
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         nn.init.normal_(self.embedding.weight, std=config.width**-0.5)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary))

@@ -27,7 +27,7 @@ def main(config: TrainConfig) -> None:
 
     if config.steps is None and config.images is None and config.minutes is None:
         config = replace(config, **DEFAULT_LIMITS[config.core])
-    game, data, arrays, studio = prepare(config)
+    game, data, arrays, monitor = prepare(config)
     if data.skipped:
         print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'texts')}", file=sys.stderr)
     out = config.out or Path("runs") / f"text-{data.name}-{config.core}"
@@ -37,7 +37,7 @@ def main(config: TrainConfig) -> None:
     trainer = Trainer(config, out)
     if trainer.accelerator.is_main_process:
         data.tokenizer.save(out)
-    progress = trainer.fit(game, arrays, studio)
+    progress = trainer.fit(game, arrays, monitor)
     if trainer.accelerator.is_main_process:
         sampler = " --sampler gan" if config.core == "gan" else ""
         conclude(config, out, progress, "texts", "texts", f"text.generate --weights {out}{sampler}")

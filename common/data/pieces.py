@@ -18,7 +18,7 @@ from common.files import replacing
 
 FILE = "vocabulary.model"  # in a weights folder
 PAD, UNKNOWN, END = 0, 1, 2  # END ends a text, UNKNOWN stands in for words that are dropped in training
-FEWEST = 512  # pieces, of which 256 are bytes
+MIN_PIECES = 512  # pieces, of which 256 are bytes
 # sentencepiece writes a space as U+2581 and reads it back as one; so that this character and the one that hides it
 # come back, too, both are spelt with a private one.
 SPACE = "▁"
@@ -54,7 +54,7 @@ class Pieces:
 
         Args:
             texts: what is to be written in it.
-            size: at least `FEWEST`, and so many that `room` leaves some.
+            size: at least `MIN_PIECES`, and so many that `room` leaves some.
             symbols: what is to be a piece as it is.
         """
         model, spaced = io.BytesIO(), _without_rare([_spaced(text) for text in texts], room(size, len(symbols)))

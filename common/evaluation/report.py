@@ -25,7 +25,7 @@ CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real reco
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """One line of a table.
 
     Attributes:
@@ -61,7 +61,7 @@ class Table:
 
     title: str
     columns: tuple[str, str]
-    figures: Sequence[Figure]
+    figures: Sequence[Metric]
 
     @property
     def header(self) -> list[str]:
@@ -225,7 +225,7 @@ dd {{ margin: 0; overflow-wrap: anywhere; }}
 """
 
 
-def _cells(figure: Figure) -> list[str]:
+def _cells(figure: Metric) -> list[str]:
     errors = figure.errors or (None, None)
     values = [_number(*pair) for pair in zip((figure.value, figure.reference), errors, strict=True)]
     return [figure.name, *values, figure.better, f"{figure.n:,}"]

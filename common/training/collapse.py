@@ -8,7 +8,7 @@ FALLEN = 0.5  # coverage below this share of its best, and of the floor, has fal
 ALIVE = 0.1  # coverage below this share of the floor is none at all
 VANISHED = 0.2  # a class with less than this share of what was asked for has vanished
 PATIENCE = 2  # consecutive updates before the alarm believes it: one bad evaluation may be noise
-FEWEST = 10  # a class that was asked for less often is too rare to judge
+MIN_ASKED = 10  # a class that was asked for less often is too rare to judge
 NAMED = 5  # vanished classes that a warning names
 
 REMEDY = "--loss relativistic, a larger --penalty, or a larger --batch"
@@ -103,7 +103,7 @@ class CollapseAlarm:
 
     def _count_vanished(self, wanted: Sequence[int], got: Sequence[int], late: bool) -> None:
         before = self.vanished or [0] * len(wanted)
-        judged = [asked if late and asked >= FEWEST else 0 for asked in wanted]
+        judged = [asked if late and asked >= MIN_ASKED else 0 for asked in wanted]
         self.vanished = [
             count + 1 if seen < VANISHED * asked else 0 for count, seen, asked in zip(before, got, judged, strict=True)
         ]

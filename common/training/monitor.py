@@ -22,11 +22,11 @@ class Verdict:
     warning: str | None = None
 
 
-class Studio(Protocol):
+class Monitor(Protocol):
     """What a domain adds to a run: how to show the product, how to judge it and how to describe it."""
 
     def sheet(self, network: nn.Module, path: Path) -> None:
-        """Draw samples into `path`, whose ending the studio chooses (`path` has none)."""
+        """Draw samples into `path`, whose ending the monitor chooses (`path` has none)."""
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """Measure the product after so many training images."""
@@ -55,4 +55,4 @@ class Progress:
     best: float | None = None
     best_images: int = 0
     figures: dict[str, float] = field(default_factory=dict)  # of the latest verdict
-    studio: dict[str, Any] = field(default_factory=dict)
+    monitor: dict[str, Any] = field(default_factory=dict)

@@ -31,7 +31,7 @@ from common.randomness import Draw, mix
 from common.training.checkpoints import Checkpoints, player_tensors, restore_player
 from common.training.devices import accelerator_for, hardware
 from common.training.learner import Learner
-from common.training.monitor import Progress, Studio
+from common.training.monitor import Monitor, Progress
 from common.weights import save_weights
 
 LOG_EVERY = 50  # steps between two looks at the device: figures, guard, clock
@@ -64,18 +64,18 @@ class Trainer:
         """Where this process computes."""
         return self.accelerator.device
 
-    def fit(self, game: Game, data: Arrays, studio: Studio) -> Progress:
+    def fit(self, game: Game, data: Arrays, monitor: Monitor) -> Progress:
         """Train from the start, or with --resume from the newest checkpoint, and save at the end.
 
         Args:
             game: its networks are moved to the device and trained in place.
             data: one batch is `config.batch` of its rows.
-            studio: the domain's eyes.
+            monitor: the domain's eyes.
 
         Raises:
             UserError: the run became non-finite again and again; the last good weights are in `out`.
         """
-        self.studio = studio
+        self.monitor = monitor
         self._begin(game, data)
         with self._interruptible(), _flushing(), self._bar() as bar:
             while not self._over():
@@ -315,15 +315,15 @@ class Trainer:
         was_training = product.training
         with torch.inference_mode():
             product.eval()
-            self.studio.sheet(product, self.out / "samples" / f"{progress.images:09d}")
-            verdict = self.studio.judge(product, progress.images)
+            self.monitor.sheet(product, self.out / "samples" / f"{progress.images:09d}")
+            verdict = self.monitor.judge(product, progress.images)
             product.train(was_training)
-        progress.studio = self.studio.state()
+        progress.monitor = self.monitor.state()
         self._log(verdict.figures, verdict.warning)
         seen = ", ".join(f"{name} {value:.3g}" for name, value in verdict.figures.items())
         if better := verdict.score is None or progress.best is None or verdict.score < progress.best:
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
-            config, card = self.studio.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
+            config, card = self.monitor.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
             save_weights(self.out, product, config, card)
         best = "  (best so far)" if better and verdict.score is not None else ""
         self._say(bar, f"{progress.images:>9,} examples  {seen}{best}")
@@ -345,8 +345,10 @@ class Trainer:
 
     def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         self._load_state(tensors)
+        if "studio" in facts:  # as checkpoints of before the monitor had its name say it
+            facts["monitor"] = facts.pop("studio")
         self.progress = Progress(**facts)
-        self.studio.restore(self.progress.studio)
+        self.monitor.restore(self.progress.monitor)
         for name, values in self.progress.guards.items():
             for tensor, value in zip(self.learners[name].guard, values, strict=True):
                 tensor.fill_(value)

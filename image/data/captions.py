@@ -14,7 +14,7 @@ from common.data.folders import File
 from common.errors import UserError
 
 TABLES = ("metadata.jsonl", "metadata.csv")  # as in imagefolder: rows with file_name and text
-MOST = 64 << 20  # bytes of a file with descriptions
+MAX_BYTES = 64 << 20  # bytes of a file with descriptions
 NAMED = 14  # version of Unicode up to which names are the same for every Python that this project runs on
 
 
@@ -80,7 +80,7 @@ def _in_words(name: str) -> bool:
 
 def _text(data: str, name: str, file: File) -> str:
     try:
-        return file.read(MOST).decode("utf-8-sig")
+        return file.read(MAX_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = "is no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise UserError(

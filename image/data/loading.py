@@ -270,6 +270,6 @@ def _present_classes(pictures: Pictures, rows: np.ndarray) -> tuple[np.ndarray |
     return np.searchsorted(present, pictures.labels), [pictures.classes[label] for label in present]
 
 
-def prepare(batch: dict[str, Tensor]) -> Tensor:
+def to_batch_images(batch: dict[str, Tensor]) -> Tensor:
     """A batch as loaded -> images (N, C, H, W) in [-1, 1], channels last."""
     return to_model(batch["image"]).contiguous(memory_format=torch.channels_last)

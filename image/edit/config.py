@@ -10,7 +10,7 @@ from common.config import Checked, require
 from image.config import PICTURES
 
 DEFAULT_WEIGHTS = "faces-cgan"
-LEAST = 17.0  # dB; worse reconstructions are of pictures that the model cannot draw
+MIN_PSNR = 17.0  # dB; worse reconstructions are of pictures that the model cannot draw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class EditConfig(SearchConfig):
     direction: tuple[str, ...] = ()  # class=+2 (from -2, away from it, to +2, all of it), or 1=-3 for the first unnamed
     to: Path | None = None  # another picture, to which a way leads
     out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif: an animation; default: beside the picture
-    least: float = LEAST  # dB of PSNR that the reconstruction must reach
+    least: float = MIN_PSNR  # dB of PSNR that the reconstruction must reach
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,7 @@ from common.errors import UserError
 from image.edit.inversion import Point
 from image.models import ImageModel
 
-MOST = 2.0  # how far class directions go
+MAX_DISTANCE = 2.0  # how far class directions go
 UNNAMED = 10  # directions without a name
 
 
@@ -48,7 +48,7 @@ def parse_direction(model: ImageModel, text: str) -> Direction:
         raise UserError(f"--direction {text}: write a name, = and a number, such as {_example(model)}")
     lowered = [known.lower() for known in model.classes]
     if name.lower() in lowered:
-        if abs(distance) > MOST:
+        if abs(distance) > MAX_DISTANCE:
             raise UserError(f"--direction {text}: classes are reached at 2 and left behind at -2; choose in between")
         return Direction(text, lowered.index(name.lower()), None, distance)
     vectors = unnamed_directions(model)
@@ -74,7 +74,7 @@ def moved(point: Point, direction: Direction, share: float = 1.0) -> Point:
         goal = 1 - goal
         goal[-1] = 0  # "no label" is no class
         goal = goal / goal.sum()
-    return Point(point.z, point.labels.lerp(goal.expand_as(point.labels), abs(distance) / MOST))
+    return Point(point.z, point.labels.lerp(goal.expand_as(point.labels), abs(distance) / MAX_DISTANCE))
 
 
 def between(start: Point, end: Point, share: float) -> Point:

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
-from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.evaluation.report import Evaluation, Metric, Table, write_report
 from common.pictures.sheets import save_picture, sheet
 from common.training.devices import pick_device
 from common.weights import digest_of, find_weights
 from image.data.loading import ImageData
-from image.edit.config import LEAST, EvaluateConfig
-from image.edit.directions import MOST, Direction, moved
+from image.edit.config import MIN_PSNR, EvaluateConfig
+from image.edit.directions import MAX_DISTANCE, Direction, moved
 from image.edit.inversion import invert, reconstruction_psnr
 from image.judges.extractor import Extractor, load_extractor
 from image.judges.labels import Judge, classifier_judge, find_classifier
@@ -94,7 +94,7 @@ def attempt(model: ImageModel, data: ImageData, extractor: Extractor, config: Ev
     for some in torch.arange(len(rows)).split(TOGETHER):
         point = invert(model, pictures[some], extractor, config.steps, config.starts, config.seed)
         again[some] = model.decode(point.z, point.labels)
-        for goals, distance, found in ((wanted[some], MOST, edited), (labels[some], -MOST, left)):
+        for goals, distance, found in ((wanted[some], MAX_DISTANCE, edited), (labels[some], -MAX_DISTANCE, left)):
             for goal in goals.unique().tolist():
                 chosen = goals == goal
                 end = moved(point[chosen], Direction("", goal, None, distance))
@@ -106,10 +106,10 @@ def classes(trial: Trial, judge: Judge) -> Table:
     """Whether the judge changes its mind."""
     before, edited, left = (judge(side, side) for side in (trial.again, trial.edited, trial.left))
     figures = [
-        Figure(
+        Metric(
             "judged to be of the class wanted, at +2", *_shares(edited, before, trial.wanted), "higher", len(before)
         ),
-        Figure("judged to be of their own class, at -2", *_shares(left, before, trial.labels), "lower", len(before)),
+        Metric("judged to be of their own class, at -2", *_shares(left, before, trial.labels), "lower", len(before)),
     ]
     return Table("Classes of edited pictures", ("edited", "unedited"), figures)
 
@@ -125,9 +125,9 @@ def identities(trial: Trial, extractor: Extractor) -> Table:
         apart = torch.cdist(true, true)
         others = apart[trial.labels == trial.wanted[:, None]]
         for what, side in (("edited", edited), ("found", again)):
-            figures.append(Figure(f"{what}, by {name}", _mean((side - true).norm(dim=1)), _mean(others), "lower", n))
+            figures.append(Metric(f"{what}, by {name}", _mean((side - true).norm(dim=1)), _mean(others), "lower", n))
         nearest = torch.cdist(edited, true).argmin(1) == torch.arange(n)
-        figures.append(Figure(f"edited, nearest to its own by {name}", _mean(nearest), 1 / n, "higher", n))
+        figures.append(Metric(f"edited, nearest to its own by {name}", _mean(nearest), 1 / n, "higher", n))
     return Table("Distance from the picture", ("to its own", "to others"), figures)
 
 
@@ -141,10 +141,10 @@ def reconstructions(trial: Trial, data: ImageData) -> Table:
         "Reconstruction before editing",
         ("found", "mean picture"),
         [
-            Figure("PSNR, dB", _mean(found), _mean(flat), "higher", n),
-            Figure(
-                f"share above {LEAST:g} dB, which are edited",
-                *(_mean(side >= LEAST) for side in (found, flat)),
+            Metric("PSNR, dB", _mean(found), _mean(flat), "higher", n),
+            Metric(
+                f"share above {MIN_PSNR:g} dB, which are edited",
+                *(_mean(side >= MIN_PSNR) for side in (found, flat)),
                 "higher",
                 n,
             ),

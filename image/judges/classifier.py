@@ -13,7 +13,7 @@ def main(config: ClassifierConfig) -> None:
     """Train a small image classifier; its features serve Fréchet distances, its labels judge conditional models."""
     from common.training.runs import open_run  # torch loads only once the command line is known to be good
     from common.training.trainer import Trainer
-    from image.judges.classifier_training import ClassifierStudio, classifier_game, join
+    from image.judges.classifier_training import ClassifierMonitor, classifier_game, join
 
     names = tuple(Path(name).stem for name in config.data)
     out = config.out or Path("runs") / f"image-{'-'.join(names)}-classifier"
@@ -21,9 +21,9 @@ def main(config: ClassifierConfig) -> None:
         raise UserError("--data names no data set; give one or more")
     data = join(config.data)
     open_run(out, config)
-    studio = ClassifierStudio(config, data)
-    Trainer(config, out).fit(classifier_game(studio.network, config.lr), data.train, studio)
-    print(f"wrote {out}: test accuracy {studio.accuracy():.4f} on {len(data.test):,} held-out images")
+    monitor = ClassifierMonitor(config, data)
+    Trainer(config, out).fit(classifier_game(monitor.network, config.lr), data.train, monitor)
+    print(f"wrote {out}: test accuracy {monitor.accuracy():.4f} on {len(data.test):,} held-out images")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def classifier_game(network: Classifier, lr: float) -> Game:
     return Game({"classifier": Player(network, loss, settings, average=5_000, compile=True)}, "classifier")
 
 
-class ClassifierStudio:
+class ClassifierMonitor:
     """The trainer's eyes on a classifier. Nothing is tuned on held-out images."""
 
     def __init__(self, config: ClassifierConfig, data: JointData):

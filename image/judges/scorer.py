@@ -15,23 +15,23 @@ def main(config: ScorerConfig) -> None:
     from common.training.runs import check_batch, introduce, open_run
     from common.training.trainer import Trainer
     from image.data.loading import described, load_images
-    from image.judges.scorer_training import ScorerStudio, scorer_game
+    from image.judges.scorer_training import ScorerMonitor, scorer_game
     from image.judges.text_scorer import CHOICES
-    from image.prompts import Wording
+    from image.prompts import PromptTokenizer
 
     data, captions, _ = described(load_images(config.data, config.size))
-    wording = Wording.learn(captions, config.vocabulary, config.longest)
-    data = replace(data, train=Arrays(data.train.tensors | {"text": wording.all_tokens(captions)}))
+    tokenizer = PromptTokenizer.learn(captions, config.vocabulary, config.longest)
+    data = replace(data, train=Arrays(data.train.tensors | {"text": tokenizer.all_tokens(captions)}))
     out = config.out or Path("runs") / f"image-{data.name}-scorer"
     check_batch(config, len(data.train))
     open_run(out, config)
     introduce(PROGRAM, out, len(data.train), len(data.test))
-    studio, trainer = ScorerStudio(config, data, wording), Trainer(config, out)
+    monitor, trainer = ScorerMonitor(config, data, tokenizer), Trainer(config, out)
     if trainer.accelerator.is_main_process:
-        wording.pieces.save(out)
-    trainer.fit(scorer_game(studio.network, config.lr), data.train, studio)
+        tokenizer.pieces.save(out)
+    trainer.fit(scorer_game(monitor.network, config.lr), data.train, monitor)
     if trainer.accelerator.is_main_process:
-        found, chance = studio.held_out()
+        found, chance = monitor.held_out()
         print(
             f"wrote {out}: finds the right one of {CHOICES} descriptions in {found:.3f} of cases (chance {chance:.3f})"
         )

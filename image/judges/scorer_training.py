@@ -17,7 +17,7 @@ from common.training.runs import in_minutes
 from image.data.loading import ImageData, to_model
 from image.judges.config import ScorerConfig
 from image.judges.text_scorer import CHOICES, Scorer, TrainedScorer, r_precision
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 
 
 def scorer_game(network: Scorer, lr: float) -> Game:
@@ -39,17 +39,17 @@ def contrastive(logits: Tensor, alike: Tensor) -> Tensor:
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-class ScorerStudio:
+class ScorerMonitor:
     """The trainer's eyes on a scorer. Nothing is tuned on held-out pictures.
 
     Args:
         data: its training pictures have descriptions in pieces, "text".
     """
 
-    def __init__(self, config: ScorerConfig, data: ImageData, wording: Wording) -> None:
+    def __init__(self, config: ScorerConfig, data: ImageData, tokenizer: PromptTokenizer) -> None:
         torch.manual_seed(mix(config.seed, 0))
-        self.config, self.data, self.wording = config, data, wording
-        self.sizes = {"pieces": len(wording.pieces), "width": config.width, "side": data.spec.size}
+        self.config, self.data, self.tokenizer = config, data, tokenizer
+        self.sizes = {"pieces": len(tokenizer.pieces), "width": config.width, "side": data.spec.size}
         self.network = Scorer(**self.sizes)
         self.product: nn.Module = self.network
 
@@ -66,8 +66,8 @@ class ScorerStudio:
         config = {
             "domain": "image",
             "kind": "scorer",
-            "network": {"sizes": self.sizes, "longest": self.wording.longest},
-            "words": " ".join(sorted(self.wording.words)),
+            "network": {"sizes": self.sizes, "longest": self.tokenizer.longest},
+            "words": " ".join(sorted(self.tokenizer.words)),
             "data": {"name": self.data.name},
         }
         held_out, chance = self.held_out()
@@ -95,7 +95,7 @@ Known faults: it knows no order of words, so "red heart on blue square" is to it
     def held_out(self) -> tuple[float, float]:
         """R-precision of held-out pictures among all held-out descriptions, and that of chance."""
         assert isinstance(self.product, Scorer) and self.data.captions is not None
-        scorer = TrainedScorer(self.product.eval(), self.wording, "")
+        scorer = TrainedScorer(self.product.eval(), self.tokenizer, "")
         chief = [texts[0] for texts in self.data.captions[1].texts]
         texts = list(dict.fromkeys(chief))
         right = torch.tensor([texts.index(text) for text in chief])

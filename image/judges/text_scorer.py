@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.weights import digest_of, find_weights, load_config, load_model
 from image.data.loading import to_model
 from image.judges.extractor import convolution
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 
 CHUNK = 256  # pictures or descriptions that go through a network at a time
 OUTPUTS = 128  # length of what a picture and a description become
@@ -69,7 +69,7 @@ class TrainedScorer:
     """
 
     network: Scorer
-    wording: Wording
+    tokenizer: PromptTokenizer
     name: str
 
     @torch.inference_mode()
@@ -82,7 +82,7 @@ class TrainedScorer:
     @torch.inference_mode()
     def texts(self, texts: list[str]) -> Tensor:
         """Descriptions -> (N, OUTPUTS) on the CPU."""
-        tokens = self.wording.tokens(texts).to(self.network.sharpness.device)
+        tokens = self.tokenizer.tokens(texts).to(self.network.sharpness.device)
         return torch.cat([self.network.texts(part).float().cpu() for part in tokens.split(CHUNK)])
 
 
@@ -95,11 +95,11 @@ def load_scorer(source: str, device: torch.device | str = "cpu") -> TrainedScore
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "scorer")
     try:
-        network, wording = Scorer(**config["network"]["sizes"]), Wording.load(folder, config)
+        network, tokenizer = Scorer(**config["network"]["sizes"]), PromptTokenizer.load(folder, config)
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     digest = digest_of(folder)[:8]
-    return TrainedScorer(load_model(folder, network).to(device), wording, f"{folder.name}@{digest}")
+    return TrainedScorer(load_model(folder, network).to(device), tokenizer, f"{folder.name}@{digest}")
 
 
 def r_precision(pictures: Tensor, texts: Tensor, right: Tensor, seed: int = 0, choices: int = CHOICES) -> float:

@@ -30,7 +30,7 @@ from image.translate.config import TaskName
 from image.translate.patches import Album
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded differently
-TEST, VALIDATION, FEWEST = 0.1, 0.1, 3  # shares of the pictures, but of few about so many, up to a quarter
+TEST, VALIDATION, MIN_HELD_OUT = 0.1, 0.1, 3  # shares of the pictures, but of few about so many, up to a quarter
 SHRINK = 0.75  # patches come from pictures as they are, and from ones so many times as large, again and again
 SOURCES = ("A", "B")  # folders of sources and of true pictures
 PARTS = ("train", "validation", "test")
@@ -278,7 +278,7 @@ def _parts(pictures: Mapping[str, Pixels], prints: Mapping[str, str]) -> dict[st
 
 
 def _share(usual: float, count: int) -> float:
-    return max(usual, min(FEWEST / count, 0.25))
+    return max(usual, min(MIN_HELD_OUT / count, 0.25))
 
 
 def _versions(pixels: Pixels, part: str, least: int) -> list[Pixels]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.evaluation.metrics import frechet_distance, halves
-from common.evaluation.report import Evaluation, Figure, Table, write_report
+from common.evaluation.report import Evaluation, Metric, Table, write_report
 from common.pictures.sheets import save_picture, sheet
 from common.randomness import Draw
 from common.training.devices import pick_device
@@ -29,7 +29,7 @@ from image.translate.tasks import TASKS
 
 SHOWN = 8  # pictures on the sheet
 
-Picture = NDArray[np.uint8]
+RGB = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def colours(trial: Trial, extractor: Extractor) -> list[Table]:
             )
         )
     made, true = (float(np.mean([colourfulness(one) for one in _pictures(side)])) for side in (trial.made, trial.true))
-    figures = [Figure("colourfulness", made, true, "as real", len(trial.true)), _distance(trial, extractor)]
+    figures = [Metric("colourfulness", made, true, "as real", len(trial.true)), _distance(trial, extractor)]
     return [*tables, Table("Against true pictures", ("translated", "true"), figures)]
 
 
@@ -136,7 +136,7 @@ def fillings(trial: Trial, extractor: Extractor) -> list[Table]:
         float(np.mean([psnr(squared_error(*pair)) for pair in zip(side, _pictures(trial.true), holes, strict=True)]))
         for side in sides
     ]
-    figure = Figure("PSNR of RGB within the holes, dB", found[0], found[1], "higher", len(holes))
+    figure = Metric("PSNR of RGB within the holes, dB", found[0], found[1], "higher", len(holes))
     against = Table("Holes against a smooth surface", ("translated", "biharmonic"), [figure])
     return [against, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
 
@@ -164,16 +164,16 @@ def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: E
     )
 
 
-def _distance(trial: Trial, extractor: Extractor) -> Figure:
+def _distance(trial: Trial, extractor: Extractor) -> Metric:
     true, made = (tile_features(extractor, side) for side in (trial.true, trial.made))
     floor = frechet_distance(*halves(true)) if len(true) >= 4 else None
-    return Figure("Fréchet distance of tiles", frechet_distance(true, made), floor, "lower", len(true))
+    return Metric("Fréchet distance of tiles", frechet_distance(true, made), floor, "lower", len(true))
 
 
-def _both(name: str, metric: Callable[[Tensor], float], trial: Trial, others: Tensor, better: str = "higher") -> Figure:
+def _both(name: str, metric: Callable[[Tensor], float], trial: Trial, others: Tensor, better: str = "higher") -> Metric:
     found = (metric(side) for side in (trial.made, others))
     value, reference = (one if isfinite(one) else None for one in found)
-    return Figure(name, value, reference, better, len(trial.true))  # type: ignore[arg-type]
+    return Metric(name, value, reference, better, len(trial.true))  # type: ignore[arg-type]
 
 
 def _mean_psnr(first: Tensor, second: Tensor) -> float:
@@ -190,5 +190,5 @@ def _chroma(pictures: Tensor) -> Tensor:
     return 127.5 * chroma(to_model(pictures))
 
 
-def _pictures(pictures: Tensor) -> Sequence[Picture]:
+def _pictures(pictures: Tensor) -> Sequence[RGB]:
     return list(pictures.permute(0, 2, 3, 1).numpy())

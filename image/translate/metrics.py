@@ -12,10 +12,10 @@ from image.translate.patches import Album
 
 PEAK = 255.0
 
-Picture = NDArray[np.uint8]
+RGB = NDArray[np.uint8]
 
 
-def colourfulness(picture: Picture) -> float:
+def colourfulness(picture: RGB) -> float:
     """M of Hasler & Süsstrunk 2003: 0 for grey, 15 slightly, 45 averagely, 82 highly colourful."""
     red, green, blue = (picture[..., channel].astype(np.float64) for channel in range(3))
     red_green, yellow_blue = red - green, (red + green) / 2 - blue

@@ -33,7 +33,7 @@ DOES: dict[TaskName, str] = {
 }
 
 
-class TranslationStudio:
+class TranslationMonitor:
     """Judges by validation pictures: colours by error and colourfulness, all else by a Fréchet distance of small tiles.
 
     The pixel-wise best colours are grey ones, and the best of other pictures blurred; so neither counts alone.

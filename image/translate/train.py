@@ -22,7 +22,7 @@ def main(config: TrainConfig) -> None:
     from common.training.trainer import Trainer
     from image.translate.data import load_pairs
     from image.translate.games import build_translation_game, translator_config
-    from image.translate.monitor import TranslationStudio
+    from image.translate.monitor import TranslationMonitor
     from image.translate.patches import Crops
 
     if config.steps is None and config.images is None and config.minutes is None:
@@ -34,8 +34,8 @@ def main(config: TrainConfig) -> None:
     open_run(out, config)
     introduce(PROGRAM, out, data.training, len(data.validation) + len(data.test))
     trainer = Trainer(config, out)
-    studio = TranslationStudio(config, data, translator_config(config), trainer.device)
-    progress = trainer.fit(build_translation_game(config), Crops(data.train, config.patch), studio)
+    monitor = TranslationMonitor(config, data, translator_config(config), trainer.device)
+    progress = trainer.fit(build_translation_game(config), Crops(data.train, config.patch), monitor)
     if trainer.accelerator.is_main_process:
         conclude(config, out, progress, "patches", "sheets", f"image.translate --weights {out} PICTURE")
 

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from superres.resize import low_resolution
 
-Picture = NDArray[np.uint8]
+RGB = NDArray[np.uint8]
 
 OFTEN = 0.8  # how often there is blur, and how often noise, and how often JPEG among them
 AT_LAST = 0.7  # how often JPEG comes last (again)
@@ -23,7 +23,7 @@ QUALITY = (40, 95)  # of JPEG, of 100
 FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
 
 
-def degrade(image: Picture, scale: int, seed: int) -> Picture:
+def degrade(image: RGB, scale: int, seed: int) -> RGB:
     """A small picture as it may be found, uint8 (H, W, 3) -> (H / scale, W / scale, 3); a function of its arguments.
 
     Args:
@@ -40,13 +40,13 @@ def degrade(image: Picture, scale: int, seed: int) -> Picture:
     return _compressed(image, 1, draw) if draw.random() < AT_LAST else image
 
 
-def _blurred(image: Picture, ratio: float, draw: np.random.Generator) -> Picture:
+def _blurred(image: RGB, ratio: float, draw: np.random.Generator) -> RGB:
     deviations = draw.uniform(*BLUR, 2) * ratio
     blurred = gaussian_filter(image.astype(np.float32), (*deviations, 0), mode="reflect", truncate=3)
     return blurred.round().astype(np.uint8)
 
 
-def _shrunk(image: Picture, scale: int, size: tuple[int, int], draw: np.random.Generator) -> Picture:
+def _shrunk(image: RGB, scale: int, size: tuple[int, int], draw: np.random.Generator) -> RGB:
     """To `size`: MATLAB's way, or by any filter and a detour through a size in between."""
     if draw.random() < PLAIN:
         return low_resolution(image, scale)
@@ -57,14 +57,14 @@ def _shrunk(image: Picture, scale: int, size: tuple[int, int], draw: np.random.G
     return np.asarray(picture)
 
 
-def _noisy(image: Picture, ratio: float, draw: np.random.Generator) -> Picture:
+def _noisy(image: RGB, ratio: float, draw: np.random.Generator) -> RGB:
     """Gaussian noise, of all channels alike as often as not; shrinking will average much of it away."""
     channels = draw.choice([1, 3])
     noise = draw.standard_normal((*image.shape[:2], channels), dtype=np.float32)
     return (image + noise * draw.uniform(*NOISE)).round().clip(0, 255).astype(np.uint8)
 
 
-def _compressed(image: Picture, ratio: float, draw: np.random.Generator) -> Picture:
+def _compressed(image: RGB, ratio: float, draw: np.random.Generator) -> RGB:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=int(draw.integers(*QUALITY, endpoint=True)))
     return np.asarray(Image.open(buffer))

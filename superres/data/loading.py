@@ -23,7 +23,7 @@ from superres.data.patches import Pair
 from superres.resize import cropped, low_resolution, resize
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded or made small differently
-VALIDATION, FEWEST = 0.1, 3  # share of the pictures, but if there are few about so many, up to a quarter
+VALIDATION, MIN_HELD_OUT = 0.1, 3  # share of the pictures, but if there are few about so many, up to a quarter
 VERSIONS: dict[Degradation, int] = {"bicubic": 1, "real": 4}  # small pictures made of each large one
 
 
@@ -159,7 +159,7 @@ def _decode_all(folder: Path, photos: Photos, data: str, scale: int, degradation
     if good:
         prints = dict(zip(photos.files, photos.fingerprints, strict=True))
         pixels = [digest(pairs[row].high.numpy().tobytes()) for row in good]
-        share = max(VALIDATION, min(FEWEST / len(good), 0.25))
+        share = max(VALIDATION, min(MIN_HELD_OUT / len(good), 0.25))
         validation[good] = split(families([prints[pairs[row].name] for row in good], pixels), share)
     return {"sizes": sizes, "validation": validation.tolist(), "skipped": skipped, "source": photos.source}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.file_jobs import Batch, Input, Job, find_inputs, plan, targets
+from common.file_jobs import FileJobs, Input, Job, find_inputs, plan, targets
 
 ENDINGS = (".png", ".jpg")
 
@@ -22,7 +22,7 @@ def found(*names: Path | str) -> dict[str, str]:
     return {one.path.name: one.inside.as_posix() for one in inputs}
 
 
-def planned(folder: Path, *names: str, suffix: str = "_out", overwrite: bool = False) -> Batch:
+def planned(folder: Path, *names: str, suffix: str = "_out", overwrite: bool = False) -> FileJobs:
     paths = [str(folder / name) for name in names]
     return plan(paths, ENDINGS, "pictures", targets(paths, None, suffix, lambda path: ".png", ENDINGS), overwrite)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.data.arrays import Arrays
 from common.errors import UserError
-from common.evaluation.report import Evaluation, Figure, Table, as_html, as_json, results_folder
+from common.evaluation.report import Evaluation, Metric, Table, as_html, as_json, results_folder
 from common.weights import bundled
 from image.config import EvaluateConfig
 from image.data.loading import ImageData, load_images
@@ -64,7 +64,7 @@ def material(samples: Tensor, held_out: Tensor, train: Tensor, **more: Any) -> M
     )
 
 
-def by_name(figures: Iterable[Figure]) -> dict[str, Figure]:
+def by_name(figures: Iterable[Metric]) -> dict[str, Metric]:
     return {figure.name: figure for figure in figures}
 
 
@@ -296,7 +296,7 @@ def test_the_page_needs_nothing_else(evaluated: Path) -> None:
 
 
 def test_names_cannot_break_the_page() -> None:
-    table = Table("<b>", ("a&b", "c"), [Figure("<script>", 1.0, None, "lower", 1_000, (0.5, 0.25))])
+    table = Table("<b>", ("a&b", "c"), [Metric("<script>", 1.0, None, "lower", 1_000, (0.5, 0.25))])
     evaluation = Evaluation({"data": "{x}<i>"}, "{protocol} <i>", [table])
     page = as_html(evaluation, "<title>", [])
     assert "<script>" not in page and "<i>" not in page and "{x}&lt;i&gt;" in page and "{protocol}" in page

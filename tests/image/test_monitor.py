@@ -19,7 +19,7 @@ from image.config import TrainConfig
 from image.data.loading import ImageData, load_images
 from image.games import network_config
 from image.models import load_image_model
-from image.monitor import ImageStudio
+from image.monitor import ImageMonitor
 from image.networks import build_generator, build_vae
 from image.train import main
 
@@ -31,12 +31,12 @@ def data(shapes: Path) -> ImageData:
     return load_images(str(shapes))
 
 
-def studio(data: ImageData, **settings: Any) -> tuple[ImageStudio, nn.Module]:
+def monitor(data: ImageData, **settings: Any) -> tuple[ImageMonitor, nn.Module]:
     config = TrainConfig(data="shapes", net_size="debug", latent=8, **settings)
     torch.manual_seed(0)
     network = network_config(config, data.spec)
     product = build_vae(network) if "vae" in config.core else build_generator(network)
-    return ImageStudio(config, data, network, torch.device("cpu")), product.eval()
+    return ImageMonitor(config, data, network, torch.device("cpu")), product.eval()
 
 
 def blind(data: ImageData) -> ImageData:
@@ -48,14 +48,14 @@ def blind(data: ImageData) -> ImageData:
     ("core", "rows", "left"), [("cgan", 2, True), ("gan", 10, False), ("cvae", 2, True), ("vae", 10, False)]
 )
 def test_a_sheet_has_a_row_a_class(core: str, rows: int, left: bool, data: ImageData, tmp_path: Path) -> None:
-    eyes, product = studio(blind(data), core=core)
+    eyes, product = monitor(blind(data), core=core)
     eyes.sheet(product, tmp_path / "000")
     width, height = Image.open(tmp_path / "000.png").size
     assert height == rows * (96 + 4) and (width > 10 * 98 + 2 + 2 * 8) == left
 
 
 def test_a_sheet_shows_the_same_latents_every_time(data: ImageData, tmp_path: Path) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     for name in ("a", "b"):
         eyes.sheet(product, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -65,7 +65,7 @@ def test_a_sheet_shows_the_same_latents_every_time(data: ImageData, tmp_path: Pa
     ("core", "extra"), [("cgan", "class_match"), ("gan", "class_entropy"), ("cvae", "class_match")]
 )
 def test_a_verdict_is_repeatable_and_never_sees_held_out_images(core: str, extra: str, data: ImageData) -> None:
-    eyes, product = studio(blind(data), core=core)
+    eyes, product = monitor(blind(data), core=core)
     first, second = eyes.judge(product, 100), eyes.judge(product, 200)
     assert first == second
     assert set(first.figures) == {"frechet", "coverage", "recall", extra}
@@ -89,7 +89,7 @@ def test_the_data_themselves_would_score_best(data: ImageData) -> None:
             ]
             return torch.stack(chosen) / 127.5 - 1
 
-    eyes, generator = studio(data)
+    eyes, generator = monitor(data)
     good, bad = eyes.judge(Replay(), 0), eyes.judge(generator, 0)
     assert good.figures["class_match"] > 0.95 > bad.figures["class_match"]
     assert good.figures["coverage"] > 0.5 > bad.figures["coverage"]
@@ -99,7 +99,7 @@ def test_the_data_themselves_would_score_best(data: ImageData) -> None:
 def test_a_judge_asks_for_the_classes_in_the_shares_of_real_images(data: ImageData) -> None:
     """Of uneven data, evenly labelled samples would be the further away the better they keep to their labels."""
     few = torch.cat([torch.where(data.train.tensors["label"] == label)[0][:most] for label, most in ((0, 30), (1, 10))])
-    eyes, product = studio(replace(data, train=Arrays(data.train.gather(few))))
+    eyes, product = monitor(replace(data, train=Arrays(data.train.gather(few))))
     asked: list[torch.Tensor] = []
     product.register_forward_pre_hook(lambda module, inputs: asked.append(inputs[1]))
     eyes.judge(product, 0)
@@ -107,7 +107,7 @@ def test_a_judge_asks_for_the_classes_in_the_shares_of_real_images(data: ImageDa
 
 
 def test_samples_that_are_not_finite_never_win(data: ImageData) -> None:
-    eyes, product = studio(data, core="vae")
+    eyes, product = monitor(data, core="vae")
     for parameter in product.parameters():
         parameter.data.fill_(torch.nan)
     verdict = eyes.judge(product, 0)
@@ -115,7 +115,7 @@ def test_samples_that_are_not_finite_never_win(data: ImageData) -> None:
 
 
 def test_judging_a_vae_fits_its_sampler(data: ImageData) -> None:
-    eyes, product = studio(blind(data), core="vae")
+    eyes, product = monitor(blind(data), core="vae")
     assert isinstance(product, VAE) and product.sampler is not None
     assert not product.sampler.means.any()
     eyes.judge(product, 0)
@@ -128,11 +128,11 @@ def test_judging_a_vae_fits_its_sampler(data: ImageData) -> None:
 
 
 def test_the_alarm_s_memory_survives_a_resume(data: ImageData) -> None:
-    eyes, _ = studio(data)
+    eyes, _ = monitor(data)
     eyes.alarm.update(coverage=0.9, floor=0.95, images=10)
-    later, _ = studio(data)
+    later, _ = monitor(data)
     later.restore(json.loads(json.dumps(eyes.state())))
-    assert later.state() == eyes.state() != studio(data)[0].state()
+    assert later.state() == eyes.state() != monitor(data)[0].state()
 
 
 # --- config and card
@@ -145,7 +145,7 @@ def test_what_it_describes_can_be_loaded(cgan_run: Path, vae_run: Path) -> None:
 
 
 def test_the_card_tells_how_it_was_made(data: ImageData) -> None:
-    eyes, _ = studio(data, lr=1e-3)
+    eyes, _ = monitor(data, lr=1e-3)
     config, card = eyes.describe(FACTS)
     assert config["kind"] == "gan" and config["classes"] == ["bars", "discs"]
     trained = "after 40 training images, 2 minutes on 1 CPU thread\n"
@@ -155,7 +155,7 @@ def test_the_card_tells_how_it_was_made(data: ImageData) -> None:
 
 @pytest.mark.parametrize(("core", "conditional"), [("cgan", True), ("gan", False), ("cvae", True), ("vae", False)])
 def test_the_card_lists_classes_that_can_be_asked_for(core: str, conditional: bool, data: ImageData) -> None:
-    eyes, _ = studio(data, core=core)
+    eyes, _ = monitor(data, core=core)
     _, card = eyes.describe(FACTS)
     assert ("Classes: bars, discs." in card) == conditional
     assert ("Unconditional: takes no class." in card) != conditional

@@ -17,7 +17,7 @@ from image.games import DescribedGame
 from image.generation import make_gallery
 from image.models import load_image_model
 from image.networks import build_critic
-from image.prompts import Wording
+from image.prompts import PromptTokenizer
 from image.train import main
 
 COLOURS = ("red", "green", "blue")
@@ -26,8 +26,8 @@ CAPTIONS = Captions(TEXTS, tuple(map(str, range(len(TEXTS)))))
 
 
 @pytest.fixture(scope="module")
-def wording() -> Wording:
-    return Wording.learn(CAPTIONS, 600, 24)
+def tokenizer() -> PromptTokenizer:
+    return PromptTokenizer.learn(CAPTIONS, 600, 24)
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +57,20 @@ def weights(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder, tmp_path_factory.mktemp("runs") / "whole", 4)
 
 
-def test_descriptions_become_pieces_and_are_cut(wording: Wording) -> None:
-    tokens = wording.tokens(["red disc", "red " * 30])
+def test_descriptions_become_pieces_and_are_cut(tokenizer: PromptTokenizer) -> None:
+    tokens = tokenizer.tokens(["red disc", "red " * 30])
     assert tokens.shape == (2, 24)
-    assert wording.pieces.decode(tokens[0].tolist()) == "red disc"
-    assert wording.pieces.decode(tokens[1].tolist()).startswith("red red")
-    every = wording.all_tokens(CAPTIONS)
+    assert tokenizer.pieces.decode(tokens[0].tolist()) == "red disc"
+    assert tokenizer.pieces.decode(tokens[1].tolist()).startswith("red red")
+    every = tokenizer.all_tokens(CAPTIONS)
     assert every.shape == (len(TEXTS), 4, 24)
-    assert [wording.pieces.decode(row) for row in every[0].tolist()] == [*TEXTS[0], *TEXTS[0]]
+    assert [tokenizer.pieces.decode(row) for row in every[0].tolist()] == [*TEXTS[0], *TEXTS[0]]
 
 
-def test_prompts_are_read_or_refused(wording: Wording) -> None:
-    assert wording.prompt("  Red  DISC") == "red disc"
-    assert wording.prompt('"red:" disc, !') == "red disc"
-    assert wording.unknown(["red zebra", "zebra disc"]) == ["zebra"]
+def test_prompts_are_read_or_refused(tokenizer: PromptTokenizer) -> None:
+    assert tokenizer.prompt("  Red  DISC") == "red disc"
+    assert tokenizer.prompt('"red:" disc, !') == "red disc"
+    assert tokenizer.unknown(["red zebra", "zebra disc"]) == ["zebra"]
     for text, problem in (
         (" ", "--text is empty"),
         ("red " * 10_000, "23 are the most, so shorten it"),
@@ -78,7 +78,7 @@ def test_prompts_are_read_or_refused(wording: Wording) -> None:
         ("\ud800", "is no text"),
     ):
         with pytest.raises(UserError, match=problem):
-            wording.prompt(text)
+            tokenizer.prompt(text)
 
 
 def test_a_resumed_run_is_the_same_run(weights: Path, folder: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_resumed_run_is_the_same_run(weights: Path, folder: Path, tmp_path: Pa
 
 def test_descriptions_are_drawn(weights: Path) -> None:
     model = load_image_model(str(weights))
-    assert model.wording is not None and "noise" in model.wording.words
+    assert model.tokenizer is not None and "noise" in model.tokenizer.words
     gallery = make_gallery(model, GenerateConfig(text=("Red noise", "green bogus"), n=2))
     assert [(text, len(images)) for text, images in gallery.rows] == [("red noise", 2), ("green bogus", 2)]
     assert len(gallery.notes) == 1 and "'bogus'" in gallery.notes[0]
@@ -102,9 +102,9 @@ def test_descriptions_are_drawn(weights: Path) -> None:
 
 def test_guidance_of_0_is_as_without_words(weights: Path) -> None:
     model = load_image_model(str(weights))
-    assert model.wording is not None
-    z, tokens = model.latents(2), model.wording.tokens(["red noise", "blue"])
-    empty = model.wording.tokens(["", ""])
+    assert model.tokenizer is not None
+    z, tokens = model.latents(2), model.tokenizer.tokens(["red noise", "blue"])
+    empty = model.tokenizer.tokens(["", ""])
     torch.testing.assert_close(model.decode(z, tokens, 0.0).int(), model.decode(z, empty, 0.0).int(), rtol=0, atol=1)
 
 
@@ -122,8 +122,8 @@ def test_pixels_alone_teach_what_the_words_mean(folder: Path, tmp_path: Path) ->
     """Without a critic; and what was so learned is what a run against a critic begins as."""
     begun = run(folder, tmp_path / "pixels", 40, adversarial=0.0, pixel=10.0, lr=3e-3, snapshot=400)
     model = load_image_model(str(begun))
-    assert model.wording is not None
-    means = model.sample(3, model.wording.tokens([f"{colour} noise" for colour in COLOURS])).float().mean((2, 3))
+    assert model.tokenizer is not None
+    means = model.sample(3, model.tokenizer.tokens([f"{colour} noise" for colour in COLOURS])).float().mean((2, 3))
     assert means.argmax(1).tolist() == [0, 1, 2]
     gone_on = run(folder, tmp_path / "both", 1, weights=str(begun), families=True, pixel=1.0, lr=1e-9, average=1e-6)
     before, after = (load_file(path / "model.safetensors") for path in (begun, gone_on))

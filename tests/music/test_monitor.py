@@ -16,18 +16,18 @@ from music.config import TrainConfig
 from music.data.loading import MusicData
 from music.games import build_game, network_config
 from music.metrics import measure
-from music.monitor import WORST, MusicStudio, features, misfit, overlap, usual_metres
+from music.monitor import WORST, MusicMonitor, features, misfit, overlap, usual_metres
 from music.networks import Composer
 from music.train import main
 
 FACTS = {"images": 80, "seconds": 90.0, "hardware": "1 CPU threads", "best_images": 40, "figures": {"misfit": 2.5}}
 
 
-def studio(data: MusicData, **settings: Any) -> tuple[MusicStudio, Composer]:
+def monitor(data: MusicData, **settings: Any) -> tuple[MusicMonitor, Composer]:
     config = TrainConfig(data="tunes", bars=2, net_size="debug", latent=8, bar_latent=4, **settings)
     network = network_config(config, data.spec)
     torch.manual_seed(0)
-    return MusicStudio(config, data, network, torch.device("cpu")), Composer(network).eval()
+    return MusicMonitor(config, data, network, torch.device("cpu")), Composer(network).eval()
 
 
 def blind(data: MusicData) -> MusicData:
@@ -36,7 +36,7 @@ def blind(data: MusicData) -> MusicData:
 
 
 def test_a_sheet_shows_the_same_latents_every_time(data: MusicData, tmp_path: Path) -> None:
-    eyes, product = studio(blind(data))
+    eyes, product = monitor(blind(data))
     for name in ("a", "b"):
         eyes.sheet(product, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -45,7 +45,7 @@ def test_a_sheet_shows_the_same_latents_every_time(data: MusicData, tmp_path: Pa
 
 
 def test_a_verdict_is_repeatable_and_never_sees_held_out_tunes(data: MusicData) -> None:
-    eyes, product = studio(blind(data))
+    eyes, product = monitor(blind(data))
     first, second = eyes.judge(product, 100), eyes.judge(product, 200)
     assert first == second
     assert first.score == first.figures["misfit"] > 0
@@ -54,7 +54,7 @@ def test_a_verdict_is_repeatable_and_never_sees_held_out_tunes(data: MusicData) 
 
 
 def test_silence_is_a_finite_and_bad_verdict(data: MusicData) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     some = eyes.judge(product, 0)
     with torch.no_grad():
         bias = product.vae.decoder.last.bias
@@ -66,7 +66,7 @@ def test_silence_is_a_finite_and_bad_verdict(data: MusicData) -> None:
 
 
 def test_weights_that_are_not_finite_never_win(data: MusicData) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     with torch.no_grad():
         product.vae.decoder.last.bias[0] = math.nan
     verdict = eyes.judge(product, 0)
@@ -74,7 +74,7 @@ def test_weights_that_are_not_finite_never_win(data: MusicData) -> None:
 
 
 def test_the_music_itself_fits_best(data: MusicData) -> None:
-    eyes, _ = studio(data)
+    eyes, _ = monitor(data)
     overlaps = overlap(eyes.real, eyes.real)
     assert overlaps == pytest.approx([1] * len(overlaps))
     assert misfit(eyes.typical, eyes.typical, overlaps) == pytest.approx(0)
@@ -91,7 +91,7 @@ def test_misfit_by_hand() -> None:
 
 
 def test_coverage_compares_harmony_and_rhythm(data: MusicData) -> None:
-    eyes, _ = studio(data)
+    eyes, _ = monitor(data)
     rows = features(eyes.rolls, eyes.network)
     assert rows.shape == (len(eyes.real), 3 * 8 * 12 + 3 * 32)
     octave = features(torch.roll(eyes.rolls, 12, dims=4), eyes.network)
@@ -109,7 +109,7 @@ def test_usual_metres_are_by_style(data: MusicData) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"core": "gan", "lr": 1e-3, "penalty": 2.0, "betas": (0.5, 0.9)}])
 def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, Any], data: MusicData) -> None:
-    eyes, product = studio(data, **settings)
+    eyes, product = monitor(data, **settings)
     config, card = eyes.describe(FACTS)
     assert json.loads(json.dumps(config, allow_nan=False))["metres"] == usual_metres(data)
     assert config["typical"]["in_scale"] == 1 and config["data"] == {"name": "tunes"}
@@ -121,9 +121,9 @@ def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, An
 
 
 def test_the_alarm_remembers(data: MusicData) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     eyes.judge(product, 70_000)
-    fresh, _ = studio(data)
+    fresh, _ = monitor(data)
     fresh.restore(json.loads(json.dumps(eyes.state())))
     assert fresh.state() == eyes.state()
 

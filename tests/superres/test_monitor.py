@@ -26,7 +26,7 @@ from superres.games import PHASES, build_gan_game, build_pixel_game, network_con
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.metrics import psnr_y
 from superres.models import load_superres_model
-from superres.monitor import PhotoStudio, SharpStudio, middle, spread
+from superres.monitor import PhotoMonitor, SharpMonitor, middle, spread
 from superres.networks import Generator, build_generator
 from superres.perceptual import SqueezeNet, feature_distance
 from superres.resize import upscale
@@ -69,7 +69,7 @@ def blurs(images: Tensor) -> list[Tensor]:
 
 def test_quality_is_fidelity_to_validation_pictures(data: PhotoData) -> None:
     config, product = TrainConfig(**SMALL), generator().eval()
-    eyes = PhotoStudio(config, data, product.config)
+    eyes = PhotoMonitor(config, data, product.config)
     pairs = [(pair.high.numpy(), pair.lows[0].numpy()) for pair in data.validation]
     bicubic = np.mean([psnr_y(upscale(low, 2), high, 2) for high, low in pairs])
     verdict = eyes.judge(product, 0)
@@ -80,7 +80,7 @@ def test_quality_is_fidelity_to_validation_pictures(data: PhotoData) -> None:
 
 
 def test_a_sheet_has_crops_side_by_side(data: PhotoData, tmp_path: Path) -> None:
-    eyes = PhotoStudio(TrainConfig(**SMALL), data, generator().config)
+    eyes = PhotoMonitor(TrainConfig(**SMALL), data, generator().config)
     eyes.sheet(generator().eval(), tmp_path / "sheet")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     high = data.validation[0].high.numpy()
@@ -112,8 +112,8 @@ def test_weights_that_are_not_finite_are_worst(data: PhotoData) -> None:
     product = generator().eval()
     product.last.direct.bias.data[0] = torch.nan  # type: ignore[union-attr, operator]
     for eyes in (
-        PhotoStudio(TrainConfig(**SMALL), data, product.config),
-        SharpStudio(TrainConfig(**GAN), data, product.config, None),
+        PhotoMonitor(TrainConfig(**SMALL), data, product.config),
+        SharpMonitor(TrainConfig(**GAN), data, product.config, None),
     ):
         verdict = eyes.judge(product, 0)
         assert verdict.score == float("inf") and verdict.warning is not None and "not finite" in verdict.warning
@@ -128,18 +128,18 @@ def test_sharpness_is_judged_by_features_where_they_can_be_had(data: PhotoData) 
     tensors = {k: v for k, v in squeezenet1_1(weights=None).state_dict().items() if k.startswith("features.")}
     features = SqueezeNet(Source("chance", tensors, False, (0.5,) * 3, (0.5,) * 3)).eval()
     product, config = generator().eval(), TrainConfig(**GAN)
-    verdict = SharpStudio(config, data, product.config, features).judge(product, 0)
+    verdict = SharpMonitor(config, data, product.config, features).judge(product, 0)
     assert verdict.score == verdict.figures["distance"] > 0 and "psnr_y" in verdict.figures
-    latest = SharpStudio(config, data, product.config, None).judge(product, 0)
+    latest = SharpMonitor(config, data, product.config, None).judge(product, 0)
     assert latest.score is None and "distance" not in latest.figures
     for found, name in ((features, "SqueezeNet 1.1, chance"), (None, "the critic's own features")):
-        assert name in SharpStudio(config, data, product.config, found).describe(FACTS)[1]
+        assert name in SharpMonitor(config, data, product.config, found).describe(FACTS)[1]
 
 
 @pytest.mark.parametrize("settings", [{}, {"net": "base", "lr": 1e-3, "frequency": 0.0}])
 def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, Any], data: PhotoData) -> None:
     config = TrainConfig(**SMALL | settings)
-    weights, card = PhotoStudio(config, data, network_config(config)).describe(FACTS)
+    weights, card = PhotoMonitor(config, data, network_config(config)).describe(FACTS)
     assert weights["network"]["net"] == config.net
     assert weights["data"] == {"name": "waves", "key": data.key, "degradation": "bicubic"}
     assert (weights["domain"], weights["kind"]) == ("superres", "generator")
@@ -246,8 +246,8 @@ def play(data: PhotoData, out: Path, steps: int, resume: bool = False, weights: 
     settings = (GAN | {"weights": weights}) if weights else SMALL
     config = TrainConfig(**settings, steps=steps, snapshot=12, final_lr=1.0, out=out, resume=resume)
     game = build_gan_game(config, generator(), blurs) if weights else build_pixel_game(config)
-    studio = SharpStudio if weights else PhotoStudio
-    eyes = studio(config, data, generator().config, *([None] if weights else []))
+    monitor = SharpMonitor if weights else PhotoMonitor
+    eyes = monitor(config, data, generator().config, *([None] if weights else []))
     open_run(out, config)
     Trainer(config, out).fit(game, Patches(data.train, config.patch, 2), eyes)
 

@@ -8,7 +8,17 @@ import torch
 from common.cores.vae import importance_bound
 from text.config import EvaluateConfig
 from text.data.loading import TextData
-from text.evaluation import Material, bounds, compare, compare_samplers, count_classes, gather, hands, passages, unknown
+from text.evaluation import (
+    Material,
+    bounds,
+    compare,
+    compare_samplers,
+    count_classes,
+    gather,
+    passages,
+    sampling_settings,
+    unknown,
+)
 from text.models import TextModel
 
 
@@ -77,7 +87,7 @@ def test_passages_are_for_reading(model: TextModel, data: TextData, material: Ma
 
 
 def test_the_tables_say_how_samples_were_drawn(model: TextModel) -> None:
-    assert list(hands(model)) == [
+    assert list(sampling_settings(model)) == [
         "Samples at temperature 0.8, top-p 0.9, repetition penalty 1.1, best of 64",
         "Samples at temperature 1",
     ]

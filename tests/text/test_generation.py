@@ -10,7 +10,7 @@ import text
 from common.errors import UserError
 from text.config import GenerateConfig
 from text.decoding import GREEDY
-from text.generation import Written, habits_of, make_texts, plain, save_texts
+from text.generation import Written, make_texts, plain, sampling_params, save_texts
 from text.models import TextModel
 
 START, END = "Grey cat sat on the mat", "The old owl sang,\nand there the fox ran."
@@ -41,14 +41,18 @@ def test_stanzas_follow_the_first_text(model: TextModel) -> None:
 def test_a_way_begins_at_one_text_and_ends_at_the_other(model: TextModel) -> None:
     way = made(model, interpolate=(START, END), n=4, style="news")
     labels = torch.zeros(2, dtype=torch.int64)
-    ends = model.write(model.encode([START, END], labels).mean, labels, habits_of(model, GenerateConfig(temperature=0)))
+    ends = model.write(
+        model.encode([START, END], labels).mean, labels, sampling_params(model, GenerateConfig(temperature=0))
+    )
     assert [way[0].text, way[-1].text] == ends and len(way) == 4
 
 
 def test_neighbours_begin_with_the_posteriors_mean(model: TextModel) -> None:
     found = made(model, like=START, style="news", n=3, temperature=0.0)
     labels = torch.tensor([0])
-    mean = model.write(model.encode([START], labels).mean, labels, habits_of(model, GenerateConfig(temperature=0)))
+    mean = model.write(
+        model.encode([START], labels).mean, labels, sampling_params(model, GenerateConfig(temperature=0))
+    )
     assert [found[0].text] == mean and len(found) == 3
     assert {one.style for one in made(model, like=START, restyle="poem", n=2)} == {"poem"}
 
@@ -69,15 +73,17 @@ def test_what_a_way_or_a_beam_does_not_read_is_refused() -> None:
 
 
 def test_a_transformer_has_a_greatest_length(model: TextModel) -> None:
-    assert habits_of(model, GenerateConfig(max_length=200)).longest == 200  # a GRU goes on for as long as one likes
+    assert (
+        sampling_params(model, GenerateConfig(max_length=200)).longest == 200
+    )  # a GRU goes on for as long as one likes
     model.vae.decoder = torch.nn.Identity()
     with pytest.raises(UserError, match="--max-length 200: animals writes 32 pieces at most"):
-        habits_of(model, GenerateConfig(max_length=200))
+        sampling_params(model, GenerateConfig(max_length=200))
 
 
 def test_defaults_draw_and_ways_are_likeliest(model: TextModel) -> None:
-    assert habits_of(model, GenerateConfig()).temperature == 0.8
-    assert habits_of(model, GenerateConfig(interpolate=(START, END))).temperature == GREEDY.temperature == 0
+    assert sampling_params(model, GenerateConfig()).temperature == 0.8
+    assert sampling_params(model, GenerateConfig(interpolate=(START, END))).temperature == GREEDY.temperature == 0
 
 
 def test_texts_of_several_lines_are_kept_apart() -> None:

@@ -17,18 +17,18 @@ from text import models
 from text.config import EvaluateConfig, GenerateConfig
 from text.data.loading import TextData
 from text.data.tokenizer import Tokenizer
-from text.decoding import GREEDY, Habits
+from text.decoding import GREEDY, SamplingParams
 from text.metrics import fingerprint, words
 from text.models import TextModel, load_fitting, load_text_model, packed, unpacked
 from text.networks import NetworkConfig, Writer
 
 SOME = ["Grey cat sat on the mat", "The old owl sang,\nand there the fox ran.", "", "Étude ▁ \n"]
-HABITS = Habits(top_p=0.9, longest=12)
+HABITS = SamplingParams(top_p=0.9, longest=12)
 
 
-def texts(model: TextModel, habits: Habits = HABITS, count: int = 6, **settings: Any) -> list[str]:
+def texts(model: TextModel, sampling: SamplingParams = HABITS, count: int = 6, **settings: Any) -> list[str]:
     labels = model.spread(count)
-    return model.write(model.latents(labels, seed=3), labels, habits, **settings)
+    return model.write(model.latents(labels, seed=3), labels, sampling, **settings)
 
 
 @pytest.fixture
@@ -118,13 +118,13 @@ def test_fingerprints_come_back_and_are_of_words() -> None:
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_the_last_word_of_a_prompt_is_not_made_longer(model: TextModel, beam: int) -> None:
-    habits = replace(HABITS, beam=beam, longest=20)
+    sampling = replace(HABITS, beam=beam, longest=20)
     prompt = "Grey ca"
-    found = texts(model, habits, 40, prompts=[prompt] * 40)
+    found = texts(model, sampling, 40, prompts=[prompt] * 40)
     assert not any(text[len(prompt) : len(prompt) + 1].isalnum() for text in found)
-    others = texts(model, habits, 40, prompts=["日本 😀"] * 40)
+    others = texts(model, sampling, 40, prompts=["日本 😀"] * 40)
     assert all(text.startswith("日本 😀") and text[4:5] != "\N{REPLACEMENT CHARACTER}" for text in others)
-    open_end = texts(model, habits, 40, prompts=["Grey ca-"] * 40)
+    open_end = texts(model, sampling, 40, prompts=["Grey ca-"] * 40)
     assert any(text[len(prompt) + 1 : len(prompt) + 2].isalnum() for text in open_end)
 
 
@@ -235,8 +235,8 @@ def test_saved_and_loaded_it_writes_the_same(model: TextModel, tmp_path: Path) -
     labels = model.spread(6)
     z = model.latents(labels, 2, "mixture")
     assert torch.equal(loaded.latents(labels, 2, "mixture"), z)
-    for habits in (HABITS, replace(GREEDY, longest=12), replace(HABITS, beam=2)):
-        assert loaded.write(z, labels, habits) == model.write(z, labels, habits)
+    for sampling in (HABITS, replace(GREEDY, longest=12), replace(HABITS, beam=2)):
+        assert loaded.write(z, labels, sampling) == model.write(z, labels, sampling)
     assert torch.equal(loaded.encode(SOME, labels[:4]).mean, model.encode(SOME, labels[:4]).mean)
 
 

@@ -20,7 +20,7 @@ from text.config import TrainConfig
 from text.data.loading import TextData
 from text.games import build_latent_game, build_vae_game, network_config
 from text.models import load_text_model
-from text.monitor import GRACE, TextStudio
+from text.monitor import GRACE, TextMonitor
 from text.networks import Writer
 from text.train import main
 
@@ -31,12 +31,12 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def studio(data: TextData, **settings: Any) -> tuple[TextStudio, Writer]:
+def monitor(data: TextData, **settings: Any) -> tuple[TextMonitor, Writer]:
     """Eyes, and a writer that has learned nothing."""
     config = TrainConfig(**SMALL | settings)
     network = network_config(config, data)
     torch.manual_seed(0)
-    return TextStudio(config, data, network), Writer(network).eval()
+    return TextMonitor(config, data, network), Writer(network).eval()
 
 
 def blind(data: TextData) -> TextData:
@@ -48,7 +48,7 @@ def blind(data: TextData) -> TextData:
 
 
 def test_a_sheet_shows_the_same_latents_every_time(data: TextData, tmp_path: Path) -> None:
-    eyes, product = studio(blind(data))
+    eyes, product = monitor(blind(data))
     for name in ("a", "b"):
         eyes.sheet(product, tmp_path / name)
     shown = (tmp_path / "a.txt").read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_a_sheet_shows_the_same_latents_every_time(data: TextData, tmp_path: Pat
 
 @torch.inference_mode()
 def test_a_verdict_is_repeatable_and_never_sees_held_out_texts(data: TextData) -> None:
-    eyes, product = studio(blind(data))
+    eyes, product = monitor(blind(data))
     first, second = eyes.judge(product, 100), eyes.judge(product, 200)
     assert first == second
     assert {"nats", "reconstruction", "kl", "active"} <= set(first.figures)
@@ -71,7 +71,7 @@ def test_a_verdict_is_repeatable_and_never_sees_held_out_texts(data: TextData) -
 
 @torch.inference_mode()
 def test_a_verdict_fits_the_mixture_to_the_weights(data: TextData) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     assert product.vae.sampler is not None
     before = product.vae.sampler.means.clone()
     eyes.judge(product, 100)
@@ -80,7 +80,7 @@ def test_a_verdict_fits_the_mixture_to_the_weights(data: TextData) -> None:
 
 @torch.inference_mode()
 def test_weights_that_are_not_finite_never_win(data: TextData) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     product.vae.bias[5] = math.nan
     verdict = eyes.judge(product, 0)
     assert verdict.score == math.inf and verdict.warning is not None and "not finite" in verdict.warning
@@ -88,11 +88,11 @@ def test_weights_that_are_not_finite_never_win(data: TextData) -> None:
 
 @torch.inference_mode()
 def test_a_latent_that_is_not_used_is_told_and_remembered(data: TextData) -> None:
-    eyes, product = studio(data)
+    eyes, product = monitor(data)
     for parameter in product.vae.encoder.parameters_of.parameters():  # type: ignore[union-attr]
         parameter.zero_()
     assert eyes.judge(product, GRACE).warning is None
-    fresh, _ = studio(data)
+    fresh, _ = monitor(data)
     fresh.restore(json.loads(json.dumps(eyes.state())))
     assert fresh.state() == eyes.state()
     for one in (eyes, fresh):
@@ -101,7 +101,7 @@ def test_a_latent_that_is_not_used_is_told_and_remembered(data: TextData) -> Non
 
 @pytest.mark.parametrize("settings", [{}, {"decoder": "transformer", "normalised": 0.6, "lr": 2e-3, "noise": 0.1}])
 def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, Any], data: TextData) -> None:
-    eyes, _ = studio(data, **settings)
+    eyes, _ = monitor(data, **settings)
     config, card = eyes.describe(FACTS)
     assert json.loads(json.dumps(config, allow_nan=False))["network"]["styles"] == ["news", "poem"]
     assert config["data"] == {"name": "animals"} and (config["domain"], config["kind"]) == ("text", "writer")
@@ -178,7 +178,7 @@ def play(data: TextData, out: Path, steps: int, resume: bool = False, **settings
     config = TrainConfig(**SMALL | settings, steps=steps, snapshot=48, final_lr=1.0, out=out, resume=resume)
     network = network_config(config, data)
     open_run(out, config)
-    Trainer(config, out).fit(build_vae_game(config, network), data.train, TextStudio(config, data, network))
+    Trainer(config, out).fit(build_vae_game(config, network), data.train, TextMonitor(config, data, network))
 
 
 @pytest.mark.parametrize(

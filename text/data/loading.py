@@ -15,7 +15,7 @@ from common.randomness import mix
 from text.data.sources import Corpus, Entry, named, read_corpus
 from text.data.tokenizer import Tokenizer
 
-FEWEST = 50  # texts of which something can be learned, and something held out
+MIN_TEXTS = 50  # texts of which something can be learned, and something held out
 GROUP = 32  # batches whose texts are sorted by length together
 TEST_SHARE, VALIDATION_SHARE = 0.06, 0.03
 HELD_OUT = 20  # texts of each of the two, about, where these shares are fewer
@@ -132,9 +132,9 @@ def _unrepeated(corpus: Corpus) -> list[Entry]:
 
 
 def _require_enough(data: str, count: int, corpus: Corpus) -> None:
-    if count < FEWEST:
+    if count < MIN_TEXTS:
         left_out = f" ({len(corpus.skipped):,} left out)" if corpus.skipped else ""
-        raise UserError(f"--data {data}: {count} texts that can be used{left_out}; at least {FEWEST} are needed")
+        raise UserError(f"--data {data}: {count} texts that can be used{left_out}; at least {MIN_TEXTS} are needed")
 
 
 def _parts(entries: Sequence[Entry]) -> list[int]:

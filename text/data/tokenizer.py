@@ -23,7 +23,7 @@ class Tokenizer(Pieces):
         Args:
             texts: what is to be written in it.
             styles: how many pieces for styles it has.
-            size: at least `common.data.pieces.FEWEST`.
+            size: at least `common.data.pieces.MIN_PIECES`.
 
         Raises:
             UserError: so many styles leave no room for anything else.

@@ -38,11 +38,11 @@ from common.weights import load_tensors
 NAN = float("nan")
 
 
-def fit(game: Game, config: TinyConfig, studio: Glance | None = None) -> tuple[Trainer, Progress]:
+def fit(game: Game, config: TinyConfig, monitor: Glance | None = None) -> tuple[Trainer, Progress]:
     assert config.out is not None
     open_run(config.out, config)
     trainer = Trainer(config, config.out)
-    return trainer, trainer.fit(game, DATA, studio or Glance())
+    return trainer, trainer.fit(game, DATA, monitor or Glance())
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -126,8 +126,8 @@ def test_resuming_a_finished_run_leaves_it_as_it_is(tmp_path: Path) -> None:
 
 def test_the_log_is_well_formed_and_has_no_row_twice(tmp_path: Path) -> None:
     config = TinyConfig(steps=120, snapshot=320, out=tmp_path / "run")
-    studio = Glance([3.0] * 10)
-    play("plain", config, studio)
+    monitor = Glance([3.0] * 10)
+    play("plain", config, monitor)
     log = tmp_path / "run" / "metrics.jsonl"
     whole = [[*sorted(row), row["step"]] for row in rows(tmp_path / "run")]
     assert [row["step"] for row in rows(tmp_path / "run")] == [40, 50, 80, 100, 120, 120]
@@ -480,11 +480,11 @@ def test_without_an_average_the_network_itself_is_the_product(tmp_path: Path) ->
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     kept: list[dict[str, Tensor]] = []
     out = tmp_path / "run"
-    studio = Glance(
+    monitor = Glance(
         [3.0, 1.0, 2.0, NAN, 1.0], on_judge=lambda number: kept.append(weights(out)) if number > 1 else None
     )
     config = TinyConfig(steps=5, snapshot=8, out=out)
-    _, progress = fit(plain_game(), config, studio)
+    _, progress = fit(plain_game(), config, monitor)
     assert (progress.best, progress.best_images, progress.figures) == (1.0, 16, {"score": 1.0})
     assert same(kept[1], kept[2])
     assert same(kept[1], kept[3])

@@ -57,14 +57,14 @@ def main(config: TinyConfig) -> None:
     play(config.game, replace(config, kill_at=None), kill_at=config.kill_at)
 
 
-def play(name: str, config: RunConfig, studio: "Glance | None" = None, kill_at: int | None = None) -> Progress:
+def play(name: str, config: RunConfig, monitor: "Glance | None" = None, kill_at: int | None = None) -> Progress:
     """Open the run and train."""
     game = build(name, config)
     for player in game.players.values():
         player.loss = _killing(player.loss, kill_at)
     assert config.out is not None
     open_run(config.out, config)
-    return Trainer(config, config.out).fit(game, DATA, studio or Glance())
+    return Trainer(config, config.out).fit(game, DATA, monitor or Glance())
 
 
 def build(name: str, config: RunConfig, **settings: Any) -> Game:
@@ -134,7 +134,7 @@ def plain_game(spoil: Callable[[Draw, Tensor], Tensor] = lambda draw, loss: loss
 
 @dataclass
 class Glance:
-    """A studio that scores by a script and writes down what it was asked.
+    """A monitor that scores by a script and writes down what it was asked.
 
     Attributes:
         scores: of one look after the other, then None.

@@ -1,4 +1,4 @@
-"""The corpus of the bundled weights is put together from four files, without what would teach a writer bad habits."""
+"""The corpus of the bundled weights is put together from four files, without what would teach a writer bad sampling."""
 
 import gzip
 import json
