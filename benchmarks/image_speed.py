@@ -25,14 +25,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.textbook import Textbook, batches
 from common.cli import run
 from common.config import DeviceConfig, require
 from common.training.devices import bf16_wanted, pick_device
-from common.training.monitor import Verdict
+from common.training.monitor import Monitor
 from common.training.trainer import Trainer
 from image.config import WIDTHS, NetSize, TrainConfig
 from image.data.loading import ImageData, load_images
@@ -169,26 +168,12 @@ def textbook(config: SpeedConfig, data: ImageData, network: NetworkConfig) -> tu
     return turn, counter.get_total_flops() // config.batch
 
 
-class Silence:
+class Silence(Monitor):
     """A monitor that neither shows nor judges."""
-
-    def sheet(self, network: nn.Module, path: Path) -> None:
-        """Draw nothing."""
-
-    def judge(self, network: nn.Module, images: int) -> Verdict:
-        """Find nothing."""
-        return Verdict()
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Say nothing."""
         return {}, ""
-
-    def state(self) -> dict[str, Any]:
-        """Remember nothing."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Remember nothing."""
 
 
 def ours(

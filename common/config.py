@@ -3,9 +3,9 @@
 Nothing here imports torch, so that `--help` answers at once.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from common.errors import UserError
 
@@ -78,6 +78,15 @@ class RunConfig(DeviceConfig):
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
         require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
+
+
+Settings = TypeVar("Settings", bound=RunConfig)
+
+
+def with_limits(config: Settings, images: int | None = None, minutes: float | None = None) -> Settings:
+    """The settings of a run, with these limits if none is given: whichever comes first ends it."""
+    is_limited = config.steps is not None or config.images is not None or config.minutes is not None
+    return config if is_limited else replace(config, images=images, minutes=minutes)
 
 
 @dataclass(frozen=True, kw_only=True)

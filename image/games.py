@@ -1,20 +1,74 @@
 """From settings to a game: image networks joined with a core."""
 
+from dataclasses import replace
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 
 from common.cores.augment import Augmentation
-from common.cores.conditions import dropping
+from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
-from common.cores.gan import GanGame
+from common.cores.gan import Content, GanGame, pixel_loss
 from common.cores.vae import vae_game
+from common.data.arrays import Arrays, FamilyArrays, count_reasons
 from common.errors import UserError
 from common.randomness import Draw, mix
-from image.config import WIDTHS, TrainConfig
-from image.data.loading import Captions, ImageSpec, to_batch_images
+from common.training.devices import pick_device
+from common.training.launch import Run
+from image.config import WIDTHS, Core, TrainConfig
+from image.data.loading import Captions, ImageData, ImageSpec, described, load_images, to_batch_images
 from image.models import ImageModel, load_image_model
-from image.networks import NetworkConfig, build_critic, build_generator, build_vae
+from image.monitor import ImageMonitor
+from image.networks import NetworkConfig, build_critic, build_generator, build_vae, stages
 from image.prompts import PromptTokenizer
+
+UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
+
+
+def prepare(config: TrainConfig) -> Run:
+    """What `image.train` carries out.
+
+    Raises:
+        UserError: the data or the --weights are of no use, or no network has the side asked for.
+    """
+    if config.size is not None:
+        stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it
+    data = load_images(config.data, config.size, config.fit, config.grey)
+    tokenizer = begun = None
+    if config.core == "tgan":
+        data, tokenizer, begun = _described(config, data)
+    elif not data.spec.classes:
+        config = replace(config, core=UNLABELLED.get(config.core, config.core))
+    network = begun.config if begun else network_config(config, data.spec, len(tokenizer.pieces) if tokenizer else 0)
+    asked = ' --text "..."' if tokenizer else ""
+    return Run(
+        "image.train",
+        config,
+        f"image-{data.name}-{config.core}",
+        build_game(config, network, begun.network if begun else None),
+        data.train,
+        ImageMonitor(config, data, network, pick_device(config.device), tokenizer),
+        examples="images",
+        sheets="sheets",
+        training=len(data.train),
+        held_out=len(data.test),
+        then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
+        skipped=count_reasons(data.skipped) if data.skipped else "",
+        save=tokenizer.pieces.save if tokenizer else None,
+    )
+
+
+def _described(config: TrainConfig, data: ImageData) -> tuple[ImageData, PromptTokenizer, ImageModel | None]:
+    """The pictures with their descriptions in pieces, the vocabulary, and the model that the run begins as."""
+    data, captions, _ = described(data)
+    if config.weights is None:
+        begun, tokenizer = None, PromptTokenizer.learn(captions, config.vocabulary, config.longest)
+    else:
+        begun, tokenizer = begin(config.weights, data.spec, captions)
+    tensors = data.train.tensors | {"text": tokenizer.all_tokens(captions)}
+    train = FamilyArrays(tensors, captions.families) if config.families else Arrays(tensors)
+    return replace(data, train=train), tokenizer, begun
 
 
 def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> NetworkConfig:
@@ -51,51 +105,30 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
     if config.core in ("vae", "cvae"):
         return vae_game(build_vae(network), config, to_batch_images)
     generator, critic = begun or build_generator(network), build_critic(network)
-    augmentation = Augmentation(config, config.batch) if config.augment else None
-    condition = generator.condition
-    read = None if condition is None else dropping(condition, config.condition_dropout)
-    swap = condition.swap if network.pieces else None
-    kind = DescribedGame if network.pieces else GanGame
-    game = kind(
+    condition = cast(DroppableCondition | None, generator.condition)
+    return GanGame(
         generator,
-        critic,
+        critic if config.adversarial else None,
         config,
         to_batch_images,
-        read,
-        augmentation,
-        network.latent,
-        swap=swap,
+        read_condition=None if condition is None else dropping(condition, config.condition_dropout),
+        augmentation=Augmentation(config, config.batch) if config.augment else None,
+        latent=network.latent,
+        adversarial=config.adversarial,
+        content=_pixel_content(config.pixel) if config.pixel else None,
+        swap=condition.swap if condition is not None and network.pieces else None,
         mismatch=config.mismatch,
-    )
-    return game.game() if config.adversarial else game.game_of_pixels()
+    ).game()
 
 
-class DescribedGame(GanGame):
-    """The GAN core about described pictures, which may also be told how far it is from the very picture described.
+def _pixel_content(weight: float) -> Content:
+    """How far what is made of a description is from the very picture described (without a critic: blurred)."""
 
-    Pixels alone (`game_of_pixels`) teach without a critic: more pictures in the same time, but blurred.
-    """
+    def content(made: Tensor, batch: Batch, draw: Draw, raw: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        pixel = pixel_loss(made, to_batch_images(batch))
+        return weight * pixel, {"pixel": pixel}
 
-    config: TrainConfig
-
-    def game_of_pixels(self) -> Game:
-        """The generator alone, who learns to come as close as can be."""
-        game = self.game()
-        del game.players["critic"]
-        return game
-
-    def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of the adversarial loss and the mean absolute difference."""
-        raw = self._condition(batch, draw)
-        fake = self.generator(draw.normal(self.latent), raw)
-        loss, figures = torch.zeros((), device=fake.device), dict[str, Tensor]()
-        if self.config.adversarial:
-            figures["generator"] = self._fooling(fake, batch, draw, raw)
-            loss = loss + self.config.adversarial * figures["generator"]
-        if self.config.pixel:
-            figures["pixel"] = (fake.float() - self.to_batch_images(batch)).abs().mean()
-            loss = loss + self.config.pixel * figures["pixel"]
-        return loss, figures
+    return content
 
 
 def begin(weights: str, spec: ImageSpec, captions: Captions) -> tuple[ImageModel, PromptTokenizer]:

@@ -12,7 +12,7 @@ from common.evaluation.metrics import class_histogram, entropy, frechet_distance
 from common.pictures.sheets import save_picture, sheet
 from common.randomness import mix
 from common.training.collapse import CollapseAlarm
-from common.training.monitor import Verdict
+from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from image.config import TrainConfig
 from image.data.loading import ImageData, to_model
@@ -27,7 +27,7 @@ ROWS = 12  # rows of a sheet at most
 GRACE = 60_000  # training images before the collapse alarm may speak
 
 
-class ImageMonitor:
+class ImageMonitor(Monitor):
     """Judges with the bundled features, against training images only: held-out ones are left for `image.evaluate`.
 
     Args:
@@ -66,8 +66,6 @@ class ImageMonitor:
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """Fréchet distance, coverage and, for labelled data, the classes of samples, all against training images."""
-        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
-            return Verdict(score=float("inf"), warning="the weights are not finite")
         count = len(self.real)
         wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
         asked = wanted if self.tokenizer is None else self.data.train.tensors["text"][self._choice(), 0]

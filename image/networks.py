@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from common.cores.blocks import MinibatchDeviation, ResidualBlock
 from common.cores.cgan import ProjectionHead, WordAttention
-from common.cores.conditions import ClassCondition, Condition, Reading, TextCondition
+from common.cores.conditions import ClassCondition, Reading, TextCondition
 from common.cores.gan import spectrally_normalised
 from common.cores.likelihoods import LIKELIHOODS
 from common.cores.vae import VAE, AggregateSampler
@@ -91,7 +91,7 @@ def _class_condition(config: NetworkConfig, width: int) -> ClassCondition | None
     return ClassCondition(config.classes, width) if config.classes else None
 
 
-def _condition(config: NetworkConfig, width: int) -> Condition | None:
+def _condition(config: NetworkConfig, width: int) -> ClassCondition | TextCondition | None:
     return text_condition(config, width) if config.pieces else _class_condition(config, width)
 
 

@@ -28,7 +28,7 @@ from music.data.loading import MusicData, load_music
 from music.io.piano_roll import roll_sheet
 from music.metrics import measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
-from music.rolls import Condition, NetworkConfig, empty_condition, given
+from music.rolls import MusicContext, NetworkConfig, empty_condition, given
 from music.score import Score
 from music.set_metrics import compare, contents, nearest_window, style_forest
 
@@ -45,7 +45,7 @@ class Windows:
 
     rolls: Tensor
     scores: list[Score]
-    condition: Condition
+    condition: MusicContext
 
 
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
@@ -123,12 +123,12 @@ def choose(config: NetworkConfig, arrays: Arrays, n: int, seed: int) -> Windows:
     return _windows(config, arrays, torch.randperm(len(arrays), generator=torch.Generator().manual_seed(seed))[:n])
 
 
-def draw(model: MusicModel, condition: Condition, seed: int) -> list[Score]:
+def draw(model: MusicModel, condition: MusicContext, seed: int) -> list[Score]:
     """One composition for every row of the condition."""
     return model.scores(model.write(condition, seed), condition)
 
 
-def pick(model: MusicModel, condition: Condition, config: EvaluateConfig) -> list[Score]:
+def pick(model: MusicModel, condition: MusicContext, config: EvaluateConfig) -> list[Score]:
     """The best of some candidates for every row of the condition, by the rule of `music.generate`."""
     typical = model.typical or {}
     best: list[tuple[float, Score]] = []

@@ -1,7 +1,5 @@
 """From settings to a game: music networks joined with a core."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -9,12 +7,41 @@ from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.gan import GanGame
 from common.cores.vae import DEFAULT_LR as VAE_LR
 from common.cores.vae import vae_loss, warm_up
+from common.data.arrays import count_reasons
 from common.randomness import Draw, mix
+from common.training.devices import pick_device
+from common.training.launch import Run
 from music.config import WIDTHS, TrainConfig
+from music.data.loading import load_music
+from music.monitor import MusicMonitor
 from music.networks import Composer, MusicCritic
-from music.rolls import Condition, MusicSpec, NetworkConfig, read_condition, rolls
+from music.rolls import MusicContext, MusicSpec, NetworkConfig, read_condition, rolls
 
 DEFAULT_LR = 3e-4  # of the composer
+
+
+def prepare(config: TrainConfig) -> Run:
+    """What `music.train` carries out.
+
+    Raises:
+        UserError: the data are of no use.
+    """
+    data = load_music(config.data, config.bars)
+    network = network_config(config, data.spec)
+    return Run(
+        "music.train",
+        config,
+        f"music-{data.name}-{config.core}",
+        build_game(config, network),
+        data.train,
+        MusicMonitor(config, data, network, pick_device(config.device)),
+        examples="windows",
+        sheets="rolls",
+        training=len(data.train),
+        held_out=len(data.test),
+        then=lambda out: f"try: python -m music.generate --weights {out} --out song.mid",
+        skipped=count_reasons(data.skipped, "tunes") if data.skipped else "",
+    )
 
 
 def network_config(config: TrainConfig, spec: MusicSpec) -> NetworkConfig:
@@ -29,7 +56,7 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     read, composer = read_condition(network, config.condition_dropout), Composer(network)
     vae, notation, cells = composer.vae, composer.notation, len(network.tracks) * network.steps
 
-    def content(batch: Batch, draw: Draw, condition: Condition) -> tuple[Tensor, dict[str, Tensor]]:
+    def content(batch: Batch, draw: Draw, condition: MusicContext) -> tuple[Tensor, dict[str, Tensor]]:
         """The VAE's loss, by nats a track and step, and the parallels in what it makes of real windows."""
         real = rolls(batch)
         posterior = vae.encode(real, condition)
@@ -45,8 +72,17 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         player = Player(composer, lambda batch, draw: content(batch, draw, read(batch, draw)), adam, config.average)
         return Game({"vae": player}, product="vae")
 
-    def extra(batch: Batch, draw: Draw, condition: Condition) -> Tensor:
-        return config.content * content(batch, draw, condition)[0]
+    def extra(made: Tensor, batch: Batch, draw: Draw, condition: MusicContext) -> tuple[Tensor, dict[str, Tensor]]:
+        loss = config.content * content(batch, draw, condition)[0]
+        return loss, {"content": loss}
 
-    critic, settings = MusicCritic(network), replace(config, lr=config.lr or DEFAULT_LR)
-    return GanGame(composer, critic, settings, rolls, read, latent=network.latents, content=extra).game()
+    return GanGame(
+        composer,
+        MusicCritic(network),
+        config,
+        rolls,
+        read,
+        latent=network.latents,
+        content=extra,
+        default_lr=DEFAULT_LR,
+    ).game()

@@ -19,7 +19,7 @@ from music.config import LONGEST, STYLES, GenerateConfig
 from music.io.midi import from_midi
 from music.metrics import quality
 from music.models import MusicModel, from_score
-from music.rolls import Condition
+from music.rolls import MusicContext
 from music.score import Score, TrackSpec, transpose
 from music.theory import METRES, Key, Mode, nearest_interval, parse_key
 
@@ -263,7 +263,7 @@ def _window(settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, l
     return torch.where(known[:, :, None, None], bars, _best(settings, rolls, condition).view_as(bars))
 
 
-def _best(settings: PieceSettings, rolls: Tensor, condition: Condition) -> Tensor:
+def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext) -> Tensor:
     """The best of the candidates, (2, T, S, P)."""
     model = settings.model
     if settings.candidates == 1 or model.typical is None:

@@ -11,7 +11,7 @@ from common.randomness import mix
 from common.weights import bundled, find_weights, load_config, load_model
 from music.config import STYLES, GenerateConfig
 from music.networks import Composer
-from music.rolls import Condition, NetworkConfig, given, steps_before, valid_steps
+from music.rolls import MusicContext, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
 from music.theory import METRES, MODES, PITCHES, Key, Mode
 
@@ -58,7 +58,7 @@ class MusicModel:
         last: bool = True,
         roll: Tensor | None = None,
         mask: Tensor | None = None,
-    ) -> Condition:
+    ) -> MusicContext:
         """A condition for `count` pieces that are alike in all this.
 
         Args:
@@ -83,7 +83,7 @@ class MusicModel:
         return condition | {"given": given.expand(count, *given.shape), "mask": mask.expand(count, *mask.shape)}
 
     def write(
-        self, condition: Condition, seed: int = 0, temperature: float | None = None, rounds: int = ROUNDS
+        self, condition: MusicContext, seed: int = 0, temperature: float | None = None, rounds: int = ROUNDS
     ) -> Tensor:
         """Compose, then rewrite parts in view of the rest, round by round: rolls, bool (N, 2, T, S, P) on the CPU.
 
@@ -109,7 +109,7 @@ class MusicModel:
 
     @torch.inference_mode()
     def compose(
-        self, z: Tensor, condition: Condition, temperature: float = 0.0, generator: torch.Generator | None = None
+        self, z: Tensor, condition: MusicContext, temperature: float = 0.0, generator: torch.Generator | None = None
     ) -> Tensor:
         """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
 
@@ -129,18 +129,18 @@ class MusicModel:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def encode(self, rolls: Tensor, condition: Condition) -> Tensor:
+    def encode(self, rolls: Tensor, condition: MusicContext) -> Tensor:
         """The latents (N, latents) of rolls (N, 2, T, S, P): their posteriors' means, on the CPU."""
         device = next(self.network.parameters()).device
         chosen = {name: tensor.to(device) for name, tensor in condition.items()}
         return self.network.vae.encode(rolls.float().to(device), chosen).mean.cpu()
 
-    def scores(self, rolls: Tensor, condition: Condition) -> list[Score]:
+    def scores(self, rolls: Tensor, condition: MusicContext) -> list[Score]:
         """Rolls (N, 2, T, S, P) as pieces, their tonic at C."""
         return to_scores(self.config, rolls, condition["metre"], condition["mode"], self.tempo)
 
 
-def _struck(config: NetworkConfig, rolls: Tensor, condition: Condition) -> Tensor:
+def _struck(config: NetworkConfig, rolls: Tensor, condition: MusicContext) -> Tensor:
     """Begin all notes that do not sound at the step before: what they were held from may have been rewritten.
 
     What the condition itself gives stays as it is.

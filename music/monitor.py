@@ -13,7 +13,7 @@ from common.evaluation.metrics import halves, neighbourhoods
 from common.pictures.sheets import save_picture
 from common.randomness import mix
 from common.training.collapse import CollapseAlarm
-from common.training.monitor import Verdict
+from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from music.config import TrainConfig
 from music.data.loading import MusicData
@@ -39,7 +39,7 @@ SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "no
 WORST = 3.0  # relative error at which a metric counts no worse
 
 
-class MusicMonitor:
+class MusicMonitor(Monitor):
     """Judges by musical metrics, against training windows only: held-out tunes are left for `music.evaluate`.
 
     Args:
@@ -77,8 +77,6 @@ class MusicMonitor:
 
         It is drawn at the temperature, of a few, at which it is nearest; that goes with the weights.
         """
-        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
-            return Verdict(score=float("inf"), warning="the weights are not finite")
         found = [self._figures(self._model(network), temperature) for temperature in TEMPERATURES]
         figures = min(found, key=lambda each: each["misfit"])
         self.temperature = figures["temperature"]

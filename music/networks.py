@@ -11,7 +11,7 @@ from common.cores.cgan import ProjectionHead
 from common.cores.likelihoods import Likelihood
 from common.cores.vae import VAE
 from music.readout import NoteReadout
-from music.rolls import PATCH, Condition, NetworkConfig
+from music.rolls import PATCH, MusicContext, NetworkConfig
 
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
 
@@ -30,7 +30,7 @@ class MusicCondition(nn.Module):
             sizes["style"] = len(config.styles) + 1
         self.tables = nn.ModuleDict({name: nn.Embedding(size, width) for name, size in sizes.items()})
 
-    def forward(self, condition: Condition) -> Tensor:
+    def forward(self, condition: MusicContext) -> Tensor:
         """Embeddings, (N, width)."""
         return torch.stack([table(condition[name]) for name, table in self.tables.items()]).sum(0)
 
@@ -116,7 +116,7 @@ class Encoder(nn.Module):
         self.bar = nn.Linear(width * narrow, 2 * config.bar_latent)
         self.shared = nn.Linear(width * narrow, 2 * config.latent)
 
-    def forward(self, roll: Tensor, condition: Condition) -> Tensor:
+    def forward(self, roll: Tensor, condition: MusicContext) -> Tensor:
         """Rolls (N, 2, T, S, P) and condition -> (N, 2 * latents), all means before all log-variances."""
         x = self.features(roll, condition["mask"])
         for level, block in enumerate(self.blocks):
@@ -152,7 +152,7 @@ class Decoder(nn.Module):
         self.fine = TimeBlock(width // 2, style)
         self.last = nn.Conv1d(width // 2, outputs, 1)
 
-    def forward(self, z: Tensor, condition: Condition) -> tuple[Tensor, Condition]:
+    def forward(self, z: Tensor, condition: MusicContext) -> tuple[Tensor, MusicContext]:
         """z (N, latents) and condition -> outputs (N, S, size), and the condition that they are to be read by."""
         config = self.config
         shared, bars = z.split([config.latent, config.bars * config.bar_latent], 1)
@@ -180,12 +180,12 @@ class RollLikelihood(Likelihood):
         super().__init__()
         self.notation = notation
 
-    def nll(self, output: tuple[Tensor, Condition], data: Tensor) -> Tensor:  # type: ignore[override]
+    def nll(self, output: tuple[Tensor, MusicContext], data: Tensor) -> Tensor:  # type: ignore[override]
         """-log p of what of rolls (N, 2, T, S, P) is not given, (N,) nats."""
         outputs, condition = output
         return (self.notation.nats(outputs, condition, data) * (1 - condition["mask"])).sum((1, 2))
 
-    def mean(self, output: tuple[Tensor, Condition]) -> Tensor:  # type: ignore[override]
+    def mean(self, output: tuple[Tensor, MusicContext]) -> Tensor:  # type: ignore[override]
         """The likeliest roll, (N, 2, T, S, P) of zeros and ones, in which what is given stands unchanged."""
         return self.notation.compose(*output)
 
@@ -205,7 +205,7 @@ class Composer(nn.Module):
         # The networks read conditions as they are.
         self.vae = VAE(Encoder(config), decoder, RollLikelihood(self.notation), nn.Identity())
 
-    def forward(self, z: Tensor, condition: Condition) -> Tensor:
+    def forward(self, z: Tensor, condition: MusicContext) -> Tensor:
         """z (N, latents) and condition -> rolls (N, 2, T, S, P)."""
         return self.vae.likelihood.mean(self.vae.decode(z, condition))
 
@@ -223,7 +223,7 @@ class MusicCritic(nn.Module):
         self.last = nn.Sequential(nn.Flatten(), nn.Linear((width + 1) * narrow, 2 * width), nn.LeakyReLU(0.2))
         self.head = ProjectionHead(2 * width, MusicCondition(config, 2 * width))
 
-    def forward(self, roll: Tensor, condition: Condition) -> Tensor:
+    def forward(self, roll: Tensor, condition: MusicContext) -> Tensor:
         """Rolls (N, 2, T, S, P) and condition -> logits (N,)."""
         x = self.features(roll, condition["mask"])
         for level, block in enumerate(self.blocks):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from music.rolls import PATCH, Condition, NetworkConfig, steps_before, valid_steps
+from music.rolls import PATCH, MusicContext, NetworkConfig, steps_before, valid_steps
 
 # ---- from outputs to rolls -------------------------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ class NoteReadout(nn.Module):
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
 
-    def compose(self, outputs: Tensor, condition: Condition) -> Tensor:
+    def compose(self, outputs: Tensor, condition: MusicContext) -> Tensor:
         """From outputs (N, S, size) to rolls (N, 2, T, S, P), with what is given put in."""
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         tracks = []
@@ -77,7 +77,7 @@ class NoteReadout(nn.Module):
         ]
         return torch.cat(parts)
 
-    def nats(self, outputs: Tensor, condition: Condition, roll: Tensor) -> Tensor:
+    def nats(self, outputs: Tensor, condition: MusicContext, roll: Tensor) -> Tensor:
         """Negative log-likelihood of rolls (N, 2, T, S, P) in nats, (N, T, S); 0 in the filling of short bars."""
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         parts = outputs.float().split([sum(split) for split in self.splits], 2)
@@ -88,7 +88,7 @@ class NoteReadout(nn.Module):
             nats.append(_nats(track.kind, notes, begins, pitch, onset, before))
         return torch.stack(nats, 1) * valid.unsqueeze(1)
 
-    def parallels(self, roll: Tensor, condition: Condition) -> Tensor:
+    def parallels(self, roll: Tensor, condition: MusicContext) -> Tensor:
         """Parallel fifths, octaves and unisons a bar between mono tracks of rolls (N, 2, T, S, P): (N,).
 
         As `music.metrics.parallels`, but it can be descended, takes tracks to be in order from the highest to the

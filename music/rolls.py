@@ -19,7 +19,7 @@ from music.theory import METRES
 
 PATCH = 2  # steps that the networks take as one: an eighth
 COMPOSE, HARMONISE, INFILL = 0.25, 0.5, 0.65  # below these: nothing is given, voices, bars; above: bars of voices
-Condition = dict[str, Tensor]
+MusicContext = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def steps_before(config: NetworkConfig) -> Tensor:
 def read_condition(config: NetworkConfig, dropout: float) -> Any:
     """A function (batch, draw) -> condition that hides styles, and draws at random what is given."""
 
-    def read(batch: Batch, draw: Draw) -> Condition:
+    def read(batch: Batch, draw: Draw) -> MusicContext:
         condition = known(config, batch)
         if config.styles:
             condition["style"] = condition["style"].masked_fill(draw.uniform() < dropout, len(config.styles))
@@ -121,13 +121,13 @@ def read_condition(config: NetworkConfig, dropout: float) -> Any:
     return read
 
 
-def known(config: NetworkConfig, batch: Batch) -> Condition:
+def known(config: NetworkConfig, batch: Batch) -> MusicContext:
     """What is known of windows as loaded beside their notes."""
     condition = {name: batch[name] for name in ("mode", "metre", "first", "last")}
     return condition | {"style": batch["label"]} if config.styles else condition
 
 
-def empty_condition(config: NetworkConfig, batch: Batch) -> Condition:
+def empty_condition(config: NetworkConfig, batch: Batch) -> MusicContext:
     """The conditions of windows as loaded, with nothing of them given."""
     n, *shape = batch["pitch"].shape  # T, S, P
     return known(config, batch) | {"mask": torch.zeros(n, *shape[:2]), "given": torch.zeros(n, 2, *shape)}

@@ -1,18 +1,18 @@
 """From settings to a game: a generator that learns from pixels alone, or against a critic too."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from common.cores.game import Batch, Game, OptimizerConfig, Player
-from common.cores.gan import GanGame, Translating
+from common.cores.game import Batch, Game
+from common.cores.gan import Content, GanGame
+from common.data.arrays import count_reasons
 from common.errors import UserError
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
+from common.training.launch import Run
 from superres.config import TrainConfig
 from superres.critic import UNetCritic
-from superres.data.loading import PhotoData, load_photos, with_shrunk
+from superres.data.loading import load_photos, with_shrunk
 from superres.data.patches import Patches
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
@@ -25,29 +25,36 @@ PHASES = 8  # pixels that the window of features moves by
 CLIP = 0.02  # largest norm of the gradient of a pixel-trained generator, twice the usual one; some leap
 
 
-def prepare(config: TrainConfig) -> tuple[Game, PhotoData, Patches, PhotoMonitor]:
-    """What a run plays: the game of its core, the pictures, what of them batches are made of, and the monitor.
+def prepare(config: TrainConfig) -> Run:
+    """What `superres.train` carries out.
 
     Raises:
         UserError: the data or the --weights are of no use.
     """
-    if config.core == "pixel":
-        network = network_config(config)
-        data = load_photos(config.data, network.scale, config.degradation, config.patch)
-        game, monitor = build_pixel_game(config), PhotoMonitor(config, data, network)
-        return game, data, _patches(config, data), monitor
-    assert config.weights is not None
-    generator, *_ = load_generator(config.weights)
-    network = generator.config
+    begun = load_generator(config.weights)[0] if config.core == "gan" and config.weights else None
+    network = network_config(config) if begun is None else begun.config
     data = load_photos(config.data, network.scale, config.degradation, config.patch)
-    features = load_squeezenet(pick_device(config.device))
-    monitor = SharpMonitor(config, data, network, features)
-    return build_gan_game(config, generator, features), data, _patches(config, data), monitor
-
-
-def _patches(config: TrainConfig, data: PhotoData) -> Patches:
+    if begun is None:
+        game, monitor = build_pixel_game(config), PhotoMonitor(config, data, network)
+    else:
+        features = load_squeezenet(pick_device(config.device))
+        game, monitor = build_gan_game(config, begun, features), SharpMonitor(config, data, network, features)
     pairs = with_shrunk(data.train, config.shrunk, data, config.patch) if config.shrunk < 1 else data.train
-    return Patches(pairs, config.patch, data.scale)
+    return Run(
+        "superres.train",
+        config,
+        f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}",
+        game,
+        Patches(pairs, config.patch, data.scale),
+        monitor,
+        examples="patches",
+        sheets="crops",
+        sources="pictures",
+        training=len(data.train),
+        held_out=len(data.validation),
+        then=lambda out: f"try: python -m superres.upscale --weights {out} PICTURE",
+        skipped=count_reasons(data.skipped, "pictures") if data.skipped else "",
+    )
 
 
 def network_config(config: TrainConfig) -> NetworkConfig:
@@ -66,11 +73,10 @@ def build_pixel_game(config: TrainConfig) -> Game:
     network = network_config(config)
     generator = build_generator(network) if config.weights is None else _begun(config.weights, network)
 
-    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        return fidelity_loss(generator(to_float(batch["low"])).float(), to_float(batch["high"]), config.frequency)
+    def content(made: Tensor, batch: Batch, draw: Draw, low: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return fidelity_loss(made.float(), to_float(batch["high"]), config.frequency)
 
-    adam = OptimizerConfig(config.lr or PIXEL_LR, config.betas, clip=CLIP)
-    return Game({"generator": Player(generator, loss, adam, config.average, compile=True)}, product="generator")
+    return _game(config, generator, None, content)
 
 
 def _begun(weights: str, network: NetworkConfig) -> Generator:
@@ -88,64 +94,52 @@ def _begun(weights: str, network: NetworkConfig) -> Generator:
 def build_gan_game(config: TrainConfig, generator: Generator, features: Features | None) -> Game:
     """The game of two players about pictures; the critic is initialised from the seed.
 
+    Beside the critic stands what keeps upscaled pictures true to the original (Ledig et al. 2017: SRGAN): perceptual,
+    fidelity, consistency and grid losses.
+
     Args:
         generator: trained on pixels.
         features: what the perceptual loss compares; None for what the critic finds.
     """
     torch.manual_seed(mix(config.seed, 0))
-    settings = replace(config, lr=config.lr or GAN_LR)
-    return UpscalingGame(generator, UNetCritic(config.critic_width), settings, features).game()
+    critic = UNetCritic(config.critic_width)
+    compared = critic.features if features is None else features
 
-
-class UpscalingGame(GanGame):
-    """The GAN core about upscaled pictures, with what keeps them true to the original (Ledig et al. 2017: SRGAN).
-
-    Args:
-        network: the generator, whose "latent" is the small picture.
-        features: as in `build_gan_game`.
-    """
-
-    config: TrainConfig
-
-    def __init__(self, network: Generator, critic: UNetCritic, config: TrainConfig, features: Features | None) -> None:
-        super().__init__(
-            Translating(network), critic, config, lambda batch: to_float(batch["high"]),
-            read_condition=lambda batch, draw: to_float(batch["low"]),
-        )  # fmt: skip
-        self.network = network
-        self.features = critic.features if features is None else features
-
-    def game(self) -> Game:
-        """As the core's, with the network itself as the product."""
-        game = super().game()
-        game.players["generator"].network = self.network
-        return game
-
-    def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of adversarial, perceptual, fidelity, consistency and grid losses."""
-        config, low, true = self.config, to_float(batch["low"]), self.prepare(batch)
-        upscaled = self.network(low).float()
-        real_logits = torch.zeros(())
-        seen = window(draw)
+    def content(made: Tensor, batch: Batch, draw: Draw, low: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        upscaled, true, seen = made.float(), to_float(batch["high"]), window(draw)
         with torch.no_grad():
-            if self.adversarial.pairs:
-                real_logits = self.critic(true).float()
-            wanted = self.features(true[seen])
+            wanted = compared(true[seen])
         figures = {
-            "generator": self.adversarial.generator(real_logits, self.critic(upscaled).float()),
-            "perceptual": feature_distance(self.features(upscaled[seen]), wanted).mean(),
+            "perceptual": feature_distance(compared(upscaled[seen]), wanted).mean(),
             "consistency": consistency_loss(upscaled, low),
-            "grid": grid_loss(upscaled, true, self.network.config.scale),
+            "grid": grid_loss(upscaled, true, generator.config.scale),
+            "fidelity": fidelity_loss(upscaled, true, config.frequency)[0],
         }
-        fidelity, _ = fidelity_loss(upscaled, true, config.frequency)
         total = (
-            config.adversarial * figures["generator"]
-            + config.perceptual * figures["perceptual"]
+            config.perceptual * figures["perceptual"]
             + config.consistency * figures["consistency"]
             + config.grid * figures["grid"]
-            + config.pixel * fidelity
+            + config.pixel * figures["fidelity"]
         )
-        return total, figures | {"fidelity": fidelity}
+        return total, figures
+
+    return _game(config, generator, critic, content)
+
+
+def _game(config: TrainConfig, generator: Generator, critic: UNetCritic | None, content: Content) -> Game:
+    """The core's game; the condition, and all that the generator gets, is the small picture."""
+    return GanGame(
+        generator,
+        critic,
+        config,
+        lambda batch: to_float(batch["high"]),
+        read_condition=lambda batch, draw: to_float(batch["low"]),
+        latent=0,
+        adversarial=config.adversarial,
+        content=content,
+        default_lr=PIXEL_LR if critic is None else GAN_LR,
+        clip=CLIP if critic is None else None,
+    ).game()
 
 
 def window(draw: Draw) -> tuple[slice, ...]:

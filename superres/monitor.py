@@ -13,7 +13,7 @@ from torch import nn
 
 from common.cli import command
 from common.pictures.sheets import save_picture, sheet
-from common.training.monitor import Verdict
+from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from superres.config import Degradation, TrainConfig
 from superres.data.loading import PhotoData
@@ -36,7 +36,7 @@ MADE_SMALL: dict[Degradation, str] = {
 RGB = NDArray[np.uint8]
 
 
-class PhotoMonitor:
+class PhotoMonitor(Monitor):
     """Judges by the fidelity to validation pictures.
 
     Args:
@@ -61,8 +61,6 @@ class PhotoMonitor:
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """PSNR-Y of validation pictures, and how much of it bicubic does not have."""
-        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
-            return Verdict(score=float("inf"), warning="the weights are not finite")
         model, scale = self._model(network), self.data.scale
         found = [psnr_y(model.upscale_picture(low), high, scale) for high, low in self.pictures]
         psnr = float(np.mean(found))
@@ -73,13 +71,6 @@ class PhotoMonitor:
         data = {"name": self.data.name, "key": self.data.key, "degradation": self.data.degradation}
         config = {"domain": "superres", "kind": "generator", "network": self.network.as_json(), "data": data}
         return config, self._card(facts)
-
-    def state(self) -> dict[str, Any]:
-        """Nothing is remembered."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing is remembered."""
 
     def _card(self, facts: dict[str, Any]) -> str:
         data, notes = self.data, "".join(f"- {note}\n" for note in self.notes)
@@ -122,8 +113,6 @@ class SharpMonitor(PhotoMonitor):
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """The fidelity of validation pictures, and their distance in features."""
         verdict = super().judge(network, images)
-        if verdict.warning:
-            return verdict
         if self.features is None:
             return replace(verdict, score=None)
         model, features = self._model(network), self.features

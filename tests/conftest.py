@@ -12,7 +12,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("common", "e2e")]  # for what tests share
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("common/training", "e2e")]  # for what tests share
 
 
 @pytest.fixture(scope="session", autouse=True)

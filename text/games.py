@@ -7,10 +7,12 @@ from common.cores.conditions import dropping
 from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.gan import GanGame
 from common.cores.vae import DEFAULT_LR, vae_loss, warm_up
-from common.data.arrays import Arrays
+from common.data.arrays import Arrays, count_reasons
+from common.data.batches import Batches
 from common.data.pieces import END, UNKNOWN
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
+from common.training.launch import Run
 from text.config import LAYERS, WIDTHS, TrainConfig
 from text.data.loading import TextData, load_texts
 from text.models import load_fitting, load_text_model
@@ -21,16 +23,40 @@ CODES = 100_000  # training texts whose latents are learned
 CLIP = 100.0  # largest norm of the gradient of nats a text: that of recurrent networks leaps now and then
 
 
-def prepare(config: TrainConfig) -> tuple[Game, TextData, Arrays, TextMonitor]:
-    """What a run plays: the game of its core, the texts, what of them batches are made of, and the monitor.
+def prepare(config: TrainConfig) -> Run:
+    """What `text.train` carries out.
 
     Raises:
         UserError: the data or the --weights are of no use.
     """
-    if config.core == "vae":
-        data = load_texts(config.data, config.vocabulary, config.longest)
-        network = network_config(config, data)
-        return build_vae_game(config, network), data, data.train, TextMonitor(config, data, network)
+    game, data, arrays, monitor = _latents(config) if config.core == "gan" else _texts(config)
+    sampler = " --sampler gan" if config.core == "gan" else ""
+    return Run(
+        "text.train",
+        config,
+        f"text-{data.name}-{config.core}",
+        game,
+        arrays,
+        monitor,
+        examples="texts",
+        sheets="texts",
+        training=len(arrays),
+        held_out=len(data.test),
+        then=lambda out: f"try: python -m text.generate --weights {out}{sampler}",
+        skipped=count_reasons(data.skipped, "texts") if data.skipped else "",
+        save=data.tokenizer.save,
+    )
+
+
+def _texts(config: TrainConfig) -> tuple[Game, TextData, Batches, TextMonitor]:
+    """The game of a VAE, the texts, which are also what batches are made of, and the monitor."""
+    data = load_texts(config.data, config.vocabulary, config.longest)
+    network = network_config(config, data)
+    return build_vae_game(config, network), data, data.train, TextMonitor(config, data, network)
+
+
+def _latents(config: TrainConfig) -> tuple[Game, TextData, Batches, LatentMonitor]:
+    """The game of a GAN of latents, the texts, their latents, of which batches are made, and the monitor."""
     assert config.weights is not None
     model = load_text_model(config.weights, pick_device(config.device))
     data = load_fitting(config.data, model)

@@ -14,7 +14,7 @@ from common.cores.vae import Posterior, active_units, mutual_information
 from common.evaluation.metrics import frechet_distance
 from common.files import replacing
 from common.training.collapse import PosteriorAlarm
-from common.training.monitor import Verdict
+from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from text.config import GenerateConfig, TrainConfig
 from text.data.loading import Sequences, TextData
@@ -32,7 +32,7 @@ GRACE = 60_000  # training texts before the alarm may speak
 REMEDY = "--free-bits 0.5, --normalised 0.6 or --word-dropout 0.3"
 
 
-class TextMonitor:
+class TextMonitor(Monitor):
     """Judges by bounds on validation texts; the held-out ones are left for `text.evaluate`.
 
     Args:
@@ -54,8 +54,6 @@ class TextMonitor:
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """The evidence lower bound of validation texts, and how much of it goes through the latent."""
         assert isinstance(network, Writer)
-        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
-            return Verdict(score=float("inf"), warning="the weights are not finite")
         fit_sampler(network, self.data.train)
         nll, posterior, z = bounds(network, self.data.validation, JUDGED)
         active = active_units(posterior.mean)

@@ -1,16 +1,13 @@
 """`python -m text.train`: train a writer."""
 
-import sys
-from dataclasses import replace
-from pathlib import Path
-
 from common.cli import run
+from common.config import with_limits
 from text.config import TrainConfig
 
 PROGRAM = "text.train"
-DEFAULT_LIMITS = {  # where none is given: whichever comes first
-    "vae": {"images": 400_000, "minutes": 10.0},
-    "gan": {"images": 1_000_000, "minutes": 5.0},
+DEFAULT_LIMITS = {  # examples and minutes where none is given: whichever comes first
+    "vae": (400_000, 10.0),
+    "gan": (1_000_000, 5.0),
 }
 
 
@@ -20,27 +17,10 @@ def main(config: TrainConfig) -> None:
     Samples, curves, checkpoints and a weights folder appear in --out; `python -m text.generate --weights DIR` works
     from the first checkpoint on. --core gan then learns to draw latents of the trained --weights.
     """
-    from common.data.arrays import count_reasons  # torch loads only once the command line is known to be good
-    from common.training.runs import check_batch, conclude, introduce, open_run
-    from common.training.trainer import Trainer
+    from common.training.launch import carry_out  # torch loads only once the command line is known to be good
     from text.games import prepare
 
-    if config.steps is None and config.images is None and config.minutes is None:
-        config = replace(config, **DEFAULT_LIMITS[config.core])
-    game, data, arrays, monitor = prepare(config)
-    if data.skipped:
-        print(f"{PROGRAM}: skipped {count_reasons(data.skipped, 'texts')}", file=sys.stderr)
-    out = config.out or Path("runs") / f"text-{data.name}-{config.core}"
-    check_batch(config, len(arrays))
-    open_run(out, config)
-    introduce(PROGRAM, out, len(arrays), len(data.test))
-    trainer = Trainer(config, out)
-    if trainer.accelerator.is_main_process:
-        data.tokenizer.save(out)
-    progress = trainer.fit(game, arrays, monitor)
-    if trainer.accelerator.is_main_process:
-        sampler = " --sampler gan" if config.core == "gan" else ""
-        conclude(config, out, progress, "texts", "texts", f"text.generate --weights {out}{sampler}")
+    carry_out(prepare(with_limits(config, *DEFAULT_LIMITS[config.core])))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,17 @@ class Condition(Protocol):
     """What is known of each of N examples, "raw" as it lies in a batch, and how a network reads it."""
 
     def read(self, batch: Batch, draw: Draw | None = None) -> Any:
-        """The raw condition of a batch, (N, ...); of several by the draw, or the first."""
+        """The raw condition of a batch, (N, ...), a tensor or whatever the network takes; of several by the draw, or
+        the first."""
         ...
+
+    def __call__(self, raw: Any) -> Any:
+        """What networks are given of a raw condition, such as an embedding (N, width)."""
+        ...
+
+
+class DroppableCondition(Condition, Protocol):
+    """A condition that need not be told, and of which the wrong one may be told."""
 
     def none(self, count: int, device: torch.device) -> Any:
         """The raw condition that tells nothing, (count, ...)."""
@@ -32,10 +41,6 @@ class Condition(Protocol):
 
     def swap(self, raw: Any) -> Any:
         """The raw condition with each row's replaced by that of another one, unless that one tells nothing."""
-        ...
-
-    def __call__(self, raw: Any) -> Tensor:
-        """Embed a raw condition as (N, width)."""
         ...
 
 
@@ -148,7 +153,7 @@ def one_description(batch: Batch, draw: Draw) -> Tensor:
     return texts[torch.arange(len(texts), device=texts.device), chosen]
 
 
-def dropping(condition: Condition, share: float) -> Callable[[Batch, Draw], Any]:
+def dropping(condition: DroppableCondition, share: float) -> Callable[[Batch, Draw], Any]:
     """Read a batch's condition and hide each with probability `share`, so that one network also samples without."""
     return lambda batch, draw: condition.drop(condition.read(batch, draw), draw.uniform() < share)
 

@@ -101,72 +101,74 @@ def spectrally_normalised(network: nn.Module) -> nn.Module:
 
 
 DEFAULT_LR = 5e-4
+Content = Callable[[Tensor, Batch, Draw, Any], tuple[Tensor, dict[str, Tensor]]]
 
 
+@dataclass
 class GanGame:
-    """Two losses over one pair of networks. `game()` makes the `Game` that the trainer plays.
+    """Two losses over one pair of networks, or the generator's alone. `game()` makes what the trainer plays.
 
-    Args:
-        generator: (z (N, latent), raw condition or None) -> images (N, ...) in [-1, 1].
-        critic: (images, raw condition or None) -> logits (N,).
+    Attributes:
+        generator: (z (N, latent), raw condition or None) -> images (N, ...) in [-1, 1]; or, without a latent, raw
+            condition -> images.
+        critic: (images, raw condition or None) -> logits (N,); None where the generator descends the content alone.
         prepare: the batch as loaded -> real images (N, ...) in [-1, 1].
         read_condition: takes the raw condition, a tensor or a structure of tensors, out of a batch, some of it hidden
             at random (see `common.cores.conditions.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
-        latent: length of z; by default `config.latent`.
-        content: a loss of the domain's own that the generator descends too, from a batch, draw and raw condition, a
-            scalar.
+        latent: length of z; by default `config.latent`; 0 for a generator that makes images of its condition alone.
+        adversarial: weight of what the critic says to the generator.
+        content: a loss of the domain's own that the generator descends too: (what it made, batch, draw, raw condition)
+            -> scalar and figures to log. `pixel_loss` is one of them.
         swap: gives each row the raw condition of another one. Real images with those then count as false, so that the
             critic judges whether the two belong together (Reed et al. 2016). The critic must be a `head` (features,
             raw) over `features` (images), which all conditions of an image share.
         mismatch: weight of what is so judged.
+        default_lr: the learning rate where `config` names none.
+        clip: largest norm of the generator's gradient.
     """
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        critic: nn.Module,
-        config: GanConfig,
-        prepare: Callable[[Batch], Tensor],
-        read_condition: Callable[[Batch, Draw], Any] | None = None,
-        augmentation: Augmentation | None = None,
-        latent: int | None = None,
-        content: Callable[[Batch, Draw, Any], Tensor] | None = None,
-        swap: Callable[[Any], Any] | None = None,
-        mismatch: float = 0.5,
-    ):
-        self.generator, self.critic, self.config = generator, critic, config
-        self.prepare, self.read_condition, self.augmentation = prepare, read_condition, augmentation
-        self.latent = config.latent if latent is None else latent
-        self.content, self.swap, self.mismatch = content, swap, mismatch
-        self.adversarial = LOSSES[config.loss]
-        self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
+    generator: nn.Module
+    critic: nn.Module | None
+    config: GanConfig
+    prepare: Callable[[Batch], Tensor]
+    read_condition: Callable[[Batch, Draw], Any] | None = None
+    augmentation: Augmentation | None = None
+    latent: int | None = None
+    adversarial: float = 1.0
+    content: Content | None = None
+    swap: Callable[[Any], Any] | None = None
+    mismatch: float = 0.5
+    default_lr: float = DEFAULT_LR
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        self.rule = LOSSES[self.config.loss]
+        modules = () if self.critic is None else self.critic.modules()
+        self.batch_normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
 
     def game(self) -> Game:
-        """Critic first, then generator; the (averaged) generator is the product."""
-        config = self.config
-        lr = config.lr or DEFAULT_LR
-        judge = nn.ModuleDict({"critic": self.critic})
-        if self.augmentation is not None:
-            judge["augmentation"] = self.augmentation  # its adaptive strength is saved and averaged with the critic
-        return Game(
-            players={
-                "critic": Player(judge, self.critic_loss, OptimizerConfig(config.critic_lr or lr, config.betas)),
-                "generator": Player(
-                    self.generator,
-                    self.generator_loss,
-                    OptimizerConfig(lr, config.betas),
-                    average=config.average,
-                    compile=True,
-                ),
-            },
-            product="generator",
+        """Critic first, if there is one, then generator; the (averaged) generator is the product."""
+        config, players = self.config, dict[str, Player]()
+        lr = config.lr or self.default_lr
+        if self.critic is not None:
+            judge = nn.ModuleDict({"critic": self.critic})
+            if self.augmentation is not None:
+                judge["augmentation"] = self.augmentation  # its adaptive strength is saved and averaged with the critic
+            players["critic"] = Player(judge, self.critic_loss, OptimizerConfig(config.critic_lr or lr, config.betas))
+        players["generator"] = Player(
+            self.generator,
+            self.generator_loss,
+            OptimizerConfig(lr, config.betas, clip=self.clip),
+            average=config.average,
+            compile=True,
         )
+        return Game(players, product="generator")
 
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's loss: adversarial, plus R1 and R2 (or the interpolation penalty) when their step has come."""
         real, raw = self.prepare(batch), self._condition(batch, draw)
-        fake = self.generator(draw.normal(self.latent), raw).detach()
+        fake = self._make(draw, raw).detach()
         penalised = self.config.penalty > 0 and draw.step % self.config.penalty_every == 0
         zero_centred = penalised and self.config.loss != "wasserstein"
         # A penalty needs full precision: its second derivatives are small.
@@ -174,11 +176,11 @@ class GanGame:
             images = torch.cat([real, fake.to(real.dtype)]).requires_grad_(zero_centred)
             logits, swapped = self._judge_both(self._augment(images, draw), raw)
             real_logits, fake_logits = logits.float().chunk(2)
-            loss = self.adversarial.critic(real_logits, fake_logits)
+            loss = self.rule.critic(real_logits, fake_logits)
             figures = {"critic": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
             if swapped is not None:
                 figures["swapped_logit"] = swapped.mean()
-                loss = loss + self.mismatch * self.adversarial.critic(real_logits, swapped.float())
+                loss = loss + self.mismatch * self.rule.critic(real_logits, swapped.float())
             if penalised:
                 penalty = self._penalty(logits, images, raw, draw)
                 figures["penalty"] = penalty
@@ -189,25 +191,34 @@ class GanGame:
         return loss, figures
 
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator's loss against the frozen critic, plus that of the content if there is one."""
+        """The weighted loss against the frozen critic, if there is one, and that of the content, if there is one."""
         raw = self._condition(batch, draw)
-        loss = self._fooling(self.generator(draw.normal(self.latent), raw), batch, draw, raw)
-        figures = {"generator": loss}
+        fake = self._make(draw, raw)
+        loss, figures = torch.zeros((), device=fake.device), dict[str, Tensor]()
+        if self.critic is not None:
+            figures["generator"] = self._fooling(fake, batch, draw, raw)
+            loss = loss + self.adversarial * figures["generator"]
         if self.content is not None:
-            figures["content"] = self.content(batch, draw, raw)
-            loss = loss + figures["content"]
-        return loss, figures
+            content, more = self.content(fake, batch, draw, raw)
+            loss, figures = loss + content, figures | more
+        return loss, {"generator": loss} | figures
+
+    def _make(self, draw: Draw, raw: Any) -> Tensor:
+        """What the generator makes of the condition, and of a latent if it takes one."""
+        latent = self.config.latent if self.latent is None else self.latent
+        return self.generator(draw.normal(latent), raw) if latent else self.generator(raw)
 
     def _fooling(self, fake: Tensor, batch: Batch, draw: Draw, raw: Any) -> Tensor:
         """The generator's loss against the frozen critic for what it made, (N, ...), of the conditions; a scalar."""
-        if self.adversarial.pairs:
+        critic = cast(nn.Module, self.critic)
+        if self.rule.pairs:
             real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
             with torch.no_grad():
-                real_logits = self.critic(real, raw).float()
+                real_logits = critic(real, raw).float()
         else:
             fake = self._augment(fake, draw)
             real_logits = fake.new_zeros(len(fake))
-        return self.adversarial.generator(real_logits, self.critic(fake, raw).float())
+        return self.rule.generator(real_logits, critic(fake, raw).float())
 
     def _judge_both(self, images: Tensor, raw: Any) -> tuple[Tensor, Tensor | None]:
         """Logits of real and fake images (2N, ...), which share their conditions (N, ...), and of real ones swapped.
@@ -215,14 +226,14 @@ class GanGame:
         In one forward, as one large batch is cheaper than two small ones; but BatchNorm must not see them mixed, or in
         its own turn, where it sees fakes alone, the generator would meet another critic.
         """
+        critic = cast(Any, self.critic)
         if self.batch_normalised:
-            return torch.cat([self.critic(half, raw) for half in images.chunk(2)]), None
+            return torch.cat([critic(half, raw) for half in images.chunk(2)]), None
         both = None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw)
         if self.swap is None:
-            return self.critic(images, both), None
-        features = cast(Any, self.critic).features(images)
-        head = cast(Any, self.critic).head
-        return head(features, both), head(features.chunk(2)[0], self.swap(raw))
+            return critic(images, both), None
+        features = critic.features(images)
+        return critic.head(features, both), critic.head(features.chunk(2)[0], self.swap(raw))
 
     def _condition(self, batch: Batch, draw: Draw) -> Any:
         return None if self.read_condition is None else self.read_condition(batch, draw)
@@ -232,8 +243,8 @@ class GanGame:
 
     def _penalty(self, logits: Tensor, images: Tensor, raw: Any, draw: Draw) -> Tensor:
         if self.config.loss == "wasserstein":
-            real, fake = images.chunk(2)
-            return interpolation_penalty(lambda x: self.critic(x, raw), real, fake, draw.uniform()).mean()
+            critic, (real, fake) = cast(nn.Module, self.critic), images.chunk(2)
+            return interpolation_penalty(lambda x: critic(x, raw), real, fake, draw.uniform()).mean()
         return 2 * zero_centred_penalty(logits, images).mean()  # mean of R1 plus mean of R2
 
     def _penalty_weight(self, draw: Draw) -> float:
@@ -241,17 +252,13 @@ class GanGame:
         return cosine(self.config.penalty, end, draw.progress)
 
 
-class Translating(nn.Module):
-    """A network from pictures to pictures as the core calls generators: with latents, which it does not read.
+def pixel_loss(made: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The mean absolute difference of images (N, C, H, W), a scalar (Isola et al. 2017: pix2pix).
 
     Args:
-        network: (N, C, H, W) -> (N, C', H', W').
+        weight: of places, (N, 1 or C, H, W); each image's difference is then its weighted mean.
     """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, z: Any, source: Tensor) -> Tensor:
-        """What the network makes of the condition."""
-        return self.network(source)
+    apart = (made.float() - real).abs()
+    if weight is None:
+        return apart.mean()
+    return ((apart * weight).mean((1, 2, 3)) / weight.mean((1, 2, 3)).clamp(min=1e-6)).mean()

@@ -7,12 +7,13 @@ a domain whose decoder reads more than a latent (a teacher-forced sequence) over
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from common.config import VaeConfig
+from common.cores.conditions import Condition
 from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.likelihoods import Likelihood, _bend, _full, _normal_log_density
 from common.randomness import Draw
@@ -113,18 +114,6 @@ def warm_up(images: float, over: float) -> float:
 
 
 # --- the model and its game
-
-
-class Condition(Protocol):
-    """What the model is told beside its input: read from a batch, then embedded (a network of `common.cores.cgan`)."""
-
-    def read(self, batch: Batch) -> Any:
-        """The raw condition of a batch: a tensor, or whatever the networks take."""
-        ...
-
-    def __call__(self, raw: Any) -> Any:
-        """What encoder and decoder are given of it, such as an embedding (N, width)."""
-        ...
 
 
 class VAE(nn.Module):

@@ -1,5 +1,6 @@
 """Which device a command computes on, and in which precision."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from common.errors import UserError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" is CUDA, then MPS, then the CPU.
+    """The device of that name; "auto" is CUDA, then MPS, then the CPU. Of several processes each has its own GPU.
 
     Raises:
         UserError: there is no such device here.
@@ -19,7 +20,7 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(name)
+        device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
     except RuntimeError as error:
         raise UserError(f"--device {name} is no device; use auto, cpu, cuda, cuda:1 or mps") from error
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -22,23 +23,36 @@ class Verdict:
     warning: str | None = None
 
 
-class Monitor(Protocol):
-    """What a domain adds to a run: how to show the product, how to judge it and how to describe it."""
+class Monitor:
+    """What a domain adds to a run: how to show the product, how to judge it and how to describe it.
+
+    The least that a monitor does is to describe; without more, nothing is drawn, the latest weights are kept, and
+    nothing is remembered from one look to the next.
+    """
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw samples into `path`, whose ending the monitor chooses (`path` has none)."""
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
-        """Measure the product after so many training images."""
+        """Measure the product, whose weights are finite, after so many training images."""
+        return Verdict()
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card; `facts` tells steps, images, seconds, hardware and figures."""
+        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """What a resumed run must know of earlier verdicts, as JSON."""
+        return {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take `state` back."""
+
+    def verdict(self, network: nn.Module, images: int) -> Verdict:
+        """What `judge` says, or, of weights that are not finite, that they are the worst."""
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            return Verdict(score=float("inf"), warning="the weights are not finite")
+        return self.judge(network, images)
 
 
 @dataclass

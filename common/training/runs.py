@@ -48,13 +48,17 @@ def check_batch(settings: RunConfig, training: int) -> None:
         )
 
 
-def introduce(program: str, out: Path, training: int, held_out: int) -> None:
-    """Say on stderr how many examples a run trains on and how many it does not, and where it goes."""
+def introduce(program: str, out: Path, what: str, training: int, held_out: int) -> None:
+    """Say on stderr how many examples a run trains on and how many it does not, and where it goes.
+
+    Args:
+        what: they are, in the plural.
+    """
     if int(os.environ.get("RANK", 0)) > 0:
         return
-    print(f"{program}: {training:,} training examples, {held_out:,} held out; writing to {out}", file=sys.stderr)
+    print(f"{program}: {training:,} training {what}, {held_out:,} held out; writing to {out}", file=sys.stderr)
     if training < FEW:
-        print(f"{program}: so few examples make for little variety; more of them help most", file=sys.stderr)
+        print(f"{program}: so few {what} make for little variety; more of them help most", file=sys.stderr)
 
 
 def conclude(settings: RunConfig, out: Path, progress: "Progress", what: str, sheets: str, then: str) -> None:
@@ -62,12 +66,12 @@ def conclude(settings: RunConfig, out: Path, progress: "Progress", what: str, sh
 
     Args:
         what: the examples are, in the plural.
-        sheets: what lies in samples/, in the plural.
-        then: the command to try, after "python -m".
+        sheets: what lies in samples/, in the plural; "" for nothing.
+        then: what to do now.
     """
     best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} {what}"
-    print(f"wrote {out}: {best}; {sheets} in samples/, figures in metrics.jsonl")
-    print(f"try: python -m {then}")
+    print(f"wrote {out}: {best}; {f'{sheets} in samples/, ' if sheets else ''}figures in metrics.jsonl")
+    print(then)
     hint_if_early(settings, progress.images, progress.seconds, what)
 
 

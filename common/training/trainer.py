@@ -24,7 +24,7 @@ from tqdm import tqdm
 from common.config import RunConfig
 from common.cores.game import Game
 from common.cores.schedules import cosine
-from common.data.arrays import Arrays
+from common.data.batches import Batches
 from common.errors import UserError
 from common.files import replacing
 from common.randomness import Draw, mix
@@ -64,7 +64,7 @@ class Trainer:
         """Where this process computes."""
         return self.accelerator.device
 
-    def fit(self, game: Game, data: Arrays, monitor: Monitor) -> Progress:
+    def fit(self, game: Game, data: Batches, monitor: Monitor) -> Progress:
         """Train from the start, or with --resume from the newest checkpoint, and save at the end.
 
         Args:
@@ -96,7 +96,7 @@ class Trainer:
 
     # ---- start -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, game: Game, data: Arrays) -> None:
+    def _begin(self, game: Game, data: Batches) -> None:
         self.game = game
         self.data = data.on(self.accelerator.device, DATA_BUDGET)
         self.learners = {name: Learner(player, self.accelerator) for name, player in game.players.items()}
@@ -316,7 +316,7 @@ class Trainer:
         with torch.inference_mode():
             product.eval()
             self.monitor.sheet(product, self.out / "samples" / f"{progress.images:09d}")
-            verdict = self.monitor.judge(product, progress.images)
+            verdict = self.monitor.verdict(product, progress.images)
             product.train(was_training)
         progress.monitor = self.monitor.state()
         self._log(verdict.figures, verdict.warning)

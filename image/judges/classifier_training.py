@@ -13,7 +13,8 @@ from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.data.arrays import Arrays
 from common.errors import UserError
 from common.randomness import Draw, mix
-from common.training.monitor import Verdict
+from common.training.launch import Run
+from common.training.monitor import Monitor, Verdict
 from image.data.loading import load_images, to_model, to_uint8
 from image.judges.config import ClassifierConfig
 from image.judges.extractor import Classifier, Extractor, standardise
@@ -29,6 +30,29 @@ class JointData:
     train: Arrays
     test: Arrays
     sources: tuple[str, ...]
+
+
+def prepare(config: ClassifierConfig) -> Run:
+    """What `image.judges.classifier` carries out.
+
+    Raises:
+        UserError: the data are of no use.
+    """
+    data = join(config.data)
+    monitor = ClassifierMonitor(config, data)
+    return Run(
+        "image.judges.classifier",
+        config,
+        f"image-{'-'.join(Path(name).stem for name in config.data)}-classifier",
+        classifier_game(monitor.network, config.lr),
+        data.train,
+        monitor,
+        examples="images",
+        sheets="",
+        training=len(data.train),
+        held_out=len(data.test),
+        then=lambda out: f"test accuracy {monitor.accuracy():.4f} on {len(data.test):,} held-out images",
+    )
 
 
 def join(names: tuple[str, ...]) -> JointData:
@@ -69,7 +93,7 @@ def classifier_game(network: Classifier, lr: float) -> Game:
     return Game({"classifier": Player(network, loss, settings, average=5_000, compile=True)}, "classifier")
 
 
-class ClassifierMonitor:
+class ClassifierMonitor(Monitor):
     """The trainer's eyes on a classifier. Nothing is tuned on held-out images."""
 
     def __init__(self, config: ClassifierConfig, data: JointData):
@@ -77,9 +101,6 @@ class ClassifierMonitor:
         self.config, self.data = config, data
         self.network = Classifier(len(data.classes), config.width)
         self.product: nn.Module = self.network
-
-    def sheet(self, network: nn.Module, path: Path) -> None:
-        """A classifier has nothing to draw."""
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """Keep the latest weights."""
@@ -95,13 +116,6 @@ class ClassifierMonitor:
             "width": self.config.width,
         }
         return config, _card(self.config, self.data, facts, self.accuracy())
-
-    def state(self) -> dict[str, Any]:
-        """Nothing is remembered between verdicts."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing is remembered between verdicts."""
 
     def accuracy(self) -> float:
         """Share of the held-out images that the latest weights label rightly."""

@@ -1,5 +1,6 @@
 """How well pictures and descriptions go together, by a network trained for that alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,46 @@ from common.cli import command
 from common.cores.augment import deform
 from common.cores.conditions import one_description
 from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.data.arrays import Arrays
 from common.randomness import Draw, mix
-from common.training.monitor import Verdict
+from common.training.launch import Run
+from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
-from image.data.loading import ImageData, to_model
+from image.data.loading import ImageData, described, load_images, to_model
 from image.judges.config import ScorerConfig
 from image.judges.text_scorer import CHOICES, Scorer, TrainedScorer, r_precision
 from image.prompts import PromptTokenizer
+
+
+def prepare(config: ScorerConfig) -> Run:
+    """What `image.judges.scorer` carries out.
+
+    Raises:
+        UserError: the data are of no use.
+    """
+    data, captions, _ = described(load_images(config.data, config.size))
+    tokenizer = PromptTokenizer.learn(captions, config.vocabulary, config.longest)
+    data = replace(data, train=Arrays(data.train.tensors | {"text": tokenizer.all_tokens(captions)}))
+    monitor = ScorerMonitor(config, data, tokenizer)
+
+    def finds(out: Path) -> str:
+        share, chance = monitor.held_out()
+        return f"finds the right one of {CHOICES} descriptions in {share:.3f} of cases (chance {chance:.3f})"
+
+    return Run(
+        "image.judges.scorer",
+        config,
+        f"image-{data.name}-scorer",
+        scorer_game(monitor.network, config.lr),
+        data.train,
+        monitor,
+        examples="images",
+        sheets="",
+        training=len(data.train),
+        held_out=len(data.test),
+        then=finds,
+        save=tokenizer.pieces.save,
+    )
 
 
 def scorer_game(network: Scorer, lr: float) -> Game:
@@ -39,7 +73,7 @@ def contrastive(logits: Tensor, alike: Tensor) -> Tensor:
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-class ScorerMonitor:
+class ScorerMonitor(Monitor):
     """The trainer's eyes on a scorer. Nothing is tuned on held-out pictures.
 
     Args:
@@ -52,9 +86,6 @@ class ScorerMonitor:
         self.sizes = {"pieces": len(tokenizer.pieces), "width": config.width, "side": data.spec.size}
         self.network = Scorer(**self.sizes)
         self.product: nn.Module = self.network
-
-    def sheet(self, network: nn.Module, path: Path) -> None:
-        """A scorer has nothing to draw."""
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """Keep the latest weights."""
@@ -84,13 +115,6 @@ Says which description belongs to which picture; used to judge models that draw 
 Known faults: it knows no order of words, so "red heart on blue square" is to it as the other way round.
 """
         return config, card
-
-    def state(self) -> dict[str, Any]:
-        """Nothing is remembered between verdicts."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing is remembered between verdicts."""
 
     def held_out(self) -> tuple[float, float]:
         """R-precision of held-out pictures among all held-out descriptions, and that of chance."""

@@ -11,7 +11,7 @@ from common.cli import command
 from common.evaluation.metrics import frechet_distance
 from common.pictures.sheets import save_picture, sheet
 from common.randomness import Draw
-from common.training.monitor import Verdict
+from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from image.judges.extractor import SIDE, Extractor, load_extractor
 from image.translate.config import TaskName, TrainConfig
@@ -33,7 +33,7 @@ DOES: dict[TaskName, str] = {
 }
 
 
-class TranslationMonitor:
+class TranslationMonitor(Monitor):
     """Judges by validation pictures: colours by error and colourfulness, all else by a Fréchet distance of small tiles.
 
     The pixel-wise best colours are grey ones, and the best of other pictures blurred; so neither counts alone.
@@ -63,8 +63,6 @@ class TranslationMonitor:
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """Errors, colourfulness and the distance of tiles."""
-        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
-            return Verdict(score=float("inf"), warning="the weights are not finite")
         made = self._translated(network, self.sources)
         pairs = list(zip(_pixels(made), _pixels(self.true), strict=True))
         figures = {
@@ -92,13 +90,6 @@ class TranslationMonitor:
             "data": {"name": self.data.name, "key": self.data.key, "patch": self.config.patch},
         }
         return config, self._card(facts)
-
-    def state(self) -> dict[str, Any]:
-        """Nothing is remembered."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing is remembered."""
 
     def _card(self, facts: dict[str, Any]) -> str:
         config, data = self.config, self.data

@@ -110,7 +110,7 @@ def test_samples_that_are_not_finite_never_win(data: ImageData) -> None:
     eyes, product = monitor(data, core="vae")
     for parameter in product.parameters():
         parameter.data.fill_(torch.nan)
-    verdict = eyes.judge(product, 0)
+    verdict = eyes.verdict(product, 0)
     assert verdict.score == float("inf") and verdict.warning
 
 

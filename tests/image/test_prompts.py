@@ -13,10 +13,9 @@ from common.errors import UserError
 from common.randomness import Draw
 from image.config import GenerateConfig, TrainConfig
 from image.data.loading import Captions
-from image.games import DescribedGame
+from image.games import build_game
 from image.generation import make_gallery
 from image.models import load_image_model
-from image.networks import build_critic
 from image.prompts import PromptTokenizer
 from image.train import main
 
@@ -137,24 +136,24 @@ def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: flo
     model = load_image_model(str(weights))
     config = TrainConfig(core="tgan", adversarial=adversarial, pixel=pixel, latent=8, condition_dropout=0.0)
     torch.manual_seed(0)
-    game = DescribedGame(
-        model.network, build_critic(model.config), config, lambda batch: batch["image"] / 127.5 - 1,
-        model.network.condition.read,
-    )  # fmt: skip
+    game = build_game(config, model.config, model.network)
     side = model.config.side
     batch = {"image": torch.randint(256, (4, 3, side, side)), "text": torch.full((4, 1, 2), 5)}
     with torch.no_grad():
         draw = Draw(0, rows=4)
         draw.uniform()  # by which one of the descriptions is chosen
+        draw.uniform()  # by which it is hidden, or not
         fake = model.network(draw.normal(8), batch["text"][:, 0])
-        loss, figures = game.generator_loss(batch, Draw(0, rows=4))
+        loss, figures = game.players["generator"].loss(batch, Draw(0, rows=4))
+    if not adversarial:
+        assert figures.pop("generator") == loss
     parts = {"generator": adversarial, "pixel": pixel}
     assert set(figures) == {name for name, weight in parts.items() if weight}
     assert loss.item() == pytest.approx(sum(parts[name] * value.item() for name, value in figures.items()))
     if pixel:
         wanted = (fake - (batch["image"] / 127.5 - 1)).abs().mean().item()
         assert figures["pixel"].item() == pytest.approx(wanted)
-    assert list((game.game() if adversarial else game.game_of_pixels()).players)[-1] == "generator"
+    assert list(game.players) == (["critic", "generator"] if adversarial else ["generator"])
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_weights_that_are_not_finite_never_win(data: MusicData) -> None:
     eyes, product = monitor(data)
     with torch.no_grad():
         product.vae.decoder.last.bias[0] = math.nan
-    verdict = eyes.judge(product, 0)
+    verdict = eyes.verdict(product, 0)
     assert verdict.score == math.inf and verdict.warning is not None and "not finite" in verdict.warning
 
 

@@ -115,7 +115,7 @@ def test_weights_that_are_not_finite_are_worst(data: PhotoData) -> None:
         PhotoMonitor(TrainConfig(**SMALL), data, product.config),
         SharpMonitor(TrainConfig(**GAN), data, product.config, None),
     ):
-        verdict = eyes.judge(product, 0)
+        verdict = eyes.verdict(product, 0)
         assert verdict.score == float("inf") and verdict.warning is not None and "not finite" in verdict.warning
 
 
@@ -159,7 +159,7 @@ def test_the_pixel_loss_is_a_function_of_the_batch(batch: dict[str, Tensor]) -> 
     torch.testing.assert_close(whole, expected)
     halves = [player.loss({k: v[rows] for k, v in batch.items()}, Draw(0))[0] for rows in (slice(0, 2), slice(2, 4))]
     torch.testing.assert_close(sum(halves) / 2, whole)
-    assert set(figures) == {"pixel", "frequency"}
+    assert set(figures) == {"generator", "pixel", "frequency"} and figures["generator"] == whole
 
 
 def generator_of(game: Game) -> Generator:
@@ -269,7 +269,7 @@ def test_runs_leave_weights_and_twins_of_them(folder: Path, tmp_path: Path, caps
     main(TrainConfig(**SMALL, data=str(folder), steps=4, out=soft))
     main(TrainConfig(**GAN | {"weights": str(soft)}, data=str(folder), steps=2, out=sharp))
     said = capsys.readouterr()
-    assert f"wrote {soft}: the best weights" in said.out and "4 pictures to train on, 2 for validation" in said.err
+    assert f"wrote {soft}: the best weights" in said.out and "4 training pictures, 2 held out" in said.err
     assert [path.suffix for path in (soft / "samples").iterdir()] == [".png"]
     rows = [json.loads(line) for line in (sharp / "metrics.jsonl").read_text().splitlines()]
     for name in ("critic", "generator", "perceptual", "consistency", "fidelity", "psnr_y"):

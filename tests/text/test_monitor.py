@@ -82,7 +82,7 @@ def test_a_verdict_fits_the_mixture_to_the_weights(data: TextData) -> None:
 def test_weights_that_are_not_finite_never_win(data: TextData) -> None:
     eyes, product = monitor(data)
     product.vae.bias[5] = math.nan
-    verdict = eyes.judge(product, 0)
+    verdict = eyes.verdict(product, 0)
     assert verdict.score == math.inf and verdict.warning is not None and "not finite" in verdict.warning
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +13,13 @@ from torch.func import functional_call
 from common.config import AugmentConfig, GanConfig, LossName
 from common.cores.augment import Augmentation
 from common.cores.conditions import ClassCondition, dropping
-from common.cores.game import Game, only
+from common.cores.game import Batch, Game, only
 from common.cores.gan import (
     DEFAULT_LR,
     LOSSES,
     GanGame,
     interpolation_penalty,
+    pixel_loss,
     spectrally_normalised,
     zero_centred_penalty,
 )
@@ -354,14 +356,40 @@ def test_a_game_without_condition_passes_none() -> None:
 
 def test_the_generator_also_descends_the_content_loss() -> None:
     plain, batch = game(loss="hinge")
-    config = plain.config
-    content = GanGame(
-        plain.generator, plain.critic, config, plain.prepare, content=lambda b, d, raw: b["image"].sum() * d.progress
-    )
+
+    def progressing(made: Tensor, batch: Batch, draw: Draw, raw: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        return batch["image"].sum() * draw.progress, {"content": batch["image"].sum() * draw.progress}
+
+    content = GanGame(plain.generator, plain.critic, plain.config, plain.prepare, content=progressing)
     draw = draw_at(1, progress=0.5)
     (base, _), (loss, figures) = plain.generator_loss(batch, draw_at(1)), content.generator_loss(batch, draw)
     assert figures["content"].item() == pytest.approx(0.5 * batch["image"].sum().item())
     assert loss.item() == pytest.approx(base.item() + figures["content"].item(), rel=1e-5)
+
+
+def test_without_a_critic_the_generator_descends_the_content_alone() -> None:
+    images = normal(6, 1, 2, 2).float()
+    generator, batch = nn.Conv2d(1, 1, 1), {"image": images, "small": images + 1}
+
+    def content(made: Tensor, batch: Batch, draw: Draw, raw: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        assert torch.equal(raw, batch["small"]) and torch.equal(made, generator(raw))
+        return 2 * pixel_loss(made, batch["image"]), {}
+
+    made_of = GanGame(
+        generator, None, GanConfig(), lambda b: b["image"], lambda b, d: b["small"], latent=0, content=content
+    )
+    loss, figures = made_of.generator_loss(batch, draw_at(0))
+    assert loss.item() == pytest.approx(2 * (generator(images + 1) - images).abs().mean().item())
+    assert figures == {"generator": loss}
+    (player,) = made_of.game().players.values()
+    assert player.network is generator
+
+
+def test_the_pixel_loss_is_a_mean_or_each_image_s_weighted_mean() -> None:
+    real = torch.zeros(2, 1, 1, 2)
+    made, weight = real + torch.tensor([[1.0, 3.0], [2.0, 2.0]])[:, None, None], torch.tensor([[[[1.0, 3.0]]]])
+    assert pixel_loss(made, real).item() == 2.0
+    assert pixel_loss(made, real, weight.expand(2, -1, -1, -1)).item() == pytest.approx((10 / 4 + 2) / 2)
 
 
 class Echo(Images):

@@ -82,7 +82,7 @@ def test_a_killed_and_resumed_run_is_the_same_run(root: Path, tmp_path: Path) ->
     For a GAN with BatchNorm and spectral norm, one with an adaptive augmentation, and a VAE.
     """
     flags = ["--game", "all", "--steps", 14, "--snapshot", 24, "--warm-up", 50]
-    killed = start(root, "tests/common/tiny_games.py", *flags, "--kill-at", 10, "--out", tmp_path / "killed")
+    killed = start(root, "tests/common/training/tiny_games.py", *flags, "--kill-at", 10, "--out", tmp_path / "killed")
     config = TinyConfig(game="all", steps=14, snapshot=24, warm_up=50, out=tmp_path / "whole")
     play("all", config)
     said = killed.communicate(timeout=120)
@@ -607,7 +607,7 @@ def close(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 def test_two_processes_equal_one(whole: dict[str, Tensor], root: Path, tmp_path: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
-    with start(root, *launcher, "tests/common/two_processes.py", tmp_path) as process:
+    with start(root, *launcher, "tests/common/training/two_processes.py", tmp_path) as process:
         _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     close(whole, load_file(tmp_path / "gradients.safetensors"))
@@ -642,7 +642,7 @@ def test_a_batch_fits_the_training_set(batch: int, training: int, fits: bool) ->
 
 @pytest.mark.parametrize(("training", "warned"), [(999, True), (1000, False)])
 def test_a_run_says_what_it_trains_on(training: int, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    introduce("tiny", Path("run"), training, 7)
+    introduce("tiny", Path("run"), "examples", training, 7)
     said = capsys.readouterr().err
     assert f"tiny: {training:,} training examples, 7 held out; writing to run" in said
     assert ("little variety" in said) == warned

@@ -1,6 +1,6 @@
 """Games that take milliseconds a step, for the tests of the trainer and for the processes that they start.
 
-As a script it is a train command: `python tests/common/tiny_games.py --game all --steps 9 --out DIR`.
+As a script it is a train command: `python tests/common/training/tiny_games.py --game all --steps 9 --out DIR`.
 """
 
 import os
@@ -19,7 +19,7 @@ from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.data.arrays import Arrays
 from common.errors import UserError
 from common.randomness import Draw
-from common.training.monitor import Progress, Verdict
+from common.training.monitor import Monitor, Progress, Verdict
 from common.training.runs import open_run
 from common.training.trainer import Trainer
 
@@ -133,7 +133,7 @@ def plain_game(spoil: Callable[[Draw, Tensor], Tensor] = lambda draw, loss: loss
 
 
 @dataclass
-class Glance:
+class Glance(Monitor):
     """A monitor that scores by a script and writes down what it was asked.
 
     Attributes:

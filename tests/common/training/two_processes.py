@@ -1,6 +1,6 @@
 """Trains a GAN with R1 and R2 and a VAE for a few steps and writes their gradients, in one process or in several.
 
-As a script, under torchrun: `torchrun --nproc-per-node 2 tests/common/two_processes.py DIR`.
+As a script, under torchrun: `torchrun --nproc-per-node 2 tests/common/training/two_processes.py DIR`.
 """
 
 import os

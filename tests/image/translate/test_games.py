@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from common.cli import parse
+from common.cores.gan import pixel_loss
 from common.errors import UserError
 from common.pictures.reading import Picture, read_picture
 from common.randomness import Draw
@@ -21,10 +22,11 @@ from image.translate.chroma import rounded_luma
 from image.translate.config import EvaluateConfig, TaskName, TrainConfig, TranslateConfig
 from image.translate.data import load_pairs
 from image.translate.evaluation import Trial, colours, drawings, evaluate, fillings
-from image.translate.games import TranslationGame, build_translation_game, translator_config
+from image.translate.games import build_translation_game
 from image.translate.models import TranslationModel, load_translation_model
-from image.translate.networks import PatchCritic, Translator, TranslatorConfig
+from image.translate.networks import Translator, TranslatorConfig
 from image.translate.patches import Crops
+from image.translate.tasks import TASKS
 from image.translate.train import main
 
 SMALL: dict[str, Any] = {
@@ -72,12 +74,12 @@ def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
 # --- training
 
 
-def test_the_difference_is_weighted_by_hand(folder: Path) -> None:
-    config = TrainConfig(**SMALL, saturation=1.0)
-    game = TranslationGame(Translator(translator_config(config)), PatchCritic("colorize", 4), config)
+def test_the_difference_is_weighted_by_hand() -> None:
     target = torch.tensor([[0.0, 3.0], [0.0, 4.0]]).view(1, 2, 1, 2)  # strengths 0 and 5, weights 1 and 6
     output = target + torch.tensor([1.0, 2.0]).view(1, 1, 1, 2)
-    assert game.difference(output, target[:, :1], target).item() == pytest.approx((1 * 1 + 2 * 6) / 7)
+    weight = TASKS["colorize"].weight(target[:, :1], target, 1.0)
+    assert pixel_loss(output, target, weight).item() == pytest.approx((1 * 1 + 2 * 6) / 7)
+    assert pixel_loss(output, target).item() == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("adversarial", [0.0, 1.0])

@@ -1,0 +1,74 @@
+"""From what a training command prepared to a finished run: one way for all of them."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.config import RunConfig
+from common.cores.game import Game
+from common.data.batches import Batches
+from common.training.monitor import Monitor
+from common.training.runs import check_batch, conclude, introduce, open_run
+from common.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training command prepares.
+
+    Attributes:
+        program: the command, such as "image.train".
+        config: with a limit.
+        name: of the folder in runs/ where --out names none.
+        game: what is played.
+        batches: what is trained on.
+        monitor: the domain's eyes.
+        examples: what the training examples are, in the plural.
+        sheets: what lies in samples/, in the plural; "" for nothing.
+        sources: what examples are cut from, in the plural, where that is something else.
+        training, held_out: how many sources there are of each.
+        then: from the folder of the run, the line that says at the end what to do now.
+        skipped: what of the data could not be used, in words, or "".
+        save: writes what lies beside the weights from the start, such as a vocabulary, into the folder of the run.
+    """
+
+    program: str
+    config: RunConfig
+    name: str
+    game: Game
+    batches: Batches
+    monitor: Monitor
+    examples: str
+    sheets: str
+    training: int
+    held_out: int
+    then: Callable[[Path], str]
+    sources: str = ""
+    skipped: str = ""
+    save: Callable[[Path], None] | None = None
+
+    @property
+    def out(self) -> Path:
+        """The folder of the run."""
+        return self.config.out or Path("runs") / self.name
+
+
+def carry_out(run: Run) -> None:
+    """Open the folder of a run, train, and say what it left.
+
+    Raises:
+        UserError: the folder is taken, the batch too large, or training became non-finite again and again.
+    """
+    out = run.out
+    if run.skipped:
+        print(f"{run.program}: skipped {run.skipped}", file=sys.stderr)
+    check_batch(run.config, len(run.batches))
+    open_run(out, run.config)
+    introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
+    trainer = Trainer(run.config, out)
+    if run.save is not None and trainer.accelerator.is_main_process:
+        run.save(out)
+    progress = trainer.fit(run.game, run.batches, run.monitor)
+    if trainer.accelerator.is_main_process:
+        conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))
