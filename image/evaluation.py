@@ -9,11 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from common.cores.vae import VAE
-from common.errors import UserError
 from common.evaluation.report import ClassCount, Evaluation, Table, write_report
 from common.pictures.sheets import curves
 from common.training.devices import pick_device
-from common.training.runs import SETTINGS
+from common.training.runs import trained_on
 from common.weights import bundled, digest_of, find_weights
 from image.alignment import SAMPLES, alignment, drawn_prompts
 from image.config import EvaluateConfig
@@ -53,7 +52,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """
     device = pick_device(config.device)
     model, folder = load_image_model(config.weights, device), find_weights(config.weights, "image")
-    data = load_for(model, config.data or trained_on(model, folder))
+    data = load_for(model, config.data or trained_on(folder, BUILT_IN))
     classifier = find_classifier(config.classifier, data, device)
     extractor: FeatureExtractor = load_extractor(device=device) if config.extractor == "features" else Inception(device)
     material = gather(model, data, extractor, config.n, config.seed, config.sampler)
@@ -102,21 +101,6 @@ def measure(
         title = f"Likelihood of {held_out.n:,} held-out and {training.n:,} training pictures"
         tables.append(Table(title, ("held-out", "training"), likelihood(held_out, training, model.config.latent)))
     return tables, classes
-
-
-def trained_on(model: ImageModel, folder: Path) -> str:
-    """The data set of a run, or the built-in one whose name the weights carry.
-
-    Raises:
-        UserError: it was a folder or .zip, and the weights do not tell where.
-    """
-    record = folder / SETTINGS
-    if record.is_file():
-        return json.loads(record.read_text(encoding="utf-8"))["data"]
-    name = (model.data or {}).get("name", "")
-    if name not in BUILT_IN:
-        raise UserError(f"--data: {model.name} was trained on {name}, which is not built in; name its folder or .zip")
-    return name
 
 
 def find_scorer(

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,13 @@ from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_gif, save_picture
 from image.config import PICTURES, GenerateConfig
 from image.models import ImageModel, load_for
+from image.points import Point, combine, there_and_back
 from image.prompts import PromptTokenizer
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
 MOST_STRIPS = 12  # to which there are more by default, so that every class has one
 IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, about, and between two stops of an animation
-
-Point = tuple[Tensor, Tensor | None]  # latents (N, latent), and weights of all labels (N, classes + 1)
 
 
 @dataclass(frozen=True)
@@ -138,13 +137,14 @@ def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
     """A row each for A, B, C and A - B + C; as an animation from A to the result, there and back."""
     terms = config.arithmetic
     points = [_point(model, config, text) for text in terms]
-    goal = _each(analogy, *points)
-    images = [model.decode(*point) for point in (*points, goal)]
+    goal = combine(analogy, *points)
+    images = [model.decode(point.z, point.labels) for point in (*points, goal)]
     labels = (terms[0], f"- {terms[1]}", f"+ {terms[2]}", "=")
     shares = _shares(config, legs=1) if config.ending == ".gif" else []
-    frames = [model.decode(*_each(partial(slerp, share=share), points[0], goal)) for share in shares]
+    way = [combine(partial(slerp, share=share), points[0], goal) for share in shares]
+    frames = [model.decode(point.z, point.labels) for point in way]
     what = f"{' '.join(labels[:3])} by {model.name}, {len(images[0])} times"
-    return Gallery(what, list(zip(labels, images, strict=True)), _there_and_back(frames), fps=12)
+    return Gallery(what, list(zip(labels, images, strict=True)), there_and_back(frames), fps=12)
 
 
 def reconstructions(model: ImageModel, config: GenerateConfig, data: str) -> Gallery:
@@ -245,11 +245,7 @@ def _strips(model: ImageModel, labels: Sequence[str], pictures: list[Tensor], st
     what = f"{len(rows)} strip{'s' if len(rows) > 1 else ''} of {len(pictures)} pictures by {model.name}"
     places = [divmod(i * (len(stops) - 1), len(pictures) - 1) for i in range(len(pictures))]
     headings = tuple("" if past else stops[stop] for stop, past in places)
-    return Gallery(what, rows, _there_and_back(pictures), fps=12, headings=headings)
-
-
-def _there_and_back(frames: list[Tensor]) -> list[Tensor]:
-    return frames + frames[-2:0:-1]
+    return Gallery(what, rows, there_and_back(pictures), fps=12, headings=headings)
 
 
 def _point(model: ImageModel, config: GenerateConfig, text: str) -> Point:
@@ -260,10 +256,4 @@ def _point(model: ImageModel, config: GenerateConfig, text: str) -> Point:
     if not seed.isdecimal() or int(seed) >= 1 << 31:
         raise UserError(f"--arithmetic {text}: {seed!r} is no seed; give a whole number, 0 to 2^31 - 1")
     z = _latents(model, config, config.n or STRIPS, int(seed))
-    return z, _one_hot(model, [model.label(label)]).expand(len(z), -1) if model.classes else None
-
-
-def _each(function: Callable[..., Tensor], *points: Point) -> Point:
-    """Do the same to the latents and to the label weights."""
-    latents, weights = zip(*points, strict=True)
-    return function(*latents), None if weights[0] is None else function(*weights)
+    return Point(z, _one_hot(model, [model.label(label)]).expand(len(z), -1) if model.classes else None)

@@ -4,7 +4,6 @@ The plain draw of N windows, with the modes, metres, styles and places of N held
 N training windows in the compositions' place are the real-against-real floor.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from common.errors import UserError
 from common.evaluation.metrics import class_histogram
 from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
 from common.training.devices import pick_device
-from common.training.runs import SETTINGS
-from common.weights import find_weights, load_config
+from common.training.runs import trained_on
+from common.weights import find_weights
 from music.config import EvaluateConfig
 from music.data.corpus import BUILT_IN
 from music.data.loading import MusicData, load_music
@@ -55,7 +54,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
     model = load_music_model(config.weights, pick_device(config.device))
-    data = load_music(config.data or trained_on(config.weights), model.config.bars)
+    data = load_music(config.data or trained_on(find_weights(config.weights, "music"), BUILT_IN), model.config.bars)
     check_fit(model, data)
     held_out = choose(model.config, data.test, config.n, config.seed)
     n = len(held_out.scores)
@@ -87,21 +86,6 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     ]
     write_report(evaluation, out, f"{model.name} on {data.name}", sheets)
     return evaluation
-
-
-def trained_on(weights: str) -> str:
-    """The data set of a run, or the built-in one whose name the weights carry.
-
-    Raises:
-        UserError: it was a path, and the weights do not tell where.
-    """
-    folder = find_weights(weights, "music")
-    if (folder / SETTINGS).is_file():
-        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["data"]
-    name = load_config(folder, "music", "composer").get("data", {}).get("name", "")
-    if name not in BUILT_IN:
-        raise UserError(f"--data: {weights} was trained on {name}, which is not built in; name its folder or file")
-    return name
 
 
 def check_fit(model: MusicModel, data: MusicData) -> None:

@@ -4,7 +4,6 @@ Bounds are measured on N held-out texts, with the latent and with the same decod
 of those texts are compared with them; N training texts in the samples' place are the real-against-real floor.
 """
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +16,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
-from common.errors import UserError
 from common.evaluation.metrics import class_histogram, frechet_distance
 from common.evaluation.report import ClassCount, Evaluation, Metric, Table, write_report
 from common.training.devices import pick_device
-from common.training.runs import SETTINGS
-from common.weights import find_weights, load_config
+from common.training.runs import trained_on
+from common.weights import find_weights
 from text.config import EvaluateConfig, GenerateConfig, Sampler
 from text.data.loading import Sequences, TextData
 from text.data.sources import BUILT_IN
@@ -81,7 +79,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
     model = load_text_model(config.weights, pick_device(config.device))
-    data = load_fitting(config.data or trained_on(config.weights), model)
+    data = load_fitting(config.data or trained_on(find_weights(config.weights, "text"), BUILT_IN), model)
     rows = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(config.seed))[: config.n]
     material = gather(data, rows)
     n = len(rows)
@@ -98,23 +96,6 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     evaluation = Evaluation(facts, protocol(config, data, n), tables, classes)
     write_report(evaluation, out, f"{model.name} on {data.name}", passages=passages(model, data, ours, material))
     return evaluation
-
-
-def trained_on(weights: str) -> str:
-    """The data set of a run, or the built-in one whose name the weights carry.
-
-    Raises:
-        UserError: it was a path, and the weights do not tell where.
-    """
-    folder = find_weights(weights, "text")
-    if (folder / SETTINGS).is_file():
-        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["data"]
-    name = load_config(folder, "text", "writer").get("data", {}).get("name", "")
-    if name not in BUILT_IN:
-        raise UserError(
-            f"--data: the texts of {name}, which {weights} was trained on, do not ship; name their file or folder"
-        )
-    return name
 
 
 def gather(data: TextData, rows: Tensor) -> Material:

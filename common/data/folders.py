@@ -4,6 +4,7 @@ import io
 import os
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +16,20 @@ from typing import IO
 
 from common.data.arrays import digest
 from common.errors import UserError
+
+# What readers of files, also in a .zip, raise on broken, encrypted or hostile ones. No KeyError and no TypeError: those
+# would be faults of ours.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,13 @@ def find_files(
     Raises:
         UserError: no such path, neither folder nor .zip, or none of its files is of the kind.
     """
-    visible = all_files(data, built_in)
+    return of_kind(all_files(data, built_in), data, endings, kind)
+
+
+def of_kind(
+    visible: Mapping[str, File], data: str, endings: Collection[str], kind: str
+) -> tuple[dict[str, File], dict[str, str]]:
+    """Of files that are listed already, what `find_files` returns."""
     files = {name: file for name, file in visible.items() if PurePosixPath(name).suffix.lower() in endings}
     if not files:
         raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")

@@ -1,23 +1,22 @@
 """Where photos come from: the ones in scikit-image's and scikit-learn's wheels, folders and .zip files."""
 
-import zipfile
-import zlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
 from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
-from common.pictures.reading import ORIENTATION, READ
-from common.pictures.reading import UNREADABLE as OF_PILLOW
-
-UNREADABLE = (*OF_PILLOW, zipfile.BadZipFile, zlib.error)  # what broken or hostile files raise
+from common.pictures.reading import ORIENTATION, READ, UNREADABLE
 
 EMBEDDED = {  # of the pictures there, the photos
     "skimage": (
@@ -27,6 +26,7 @@ EMBEDDED = {  # of the pictures there, the photos
     "sklearn": ("china.jpg", "flower.jpg"),
 }  # fmt: skip
 BUILT_IN = ("photos",)
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,25 @@ def decode(file: File) -> NDArray[np.uint8]:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(image.convert("RGB"))
+
+
+def read_each(read: Callable[[Item], Result], items: Sequence[Item], data: str) -> list[Result | str]:
+    """What `read` makes of each item, in threads and with a progress bar; where it cannot, why, in a line.
+
+    Args:
+        read: may raise UNREADABLE; Pillow and numpy let other threads work meanwhile.
+        data: what is read, for the bar.
+    """
+
+    def attempt(item: Item) -> Result | str:
+        try:
+            return read(item)
+        except UNREADABLE as error:
+            return reason(error)
+
+    with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
+        done = pool.imap(attempt, items, chunksize=16 if len(items) > 1_000 else 1)
+        return list(tqdm(done, f"decoding {data}", len(items), unit="img", disable=None))
 
 
 def reason(error: Exception) -> str:

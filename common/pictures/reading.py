@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from common.data import folders
 from common.errors import UserError
 
 # Pillow's decoders, no more than are needed; JPEG's also reads MPO, what some cameras call .jpg.
 READ = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # TIFF has pages
 MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say nothing
-# What Pillow's decoders raise on broken or hostile files; not KeyError nor TypeError, which would be faults of ours.
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, MemoryError, Image.DecompressionBombError)
+UNREADABLE = (*folders.UNREADABLE, Image.DecompressionBombError)  # what Pillow's decoders raise, too
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SyntaxError, struct.error)
 
 ORIENTATION = ExifTags.Base.Orientation

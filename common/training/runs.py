@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from common.config import RunConfig
 from common.errors import UserError
 from common.files import write_json
+from common.weights import CONFIG
 
 if TYPE_CHECKING:
     from common.training.monitor import Progress
@@ -93,6 +95,27 @@ def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "i
         f"early days: after {seen:,} {what}, samples may show nothing yet; for {LONGER} minutes more, give the same "
         f"flags and --resume --minutes {math.ceil(seconds / 60) + LONGER}{instead}"
     )
+
+
+def trained_on(folder: Path, built_in: Collection[str]) -> str:
+    """The data set of a run, or the built-in one whose name the weights carry.
+
+    Args:
+        folder: of the run, or of weights that have been loaded before.
+        built_in: the names of data sets that need no path.
+
+    Raises:
+        UserError: it was a path, and the weights do not tell where.
+    """
+    record = folder / SETTINGS
+    if record.is_file():
+        return json.loads(record.read_text(encoding="utf-8"))["data"]
+    name = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("data", {}).get("name", "")
+    if name not in built_in:
+        raise UserError(
+            f"--data: {folder.resolve().name} was trained on {name}, which is not built in; name its folder or file"
+        )
+    return name
 
 
 def in_minutes(seconds: float) -> str:

@@ -1,23 +1,21 @@
 """Images of any origin, decoded once to one size as uint8, and split into what is trained on and what is held out."""
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm import tqdm
 
 from common.data.arrays import Arrays, allocate, cached, digest, families, split
 from common.data.folders import short_name
 from common.errors import UserError
-from image.data.sources import UNREADABLE, Pictures, find
+from common.pictures.photos import read_each
+from image.data.sources import Pictures, find
 
 Fit = Literal["crop", "pad"]
 FORMAT = 2  # of what is cached; raise it when the same pictures would be decoded differently
@@ -197,21 +195,14 @@ def _captions(pairs: list[tuple[list[str], str]]) -> Captions:
 
 def _fill(scratch: np.ndarray, pictures: Pictures, options: _Options) -> list[str]:
     """Decode every picture into its row of `scratch`, (N, 3, size, size); return why each failed, or ""."""
-    size, n = scratch.shape[-1], len(scratch)
+    size = scratch.shape[-1]
 
     def decode(row: int) -> str:
-        try:
-            with pictures.read(row, size) as image:
-                scratch[row] = square(image, size, options.fit, bool(options.grey))
-            return ""
-        except UnidentifiedImageError:
-            return "not a picture, or not in a known format"
-        except UNREADABLE as error:
-            return " ".join(str(error).split()) or type(error).__name__
+        with pictures.read(row, size) as image:
+            scratch[row] = square(image, size, options.fit, bool(options.grey))
+        return ""
 
-    with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
-        done = pool.imap(decode, range(n), chunksize=16)
-        return list(tqdm(done, f"decoding {options.data}", n, unit="img", disable=None))
+    return read_each(decode, range(len(scratch)), options.data)
 
 
 def square(image: Image.Image, size: int, fit: Fit = "crop", grey: bool = False) -> np.ndarray:

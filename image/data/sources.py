@@ -2,9 +2,6 @@
 
 import gzip
 import io
-import struct
-import zipfile
-import zlib
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,17 +14,14 @@ import numpy as np
 from PIL import Image
 
 from common.data.arrays import cache_folder, digest
-from common.data.folders import File, all_files, content_key, find_files, short_name, sub_folders
+from common.data.folders import File, all_files, content_key, of_kind, short_name, sub_folders
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
-from common.pictures.reading import READ
+from common.pictures.reading import READ, UNREADABLE
 from image.data.captions import caption_files, emoji_captions, folder_captions
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
-# What they and zipfile raise on broken, encrypted or hostile files. No KeyError or TypeError: those are our own faults.
-_PYTHON = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, struct.error, zlib.error)
-UNREADABLE = (*_PYTHON, zipfile.BadZipFile, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -61,8 +55,9 @@ def find(data: str) -> tuple[str, Callable[[], Pictures]]:
     if data in BUILT_IN:
         load, *packages = BUILT_IN[data]
         return " ".join([data, *(f"{name} {version(name)}" for name in packages)]), load
-    files, others = find_files(data, ENDINGS, "pictures", BUILT_IN)
-    described = caption_files(all_files(data, BUILT_IN), list(files))
+    visible = all_files(data, BUILT_IN)
+    files, others = of_kind(visible, data, ENDINGS, "pictures")
+    described = caption_files(visible, list(files))
     skipped = {name: reason for name, reason in others.items() if name not in described}
     fingerprints = {name: file.fingerprint() for name, file in files.items()}
     texts = {name: file.fingerprint() for name, file in described.items()}

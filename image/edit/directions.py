@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from common.cores.latents import slerp
 from common.cores.vae import VAE
 from common.errors import UserError
-from image.edit.inversion import Point
 from image.models import ImageModel
+from image.points import Point
 
 MAX_DISTANCE = 2.0  # how far class directions go
 UNNAMED = 10  # directions without a name

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from image.edit.directions import Direction, between, moved
-from image.edit.inversion import Point
 from image.models import ImageModel
+from image.points import Point, there_and_back
 
 STEPS, FRAMES = 5, 24  # pictures on a row of a sheet between the ends, and of an animation one way
 
@@ -47,7 +47,7 @@ def edits(
     shares = [step / STEPS for step in range(1, STEPS + 1)]
     rows = [(name, torch.cat([images, again, *(at(way, share) for share in shares)])) for name, way in ways]
     frames = [at(ways[-1][1], share) for share in torch.linspace(0, 1, FRAMES).tolist()]
-    return rows, frames + frames[-2:0:-1]
+    return rows, there_and_back(frames)
 
 
 def morph(model: ImageModel, images: Tensor, point: Point) -> tuple[Rows, list[Tensor]]:
@@ -63,4 +63,4 @@ def morph(model: ImageModel, images: Tensor, point: Point) -> tuple[Rows, list[T
 
     ends = torch.cat([images[:1], *(at(step / (STEPS + 1)) for step in range(STEPS + 2)), images[1:]])
     frames = [at(share) for share in torch.linspace(0, 1, FRAMES).tolist()]
-    return [("", ends)], frames + frames[-2:0:-1]
+    return [("", ends)], there_and_back(frames)

@@ -1,6 +1,5 @@
 """A picture's place in a model's latent space: by an encoder, or by a search."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,28 +14,13 @@ from common.pictures.reading import READ, naming
 from image.data.loading import square, to_model
 from image.judges.extractor import Extractor
 from image.models import ImageModel
+from image.points import Point
 
 CANDIDATES = 1_024  # samples among which starts are sought
 COARSE = 16  # side at which they are compared
 RATE = 0.05  # of Adam
 FEATURES, SPHERE = 0.2, 0.1  # weights of the differences in features, and from the length that latents have
 SURE = 2.0  # logit of a start's class
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where N pictures lie.
-
-    Attributes:
-        z: latents, (N, latent).
-        labels: weights of all classes and of "no label", (N, classes + 1), or None for models without classes.
-    """
-
-    z: Tensor
-    labels: Tensor | None
-
-    def __getitem__(self, rows: Tensor | slice) -> "Point":
-        return Point(self.z[rows], None if self.labels is None else self.labels[rows])
 
 
 def invert(

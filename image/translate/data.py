@@ -4,11 +4,9 @@ A pair is a picture of six channels: the true picture, and behind it the source 
 make their sources of three channels (`image.translate.tasks`).
 """
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.pool import ThreadPool
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,14 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from common.data.arrays import allocate, cached, count_reasons, digest, families, split
 from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
 from common.pictures import photos
 from common.pictures.formats import ENDINGS
-from common.pictures.photos import UNREADABLE, decode, reason
+from common.pictures.photos import decode, read_each
 from image.data import sources
 from image.data.loading import load_images
 from image.translate.config import TaskName
@@ -237,20 +234,17 @@ def _decode_all(folder: Path, found: Found, data: str, least: int) -> dict[str, 
     skipped, names = dict(found.skipped), list(found.prints)
     pictures: dict[str, Pixels] = {}
 
-    def read(name: str) -> Pixels | str:
-        try:
-            pixels = found.read(name)
-        except UNREADABLE as error:
-            return reason(error)
-        return pixels if min(pixels.shape[:2]) >= least else f"smaller than {least} pixels"
+    def read(name: str) -> Pixels:
+        pixels = found.read(name)
+        if min(pixels.shape[:2]) < least:
+            raise ValueError(f"smaller than {least} pixels")
+        return pixels
 
-    with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
-        results = tqdm(pool.imap(read, names), f"decoding {data}", len(names), unit="img", disable=None)
-        for name, result in zip(names, results, strict=True):
-            if isinstance(result, str):
-                skipped[name] = result
-            else:
-                pictures[name] = result
+    for name, result in zip(names, read_each(read, names, data), strict=True):
+        if isinstance(result, str):
+            skipped[name] = result
+        else:
+            pictures[name] = result
     if len(pictures) < len(PARTS):
         left_out = f" (skipped {count_reasons(skipped)})" if skipped else ""
         advice = "it needs three or more, as some are kept for validation and tests"

@@ -1,15 +1,13 @@
 """Tunes as lists of notes, which every source of music is read into, and what is common to reading them."""
 
 import re
-import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from common.data import folders
 from common.errors import UserError
 from music.score import Score, TrackSpec
 from music.theory import METRES, PITCHES, Key
@@ -19,8 +17,7 @@ MAX_NOTES = 200_000
 MAX_BYTES = 64 << 20  # of one file, unpacked; MusicXML takes some 400 bytes a note
 # What music21, zipfile and pretty_midi raise on broken, odd or hostile files, beside music21's own exceptions: it
 # meets what it did not foresee with whatever Python raises there (SyntaxError is also ElementTree's ParseError).
-_PYTHON = (OSError, EOFError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RuntimeError)
-UNREADABLE = (*_PYTHON, AssertionError, SyntaxError, struct.error, zlib.error, zipfile.BadZipFile)
+UNREADABLE = (*folders.UNREADABLE, LookupError, AttributeError, TypeError, ArithmeticError, AssertionError)
 Reader = Callable[[], bytes]  # of a file's content; other processes can call it too
 
 

@@ -1,22 +1,19 @@
 """Photos beside what they are when small, decoded once, and patches of both to learn from."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from common.data.arrays import allocate, cached, count_reasons, digest, families, split
 from common.data.folders import File, short_name
 from common.errors import UserError
-from common.pictures.photos import UNREADABLE, Photos, decode, find, reason, size_of
+from common.pictures.photos import UNREADABLE, Photos, decode, find, read_each, reason, size_of
 from superres.config import Degradation
 from superres.data.degradations import degrade
 from superres.data.patches import Pair
@@ -145,14 +142,10 @@ def _decode_all(folder: Path, photos: Photos, data: str, scale: int, degradation
     pairs = _pairs(arrays, sizes, scale, VERSIONS[degradation])
 
     def fill(pair: Pair) -> str:
-        try:
-            _fill(pair, photos.files[pair.name], scale, degradation)
-        except UNREADABLE as error:
-            return reason(error)
+        _fill(pair, photos.files[pair.name], scale, degradation)
         return ""
 
-    with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
-        reasons = list(tqdm(pool.imap(fill, pairs), f"decoding {data}", len(pairs), unit="img", disable=None))
+    reasons = read_each(fill, pairs, data)
     skipped |= {pair.name: why for pair, why in zip(pairs, reasons, strict=True) if why}
     good = [row for row, why in enumerate(reasons) if not why]
     validation = np.zeros(len(pairs), dtype=bool)

@@ -15,11 +15,11 @@ from torch import Tensor
 from common.data.arrays import Arrays
 from common.errors import UserError
 from common.evaluation.report import Evaluation, Metric, Table, as_html, as_json, results_folder
+from common.training.runs import trained_on
 from common.weights import bundled
 from image.config import EvaluateConfig
 from image.data.loading import ImageData, load_images
 from image.evaluate import main
-from image.evaluation import trained_on
 from image.judges.extractor import Extractor, load_extractor
 from image.judges.inception import Inception
 from image.judges.labels import classifier_judge, find_classifier
@@ -34,7 +34,7 @@ from image.metrics import (
     quality,
     voting_judge,
 )
-from image.models import ImageModel, load_image_model
+from image.models import load_image_model
 
 CPU = torch.device("cpu")
 
@@ -230,12 +230,12 @@ def test_where_an_evaluation_goes(cgan_run: Path, tmp_path: Path) -> None:
 
 
 def test_the_data_of_a_run_are_found_again(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:
-    model = load_image_model(str(cgan_run))
-    assert trained_on(model, cgan_run) == str(shapes)
+    assert trained_on(cgan_run, ("digits",)) == str(shapes)
+    config = cgan_run / "config.json"
+    (tmp_path / "config.json").write_bytes(config.read_bytes())  # without the run's own record
     with pytest.raises(UserError, match="trained on shapes, which is not built in"):
-        trained_on(model, tmp_path)
-    digits = ImageModel(model.network, model.config, data={"name": "digits"})
-    assert trained_on(digits, tmp_path) == "digits"
+        trained_on(tmp_path, ("digits",))
+    assert trained_on(tmp_path, ("shapes",)) == "shapes"
 
 
 @pytest.mark.parametrize("flags", [{"n": 0}, {"n": -1}, {"seed": -1}])

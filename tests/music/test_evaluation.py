@@ -11,6 +11,7 @@ import torch
 
 from common.errors import UserError
 from common.evaluation.report import Evaluation, results_folder
+from common.training.runs import trained_on
 from music.config import EvaluateConfig
 from music.data.loading import MusicData
 from music.evaluation import (
@@ -24,7 +25,6 @@ from music.evaluation import (
     harmonising,
     pick,
     shares,
-    trained_on,
 )
 from music.metrics import quality
 from music.models import MusicModel
@@ -153,9 +153,9 @@ def test_where_an_evaluation_goes(run_folder: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (alone / name).write_bytes((run_folder / name).read_bytes())
     assert results_folder(None, str(alone), "music") == Path("runs") / "evaluation-alone"
-    assert trained_on(str(run_folder)).endswith("tunes")
+    assert trained_on(run_folder, ()).endswith("tunes")
     with pytest.raises(UserError, match=r"--data.*trained on tunes, which is not built in"):
-        trained_on(str(alone))
+        trained_on(alone, ())
 
 
 @pytest.mark.parametrize(

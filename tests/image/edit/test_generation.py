@@ -13,11 +13,12 @@ from image.edit.config import EditConfig, EvaluateConfig
 from image.edit.directions import Direction, between, factorised, moved, parse_direction, unnamed_directions
 from image.edit.evaluation import evaluate
 from image.edit.generation import FRAMES
-from image.edit.inversion import Point, invert, read_square, reconstruction_psnr
+from image.edit.inversion import invert, read_square, reconstruction_psnr
 from image.judges.classifier import main as train_classifier
 from image.judges.config import ClassifierConfig
 from image.judges.extractor import load_extractor
 from image.models import ImageModel, load_image_model
+from image.points import Point
 
 
 @pytest.fixture(scope="module")
