@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUNS := runs
+DEMO := runs/demo
 
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo    train on embedded data for some two minutes, write samples and a report"
+	@echo "make demo    show what the bundled models make, train one for two minutes, measure it"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, and mypy over common/"
 	@echo "make bench   short runs of the benchmarks"
@@ -15,20 +15,29 @@ help:
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@echo "Installing into $(VENV): on Linux some 3 GB to download and 7 GB on disk, mostly PyTorch's CUDA libraries;"
+	@echo "README.md says how to do with a tenth of that on machines without a GPU"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test,lint]'
 	@touch $@
 
+PHOTO = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("skimage").submodule_search_locations)')/data/chelsea.png
+
 demo: $(VENV)/installed
-	$(BIN)/python -m image.train --images 100000 --snapshot 10000 --out $(RUNS)/demo-image --overwrite
-	$(BIN)/python -m image.generate --weights $(RUNS)/demo-image --n 100 --out $(RUNS)/demo-image/sheet.png
-	$(BIN)/python -m image.evaluate --weights $(RUNS)/demo-image --n 500 --out $(RUNS)/demo-image/evaluation
-	$(BIN)/python -m music.generate --out $(RUNS)/demo-music/song.mid $(RUNS)/demo-music/song.wav $(RUNS)/demo-music/song.png
-	$(BIN)/python -m text.generate --out $(RUNS)/demo-text/texts.txt
-	$(BIN)/python -m superres.upscale docs/digits-cgan.png --out $(RUNS)/demo-superres/large.png --overwrite
-	@cat $(RUNS)/demo-text/texts.txt
-	@echo "Look at $(RUNS)/demo-music/song.png, and listen to $(RUNS)/demo-music/song.wav"
-	@echo "Look at $(RUNS)/demo-image/sheet.png and $(RUNS)/demo-image/evaluation/report.html"
+	@echo "1 of 3: what the bundled models make; under a minute on two quiet cores"
+	$(BIN)/python -m superres.upscale "$(PHOTO)" --out $(DEMO)/cat-four-times-as-large.png --overwrite
+	$(BIN)/python -m image.generate --weights fashion-cgan --out $(DEMO)/garments.png
+	$(BIN)/python -m music.generate --melody examples/ode-to-joy.mid --out $(DEMO)/harmonised.mid $(DEMO)/harmonised.wav $(DEMO)/harmonised.png
+	$(BIN)/python -m text.generate --n 4 --candidates 16 --out $(DEMO)/texts.txt
+	@cat $(DEMO)/texts.txt
+	@echo "Look at $(DEMO)/cat-four-times-as-large.png, garments.png and harmonised.png, and listen to harmonised.wav"
+	@echo "2 of 3: a GAN learns to write digits, for two minutes by the clock; look into $(DEMO)/digits/samples meanwhile:"
+	@echo "        noise at first, strokes after some 30,000 images, digits after 50,000 to 80,000"
+	$(BIN)/python -m image.train --minutes 2 --snapshot 10000 --out $(DEMO)/digits --overwrite
+	$(BIN)/python -m image.generate --weights $(DEMO)/digits --n 100 --out $(DEMO)/digits/sheet.png
+	@echo "3 of 3: how good are they? every figure stands beside that of real digits"
+	$(BIN)/python -m image.evaluate --weights $(DEMO)/digits --n 500 --out $(DEMO)/digits/evaluation
+	@echo "Look at $(DEMO)/digits/sheet.png and $(DEMO)/digits/evaluation/report.html"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

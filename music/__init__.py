@@ -1,31 +1,66 @@
 """Music: a GAN that composes, harmonises and continues pieces on a grid of sixteenths."""
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
 
-def compose(**settings: Any) -> "PrettyMIDI":
-    """Make a piece, as `python -m music.generate` does.
+def compose(
+    style: str = "",
+    *,
+    key: str | None = None,
+    tempo: float | None = None,
+    metre: str | None = None,
+    bars: int | None = None,
+    form: str = "",
+    temperature: float | None = None,
+    rounds: int = 12,
+    candidates: int = 32,
+    instruments: str = "",
+    melody: str | Path | None = None,
+    continue_: str | Path | None = None,
+    from_: str | Path | None = None,
+    to: str | Path | None = None,
+    arithmetic: tuple[str | Path, ...] = (),
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> "PrettyMIDI":
+    """Make a piece, as `python -m music.generate` does; `.write("song.mid")` saves it.
 
     Args:
-        settings: the fields of `music.config.GenerateConfig`, such as style="reel", key="D major", bars=16, seed=1;
-            not those for files, out and soundfont.
+        style: chorale, or a kind of dance: reel, jig, hornpipe, ...; by default chorale.
+        key: such as "D minor"; by default C major, or that of `melody`.
+        tempo: quarter notes a minute; by default as usual in the style, or that of the given piece.
+        metre: such as "3/4"; by default the style's usual one.
+        bars: length, by default 8, or 16 with `from_`; with `continue_`, what is added.
+        form: sections of equal length, such as "AABA": equal letters are the same music.
+        temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
+        rounds: in which parts of every few bars are rewritten in view of the rest.
+        candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
+        instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
+        melody: a MIDI file whose tune is kept, and gets the other voices.
+        continue_: a MIDI file to go on from.
+        from_, to: MIDI files from one of which to go, window by window, to the other.
+        arithmetic: three MIDI files A, B, C: the piece A - B + C, by latents.
+        weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default those that know the style.
+        seed: of the latents; means the same on every device.
+        device: auto, cpu, cuda, cuda:1 or mps.
 
     Raises:
-        TypeError: there is no such setting.
         UserError: a setting, the weights or a given file are of no use.
     """
+    settings = dict(locals())
     from common.training.devices import pick_device
     from music.config import GenerateConfig
-    from music.generation import instruments, make_piece
+    from music.generation import instruments as programs
+    from music.generation import make_piece
     from music.io.midi import to_midi
     from music.models import load_music_model, weights_for
 
-    for name in ("out", "soundfont"):
-        if name in settings:
-            raise TypeError(f"compose() writes no files, so it takes no {name}; write what it returns")
-    config = GenerateConfig(**settings)
-    piece = make_piece(load_music_model(weights_for(config), pick_device(config.device)), config)
-    return to_midi(piece, programs=instruments(config.instruments, piece.tracks) if config.instruments else None)
+    files = {name: Path(settings[name]) for name in ("melody", "continue_", "from_", "to") if settings[name]}
+    config = GenerateConfig(**settings | files | {"arithmetic": tuple(map(Path, arithmetic))})
+    piece = make_piece(load_music_model(weights_for(config), pick_device(device)), config)
+    return to_midi(piece, programs=programs(instruments, piece.tracks) if instruments else None)

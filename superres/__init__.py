@@ -1,37 +1,91 @@
 """Super-resolution: SRGAN for pictures and video."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
 
 
-def enlarge(pixels: Any, weights: str | None = None, scale: float | None = None, sharpness: float | None = None) -> Any:
-    """Make a picture larger, as `python -m superres.upscale` does.
+@overload
+def enlarge(
+    picture: "str | Path | Image",
+    weights: str | None = None,
+    scale: float | None = None,
+    sharpness: float | None = None,
+    device: str = "auto",
+) -> "Image": ...
+
+
+@overload
+def enlarge(
+    picture: "NDArray[Any]",
+    weights: str | None = None,
+    scale: float | None = None,
+    sharpness: float | None = None,
+    device: str = "auto",
+) -> "NDArray[Any]": ...
+
+
+def enlarge(
+    picture: "str | Path | Image | NDArray[Any]",
+    weights: str | None = None,
+    scale: float | None = None,
+    sharpness: float | None = None,
+    device: str = "auto",
+) -> "Image | NDArray[Any]":
+    """Make a picture larger, as `python -m superres.upscale` does; `.save("large.png")` saves what comes of a picture.
 
     Args:
-        pixels: uint8 or uint16, (H, W) or (H, W, C): grey, grey and alpha, RGB or RGBA.
+        picture: a file, a PIL picture (L, LA, RGB or RGBA; others become RGB or RGBA), or pixels, uint8 or uint16,
+            (H, W) or (H, W, C): grey, grey and alpha, RGB or RGBA.
         weights: a bundled name, a folder or a Hub id; by default x2-fast up to a `scale` of 2, else x4-fast.
         scale: pixels for each one, along each side, 1 to 16; by default the network's.
         sharpness: from 0, pixel-trained weights, to 1, their adversarial twin; by default `weights` as they are.
+        device: auto, cpu, cuda, cuda:1 or mps.
 
     Returns:
-        Of the same type and channels, H * scale high and W * scale wide.
+        H * scale high and W * scale wide; of pixels, pixels of the same type and channels; else a PIL picture. What
+        belongs to a file beside its pixels (profile, EXIF, further frames) is kept by the command alone.
 
     Raises:
-        UserError: a setting or the weights are of no use.
+        UserError: a setting, the weights or the file are of no use.
         ValueError: pixels of another type or shape.
     """
     import numpy as np
+    from PIL import Image
 
     from common.training.devices import pick_device
     from superres.config import UpscaleConfig
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
 
-    config = UpscaleConfig(paths=("pixels",), weights=weights, scale=scale, sharpness=sharpness)
-    picture = np.asarray(pixels)
-    is_picture = picture.ndim in (2, 3) and picture.size and picture.shape[2:] <= (4,)
-    if not is_picture or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"pixels are uint8 or uint16, (H, W) or (H, W, C), not {picture.dtype} {picture.shape}")
-    upscaler = TiledUpscaler(load_superres_model(config.source, pick_device(config.device), sharpness), scale)
-    return upscaler.upscale(picture if picture.ndim == 3 else picture[..., None]).reshape(
-        *upscaler.size(*picture.shape[:2]), *picture.shape[2:]
+    config = UpscaleConfig(paths=("picture",), weights=weights, scale=scale, sharpness=sharpness)
+    is_array = isinstance(picture, np.ndarray)
+    pixels = picture if is_array else _pixels(picture)
+    is_picture = pixels.ndim in (2, 3) and pixels.size and pixels.shape[2:] <= (4,)
+    if not is_picture or pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"pixels are uint8 or uint16, (H, W) or (H, W, C), not {pixels.dtype} {pixels.shape}")
+    upscaler = TiledUpscaler(load_superres_model(config.source, pick_device(device), sharpness), scale)
+    large = upscaler.upscale(pixels if pixels.ndim == 3 else pixels[..., None]).reshape(
+        *upscaler.size(*pixels.shape[:2]), *pixels.shape[2:]
     )
+    return large if is_array else Image.fromarray(large)
+
+
+def _pixels(picture: "str | Path | Image") -> "NDArray[Any]":
+    """Of a file, upright, or a PIL picture, uint8, (H, W) or (H, W, C)."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    from common.pictures.reading import naming
+
+    if not isinstance(picture, Image.Image):
+        with naming(Path(picture)), Image.open(picture) as opened:
+            return _pixels(ImageOps.exif_transpose(opened))
+    if picture.mode not in ("L", "LA", "RGB", "RGBA"):
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    return np.asarray(picture)

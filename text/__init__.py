@@ -1,24 +1,57 @@
 """Text: a sequence VAE that writes in a chosen style."""
 
-from typing import Any
 
-
-def write(**settings: Any) -> list[str]:
+def write(
+    style: str | None = None,
+    *,
+    n: int = 10,
+    weights: str = "styles",
+    sampler: str = "mixture",
+    temperature: float | None = None,
+    top_k: int = 0,
+    top_p: float = 0.9,
+    candidates: int = 64,
+    beam: int = 1,
+    repetition_penalty: float = 1.1,
+    max_length: int | None = None,
+    stanzas: int = 1,
+    prompt: str = "",
+    interpolate: tuple[str, ...] = (),
+    like: str = "",
+    restyle: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> list[str]:
     """Write texts, as `python -m text.generate` does.
 
     Args:
-        settings: the fields of `text.config.GenerateConfig` but for `out`, such as style="poem", n=3, seed=1.
+        style: such as "poem", "news", "product" or "definition"; by default all of the model's in turn.
+        n: texts, or steps of `interpolate`.
+        weights: a bundled name, a folder (of weights or of a run), or a Hub id.
+        sampler: of latents: "prior", "mixture" (fitted to the training data's) or "gan" (a latent GAN).
+        temperature: of the choice of pieces; 0 takes the likeliest; by default 0.8, and 0 with `interpolate`.
+        top_k: choose among so many likeliest pieces; 0 for all.
+        top_p: choose among the likeliest pieces that together have this probability; 1 for all.
+        candidates: of so many texts a latent the best sentence is kept, of known words if there is one; 1 is plain.
+        beam: search with so many beams for the likeliest text of each latent; 1 samples piece by piece.
+        repetition_penalty: divides the odds of pieces already used; 1 for none.
+        max_length: pieces of a text; by default what the model was trained for.
+        stanzas: texts that follow each other, each with a latent close to that of the first.
+        prompt: how every text begins.
+        interpolate: two texts between which `n` texts are written.
+        like: a text in whose neighbourhood, in latent space, `n` texts are written.
+        restyle: with `like`, the style in which to say it.
+        seed: of the latents and pieces; means the same on every device, up to rounding.
+        device: auto, cpu, cuda, cuda:1 or mps.
 
     Raises:
         UserError: a setting, the weights or a given text are of no use.
-        TypeError: there is no such setting.
     """
+    settings = dict(locals())
     from common.training.devices import pick_device
     from text.config import GenerateConfig
     from text.generation import make_texts
     from text.models import load_text_model
 
-    if "out" in settings:
-        raise TypeError("text.write returns texts and takes no out; save them, or use python -m text.generate")
     config = GenerateConfig(**settings)
-    return [one.text for one in make_texts(load_text_model(config.weights, pick_device(config.device)), config)]
+    return [one.text for one in make_texts(load_text_model(weights, pick_device(device)), config)]

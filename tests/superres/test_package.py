@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import superres
 from common.errors import UserError
@@ -29,6 +30,18 @@ def test_pictures_keep_their_kind(weights: str, shape: tuple[int, ...], dtype: t
     assert superres.enlarge(pixels, weights).shape == (10, 14, *shape[2:])
     assert superres.enlarge(pixels, weights, scale=1.5).shape == (8, 11, *shape[2:])
     assert superres.enlarge(pixels, weights).dtype == dtype
+
+
+def test_pictures_and_files_come_back_as_pictures(weights: str, tmp_path: Path) -> None:
+    for mode, kept in (("L", "L"), ("LA", "LA"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("P", "RGB"), ("CMYK", "RGB")):
+        found = superres.enlarge(Image.new(mode, (7, 5)), weights)
+        assert (found.mode, found.size) == (kept, (14, 10))
+    turned = Image.Exif()
+    turned[274] = 6  # lies on its side
+    Image.new("RGB", (7, 5)).save(tmp_path / "side.jpg", exif=turned)
+    assert superres.enlarge(tmp_path / "side.jpg", weights).size == (10, 14)
+    with pytest.raises(UserError, match=r"nothere\.png: no such file"):
+        superres.enlarge("nothere.png", weights)
 
 
 def test_what_is_no_picture_is_refused(weights: str) -> None:

@@ -101,6 +101,10 @@ def test_files_are_plain_or_jsonl(tmp_path: Path) -> None:
     assert rows == [{"text": "Étude", "style": "news"}, {"text": 'say "x"', "style": "poem"}]
 
 
-def test_from_python_texts_come_back_and_out_is_refused() -> None:
+def test_from_python_texts_come_back_and_files_are_no_setting() -> None:
+    found = text.write("poem", n=2, candidates=1, seed=1)
+    assert found == text.write(style="poem", n=2, candidates=1, seed=1) and len(found) == 2 and all(found)
     with pytest.raises(TypeError, match="out"):
-        text.write(out="x.txt")
+        text.write(out="x.txt")  # type: ignore[call-arg]
+    with pytest.raises(UserError, match="--style"):
+        text.write("limerick")
