@@ -39,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class FileJobs:
-    """All that is to be done.
+    """All that a command has to do with files.
 
     Attributes:
         jobs: in the order of the inputs.

@@ -108,7 +108,7 @@ def load_model(folder: Path, network: nn.Module) -> nn.Module:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
+    """Read the tensors of a safetensors file.
 
     Raises:
         UserError: it is missing, truncated or no safetensors file.

@@ -117,7 +117,7 @@ def find_scorer(
 
 
 def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, conditional: bool) -> str:
-    """How it was measured."""
+    """Say in words how it was measured."""
     n, least = len(material), "" if len(material) == config.n else f" ({config.n:,} asked for; there are no more)"
     labels = ", labels as the held-out pictures have them" if conditional else ""
     told = ""

@@ -132,7 +132,7 @@ def memory(material: Material) -> list[Metric]:
 
 
 def closest_pairs(material: Material, count: int, among: int = 1_000) -> tuple[Tensor, Tensor]:
-    """Of the first samples those nearest to a training picture: their rows and those training rows, each (count,)."""
+    """The samples that are nearest to a training picture: their rows and those training rows, each (count,)."""
     distances, indices = nearest(material.sample_features[:among], material.train_features)
     rows = distances.argsort()[:count]
     return rows, indices[rows]

@@ -139,7 +139,7 @@ class DcganCritic(nn.Module):
 
 
 class ResidualTrunk(nn.Module):
-    """From a vector to maps: residual blocks without normalisation, each modulated by a style made of the vector.
+    """Makes maps of a vector: residual blocks without normalisation, each modulated by a style made of the vector.
 
     The last doubling is a pixel shuffle, so no block pays for the full resolution. Zero-initialised residual branches
     and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.

@@ -37,7 +37,7 @@ class PromptTokenizer:
         return cls(Pieces.learn([text for texts in captions.texts for text in texts], size), longest, _words(captions))
 
     def knowing(self, captions: Captions) -> Self:
-        """The same vocabulary, to which the words of more descriptions are known."""
+        """The same vocabulary, which also knows the words of more descriptions."""
         return replace(self, words=self.words | _words(captions))
 
     @classmethod
@@ -55,7 +55,7 @@ class PromptTokenizer:
         return padded([row[: self.longest - 1] for row in self.pieces.encode_all(texts)])
 
     def all_tokens(self, captions: Captions) -> Tensor:
-        """Up to `NAMES` descriptions of each picture, int64 (N, NAMES, longest); of fewer, some come twice or more."""
+        """The pieces of up to `NAMES` descriptions of each picture, int64 (N, NAMES, longest); of fewer, some come twice or more."""
         chosen = [texts[:NAMES] for texts in captions.texts]
         found = self.tokens([texts[number % len(texts)] for texts in chosen for number in range(NAMES)])
         return F.pad(found, (0, self.longest - found.shape[1])).view(len(chosen), NAMES, self.longest)

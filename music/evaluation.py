@@ -103,7 +103,7 @@ def _windows(config: NetworkConfig, arrays: Arrays, rows: Tensor) -> Windows:
 
 
 def choose(config: NetworkConfig, arrays: Arrays, n: int, seed: int) -> Windows:
-    """Up to `n` windows at random."""
+    """Choose up to `n` windows at random."""
     return _windows(config, arrays, torch.randperm(len(arrays), generator=torch.Generator().manual_seed(seed))[:n])
 
 
@@ -215,7 +215,7 @@ def styles(
 
 
 def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
-    """How it was measured."""
+    """Say in words how it was measured."""
     asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
         f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, seed {config.seed}, with the modes, "

@@ -31,7 +31,7 @@ class MusicCondition(nn.Module):
         self.tables = nn.ModuleDict({name: nn.Embedding(size, width) for name, size in sizes.items()})
 
     def forward(self, condition: MusicContext) -> Tensor:
-        """Embeddings, (N, width)."""
+        """Embed a condition as (N, width)."""
         return torch.stack([table(condition[name]) for name, table in self.tables.items()]).sum(0)
 
 

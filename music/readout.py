@@ -38,7 +38,7 @@ class NoteReadout(nn.Module):
             self.register_buffer(name, table, persistent=False)
 
     def compose(self, outputs: Tensor, condition: MusicContext) -> Tensor:
-        """From outputs (N, S, size) to rolls (N, 2, T, S, P), with what is given put in."""
+        """Make rolls (N, 2, T, S, P) of outputs (N, S, size), with what is given put in."""
         valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
         tracks = []
         parts = outputs.float().split([sum(split) for split in self.splits], 2)

@@ -46,12 +46,12 @@ class MusicSpec:
 
     @property
     def steps(self) -> int:
-        """Steps a window."""
+        """How many steps a window has."""
         return self.bars * self.bar_steps
 
     @property
     def pitches(self) -> int:
-        """Height of the rolls."""
+        """How many pitches the rolls have."""
         return self.high - self.low + 1
 
 
@@ -75,7 +75,7 @@ class NetworkConfig(MusicSpec):
         return self.latent + self.bars * self.bar_latent
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The settings as plain values, for config.json."""
         return asdict(self)
 
     @classmethod

@@ -61,12 +61,12 @@ class Score:
 
     @property
     def steps(self) -> int:
-        """Length in steps."""
+        """How many steps the piece has."""
         return self.pitch.shape[1]
 
     @property
     def bar(self) -> int:
-        """Steps a bar."""
+        """How many steps a bar has."""
         return METRES[self.metre]
 
 

@@ -135,5 +135,5 @@ class UpscaleConfig(Checked):
 
     @property
     def ending(self) -> str:
-        """Of pictures, or "" for that of the input."""
+        """The ending of pictures, or "" for that of the input."""
         return f".{self.format.lower().removeprefix('.')}" if self.format else ""

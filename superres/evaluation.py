@@ -171,7 +171,7 @@ def known(value: float) -> float | None:
 
 
 def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet | None, n: int, seen: bool) -> str:
-    """How it was measured."""
+    """Say in words how it was measured."""
     small = {
         "bicubic": "MATLAB's bicubic, as in the published figures",
         "real": f"blur, noise and JPEG besides shrinking, seed {config.seed}",

@@ -44,7 +44,7 @@ class NetworkConfig:
 
     @classmethod
     def usual(cls, net: NetName, scale: int) -> "NetworkConfig":
-        """Of the usual size: 0.23 M parameters (fast) or 0.47 M (base) when fused, at x4."""
+        """The settings of the usual size: 0.23 M parameters (fast) or 0.47 M (base) when fused, at x4."""
         return cls(net, scale, *SIZES[net])
 
     @property
@@ -53,7 +53,7 @@ class NetworkConfig:
         return self.depth + 2
 
     def as_json(self) -> dict[str, Any]:
-        """For config.json."""
+        """The settings as plain values, for config.json."""
         return asdict(self)
 
     @classmethod
@@ -190,7 +190,7 @@ class Generator(nn.Module):
 
     @property
     def radius(self) -> int:
-        """As `NetworkConfig.radius`."""
+        """How far an output pixel sees, as `NetworkConfig.radius`."""
         return self.config.radius
 
     def forward(self, images: Tensor) -> Tensor:

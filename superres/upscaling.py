@@ -93,7 +93,7 @@ class TiledUpscaler:
         return [tile for row in tiles(height, width, self.tile, self.margin) for tile in row]
 
     def placed(self, tile: Tile, height: int, width: int) -> tuple[slice, slice]:
-        """Of the enlarged picture, which was of this height and width: what a tile yields."""
+        """The part of the enlarged picture, which was of this height and width, that a tile yields."""
         rows, columns = self.size(height, width)
         return _share(tile.rows, height, rows), _share(tile.columns, width, columns)
 
@@ -123,7 +123,7 @@ class TiledUpscaler:
     def upscale(
         self, pixels: Pixels, allocate: Allocate = np.empty, advance: Callable[[float], Any] = lambda count: None
     ) -> Pixels:
-        """A whole picture.
+        """Upscale a whole picture.
 
         Colours of invisible pixels are not looked at: the nearest visible ones take their place, so that none of them
         shines through at edges. Alpha is enlarged as if it were grey, and stays exactly what it is where it is flat; if

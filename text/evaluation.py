@@ -129,7 +129,7 @@ def sampling_settings(model: TextModel) -> dict[str, SamplingParams]:
 def draw(
     model: TextModel, labels: Tensor, sampling: SamplingParams, seed: int, sampler: Sampler = "mixture"
 ) -> list[str]:
-    """A text for each label."""
+    """Write a text for each label."""
     return model.write(model.latents(labels, seed, sampler), labels, sampling, seed)
 
 
@@ -292,7 +292,7 @@ def passages(model: TextModel, data: TextData, samples: Sequence[str], material:
 
 
 def protocol(config: EvaluateConfig, data: TextData, n: int) -> str:
-    """How it was measured."""
+    """Say in words how it was measured."""
     asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
         f"N = {n:,} held-out texts of {data.name}{asked} and as many samples with their styles, seed {config.seed}; "

@@ -55,7 +55,7 @@ class Order:
         return cls(counts, dict(totals), dict(types), once / (once + 2 * twice) if once else DISCOUNT)
 
     def probability(self, gram: Ngram, lower: float) -> float:
-        """Of the n-gram's last word after the others, where `lower` is that after one word fewer."""
+        """The probability of an n-gram's last word after the others, where `lower` is that after one word fewer."""
         context = gram[:-1]
         total = self.totals.get(context)
         if total is None:
@@ -104,7 +104,7 @@ class TrigramModel:
         return cls(numbers, (Order.of(singles), Order.of(bigrams), Order.of(trigrams)))
 
     def probability(self, word: str | None, before: Sequence[str] = ()) -> float:
-        """Of a word, or with None of the end, in a text that so far has the words `before`."""
+        """The probability of a word, or with None of the end, in a text that so far has the words `before`."""
         first, second = [BEGIN, BEGIN, *map(self._number, before)][-2:]
         return self._probability((first, second, END if word is None else self._number(word)))
 

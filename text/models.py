@@ -241,7 +241,7 @@ def packed(fingerprints: Iterable[int]) -> str:
 
 
 def unpacked(content: str) -> frozenset[int]:
-    """The other way round.
+    """Fingerprints of what `packed` made of them.
 
     Raises:
         ValueError: it is not what `packed` wrote.

@@ -69,7 +69,7 @@ class TextMonitor(Monitor):
         return self._config(), _card(self.config, self.network, self.data, facts, MEASURED)
 
     def state(self) -> dict[str, Any]:
-        """The alarm's memory."""
+        """The memory of the alarm against posterior collapse."""
         return self.alarm.state()
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ class NetworkConfig:
     normalised: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """For config.json."""
+        """The settings as plain values, for config.json."""
         return asdict(self)
 
     @classmethod
@@ -135,7 +135,7 @@ class TransformerDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, embedded: Tensor, z: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """As `GruDecoder.forward`; the state is the keys and values of every block."""
+        """Decode as `GruDecoder.forward` does; the state is the keys and values of every block."""
         start = 0 if state is None else state[0][0].shape[2]
         x = embedded + self.every(z)[:, None] + self.places[start : start + embedded.shape[1]]
         after = []
@@ -204,7 +204,7 @@ class SequenceVAE(VAE):
         return Posterior.from_parameters(self.encoder(self._inputs(x, condition), lengths))
 
     def nll(self, x: Tensor, z: Tensor, condition: Tensor | None = None, heard: Tensor | None = None) -> Tensor:
-        """-log p(x | z), (N,) nats.
+        """The negative log-likelihood -log p(x | z), (N,) nats.
 
         Args:
             heard: tokens (N, L) that the decoder is told in the place of x while it says x, some of them dropped.
@@ -236,7 +236,7 @@ class SequenceVAE(VAE):
 
 
 class LatentGenerator(nn.Module):
-    """From noise to latents as the texts of a style have them: three layers beside a shortcut."""
+    """Makes latents of noise as the texts of a style have them: three layers beside a shortcut."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

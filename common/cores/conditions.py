@@ -116,7 +116,7 @@ class TextCondition(nn.Module):
         self.whole = nn.Linear(width, outputs)
 
     def read(self, batch: Batch, draw: Draw | None = None) -> Tensor:
-        """Of the descriptions of each picture, (N, M, L), one by the draw, or the first, (N, L)."""
+        """Choose one of the descriptions of each picture, (N, M, L), by the draw, or the first, (N, L)."""
         return batch["text"][:, 0] if draw is None else one_description(batch, draw)
 
     def none(self, count: int, device: torch.device) -> Tensor:
@@ -147,7 +147,7 @@ class TextCondition(nn.Module):
 
 
 def one_description(batch: Batch, draw: Draw) -> Tensor:
-    """Of the descriptions of each picture, "text" (N, M, L), one by the draw, (N, L)."""
+    """Choose one of the descriptions of each picture, "text" (N, M, L), by the draw, (N, L)."""
     texts = batch["text"]
     chosen = (draw.uniform() * texts.shape[1]).long()
     return texts[torch.arange(len(texts), device=texts.device), chosen]

@@ -116,7 +116,7 @@ class Gaussian(Likelihood):
         return _full(output).clamp(-1, 1)
 
     def bits_per_dimension(self, nats: Tensor, dimensions: int) -> Tensor:
-        """As for the other likelihoods, the density times the width of a grey level (2 / 255) standing for its mass."""
+        """Nats as bits a data value, the density times the width of a grey level (2 / 255) standing for its mass."""
         return super().bits_per_dimension(nats, dimensions) + math.log2(255 / 2)
 
 

@@ -160,7 +160,7 @@ class VAE(nn.Module):
         return self.decoder(z, self._embed(condition))
 
     def nll(self, x: Tensor, z: Tensor, condition: Any = None) -> Tensor:
-        """-log p(x | z), (N,) nats."""
+        """The negative log-likelihood -log p(x | z), (N,) nats."""
         return self.likelihood.nll(self.decode(z, condition), x)
 
     def forward(self, x: Tensor, noise: Tensor, condition: Any = None) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,7 @@ class File:
         return io.BufferedReader(archive.open(self.member))  # type: ignore[type-var]
 
     def read(self, most: int) -> bytes:
-        """Its content; ValueError if that is more than `most` bytes."""
+        """The file's content; ValueError if that is more than `most` bytes."""
         with self.open() as file:
             content = file.read(most + 1)
         if len(content) > most:
@@ -99,7 +99,7 @@ def find_files(
 def of_kind(
     visible: Mapping[str, File], data: str, endings: Collection[str], kind: str
 ) -> tuple[dict[str, File], dict[str, str]]:
-    """Of files that are listed already, what `find_files` returns."""
+    """What `find_files` returns, of files that are listed already."""
     files = {name: file for name, file in visible.items() if PurePosixPath(name).suffix.lower() in endings}
     if not files:
         raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")

@@ -26,7 +26,7 @@ CLASS_COLUMNS = ("class", "asked for", "recognised", "right", "real", "real reco
 
 @dataclass(frozen=True)
 class Metric:
-    """One line of a table.
+    """One line of a table: a figure of samples beside that of real data.
 
     Attributes:
         value, reference: in the table's two columns; None where it cannot be had.
@@ -75,7 +75,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was found.
+    """All that an evaluation found: facts, protocol, tables.
 
     Attributes:
         facts: weights, data, N, seed, extractor and so on, as JSON.
@@ -125,7 +125,7 @@ def results_folder(out: Path | None, weights: str, domain: str) -> Path:
 
 
 class Settings(Protocol):
-    """Of any command that evaluates."""
+    """The settings that every command that evaluates has."""
 
     @property
     def out(self) -> Path | None: ...

@@ -69,7 +69,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """An open file.
+    """An open picture file: its frames, and what belongs to all of them.
 
     Attributes:
         path: of it.
@@ -90,7 +90,7 @@ class PictureFile:
 
     @property
     def pixels(self) -> int:
-        """Of all its pictures, if they are as large as the first."""
+        """How many pixels all its pictures have, if they are as large as the first."""
         return self.image.width * self.image.height * self.frames
 
     def read(self, frame: int = 0) -> Picture:
@@ -170,7 +170,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def packed_exif(tags: Mapping[int, Any]) -> bytes:
-    """As JPEG wants it: "Exif", two zeros and a TIFF structure."""
+    """EXIF as JPEG wants it: "Exif", two zeros and a TIFF structure."""
     exif = Image.Exif()
     for tag, value in tags.items():
         exif[tag] = value

@@ -28,15 +28,15 @@ class Cut:
 
     @property
     def region(self) -> slice:
-        """Of the picture: what is read."""
+        """Where the picture is read for this tile."""
         return slice(self.first, self.last)
 
     def placed(self, scale: int) -> slice:
-        """Of the upscaled picture: where the core lies."""
+        """Where the tile's core lies in the upscaled picture."""
         return slice(self.start * scale, self.stop * scale)
 
     def kept(self, scale: int) -> slice:
-        """Of the upscaled region: where the core lies."""
+        """Where the tile's core lies in its own upscaled region."""
         return slice((self.start - self.first) * scale, (self.stop - self.first) * scale)
 
 
@@ -49,15 +49,15 @@ class Tile:
 
     @property
     def region(self) -> tuple[slice, slice]:
-        """Of the picture: what is read."""
+        """Where the picture is read for this tile."""
         return self.rows.region, self.columns.region
 
     def placed(self, scale: int) -> tuple[slice, slice]:
-        """Of the upscaled picture: where the core lies."""
+        """Where the tile's core lies in the upscaled picture."""
         return self.rows.placed(scale), self.columns.placed(scale)
 
     def kept(self, scale: int) -> tuple[slice, slice]:
-        """Of the upscaled region: where the core lies."""
+        """Where the tile's core lies in its own upscaled region."""
         return self.rows.kept(scale), self.columns.kept(scale)
 
 

@@ -46,7 +46,7 @@ class Monitor:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take `state` back."""
+        """Take back what `state` gave, when a run is resumed."""
 
     def verdict(self, network: nn.Module, images: int) -> Verdict:
         """What `judge` says, or, of weights that are not finite, that they are the worst."""

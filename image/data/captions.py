@@ -24,7 +24,7 @@ def tidy(text: str) -> str:
 
 
 def caption_files(files: Mapping[str, File], pictures: Sequence[str]) -> dict[str, File]:
-    """Of all files those that describe pictures: tables, and each .txt with the name of a picture beside it."""
+    """The files that describe pictures: tables, and each .txt with the name of a picture beside it."""
     beside = {str(PurePosixPath(name).with_suffix(".txt")) for name in pictures}
     return {name: file for name, file in files.items() if PurePosixPath(name).name in TABLES or name in beside}
 

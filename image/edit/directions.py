@@ -34,7 +34,7 @@ class Direction:
 
 
 def parse_direction(model: ImageModel, text: str) -> Direction:
-    """What NAME=DISTANCE says.
+    """The direction that NAME=DISTANCE says.
 
     Raises:
         UserError: it says nothing, or the model has no such direction.

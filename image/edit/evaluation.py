@@ -153,7 +153,7 @@ def reconstructions(trial: Trial, data: ImageData) -> Table:
 
 
 def protocol(model: ImageModel, data: ImageData, trial: Trial, extractor: Extractor, classifier: Extractor) -> str:
-    """How it was measured."""
+    """Say in words how it was measured."""
     n = len(trial.pictures)
     return (
         f"N = {n:,} held-out pictures of {data.name}, drawn at random, none left out. Each was edited to another class "

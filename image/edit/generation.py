@@ -51,7 +51,7 @@ def edits(
 
 
 def morph(model: ImageModel, images: Tensor, point: Point) -> tuple[Rows, list[Tensor]]:
-    """From one picture to another: a row of a sheet, and frames, there and back.
+    """Go from one picture to another: a row of a sheet, and frames, there and back.
 
     Args:
         images: both pictures, (2, C, side, side).

@@ -62,7 +62,7 @@ def invert(
 
 
 def reconstruction_psnr(images: Tensor, again: Tensor) -> Tensor:
-    """Of uint8 pictures (N, C, H, W) and their reconstructions, dB, (N,)."""
+    """PSNR between uint8 pictures (N, C, H, W) and their reconstructions, dB, (N,)."""
     error = (images.double() - again.double()).square().flatten(1).mean(1)
     return 10 * torch.log10(255**2 / error.clamp(min=1e-9))
 

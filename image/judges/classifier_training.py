@@ -108,7 +108,7 @@ class ClassifierMonitor(Monitor):
         return Verdict()
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Config and card."""
+        """The config and card of the classifier's weights folder."""
         config = {
             "domain": "image",
             "kind": "classifier",

@@ -21,7 +21,7 @@ class ClassifierConfig(RunConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerConfig(VocabularyConfig, RunConfig):
-    """Settings of the scorer."""
+    """Settings of `python -m image.judges.scorer`."""
 
     data: str = "emoji"  # a data set with descriptions
     size: int | None = None  # side of the square images in pixels; default: the data's own, or 64

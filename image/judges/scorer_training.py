@@ -93,7 +93,7 @@ class ScorerMonitor(Monitor):
         return Verdict()
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Config and card."""
+        """The config and card of the scorer's weights folder."""
         config = {
             "domain": "image",
             "kind": "scorer",

@@ -57,7 +57,7 @@ def main(config: TranslateConfig) -> None:
 
 
 def read_mask(path: Path) -> "NDArray[np.bool_]":
-    """Where a picture is lighter than mid-grey, (H, W).
+    """A mask from a picture file: where it is lighter than mid-grey, (H, W).
 
     Raises:
         UserError: it cannot be read.

@@ -92,7 +92,7 @@ class TranslateConfig(Checked):
 
     @property
     def ending(self) -> str:
-        """Of outputs, or "" for that of the input."""
+        """The ending of outputs, or "" for that of the input."""
         return f".{self.format.lower().removeprefix('.')}" if self.format else ""
 
 

@@ -173,7 +173,7 @@ def _of_pairs(
 
 
 def match(data: str, names: Sequence[str]) -> dict[str, str]:
-    """Of each pair the file of B and that of A; twice the same where A and B lie side by side in one.
+    """The file of B and that of A of each pair; twice the same where A and B lie side by side in one.
 
     Args:
         names: of files, as paths inside `data`.

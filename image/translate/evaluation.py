@@ -91,7 +91,7 @@ def attempt(model: TranslationModel, data: PairData, side: int, config: Evaluate
 
 
 def mean_colour(album: Album) -> NDArray[np.float64]:
-    """Of all its pixels, (3,)."""
+    """The mean colour of all pixels of a picture, (3,)."""
     return album.pixels[:, :3].double().mean(0).numpy()
 
 
@@ -153,7 +153,7 @@ def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
 
 
 def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: Extractor) -> str:
-    """How it was measured."""
+    """Say in words how it was measured."""
     n, side = len(trial.true), trial.true.shape[2]
     return (
         f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each, as the model "

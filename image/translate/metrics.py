@@ -30,12 +30,12 @@ def squared_error(first: NDArray, second: NDArray, mask: NDArray[np.bool_] | Non
 
 
 def psnr(error: float) -> float:
-    """Of a mean squared error in grey levels, dB; infinite for none."""
+    """PSNR for a mean squared error in grey levels, dB; infinite for none."""
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 def tile_features(extractor: Extractor, pictures: Tensor) -> Tensor:
-    """Of all tiles of uint8 pictures (N, 3, H, W) that they are cut into."""
+    """The features of all tiles that uint8 pictures (N, 3, H, W) are cut into."""
     tiles = pictures.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
     return extractor.features(tiles.split(1024))
 

@@ -41,7 +41,7 @@ class TranslationModel:
 
     @property
     def task(self) -> TaskName:
-        """What it was trained for."""
+        """The task that the network was trained for."""
         return self.network.config.task
 
     @property

@@ -43,7 +43,7 @@ class TranslatorConfig:
         return ends + middle + (1 + 1 + 2) * levels + (2 + 2 + 1 + 2) * levels  # on the way down, and up again
 
     def as_json(self) -> dict[str, Any]:
-        """For config.json."""
+        """The settings as plain values, for config.json."""
         return asdict(self)
 
 

@@ -200,7 +200,7 @@ def _opens(before: Any, measure: Any) -> bool:
 
 
 def bar_starts(lengths: Sequence[int], opens: Sequence[bool], bar: int) -> list[int]:
-    """Where written bars begin on a grid of whole bars, with the end of the last as one more entry.
+    """The steps where written bars begin on a grid of whole bars, with the end of the last as one more entry.
 
     Short bars are set so that bar lines stay on the grid: an upbeat at the end of a bar, what ends a strain at the
     start of one, and both in one bar where they fill it together.

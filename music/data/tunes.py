@@ -45,7 +45,7 @@ class Tune:
         return -(-self.steps // METRES[self.metre])
 
     def score(self) -> Score:
-        """As piano rolls."""
+        """The tune as piano rolls."""
         pitch = np.zeros((len(self.tracks), self.steps, PITCHES), dtype=bool)
         onset = np.zeros_like(pitch)
         for track, height, start, stop in self.notes:

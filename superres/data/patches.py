@@ -126,7 +126,7 @@ class Table:
 
     @classmethod
     def of(cls, images: Sequence[Tensor]) -> "Table":
-        """Of versions (V, H, W, 3) of pictures."""
+        """The table of pictures, each given as its versions (V, H, W, 3)."""
         sizes = np.array([image.shape[:3] for image in images], dtype=np.int64)
         pixels = sizes.prod(1)
         return cls(np.cumsum(pixels) - pixels, sizes[:, 2], np.where(sizes[:, 0] > 1, sizes[:, 1] * sizes[:, 2], 0))

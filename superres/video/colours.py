@@ -53,17 +53,17 @@ class Colours:
 
     @property
     def range(self) -> ColorRange:
-        """As the tag of a frame."""
+        """The range as the tag of a frame says it."""
         return ColorRange.JPEG if self.is_full else ColorRange.MPEG
 
     @property
     def format(self) -> str:
-        """Of the frames that `frame_of` makes."""
+        """The pixel format of the frames that `frame_of` makes."""
         return "yuv420p" if self.bits == 8 else "yuv420p10le"
 
 
 def colours_of(frame: av.VideoFrame) -> Colours:
-    """By its tags, and what they leave open by its format and size."""
+    """The colours of a stream, by its tags, and what they leave open by its format and size."""
     pixels, is_tagged = frame.format, frame.colorspace in MATRICES
     bits = max(component.bits for component in pixels.components)
     is_hd = frame.width >= HD_SIZE[0] or frame.height >= HD_SIZE[1]

@@ -83,7 +83,7 @@ def survey(path: Path) -> Film:
 
 
 def address(path: Path) -> str:
-    """As FFmpeg wants it, which takes what is before a colon for the name of a protocol."""
+    """The path as FFmpeg wants it, which takes what is before a colon for the name of a protocol."""
     return f"file:{path}"
 
 

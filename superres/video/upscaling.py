@@ -87,11 +87,11 @@ class Parts:
         return [(self.path(k), start) for k, start in enumerate(self.starts)]
 
     def path(self, number: int) -> Path:
-        """Of a segment."""
+        """The file of a segment, by number."""
         return self.folder / f"{number:06}.{SEGMENT}"
 
     def save(self) -> None:
-        """Write down what there is."""
+        """Write down which segments are done."""
         write_json(self.folder / RECORD, {key: value for key, value in vars(self).items() if key != "folder"})
 
 

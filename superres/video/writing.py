@@ -90,7 +90,7 @@ def suffix_for(source: Path) -> str:
 
 
 def pick_encoding(name: str, crf: int | None, output: Path, film: Film, size: tuple[int, int]) -> Encoding:
-    """By the codec of that name, or by the first that will do for "auto".
+    """Choose the encoder: the codec of that name, or the first that will do for "auto".
 
     Args:
         crf: None: the codec's usual.

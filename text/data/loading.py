@@ -38,7 +38,7 @@ class Sequences(Arrays):
         return batch | {"tokens": batch["tokens"][:, : int(self.lengths[indices].max())].long()}
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
-        """As `batch_indices`, but each `GROUP` batches are sorted by length, and come in random order."""
+        """The rows of a step as `batch_indices` has them, but `GROUP` batches are sorted by length, in random order."""
         group, place = divmod(step, GROUP)
         rows = batch_indices(len(self), seed, group, GROUP * batch)
         rows = rows[self.lengths[rows].argsort(stable=True)].view(GROUP, batch)

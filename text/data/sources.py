@@ -30,7 +30,7 @@ BIBLE = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A text as it was found.
+    """A text as its file has it.
 
     Attributes:
         text: stripped, not empty; may have several lines.
