@@ -55,7 +55,7 @@ class PromptTokenizer:
         return padded([row[: self.longest - 1] for row in self.pieces.encode_all(texts)])
 
     def all_tokens(self, captions: Captions) -> Tensor:
-        """The pieces of up to `NAMES` descriptions of each picture, int64 (N, NAMES, longest); of fewer, some come twice or more."""
+        """Pieces of up to `NAMES` descriptions of each, int64 (N, NAMES, longest); of fewer, some are repeated."""
         chosen = [texts[:NAMES] for texts in captions.texts]
         found = self.tokens([texts[number % len(texts)] for texts in chosen for number in range(NAMES)])
         return F.pad(found, (0, self.longest - found.shape[1])).view(len(chosen), NAMES, self.longest)

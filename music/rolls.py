@@ -80,7 +80,7 @@ class NetworkConfig(MusicSpec):
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """Undo `as_json`.
+        """The settings of which `as_json` made plain values.
 
         Raises:
             KeyError, TypeError: values are missing or unknown.

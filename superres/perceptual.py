@@ -56,7 +56,7 @@ class Source:
 
 
 class SqueezeNet(nn.Module):
-    """Its features after seven of its layers, from fine to coarse; not to be trained.
+    """SqueezeNet 1.1's features after seven of its layers, from fine to coarse; not to be trained.
 
     Attributes:
         name: of what the weights are.

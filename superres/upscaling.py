@@ -98,7 +98,7 @@ class TiledUpscaler:
         return _share(tile.rows, height, rows), _share(tile.columns, width, columns)
 
     def piece(self, pixels: Pixels, tile: Tile) -> Pixels:
-        """What a tile yields.
+        """The pixels that a tile yields.
 
         Args:
             pixels: of the whole picture, (H, W, 1) or (H, W, 3).

@@ -57,7 +57,7 @@ class NetworkConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """The other way round.
+        """The settings of which `as_json` made plain values.
 
         Raises:
             TypeError, KeyError: the values are not what `as_json` wrote.

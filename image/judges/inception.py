@@ -9,7 +9,7 @@ from common.errors import UserError
 
 
 class Inception:
-    """The last pooled features of Inception-v3, 2,048 a picture (Heusel et al. 2017), every picture resized to 299 x 299.
+    """Inception-v3's last pooled features, 2,048 a picture (Heusel et al. 2017), every picture resized to 299 x 299.
 
     Args:
         device: where it computes; on a CPU it is slow, some twenty pictures a second.

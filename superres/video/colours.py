@@ -90,7 +90,7 @@ def picture_of(frame: av.VideoFrame, colours: Colours, reformatter: VideoReforma
 
 
 def frame_of(picture: Pixels, colours: Colours, device: torch.device | str = "cpu") -> av.VideoFrame:
-    """The other way round, exactly rounded.
+    """A frame of RGB pixels, exactly rounded: the inverse of `picture_of`.
 
     The library that reads would be off by a level or more here. Colour differences lie on every second column and
     between two rows, as is usual in films (H.273, type 0). Odd sizes become even by repeating the last row or column.
