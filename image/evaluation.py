@@ -14,10 +14,10 @@ from common.pictures.sheets import curves
 from common.training.devices import pick_device
 from common.training.runs import trained_on
 from common.weights import bundled, digest_of, find_weights
-from image.alignment import SAMPLES, alignment, drawn_prompts
 from image.config import EvaluateConfig
 from image.data.loading import ImageData
 from image.data.sources import BUILT_IN
+from image.judges.alignment import SAMPLES, alignment, drawn_prompts
 from image.judges.extractor import Extractor, load_extractor
 from image.judges.inception import Inception
 from image.judges.labels import classifier_judge, find_classifier

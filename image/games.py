@@ -18,10 +18,10 @@ from common.training.devices import pick_device
 from common.training.launch import Run
 from image.config import WIDTHS, Core, TrainConfig
 from image.data.loading import Captions, ImageData, ImageSpec, described, load_images, to_batch_images
+from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
 from image.monitor import ImageMonitor
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae, stages
-from image.prompts import PromptTokenizer
 
 UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
 

@@ -15,9 +15,9 @@ from common.cores.latents import analogy, slerp, walk
 from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_gif, save_picture
 from image.config import PICTURES, GenerateConfig
+from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_for
 from image.points import Point, combine, there_and_back
-from image.prompts import PromptTokenizer
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many

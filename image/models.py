@@ -12,8 +12,8 @@ from common.errors import UserError
 from common.weights import find_weights, load_config, load_model
 from image.config import Sampler
 from image.data.loading import ImageData, described, load_images, to_model, to_uint8
+from image.data.prompts import PromptTokenizer
 from image.networks import NetworkConfig, build_generator, build_vae
-from image.prompts import PromptTokenizer
 
 CHUNK = 256  # samples that go through the network at a time
 

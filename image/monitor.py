@@ -16,10 +16,10 @@ from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from image.config import TrainConfig
 from image.data.loading import ImageData, to_model
+from image.data.prompts import PromptTokenizer
 from image.judges.extractor import Extractor, load_extractor
 from image.models import ImageModel
 from image.networks import NetworkConfig
-from image.prompts import PromptTokenizer
 
 JUDGED = 2_000  # real images, and as many samples, that a look at the quality compares
 SHOWN = 10  # samples a row of a sheet

@@ -18,9 +18,9 @@ from common.training.launch import Run
 from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from image.data.loading import ImageData, described, load_images, to_model
+from image.data.prompts import PromptTokenizer
 from image.judges.config import ScorerConfig
 from image.judges.text_scorer import CHOICES, Scorer, TrainedScorer, r_precision
-from image.prompts import PromptTokenizer
 
 
 def prepare(config: ScorerConfig) -> Run:

@@ -11,8 +11,8 @@ from common.data.pieces import END, PAD
 from common.errors import UserError
 from common.weights import digest_of, find_weights, load_config, load_model
 from image.data.loading import to_model
+from image.data.prompts import PromptTokenizer
 from image.judges.extractor import convolution
-from image.prompts import PromptTokenizer
 
 CHUNK = 256  # pictures or descriptions that go through a network at a time
 OUTPUTS = 128  # length of what a picture and a description become

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from common.errors import UserError
-from image.alignment import COMBINATIONS, combinations
 from image.config import EvaluateConfig, TrainConfig
 from image.data.loading import Captions
 from image.evaluation import evaluate
+from image.judges.alignment import COMBINATIONS, combinations
 from image.judges.config import ScorerConfig
 from image.judges.scorer import main
 from image.judges.scorer_training import contrastive

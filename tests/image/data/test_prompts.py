@@ -13,10 +13,10 @@ from common.errors import UserError
 from common.randomness import Draw
 from image.config import GenerateConfig, TrainConfig
 from image.data.loading import Captions
+from image.data.prompts import PromptTokenizer
 from image.games import build_game
 from image.generation import make_gallery
 from image.models import load_image_model
-from image.prompts import PromptTokenizer
 from image.train import main
 
 COLOURS = ("red", "green", "blue")
