@@ -9,7 +9,7 @@ DEMO := runs/demo
 help:
 	@echo "make demo    show what the bundled models make, train one for two minutes, measure it"
 	@echo "make test    run the tests"
-	@echo "make lint    ruff, and mypy over common/"
+	@echo "make lint    ruff, and mypy over all packages"
 	@echo "make bench   short runs of the benchmarks"
 	@echo "make clean   remove .venv and caches; runs/ stays"
 

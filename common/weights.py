@@ -7,7 +7,7 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +19,8 @@ from common.files import replacing, write_json
 
 FORMAT = 1
 CONFIG, MODEL, CARD = "config.json", "model.safetensors", "README.md"
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def save_weights(folder: Path, network: nn.Module, config: dict[str, Any], card: str) -> None:
@@ -93,7 +95,7 @@ def load_config(folder: Path, domain: str, kind: str) -> dict[str, Any]:
     return config
 
 
-def load_model(folder: Path, network: nn.Module) -> nn.Module:
+def load_model(folder: Path, network: N) -> N:
     """Load `model.safetensors` into `network`, names and shapes checked, and put it in evaluation mode.
 
     Raises:

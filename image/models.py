@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from common.cores.vae import VAE
 from common.errors import UserError
+from common.training.devices import placed
 from common.weights import find_weights, load_config, load_model
 from image.config import Sampler
 from image.data.loading import ImageData, described, load_images, to_model, to_uint8
@@ -144,7 +145,7 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
         tokenizer = PromptTokenizer.load(folder, config) if network_config.pieces else None
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    network = load_model(folder, network).to(device, memory_format=torch.channels_last)
+    network = placed(load_model(folder, network), device)
     return ImageModel(network, network_config, classes, folder.resolve().name, data, tokenizer)
 
 

@@ -122,7 +122,9 @@ class ImageMonitor(Monitor):
             texts = self.data.captions[0].texts
             chosen = [texts[row * len(texts) // ROWS][0] for row in range(ROWS)]
             return [(text, self.tokenizer.tokens([text])) for text in chosen]
-        return [(name, torch.tensor([label])) for label, name in enumerate(self.classes)][:ROWS] or [("", None)] * 10
+        if not self.classes:
+            return [("", None)] * 10
+        return [(name, torch.tensor([label])) for label, name in enumerate(self.classes[:ROWS])]
 
     def _fit_sampler(self, vae: VAE) -> None:
         """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cores.blocks import MinibatchDeviation, ResidualBlock
+from common.cores.blocks import MinibatchDeviation, ResidualBlock, subpixels
 from common.cores.cgan import ProjectionHead, WordAttention
 from common.cores.conditions import ClassCondition, Reading, TextCondition
 from common.cores.gan import spectrally_normalised
@@ -163,13 +163,7 @@ class ResidualTrunk(nn.Module):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
         self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in channels[1:] if words)
-        subpixels = nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1)
-        with (
-            torch.no_grad()
-        ):  # the four pixels of a shuffle start alike, so there is no checkerboard (Aitken et al. 2017)
-            subpixels.weight.copy_(subpixels.weight[::4].repeat_interleave(4, 0))
-            subpixels.bias.zero_()
-        self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels, nn.PixelShuffle(2))
+        self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels(channels[-1], outputs), nn.PixelShuffle(2))
 
     def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
         """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""

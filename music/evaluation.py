@@ -194,7 +194,7 @@ def reconstruction(model: MusicModel, held_out: Windows, training: Windows) -> l
         came_back = model.compose(z, windows.condition)
         cells = (came_back == (windows.rolls > 0)).all(4).all(1)  # (N, T, S), in what sounds and in what begins
         shares.append(cells.float().mean().item())
-    return [Metric("cells that come back", *shares, "higher", len(held_out.scores))]
+    return [Metric("cells that come back", shares[0], shares[1], "higher", len(held_out.scores))]
 
 
 def styles(

@@ -76,8 +76,8 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
             seed = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
             sections[letter] = _section(seed, length, so_far)
         so_far = sections[letter]
-    bars = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
-    piece = to_piece(settings, bars)
+    whole = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
+    piece = to_piece(settings, whole)
     return transpose(piece, nearest_interval(key.tonic))
 
 
@@ -278,7 +278,7 @@ def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     rolls = bars[:, :, :, :length].flatten(2, 3).numpy()  # (2, T, steps, P)
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
-    return Score(config.tracks, *grid, settings.metre, Key(0, settings.mode), settings.model.tempo)
+    return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), settings.model.tempo)
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def to_scores(config: NetworkConfig, rolls: Tensor, metres: Tensor, modes: Tenso
     for roll, metre, mode in zip(rolls.numpy() > 0, metres.tolist(), modes.tolist(), strict=True):
         grid = np.zeros((*roll.shape[:2], int(valid[metre].sum()), PITCHES), bool)
         grid[..., config.low : config.high + 1] = roll[:, :, valid[metre]]
-        scores.append(Score(config.tracks, *grid, config.metres[metre], Key(0, MODES[mode]), tempo))
+        scores.append(Score(config.tracks, grid[0], grid[1], config.metres[metre], Key(0, MODES[mode]), tempo))
     return scores
 
 

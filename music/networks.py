@@ -8,10 +8,12 @@ from torch.nn import functional as F
 
 from common.cores.blocks import FeatureModulation, MinibatchDeviation
 from common.cores.cgan import ProjectionHead
+from common.cores.game import Batch
 from common.cores.likelihoods import Likelihood
 from common.cores.vae import VAE
+from common.randomness import Draw
 from music.readout import NoteReadout
-from music.rolls import PATCH, MusicContext, NetworkConfig
+from music.rolls import PATCH, MusicContext, NetworkConfig, empty_condition
 
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
 
@@ -33,6 +35,21 @@ class MusicCondition(nn.Module):
     def forward(self, condition: MusicContext) -> Tensor:
         """Embed a condition as (N, width)."""
         return torch.stack([table(condition[name]) for name, table in self.tables.items()]).sum(0)
+
+
+class WholeCondition(nn.Module):
+    """The condition of the VAE, whose networks read it as it is."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+
+    def read(self, batch: Batch, draw: Draw | None = None) -> MusicContext:
+        """What is known of windows as loaded, with nothing of them given; `music.rolls.read_condition` gives some."""
+        return empty_condition(self.config, batch)
+
+    def forward(self, condition: MusicContext) -> MusicContext:
+        return condition
 
 
 # ---- blocks ----------------------------------------------------------------------------------------------------------
@@ -180,12 +197,12 @@ class RollLikelihood(Likelihood):
         super().__init__()
         self.notation = notation
 
-    def nll(self, output: tuple[Tensor, MusicContext], data: Tensor) -> Tensor:  # type: ignore[override]
+    def nll(self, output: tuple[Tensor, MusicContext], data: Tensor) -> Tensor:
         """-log p of what of rolls (N, 2, T, S, P) is not given, (N,) nats."""
         outputs, condition = output
         return (self.notation.nats(outputs, condition, data) * (1 - condition["mask"])).sum((1, 2))
 
-    def mean(self, output: tuple[Tensor, MusicContext]) -> Tensor:  # type: ignore[override]
+    def mean(self, output: tuple[Tensor, MusicContext]) -> Tensor:
         """The likeliest roll, (N, 2, T, S, P) of zeros and ones, in which what is given stands unchanged."""
         return self.notation.compose(*output)
 
@@ -202,8 +219,7 @@ class Composer(nn.Module):
         self.config = config
         self.notation = NoteReadout(config)
         decoder = Decoder(config, self.notation.size)
-        # The networks read conditions as they are.
-        self.vae = VAE(Encoder(config), decoder, RollLikelihood(self.notation), nn.Identity())
+        self.vae = VAE(Encoder(config), decoder, RollLikelihood(self.notation), WholeCondition(config))
 
     def forward(self, z: Tensor, condition: MusicContext) -> Tensor:
         """z (N, latents) and condition -> rolls (N, 2, T, S, P)."""

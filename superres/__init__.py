@@ -64,8 +64,7 @@ def enlarge(
     from superres.upscaling import TiledUpscaler
 
     config = UpscaleConfig(paths=("picture",), weights=weights, scale=scale, sharpness=sharpness)
-    is_array = isinstance(picture, np.ndarray)
-    pixels = picture if is_array else _pixels(picture)
+    pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
     is_picture = pixels.ndim in (2, 3) and pixels.size and pixels.shape[2:] <= (4,)
     if not is_picture or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels are uint8 or uint16, (H, W) or (H, W, C), not {pixels.dtype} {pixels.shape}")
@@ -73,7 +72,7 @@ def enlarge(
     large = upscaler.upscale(pixels if pixels.ndim == 3 else pixels[..., None]).reshape(
         *upscaler.size(*pixels.shape[:2]), *pixels.shape[2:]
     )
-    return large if is_array else Image.fromarray(large)
+    return large if isinstance(picture, np.ndarray) else Image.fromarray(large)
 
 
 def _pixels(picture: "str | Path | Image") -> "NDArray[Any]":

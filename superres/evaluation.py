@@ -125,7 +125,8 @@ def measure(model: SuperResModel, features: SqueezeNet | None, name: str, high: 
     if features is not None:
         distance = picture_distance(features, upscaled, high), picture_distance(features, bicubic, high)
     y, x = hardest(bicubic, high)
-    crops = tuple(picture[y : y + CROP, x : x + CROP] for picture in (bicubic, upscaled, high))
+    window = slice(y, y + CROP), slice(x, x + CROP)
+    crops = bicubic[window], upscaled[window], high[window]
     return Measured(
         name, fidelity(upscaled, high, low, model.scale), fidelity(bicubic, high, low, model.scale), distance, crops,
     )  # fmt: skip

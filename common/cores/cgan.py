@@ -30,8 +30,8 @@ class WordAttention(nn.Module):
         self.key_value = nn.Linear(width, 2 * inner)
         self.out = nn.Conv2d(inner, channels, 1)
         self.sharpness = nn.Parameter(torch.tensor(4.0))  # of the softmax
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, reading: Reading, strength: float = 1.0) -> Tensor:
         """x (N, channels, H, W) -> (N, channels, H, W); `strength` multiplies what is added."""

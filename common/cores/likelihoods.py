@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +39,12 @@ class Likelihood(nn.Module, ABC):
     per_channel: ClassVar[int] = 1
 
     @abstractmethod
-    def nll(self, output: Tensor, data: Tensor) -> Tensor:
+    def nll(self, output: Any, data: Tensor) -> Tensor:
         """-log p(data | z) in nats, summed over the data's dimensions.
 
         Args:
-            output: (N, per_channel * C, ...), or with K samples in front (K, N, per_channel * C, ...).
+            output: what the decoder makes: (N, per_channel * C, ...), or with K samples in front (K, N, per_channel *
+                C, ...); or whatever else the two agree on.
             data: (N, C, ...) in [-1, 1].
 
         Returns:
@@ -51,8 +52,8 @@ class Likelihood(nn.Module, ABC):
         """
 
     @abstractmethod
-    def mean(self, output: Tensor) -> Tensor:
-        """The picture to show, (N, C, ...) in [-1, 1], for output (N, per_channel * C, ...)."""
+    def mean(self, output: Any) -> Tensor:
+        """The picture to show, (N, C, ...) in [-1, 1], for output (N, per_channel * C, ...), or as for `nll`."""
 
     def bits_per_dimension(self, nats: Tensor, dimensions: int) -> Tensor:
         """A negative log-likelihood in nats as bits for each of `dimensions` data values."""

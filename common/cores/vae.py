@@ -155,7 +155,7 @@ class VAE(nn.Module):
         """q(z | x), for x (N, C, ...)."""
         return Posterior.from_parameters(self.encoder(x, self._embed(condition)))
 
-    def decode(self, z: Tensor, condition: Any = None) -> Tensor:
+    def decode(self, z: Tensor, condition: Any = None) -> Any:
         """The likelihood's parameters for z (N, D); `likelihood.mean` makes a picture of them."""
         return self.decoder(z, self._embed(condition))
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from common.data.arrays import digest
 from common.errors import UserError
@@ -55,7 +55,7 @@ class File:
         if self.member is None:
             return self.path.open("rb")
         archive = _archive(self.path, self.path.stat().st_mtime_ns, os.getpid())
-        return io.BufferedReader(archive.open(self.member))  # type: ignore[type-var]
+        return io.BufferedReader(cast(zipfile.ZipExtFile, archive.open(self.member)))
 
     def read(self, most: int) -> bytes:
         """The file's content; ValueError if that is more than `most` bytes."""

@@ -26,7 +26,8 @@ EMBEDDED = {  # of the pictures there, the photos
     "sklearn": ("china.jpg", "flower.jpg"),
 }  # fmt: skip
 BUILT_IN = ("photos",)
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)

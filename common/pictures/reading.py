@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from common.data import folders
 from common.errors import UserError
@@ -79,7 +79,7 @@ class PictureFile:
     """
 
     path: Path
-    image: Image.Image
+    image: ImageFile.ImageFile
     frames: int
     plays: int
 
@@ -114,13 +114,13 @@ class PictureFile:
         return map(self.read, range(self.frames))
 
     @contextmanager
-    def _opened(self, frame: int) -> Iterator[Image.Image]:
+    def _opened(self, frame: int) -> Iterator[ImageFile.ImageFile]:
         with Image.open(self.path, formats=READ) as image:
             if self.frames > 1:
                 image.seek(frame)
             yield image
 
-    def _deep_pixels(self, image: Image.Image, frame: int) -> Pixels | None:
+    def _deep_pixels(self, image: ImageFile.ImageFile, frame: int) -> Pixels | None:
         """Several channels of 16 bits; None if there are none.
 
         Pillow decodes only the upper bytes of such numbers. Told that the bytes are swapped, it decodes the lower ones.
@@ -204,18 +204,17 @@ def _plays(image: Image.Image) -> int:
     return loop or 0
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: ImageFile.ImageFile) -> str:
     """How the file's numbers are stored, in Pillow's words."""
-    tiles = getattr(image, "tile", [])
-    args = tiles[0].args if tiles else ""
-    return args if isinstance(args, str) else args[0]
+    args = image.tile[0].args if image.tile else None
+    return args[0] if isinstance(args, tuple) else args or ""
 
 
-def _decoded(image: Image.Image, raw_mode: str) -> Pixels:
+def _decoded(image: ImageFile.ImageFile, raw_mode: str) -> Pixels:
     """Decode the file as if its numbers were stored otherwise."""
-    image.tile = [  # type: ignore[attr-defined]
-        tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:]))
-        for tile in image.tile  # type: ignore[attr-defined]
+    image.tile = [
+        tile._replace(args=(raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode)
+        for tile in image.tile
     ]
     return np.asarray(image)
 

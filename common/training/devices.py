@@ -2,13 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from torch import nn
 
 from common.config import DeviceConfig
 from common.errors import UserError
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def pick_device(name: str) -> torch.device:
@@ -30,6 +34,11 @@ def pick_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise UserError(f"--device {name} is not supported; use auto, cpu, cuda, cuda:1 or mps")
     return device
+
+
+def placed(network: N, device: torch.device | str) -> N:
+    """The network itself, moved to a device and with its kernels channels last, as convolutions are fastest."""
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def bf16_wanted(config: DeviceConfig, device: torch.device) -> bool:

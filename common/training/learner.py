@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from common.cores.game import Batch, Game, Player, only
 from common.randomness import Draw
+from common.training.devices import placed
 
 AVERAGE_RAMP = 0.05  # the average's half-life is at most this share of the images seen (Karras et al. 2020)
 
@@ -23,7 +24,7 @@ class Learner:
 
     def __init__(self, player: Player, accelerator: Accelerator):
         self.player, self.accelerator = player, accelerator
-        network = player.network.to(accelerator.device).to(memory_format=torch.channels_last)
+        network = placed(player.network, accelerator.device)
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if player.average else None
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         settings = player.optimizer

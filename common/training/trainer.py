@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from accelerate.utils import broadcast_object_list, set_seed
@@ -33,6 +33,8 @@ from common.training.devices import accelerator_for, hardware
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
 from common.weights import save_weights
+
+Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
 
 LOG_EVERY = 50  # steps between two looks at the device: figures, guard, clock
 PATIENCE = 10  # so many skipped steps in a row send the run back to its last good state
@@ -200,7 +202,7 @@ class Trainer:
 
     # ---- looking at the device: figures and guard --------------------------------------------------------------------
 
-    def _look(self, bar: tqdm) -> None:
+    def _look(self, bar: Bar) -> None:
         """Fetch the figures since the last look, log them, and return to the last good state if need be."""
         if not self.summed:
             return
@@ -220,7 +222,7 @@ class Trainer:
             self._return(bar)
         self._show(bar)
 
-    def _return(self, bar: tqdm) -> None:
+    def _return(self, bar: Bar) -> None:
         """Go back to the last good weights at half the learning rate; the clock and the data go on."""
         progress = self.progress
         if progress.returns >= RETURNS:
@@ -274,21 +276,21 @@ class Trainer:
     # ---- what the user sees ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _bar(self) -> Iterator[tqdm]:
+    def _bar(self) -> Iterator[Bar]:
         layout = "{percentage:3.0f}% |{bar}| {elapsed}{postfix}"
         quiet = not self.accelerator.is_main_process or not sys.stderr.isatty()
         self.postfix = ""
         with tqdm(total=1.0, bar_format=layout, disable=quiet, dynamic_ncols=True) as bar:
             yield bar
 
-    def _show(self, bar: tqdm) -> None:
+    def _show(self, bar: Bar) -> None:
         done = self._done()
         left = self.progress.seconds * (1 - done) / done if done else 0.0
         bar.n = done
         bar.set_postfix_str(f"{tqdm.format_interval(left)} left, {self.postfix}", refresh=False)
         bar.update(0)
 
-    def _say(self, bar: tqdm, text: str) -> None:
+    def _say(self, bar: Bar, text: str) -> None:
         if self.accelerator.is_main_process:
             bar.write(text, file=sys.stderr)
 
@@ -300,7 +302,7 @@ class Trainer:
         crossed = before // self.config.snapshot != self.progress.images // self.config.snapshot
         return crossed and not any(learner.streak.item() for learner in self.learners.values())
 
-    def _snapshot(self, bar: tqdm) -> None:
+    def _snapshot(self, bar: Bar) -> None:
         """Checkpoint, and, on the first process, draw, judge and keep the best weights."""
         self.snapshot_step = self.progress.step
         self.progress.guards = {name: torch.stack(learner.guard).tolist() for name, learner in self.learners.items()}
@@ -310,7 +312,7 @@ class Trainer:
         self.good = self._copy_state()
         self.accelerator.wait_for_everyone()
 
-    def _judge(self, bar: tqdm) -> None:
+    def _judge(self, bar: Bar) -> None:
         progress, product = self.progress, self.learners[self.game.product].product
         was_training = product.training
         with torch.inference_mode():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import UserError
+from common.training.devices import placed
 from common.weights import digest_of, find_weights, load_config, load_model
 from image.data.loading import to_model
 
@@ -105,7 +106,7 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
             f"{folder}/config.json lacks {error}; train the classifier anew with image.judges.classifier"
         ) from error
     digest = digest_of(folder)[:8]
-    network = load_model(folder, network).to(device, memory_format=torch.channels_last)
+    network = placed(load_model(folder, network), device)
     return Extractor(network, f"{folder.name}@{digest}", tuple(config["classes"]))
 
 

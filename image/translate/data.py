@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from common.data.arrays import allocate, cached, count_reasons, digest, families, split
 from common.data.folders import File, content_key, find_files, short_name
@@ -90,11 +91,11 @@ def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> 
             return _decode_all(folder, found(), data, patch)
 
     arrays, facts = cached(f"pairs {FORMAT} {key} {task} {patch} {reverse}", build)
-    albums = [
+    train, validation, test = (
         Album(torch.from_numpy(arrays[part]), np.array(facts[part], np.int64)[:, 1:], np.array(facts[part])[:, 0])
         for part in PARTS
-    ]
-    return PairData(short_name(data), *albums, facts["skipped"], facts["source"], digest(key.encode()))
+    )
+    return PairData(short_name(data), train, validation, test, facts["skipped"], facts["source"], digest(key.encode()))
 
 
 def _of_images(data: str, side: int) -> PairData:
@@ -102,13 +103,22 @@ def _of_images(data: str, side: int) -> PairData:
     images = load_images(data, side)
     train = images.train.tensors["image"]
     held_out = split([digest(image.numpy().tobytes()) for image in train], VALIDATION)
-    parts = (train[torch.from_numpy(~held_out)], train[torch.from_numpy(held_out)], images.test.tensors["image"])
-    albums = []
-    for part in parts:
-        n, height, width = len(part), *part.shape[2:]
-        pixels = part.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).reshape(-1, 3)
-        albums.append(Album(pixels, np.full((n, 2), (height, width), np.int64), np.arange(n)))
-    return PairData(images.name, *albums, images.skipped, images.source, digest(f"{data} {side}".encode()))
+    return PairData(
+        images.name,
+        _album(train[torch.from_numpy(~held_out)]),
+        _album(train[torch.from_numpy(held_out)]),
+        _album(images.test.tensors["image"]),
+        images.skipped,
+        images.source,
+        digest(f"{data} {side}".encode()),
+    )
+
+
+def _album(images: Tensor) -> Album:
+    """Of images (N, 1 or 3, H, W), in colour."""
+    n, height, width = len(images), *images.shape[2:]
+    pixels = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).reshape(-1, 3)
+    return Album(pixels, np.full((n, 2), (height, width), np.int64), np.arange(n))
 
 
 # --- finding

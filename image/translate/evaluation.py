@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.evaluation.metrics import frechet_distance, halves
-from common.evaluation.report import Evaluation, Metric, Table, write_report
+from common.evaluation.report import Better, Evaluation, Metric, Table, write_report
 from common.pictures.sheets import save_picture, sheet
 from common.randomness import Draw
 from common.training.devices import pick_device
@@ -170,10 +170,12 @@ def _distance(trial: Trial, extractor: Extractor) -> Metric:
     return Metric("Fréchet distance of tiles", frechet_distance(true, made), floor, "lower", len(true))
 
 
-def _both(name: str, metric: Callable[[Tensor], float], trial: Trial, others: Tensor, better: str = "higher") -> Metric:
+def _both(
+    name: str, metric: Callable[[Tensor], float], trial: Trial, others: Tensor, better: Better = "higher"
+) -> Metric:
     found = (metric(side) for side in (trial.made, others))
     value, reference = (one if isfinite(one) else None for one in found)
-    return Metric(name, value, reference, better, len(trial.true))  # type: ignore[arg-type]
+    return Metric(name, value, reference, better, len(trial.true))
 
 
 def _mean_psnr(first: Tensor, second: Tensor) -> float:

@@ -1,6 +1,7 @@
 """How translated pictures are measured: errors, colourfulness (Hasler & Suesstrunk 2003), features of tiles."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ def colourfulness(picture: RGB) -> float:
     return spread + 0.3 * math.hypot(red_green.mean(), yellow_blue.mean())
 
 
-def squared_error(first: NDArray, second: NDArray, mask: NDArray[np.bool_] | None = None) -> float:
+def squared_error(first: NDArray[Any], second: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> float:
     """Mean squared difference over all channels, of the places (H, W) in `mask` if there is one."""
     error = np.square(first.astype(np.float64) - second)
     return float((error if mask is None else error[mask]).mean())

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from common.errors import UserError
 from common.pictures.reading import Picture, Pixels
 from common.pictures.tiles import Cut, tiles
+from common.training.devices import placed
 from common.weights import find_weights, load_config, load_model
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
@@ -147,7 +148,7 @@ def load_translation_model(
     least = (2 * -(-network.config.radius // stride) + 1) * stride
     if tile is not None and tile < least:
         raise UserError(f"--tile {tile}: the network needs tiles of {least} pixels or more")
-    network = load_model(folder, network).to(device, memory_format=torch.channels_last)
+    network = placed(load_model(folder, network), device)
     return TranslationModel(network.eval(), folder.resolve().name, data, tile or TILE)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cores.blocks import ResidualBlock
+from common.cores.blocks import ResidualBlock, subpixels
 from common.cores.gan import spectrally_normalised
 from image.translate.config import TaskName
 from image.translate.tasks import TASKS
@@ -65,10 +65,7 @@ class Translator(nn.Module):
         self.middle = nn.Sequential(*(ResidualBlock(widths[-1], widths[-1]) for _ in range(MIDDLE)))
         self.up = nn.ModuleList(ResidualBlock(wide, narrow, "up") for narrow, wide in reversed(pairs))
         self.join = nn.ModuleList(ResidualBlock(2 * narrow, narrow) for narrow, _ in reversed(pairs))
-        self.last = nn.Conv2d(widths[0], 4 * self.task.outputs, 3, padding=1)
-        with torch.no_grad():  # the four pixels of a shuffle start alike, so there is no checkerboard
-            self.last.weight.copy_(self.last.weight[::4].repeat_interleave(4, 0))
-            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.last = subpixels(widths[0], self.task.outputs)
 
     def forward(self, source: Tensor) -> Tensor:
         x = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))

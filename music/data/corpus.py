@@ -63,8 +63,7 @@ def _dances() -> Music:
     """The dance tunes of Ryan's Mammoth Collection and O'Neill's Music of Ireland."""
     items, skipped = [], {}
     for path in sorted([*(_corpus() / "ryansMammoth").glob("*.abc"), *(_corpus() / "oneills1850").glob("*.abc")]):
-        for item in tunes_in_abc(path.stem, path.read_bytes()):
-            text = item.parse.args[0]  # type: ignore[attr-defined]
+        for text, item in tunes_in_abc(path.stem, path.read_bytes()):
             rhythm = "".join(abc_field(text, "R").casefold().split()) or _section(path)
             if rhythm in DANCES:
                 items.append(replace(item, parse=partial(_dance, text), style=DANCES[rhythm]))

@@ -56,8 +56,8 @@ def musicxml_stream(read: Reader, ending: str) -> Any:
         return converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
 
 
-def tunes_in_abc(name: str, content: bytes) -> list[Item]:
-    """The tunes of an ABC file: each begins with an X: line.
+def tunes_in_abc(name: str, content: bytes) -> list[tuple[str, Item]]:
+    """The tunes of an ABC file, each of which begins with an X: line, behind their texts.
 
     Raises:
         ValueError: there is none.
@@ -72,7 +72,7 @@ def tunes_in_abc(name: str, content: bytes) -> list[Item]:
     titles = [abc_field(tune, "T") for tune in tunes]
     names = [f"{name} X:{abc_field(tune, 'X')}" for tune in tunes] if len(tunes) > 1 else [name]
     return [
-        Item(f"{called} {title}".strip(), plain(title or called), partial(abc, tune))
+        (tune, Item(f"{called} {title}".strip(), plain(title or called), partial(abc, tune)))
         for called, title, tune in zip(names, titles, tunes, strict=True)
     ]
 

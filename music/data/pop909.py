@@ -4,7 +4,7 @@ import io
 import re
 import tarfile
 import zlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,11 +14,11 @@ import numpy as np
 from common.data.folders import File
 from common.errors import UserError
 from music.data.tunes import MAX_BYTES, Item, Music, Reader, Tune, monophonic, note_table
-from music.score import TrackSpec
+from music.score import Kind, TrackSpec
 from music.theory import STEPS_PER_QUARTER, Key, parse_key
 
 FLUTE, STRINGS, PIANO = 73, 48, 0  # General MIDI programs, from 0
-TRACKS = (("melody", "mono", FLUTE), ("bridge", "poly", STRINGS), ("piano", "poly", PIANO))
+TRACKS: list[tuple[str, Kind, int]] = [("melody", "mono", FLUTE), ("bridge", "poly", STRINGS), ("piano", "poly", PIANO)]
 Song = dict[str, Reader]  # the files of a song: "mid", "beat_midi" and "key_audio"
 
 
@@ -93,7 +93,7 @@ def _song(song: Song) -> Tune:
                 notes.append((track, note.pitch, start, min(max(stop, start + 1), steps)))
     pitches = [[note[1] for note in notes if note[0] == track] or [60] for track in range(3)]
     tracks = tuple(
-        TrackSpec(name, kind, min(own), max(own), program)  # type: ignore[arg-type]
+        TrackSpec(name, kind, min(own), max(own), program)
         for (name, kind, program), own in zip(TRACKS, pitches, strict=True)
     )
     listed = note_table(notes)
@@ -130,11 +130,11 @@ def _without_overlap(notes: np.ndarray) -> np.ndarray:
 
 def _key(text: str) -> Key | None:
     """The key that lasts longest, of lines such as "2.67 191.98 Gb:maj"."""
-    lasting: Counter[tuple[str, str]] = Counter()
+    lasting: dict[tuple[str, str], float] = defaultdict(float)
     for start, stop, key in re.findall(r"(?m)^(\S+)\s+(\S+)\s+(\S+)", text):
         tonic, _, mode = key.partition(":")
-        lasting[tonic, mode] += float(stop) - float(start)  # type: ignore[assignment]
+        lasting[tonic, mode] += float(stop) - float(start)
     if not lasting:
         return None
-    (tonic, mode), _ = lasting.most_common(1)[0]
+    tonic, mode = max(lasting, key=lasting.__getitem__)
     return parse_key(f"{tonic} {'minor' if mode == 'min' else 'major'}")

@@ -49,7 +49,7 @@ def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music
             items.append(Item(name, plain(PurePosixPath(name).stem), partial(reader, read, ending), style))
             continue
         try:
-            items += [replace(item, style=style) for item in tunes_in_abc(name, read())]
+            items += [replace(item, style=style) for _, item in tunes_in_abc(name, read())]
         except UNREADABLE as error:
             skipped[name] = str(error)
     return Music(items, source, skipped)

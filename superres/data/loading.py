@@ -72,7 +72,7 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
 
     arrays, facts = cached(f"photos {FORMAT} {key} {scale} {degradation}", build)
     pairs = _pairs(arrays, facts["sizes"], scale, VERSIONS[degradation])
-    skipped, parts = dict(facts["skipped"]), ([], [])
+    skipped, parts = dict(facts["skipped"]), (list[Pair](), list[Pair]())
     for pair, held_out in zip(pairs, facts["validation"], strict=True):
         if pair.name in skipped:
             continue

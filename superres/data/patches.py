@@ -103,7 +103,7 @@ class Patches:
             width = table.width[picture]
             corner = table.start[picture] + version * table.version[picture] + y * step * width + x * step
             numbers = send(torch.from_numpy(np.stack([corner, width, symmetry])), self.device)
-            patches[name] = self.flat[name][_grid(*numbers.unbind(), side)]
+            patches[name] = self.flat[name][_grid(numbers, side)]
         return patches
 
     def _places(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
@@ -132,10 +132,14 @@ class Table:
         return cls(np.cumsum(pixels) - pixels, sizes[:, 2], np.where(sizes[:, 0] > 1, sizes[:, 1] * sizes[:, 2], 0))
 
 
-def _grid(corner: Tensor, width: Tensor, symmetry: Tensor, side: int) -> Tensor:
-    """Which pixels patches consist of, int64 (N, side, side), mirrored as by `mirrored`; arguments are (N,)."""
-    corner, width, symmetry = (values[:, None, None] for values in (corner, width, symmetry))
-    i, j = torch.meshgrid(*[torch.arange(side, device=corner.device)] * 2, indexing="ij")
+def _grid(numbers: Tensor, side: int) -> Tensor:
+    """Which pixels patches consist of, int64 (N, side, side), mirrored as by `mirrored`.
+
+    Args:
+        numbers: (3, N): the first pixel of each, the width of its picture, and its symmetry.
+    """
+    corner, width, symmetry = numbers[..., None, None]
+    i, j = torch.meshgrid(*[torch.arange(side, device=numbers.device)] * 2, indexing="ij")
     turned = (symmetry & 4).bool()
     y, x = torch.where(turned, j, i), torch.where(turned, i, j)
     y = torch.where((symmetry & 1).bool(), side - 1 - y, y)

@@ -83,7 +83,7 @@ def picture_of(frame: av.VideoFrame, colours: Colours, reformatter: VideoReforma
     if not frame.format.is_rgb:
         frame.colorspace, frame.color_range = colours.matrix, colours.range
     target = "rgb24" if colours.bits == 8 else "rgb48le"
-    picture = reformatter.reformat(frame, format=target, interpolation=EXACT).to_ndarray()
+    picture: Pixels = reformatter.reformat(frame, format=target, interpolation=EXACT).to_ndarray()
     if colours.peak == np.iinfo(picture.dtype).max:
         return picture
     return np.rint(picture * np.float32(DEEP / colours.peak)).clip(max=DEEP).astype(np.uint16)
@@ -110,7 +110,7 @@ def frame_of(picture: Pixels, colours: Colours, device: torch.device | str = "cp
     else:
         planes = (luma * (219 * step) + 16 * step, differences * (224 * step) + grey)
     numbers = torch.cat([plane.round().clamp(0, top).flatten() for plane in planes]).to(torch.int16).cpu().numpy()
-    packed = numbers.astype(np.uint8 if colours.bits == 8 else np.uint16).reshape(-1, even.shape[2])
+    packed: Pixels = numbers.astype(np.uint8 if colours.bits == 8 else np.uint16).reshape(-1, even.shape[2])
     frame = av.VideoFrame.from_ndarray(packed, format=colours.format)
     tag(frame, colours)
     return frame

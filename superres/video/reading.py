@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from common.errors import UserError
@@ -63,8 +65,6 @@ def survey(path: Path) -> Film:
         first = next(frames_of(container, stream), None)
         if first is None:
             raise UserError(f"{path} has no frame that can be decoded; is it damaged, or only begun?")
-        turned = first.side_data.get(SideData.DISPLAYMATRIX)
-        matrix = struct.unpack("=9i", bytes(turned)) if turned is not None else None
         count, last = _count(path, stream.index)
         return Film(
             path=path,
@@ -72,11 +72,11 @@ def survey(path: Path) -> Film:
             height=first.height,
             width=first.width,
             frames=count,
-            time_base=stream.time_base,
+            time_base=_unit(stream),
             rate=_rate(stream),
             last=last,
             aspect=stream.sample_aspect_ratio,
-            matrix=matrix,
+            matrix=_matrix(first),
             colours=colours_of(first),
             remarks=_remarks(first),
         )
@@ -125,7 +125,7 @@ def frames_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Vid
 
     A frame without a timestamp is taken to come at the film's average rate.
     """
-    last, step = None, max(1, round(1 / (_rate(stream) * stream.time_base)))
+    last, step = None, max(1, round(1 / (_rate(stream) * _unit(stream))))
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
@@ -179,7 +179,7 @@ def _count(path: Path, index: int) -> tuple[int, int]:
     return count, last
 
 
-def _told(container: InputContainer, stream: VideoStream) -> float:
+def _told(container: InputContainer, stream: Stream) -> float:
     """How long the film should last by its own account, in seconds; 0 where that is no account but a guess."""
     if not any(name in container.format.name for name in TRUE):
         return 0.0
@@ -202,6 +202,18 @@ def _begins_as_mp4(path: Path) -> bool:
 def _rate(stream: VideoStream) -> Fraction:
     """Frames per second."""
     return stream.average_rate or stream.guessed_rate or Fraction(25)
+
+
+def _unit(stream: VideoStream) -> Fraction:
+    """Of timestamps, in seconds; FFmpeg gives one to all that it reads."""
+    assert stream.time_base is not None
+    return stream.time_base
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    """As `Film.matrix`."""
+    found = cast(SideDataContainer, frame.side_data).get(SideData.DISPLAYMATRIX)  # to PyAV's stub another class
+    return None if found is None else struct.unpack("=9i", bytes(found))
 
 
 def _remarks(frame: av.VideoFrame) -> tuple[str, ...]:

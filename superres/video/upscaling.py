@@ -10,12 +10,12 @@ differ in a few bytes from one time to the next.)
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
@@ -162,8 +162,18 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
     with opened(film.path) as container:
         frames = upscaled_frames(film, container, upscaler, parts.frames)
-        look = {"unit": " frames", "smoothing": 0.1, "bar_format": LAYOUT, "dynamic_ncols": True, "disable": None}
-        with closing(iter(tqdm(frames, film.path.name, film.frames, initial=parts.frames, **look))) as counted:
+        bar = tqdm(
+            frames,
+            film.path.name,
+            film.frames,
+            initial=parts.frames,
+            unit=" frames",
+            smoothing=0.1,
+            bar_format=LAYOUT,
+            dynamic_ncols=True,
+            disable=None,
+        )
+        with closing(cast(Generator[av.VideoFrame, None, None], iter(bar))) as counted:  # closed, it ends the bar
             for first in counted:
                 with replacing(parts.path(len(parts.starts))) as written:
                     start, count = write_segment(written, first, islice(counted, FRAMES - 1), film, encoding)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import av
 import numpy as np
@@ -39,6 +39,8 @@ REORDERED = 16  # frames by which codecs may store one early, at most
 REHEARSED = 64  # packets of the original that are written beforehand, to see whether they can be
 KEPT = ("language", "title", "handler_name", "creation_time", "timecode")  # tags that hold of larger pictures too
 OF_CONTAINERS = ("major_brand", "minor_version", "compatible_brands", "encoder")  # tags that are a container's own
+
+Packet: TypeAlias = "av.Packet[Any]"  # of any stream; it takes no parameters at run time
 
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder would tell all it does
 
@@ -130,12 +132,12 @@ def write_segment(
     Returns:
         The timestamp of the first one, in units of the film, and how many frames there are.
     """
-    start, shown = first.pts, []
+    start, shown = _pts(first), list[int]()
     with av.open(address(path), "w", format=SEGMENT) as container:
         stream, stored = _add_encoder(container, film, encoding), count()
         for frame in chain([first], others, [None]):
             if frame is not None:
-                frame.pts -= start
+                frame.pts = _pts(frame) - start
                 shown.append(frame.pts)
             for packet in stream.encode(frame):
                 k = next(stored) - REORDERED  # times of decoding only need to be in order; some encoders have none
@@ -213,6 +215,7 @@ def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Pa
 def _add_encoder(container: OutputContainer, film: Film, encoding: Encoding) -> VideoStream:
     codec = encoding.codec
     stream = container.add_stream(codec.encoder, film.rate, {"crf": str(encoding.crf), **codec.options})
+    assert isinstance(stream, VideoStream)
     stream.height, stream.width = encoding.size
     stream.pix_fmt = film.colours.format
     stream.codec_context.time_base = stream.time_base = film.time_base
@@ -270,7 +273,7 @@ def _without(tags: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key.lower() not in names}
 
 
-def _add_video(result: OutputContainer, pattern: Stream, original: Stream, film: Film, kind: str) -> VideoStream:
+def _add_video(result: OutputContainer, pattern: VideoStream, original: Stream, film: Film, kind: str) -> VideoStream:
     video = result.add_stream_from_template(pattern, opaque=True)
     video.codec_context.framerate = film.rate
     video.time_base = film.time_base
@@ -299,7 +302,7 @@ def _attach(result: OutputContainer, stream: Stream, film: Film) -> None:
         result.add_attachment(name, mime, bytes(picture))
 
 
-def _copied(original: InputContainer, copies: dict[Stream, Stream], is_strict: bool) -> Iterator[av.Packet]:
+def _copied(original: InputContainer, copies: dict[Stream, Stream], is_strict: bool) -> Iterator[Packet]:
     """The packets of the streams that are copied, with times of decoding that rise, as muxers want.
 
     Args:
@@ -317,7 +320,7 @@ def _copied(original: InputContainer, copies: dict[Stream, Stream], is_strict: b
         yield packet
 
 
-def _joined(film: Film, segments: list[tuple[Path, int]], video: VideoStream) -> Iterator[av.Packet]:
+def _joined(film: Film, segments: list[tuple[Path, int]], video: VideoStream) -> Iterator[Packet]:
     """The packets of segments, with the timestamps of the film.
 
     Every segment was encoded by itself from zero on, and frames are stored in the order of decoding. They are decoded
@@ -337,16 +340,22 @@ def _joined(film: Film, segments: list[tuple[Path, int]], video: VideoStream) ->
             yield packet
 
 
-def _packets(path: Path) -> Iterator[av.Packet]:
+def _packets(path: Path) -> Iterator[Packet]:
     with av.open(address(path)) as segment:
         for packet in segment.demux(video=0):
             if packet.size:
                 yield packet
 
 
-def _stamp(film: Film, packet: av.Packet, start: int) -> int:
+def _stamp(film: Film, packet: Packet, start: int) -> int:
     """When a packet's frame is shown, in units of the film."""
-    return start + round(packet.pts * packet.time_base / film.time_base)
+    return start + round(_pts(packet) * packet.time_base / film.time_base)
+
+
+def _pts(coded: "av.VideoFrame | Packet") -> int:
+    """The timestamp, which all have that come from `frames_of` or out of an encoder."""
+    assert coded.pts is not None
+    return coded.pts
 
 
 def _delay(stored: list[int]) -> int:
@@ -355,6 +364,6 @@ def _delay(stored: list[int]) -> int:
     return max(k - bisect_left(shown, stamp) for k, stamp in enumerate(stored))
 
 
-def _moment(packet: av.Packet) -> Fraction:
+def _moment(packet: Packet) -> Fraction:
     moment = packet.pts if packet.dts is None else packet.dts
     return (moment or 0) * packet.time_base  # cover pictures have none

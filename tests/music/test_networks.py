@@ -14,7 +14,7 @@ from common.randomness import Draw
 from music.metrics import parallels
 from music.models import to_scores
 from music.networks import Composer, MusicCritic, RollFeatures
-from music.rolls import Condition, NetworkConfig, given, random_mask, read_condition, steps_before, valid_steps
+from music.rolls import MusicContext, NetworkConfig, given, random_mask, read_condition, steps_before, valid_steps
 from music.score import TrackSpec
 
 TRACKS = (
@@ -38,7 +38,7 @@ def shaken(network: nn.Module, amount: float = 0.3) -> nn.Module:
     return network
 
 
-def condition(settings: NetworkConfig, n: int = N) -> Condition:
+def condition(settings: NetworkConfig, n: int = N) -> MusicContext:
     """Any conditions, of every metre, with nothing given."""
     numbers = {name: torch.randint(2, (n,)) for name in ("mode", "first", "last")}
     shape = (n, 2, len(settings.tracks), settings.steps, settings.pitches)
@@ -60,7 +60,7 @@ def composer() -> Composer:
     return shaken(Composer(config())).eval()  # type: ignore[return-value]
 
 
-def composed(composer: Composer, chosen: Condition) -> Tensor:
+def composed(composer: Composer, chosen: MusicContext) -> Tensor:
     with torch.no_grad():
         return composer(torch.randn(len(chosen["metre"]), composer.config.latents), chosen)
 
@@ -291,6 +291,15 @@ def test_music_without_styles_has_none_to_read() -> None:
     composer, chosen = Composer(settings), condition(settings)
     assert "style" not in composer.vae.decoder.condition.tables
     assert composed(composer, chosen).shape == (N, 2, 4, 32, 12)
+
+
+def test_the_networks_read_of_windows_what_is_known_with_nothing_given() -> None:
+    settings, chosen = config(), condition(config())
+    batch = {name: chosen[name] for name in ("mode", "metre", "first", "last")}
+    batch |= {"label": chosen["style"], "pitch": torch.ones(N, 4, settings.steps, settings.pitches, dtype=torch.bool)}
+    read = Composer(settings).vae.read(batch)
+    assert read.keys() == chosen.keys()
+    assert all(torch.equal(read[name], chosen[name]) for name in chosen)
 
 
 # --- what they hear

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_pieces import line, piece, scores
 
 from common.errors import UserError
-from music import comparison
+from music import set_metrics
 from music.score import Score
 from music.set_metrics import compare, distance_overlap, kl_divergence, nearest_window, overlap_area
 
@@ -32,14 +32,14 @@ def test_overlap_area_by_hand():
 
 @given(counts, counts)
 def test_kl_divergence_is_positive_and_bounded(first, second):
-    assert -1e-12 <= kl_divergence(first, second) <= math.log(6 / comparison.SMOOTHING)
+    assert -1e-12 <= kl_divergence(first, second) <= math.log(6 / set_metrics.SMOOTHING)
     assert kl_divergence(first, 2 * first) == pytest.approx(0)
 
 
 def test_kl_divergence_by_hand():
     expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
     assert kl_divergence(np.array([5, 5]), np.array([1, 3])) == pytest.approx(expected, abs=1e-3)
-    high, low = 1 - comparison.SMOOTHING / 2, comparison.SMOOTHING / 2
+    high, low = 1 - set_metrics.SMOOTHING / 2, set_metrics.SMOOTHING / 2
     assert kl_divergence(np.array([9, 0]), np.array([0, 9])) == pytest.approx((high - low) * math.log(high / low))
     assert math.isnan(kl_divergence(np.array([1, 2]), np.zeros(2)))
 
@@ -110,7 +110,7 @@ def test_nearest_window_agrees_with_all_cells(samples, references):
 def test_nearest_window_is_the_same_in_blocks(monkeypatch):
     pieces = [piece(line(*range(low, low + 4))) for low in range(50, 57)]
     expected = nearest_window(pieces, pieces[2:4])
-    monkeypatch.setattr(comparison, "BLOCK", 3)
+    monkeypatch.setattr(set_metrics, "BLOCK", 3)
     for found, wanted in zip(nearest_window(pieces, pieces[2:4]), expected, strict=True):
         assert found.tolist() == wanted.tolist()
 

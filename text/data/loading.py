@@ -148,5 +148,5 @@ def _held_out(keys: Sequence[str]) -> list[int]:
     least = min(HELD_OUT / len(keys), 0.2)
     parts = np.where(split(keys, max(TEST_SHARE, least)), 2, 0)
     (rest,) = np.nonzero(parts == 0)  # split on their own, so that neither side of them is empty
-    parts[rest[split([keys[number] for number in rest], max(VALIDATION_SHARE, least), seed=1)]] = 1
+    parts[rest[split([keys[number] for number in rest.tolist()], max(VALIDATION_SHARE, least), seed=1)]] = 1
     return parts.tolist()

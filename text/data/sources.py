@@ -124,7 +124,7 @@ def _told(row: dict[str, Any], name: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
+def _lines(stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[str]:
     """Lines of UTF-8, without a byte order mark."""
     number = 0
     while raw := stream.readline(LONGEST_LINE + 1):

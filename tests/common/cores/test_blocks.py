@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from common.cores.blocks import FeatureModulation, MinibatchDeviation, ResidualBlock
+from common.cores.blocks import FeatureModulation, MinibatchDeviation, ResidualBlock, subpixels
 
 
 def test_minibatch_deviation_by_hand() -> None:
@@ -67,3 +67,10 @@ def test_a_residual_block_learns_from_its_first_step() -> None:
         block.second.weight.normal_()
     first, other = block(x, style), block(x, style + 1)
     assert not torch.allclose(first, other)
+
+
+def test_the_four_pixels_of_a_shuffle_start_alike() -> None:
+    shuffled = F.pixel_shuffle(subpixels(3, 2)(torch.randn(2, 3, 5, 7)), 2)
+    assert shuffled.shape == (2, 2, 10, 14)
+    assert shuffled.std() > 0
+    torch.testing.assert_close(shuffled, F.interpolate(shuffled[..., ::2, ::2], scale_factor=2))

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from common.config import DeviceConfig, Precision
 from common.errors import UserError
-from common.training.devices import accelerator_for, bf16_wanted, hardware, pick_device
+from common.training.devices import accelerator_for, bf16_wanted, hardware, pick_device, placed
 
 BEST = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
@@ -63,3 +64,12 @@ def test_each_accelerator_has_its_own_precision(tmp_path: Path) -> None:
     for precision, mixed in zip(asked, ("no", "bf16", "no"), strict=True):
         accelerator = accelerator_for(DeviceConfig(device="cpu", precision=precision), tmp_path)
         assert accelerator.mixed_precision == mixed
+
+
+def test_a_placed_network_is_the_same_with_its_kernels_channels_last() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2))
+    before = [tensor.clone() for tensor in network.state_dict().values()]
+    assert placed(network, BEST) is network
+    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert {tensor.device.type for tensor in network.state_dict().values()} == {BEST}
+    assert all(torch.equal(a, b.cpu()) for a, b in zip(before, network.state_dict().values(), strict=True))
