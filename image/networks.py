@@ -6,6 +6,7 @@ from itertools import pairwise, zip_longest
 from typing import Any
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -164,17 +165,15 @@ class ResidualTrunk(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in channels[1:] if words)
         subpixels = nn.Conv2d(channels[-1], 4 * outputs, 3, padding=1)
-        with (
-            torch.no_grad()
-        ):  # the four pixels of a shuffle start alike, so there is no checkerboard (Aitken et al. 2017)
-            subpixels.weight.copy_(subpixels.weight[::4].repeat_interleave(4, 0))
+        with torch.no_grad():  # the four pixels of a shuffle start alike: no checkerboard (Aitken et al. 2017)
+            subpixels.weight.copy_(repeat(subpixels.weight[::4], "c ... -> (c four) ...", four=4))
             subpixels.bias.zero_()
         self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels, nn.PixelShuffle(2))
 
     def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
         """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""
         style = self.style(vector)
-        x = self.project(vector).view(len(vector), -1, self.start, self.start)
+        x = rearrange(self.project(vector), "n (c h w) -> n c h w", h=self.start, w=self.start)
         x = x.contiguous(memory_format=torch.channels_last)
         for block, attention in zip_longest(self.blocks, [None, *self.attention]):
             x = block(x, style)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,10 +25,10 @@ class MinibatchDeviation(nn.Module):
         """(N, C, H, W) -> (N, C + 1, H, W)."""
         n, _, height, width = x.shape
         group = self.group if n % self.group == 0 else n
-        grouped = x.float().reshape(n // group, group, -1)  # (N / group, group, C * H * W)
+        grouped = rearrange(x.float(), "(groups n) c h w -> groups n (c h w)", n=group)
         centred = grouped - grouped.mean(1, keepdim=True)  # var(1) is many times slower on the CPU
         deviation = (centred.square().mean(1) + 1e-8).sqrt().mean(1)  # (N / group,)
-        channel = deviation.repeat_interleave(group).view(n, 1, 1, 1).expand(n, 1, height, width)
+        channel = repeat(deviation, "groups -> (groups n) 1 h w", n=group, h=height, w=width)
         return torch.cat([x, channel.to(x.dtype)], 1)
 
 

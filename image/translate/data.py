@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -106,7 +107,7 @@ def _of_images(data: str, side: int) -> PairData:
     albums = []
     for part in parts:
         n, height, width = len(part), *part.shape[2:]
-        pixels = part.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).reshape(-1, 3)
+        pixels = rearrange(part.expand(-1, 3, -1, -1), "n c h w -> (n h w) c")
         albums.append(Album(pixels, np.full((n, 2), (height, width), np.int64), np.arange(n)))
     return PairData(images.name, *albums, images.skipped, images.source, digest(f"{data} {side}".encode()))
 
@@ -297,6 +298,6 @@ def _write(path: Path, pictures: Sequence[Pixels], channels: int) -> None:
     array = allocate(path, (sum(pixels.shape[0] * pixels.shape[1] for pixels in pictures), channels), np.uint8)
     at = 0
     for pixels in pictures:
-        flat = pixels.reshape(-1, channels)
+        flat = rearrange(pixels, "h w c -> (h w) c")
         array[at : at + len(flat)] = flat
         at += len(flat)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from einops import repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,7 +68,7 @@ class Translator(nn.Module):
         self.join = nn.ModuleList(ResidualBlock(2 * narrow, narrow) for narrow, _ in reversed(pairs))
         self.last = nn.Conv2d(widths[0], 4 * self.task.outputs, 3, padding=1)
         with torch.no_grad():  # the four pixels of a shuffle start alike, so there is no checkerboard
-            self.last.weight.copy_(self.last.weight[::4].repeat_interleave(4, 0))
+            self.last.weight.copy_(repeat(self.last.weight[::4], "c ... -> (c four) ...", four=4))
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, source: Tensor) -> Tensor:
