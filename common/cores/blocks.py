@@ -28,7 +28,8 @@ class MinibatchDeviation(nn.Module):
         grouped = rearrange(x.float(), "(groups n) c h w -> groups n (c h w)", n=group)
         centred = grouped - grouped.mean(1, keepdim=True)  # var(1) is many times slower on the CPU
         deviation = (centred.square().mean(1) + 1e-8).sqrt().mean(1)  # (N / group,)
-        channel = repeat(deviation, "groups -> (groups n) 1 h w", n=group, h=height, w=width)
+        of_images = repeat(deviation, "groups -> (groups n)", n=group)
+        channel = repeat(of_images, "n -> n 1 h w", h=height, w=width)
         return torch.cat([x, channel.to(x.dtype)], 1)
 
 
