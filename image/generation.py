@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from einops import repeat
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -115,7 +116,8 @@ def drawings(model: ImageModel, config: GenerateConfig, tokenizer: PromptTokeniz
     texts = [tokenizer.prompt(text) for text in config.text]
     count = config.n or max(1, SAMPLES // len(texts))
     z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])
-    images = model.decode(z, tokenizer.tokens(texts).repeat_interleave(count, 0), config.guidance)
+    tokens = repeat(tokenizer.tokens(texts), "texts l -> (texts n) l", n=count)
+    images = model.decode(z, tokens, config.guidance)
     rows = list(zip(texts, images.split(count), strict=True)) if len(texts) > 1 else [("", images)]
     notes = [
         f"{word!r} was in no description that was learned from, so what it means is guessed at"

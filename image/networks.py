@@ -6,6 +6,7 @@ from itertools import pairwise, zip_longest
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -168,7 +169,7 @@ class ResidualTrunk(nn.Module):
     def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
         """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""
         style = self.style(vector)
-        x = self.project(vector).view(len(vector), -1, self.start, self.start)
+        x = rearrange(self.project(vector), "n (c h w) -> n c h w", h=self.start, w=self.start)
         x = x.contiguous(memory_format=torch.channels_last)
         for block, attention in zip_longest(self.blocks, [None, *self.attention]):
             x = block(x, style)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange, repeat
 from torch import Tensor
 
 from common.cores.latents import analogy, walk
@@ -102,7 +103,7 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     raised = transpose(line, shift)
     window = model.config.bars
     whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
-    given = whole.view(2, len(model.config.tracks), -1, model.config.bar_steps, model.config.pitches)
+    given = _in_bars(model, whole)
     written = _section(settings, given.shape[2], None, given)[:, :, :bars]
     piece = to_piece(settings, written)
     return replace(transpose(piece, -shift), key=key, tempo=tune.tempo)
@@ -119,7 +120,7 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     shift = _fitting_shift(model, given, given.key, f"--continue {path}")
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
-    before = roll.view(2, len(given.tracks), bars, model.config.bar_steps, model.config.pitches)
+    before = _in_bars(model, roll)
     more = _section(settings, config.bars or BARS, before)
     piece = to_piece(settings, torch.cat([before, more], 2))
     return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
@@ -174,7 +175,7 @@ class _Blend:
             first, last = number == 0, number == len(latents) - 1
             condition = model.condition(1, self.settings.metre, self.modes[mode], self.settings.style, first, last)
             roll = model.compose(z[None], condition)[0]
-            windows.append(roll.unflatten(2, (model.config.bars, -1)))
+            windows.append(_in_bars(model, roll))
         piece = transpose(to_piece(self.settings, torch.cat(windows, 2)), -self.shift)
         return replace(piece, tempo=self.tempo, key=self.key)
 
@@ -253,14 +254,19 @@ def _section(settings: PieceSettings, bars: int, before: Tensor | None, given: T
 def _window(settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
     """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
     model = settings.model
-    mask = known.repeat_interleave(model.config.bar_steps, 1)
-    flat = bars.flatten(2, 3).clone()
+    mask = repeat(known, "tracks bars -> tracks (bars steps)", steps=model.config.bar_steps)
+    flat = rearrange(bars, "... bars steps pitches -> ... (bars steps) pitches").clone()
     flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
     condition = model.condition(
         settings.candidates, settings.metre, settings.mode, settings.style, first, last, flat, mask
     )
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[:, :, None, None], bars, _best(settings, rolls, condition).view_as(bars))
+    return torch.where(known[:, :, None, None], bars, _in_bars(model, _best(settings, rolls, condition)))
+
+
+def _in_bars(model: MusicModel, roll: Tensor) -> Tensor:
+    """Cut a roll into bars, (2, T, S, P) -> (2, T, bars, bar_steps, P)."""
+    return rearrange(roll, "... (bars steps) pitches -> ... bars steps pitches", steps=model.config.bar_steps)
 
 
 def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext) -> Tensor:
@@ -275,7 +281,8 @@ def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext) -> Te
 def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     """Bars (2, T, B, bar_steps, P) as one piece in C."""
     config, length = settings.model.config, METRES[settings.metre]
-    rolls = bars[:, :, :, :length].flatten(2, 3).numpy()  # (2, T, steps, P)
+    whole = bars[:, :, :, :length].numpy()
+    rolls = rearrange(whole, "... bars steps pitches -> ... (bars steps) pitches")
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
     return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), settings.model.tempo)

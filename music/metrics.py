@@ -10,6 +10,7 @@ empty-bar rates inverted), so compare figures of this module only with each othe
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from einops import rearrange
 
 from music.score import Score, notes
 from music.theory import BEATS, PITCHES, STEPS_PER_QUARTER
@@ -75,7 +76,7 @@ def _blocks(rolls: np.ndarray, size: int) -> np.ndarray:
     tracks, steps, *rest = rolls.shape
     if missing := -steps % size:
         rolls = np.concatenate([rolls, np.zeros((tracks, missing, *rest), rolls.dtype)], axis=1)
-    return rolls.reshape(tracks, rolls.shape[1] // size, size, *rest)
+    return rearrange(rolls, "tracks (blocks size) ... -> tracks blocks size ...", size=size)
 
 
 def _bars(score: Score) -> int:
@@ -238,7 +239,7 @@ def self_similarity(score: Score) -> float:
     are left out; NaN where fewer than two remain.
     """
     onset = _blocks(score.onset[_melodic(score)], score.bar)  # (tracks, bars, positions, 128)
-    content = onset.swapaxes(0, 1).reshape(_bars(score), len(onset) * score.bar * PITCHES)
+    content = rearrange(onset, "tracks bars positions pitches -> bars (tracks positions pitches)")
     content = content[:, content.any(axis=0)][content.any(axis=1)].astype(float)
     content /= np.linalg.norm(content, axis=1, keepdims=True)
     return _mean((content @ content.T)[np.triu_indices(len(content), k=1)])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from einops import rearrange, repeat
 from torch import Tensor
 
 from common.errors import UserError
@@ -79,8 +80,8 @@ class MusicModel:
         tracks = len(config.tracks)
         roll = torch.zeros(2, tracks, config.steps, config.pitches) if roll is None else roll.float()
         mask = torch.zeros(tracks, config.steps) if mask is None else mask.float()
-        given = roll * mask[None, :, :, None]
-        return condition | {"given": given.expand(count, *given.shape), "mask": mask.expand(count, *mask.shape)}
+        given = repeat(roll * mask[None, :, :, None], "... -> n ...", n=count)
+        return condition | {"given": given, "mask": repeat(mask, "... -> n ...", n=count)}
 
     def write(
         self, condition: MusicContext, seed: int = 0, temperature: float | None = None, rounds: int = ROUNDS
@@ -100,7 +101,8 @@ class MusicModel:
         for number in range(rounds):
             share = KEPT[0] + (KEPT[1] - KEPT[0]) * number / max(rounds - 1, 1)
             kept = torch.rand(count, len(config.tracks), config.bars, generator=generator) < share
-            mask = torch.maximum(condition["mask"].cpu(), kept.repeat_interleave(config.bar_steps, 2).float())
+            kept = repeat(kept.float(), "n tracks bars -> n tracks (bars steps)", steps=config.bar_steps)
+            mask = torch.maximum(condition["mask"].cpu(), kept)
             z = torch.randn(count, config.latents, generator=generator)
             some = condition | {"mask": mask, "given": given(rolls.float(), mask)}
             rolls = self.compose(z, some, temperature, generator)
@@ -179,8 +181,8 @@ def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
     whole = np.zeros((2, len(config.tracks), bars * bar, config.pitches), bool)
     own = np.stack([score.pitch, score.onset])[:, :, : bars * bar, config.low : config.high + 1]
     whole[:, :, : own.shape[2]] = own
-    roll[:, :, :, :bar] = whole.reshape(2, len(config.tracks), bars, bar, config.pitches)
-    return torch.from_numpy(roll.reshape(2, len(config.tracks), -1, config.pitches))
+    roll[..., :bar, :] = rearrange(whole, "... (bars steps) pitches -> ... bars steps pitches", steps=bar)
+    return torch.from_numpy(rearrange(roll, "... bars steps pitches -> ... (bars steps) pitches"))
 
 
 def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicModel:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from einops import pack, reduce
 from torch import Tensor, nn
 
 from common.cli import command
@@ -169,11 +170,11 @@ def features(rolls: Tensor, network: NetworkConfig) -> Tensor:
     Args:
         rolls: (N, 2, T, S, P).
     """
-    n, _, tracks, steps, pitches = rolls.shape
-    chroma = torch.zeros(n, tracks, steps // 4, 12)
-    beats = rolls[:, 0].float().view(n, tracks, steps // 4, 4, pitches).mean(3)
-    chroma.index_add_(3, (torch.arange(pitches) + network.low) % 12, beats)
-    return torch.cat([chroma.flatten(1), rolls[:, 1].float().amax(3).flatten(1)], 1)
+    pitch, onset = rolls.float().unbind(1)
+    beats = reduce(pitch, "n tracks (beats steps) pitches -> n tracks beats pitches", "mean", steps=4)
+    chroma = torch.zeros(*beats.shape[:3], 12)
+    chroma.index_add_(3, (torch.arange(beats.shape[3]) + network.low) % 12, beats)
+    return pack([chroma, onset.amax(3)], "n *")[0]
 
 
 def _card(config: TrainConfig, data: MusicData, typical: dict[str, float], facts: dict[str, Any]) -> str:

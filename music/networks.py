@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -105,15 +106,15 @@ class RollFeatures(nn.Module):
 
     def forward(self, roll: Tensor, mask: Tensor) -> Tensor:
         """Rolls (N, 2, T, S, P) and masks (N, T, S) -> (N, C, S / PATCH)."""
-        n, steps = roll.shape[0], roll.shape[3]
         chroma = (roll[:, 0] @ self.fold).clamp(max=1)  # (N, T, S, 12)
-        notes = roll.permute(0, 1, 2, 4, 3).reshape(n, -1, steps)
-        seen = torch.cat([notes, chroma.transpose(2, 3).reshape(n, -1, steps), mask], 1)
-        x = self.mix(seen) + self.place.repeat(1, self.bars)
+        notes = rearrange(roll, "n two tracks steps pitches -> n (two tracks pitches) steps")
+        classes = rearrange(chroma, "n tracks steps classes -> n (tracks classes) steps")
+        place = repeat(self.place, "c steps -> c (bars steps)", bars=self.bars)
+        x = self.mix(torch.cat([notes, classes, mask], 1)) + place
         if self.mix_intervals is not None:
             upper, lower = (chroma[:, list(side), ::PATCH] for side in zip(*self.pairs, strict=True))
-            both = (upper.unsqueeze(4) * lower.unsqueeze(3)).flatten(3)  # (N, pairs, S / PATCH, 144)
-            intervals = (both @ self.intervals).transpose(2, 3).flatten(1, 2)  # (N, pairs * 12, S / PATCH)
+            both = rearrange(upper[..., :, None] * lower[..., None, :], "n pairs steps a b -> n pairs steps (a b)")
+            intervals = rearrange(both @ self.intervals, "n pairs steps classes -> n (pairs classes) steps")
             x = x + self.mix_intervals(intervals)
         return x
 
@@ -138,10 +139,10 @@ class Encoder(nn.Module):
         x = self.features(roll, condition["mask"])
         for level, block in enumerate(self.blocks):
             x = block(F.avg_pool1d(x, 2) if 0 < level <= HALVINGS else x)
-        n, width, _ = x.shape
-        bars = F.leaky_relu(x, 0.2).view(n, width, self.config.bars, -1).transpose(1, 2).flatten(2)  # (N, bars, D)
-        shared, own = self.shared(bars.mean(1)).chunk(2, 1), self.bar(bars).chunk(2, 2)
-        return torch.cat([part for pair in zip(shared, own, strict=True) for part in (pair[0], pair[1].flatten(1))], 1)
+        bars = rearrange(F.leaky_relu(x, 0.2), "n c (bars steps) -> n bars (c steps)", bars=self.config.bars)
+        shared = rearrange(self.shared(bars.mean(1)), "n (two d) -> n two d", two=2)  # means and log-variances
+        own = rearrange(self.bar(bars), "n bars (two d) -> n two (bars d)", two=2)
+        return torch.cat([shared, own], 2).flatten(1)
 
 
 class Decoder(nn.Module):
@@ -179,15 +180,16 @@ class Decoder(nn.Module):
         for level, block in enumerate(self.down):
             x = block(F.avg_pool1d(x, 2) if level else x)
             skips.append(x)
-        bar = torch.cat([bars.view(len(z), config.bars, -1), style.unsqueeze(1).expand(-1, config.bars, -1)], 2)
-        start = self.start(bar).view(len(z), config.bars, config.width, -1).transpose(1, 2).flatten(2)  # (N, C, S / 8)
-        x = skips.pop() + start
+        own = rearrange(bars, "n (bars d) -> n bars d", bars=config.bars)
+        start = self.start(torch.cat([own, repeat(style, "n d -> n bars d", bars=config.bars)], 2))
+        x = skips.pop() + rearrange(start, "n bars (c steps) -> n c (bars steps)", c=config.width)
         for block in self.middle:
             x = block(x, style)
         for level, block in enumerate(self.up):
             x = block(F.interpolate(x, scale_factor=2.0) + skips.pop() if level else x, style)
-        x = self.fine(self.narrow(x).repeat_interleave(PATCH, 2), style)  # both steps of a patch start alike: held
-        return self.last(F.leaky_relu(x, 0.2)).transpose(1, 2), condition
+        x = repeat(self.narrow(x), "n c patches -> n c (patches steps)", steps=PATCH)  # both start alike: held
+        outputs = self.last(F.leaky_relu(self.fine(x, style), 0.2))
+        return rearrange(outputs, "n size steps -> n steps size"), condition
 
 
 class RollLikelihood(Likelihood):

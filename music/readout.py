@@ -1,6 +1,7 @@
 """From a network's logits to notes: what is chosen straight through, and what a given roll costs."""
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -124,7 +125,8 @@ def _nats(kind: str, notes: Tensor, begins: Tensor | None, pitch: Tensor, onset:
     """
     if kind == "mono":
         target = torch.where(pitch.amax(2) > 0, pitch.argmax(2) + 1, 0)
-        note = F.cross_entropy(notes.transpose(1, 2), target, reduction="none").unsqueeze(2)  # (N, S, 1)
+        logits = rearrange(notes, "n steps pitches -> n pitches steps")
+        note = F.cross_entropy(logits, target, reduction="none")[..., None]  # (N, S, 1)
     else:
         note = F.binary_cross_entropy_with_logits(notes, pitch, reduction="none")
     if begins is None:
@@ -162,12 +164,12 @@ def _held(pitch: Tensor, begins: Tensor) -> Tensor:
         pitch: (N, S, P).
         begins: (N, S, 1 or P) of zeros and ones.
     """
-    first, *others = pitch.unflatten(1, (-1, PATCH)).unbind(2)
-    _, *changes = begins.unflatten(1, (-1, PATCH)).unbind(2)
+    first, *others = rearrange(pitch, "n (patches steps) pitches -> steps n patches pitches", steps=PATCH)
+    _, *changes = rearrange(begins, "n (patches steps) pitches -> steps n patches pitches", steps=PATCH)
     steps = [first]
     for own, new in zip(others, changes, strict=True):
         steps.append(steps[-1] * (1 - new) + own * new)
-    return torch.stack(steps, 2).flatten(1, 2)
+    return rearrange(torch.stack(steps, 2), "n patches steps pitches -> n (patches steps) pitches")
 
 
 def _onsets(pitch: Tensor, begins: Tensor, before: Tensor) -> Tensor:

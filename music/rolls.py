@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor
 
 from common.cores.game import Batch
@@ -140,13 +141,14 @@ def random_mask(config: NetworkConfig, draw: Draw) -> Tensor:
     rewrite is to be given any share of the bars of single voices.
     """
     tracks, bars = len(config.tracks), config.bars
-    job = draw.uniform().view(-1, 1, 1)
-    voices = _some(draw, tracks).unsqueeze(2).expand(-1, -1, bars)
-    whole = _some(draw, bars).unsqueeze(1).expand(-1, tracks, -1)
-    single = _some(draw, tracks * bars, draw.uniform(1)).view(-1, tracks, bars)
+    job = rearrange(draw.uniform(), "n -> n 1 1")
+    voices = repeat(_some(draw, tracks), "n tracks -> n tracks bars", bars=bars)
+    whole = repeat(_some(draw, bars), "n bars -> n tracks bars", tracks=tracks)
+    single = rearrange(_some(draw, tracks * bars, draw.uniform(1)), "n (tracks bars) -> n tracks bars", bars=bars)
     harmonise = job < HARMONISE if tracks > 1 else torch.zeros_like(job, dtype=torch.bool)
     chosen = torch.where(harmonise, voices, torch.where(job < INFILL, whole, single))
-    return torch.where(job < COMPOSE, False, chosen).float().repeat_interleave(config.bar_steps, 2)
+    mask = torch.where(job < COMPOSE, False, chosen).float()
+    return repeat(mask, "n tracks bars -> n tracks (bars steps)", steps=config.bar_steps)
 
 
 def given(roll: Tensor, mask: Tensor) -> Tensor:

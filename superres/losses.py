@@ -1,6 +1,7 @@
 """Losses of upscaled pictures, each a mean over the batch: of images (N, 3, H, W) in [0, 1], which may exceed it."""
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,7 +40,7 @@ def grid_loss(upscaled: Tensor, true: Tensor, scale: int) -> Tensor:
     A pattern that repeats with the small pixels is the mark of a pixel shuffle, and no texture of the true picture
     repeats just so: over areas of 8 x 8 small pixels its pixels at any one place have about the mean of all.
     """
-    places = F.pixel_unshuffle(upscaled - true, scale).unflatten(1, (-1, scale**2))
+    places = rearrange(upscaled - true, "n c (h y) (w x) -> n c (y x) h w", y=scale, x=scale)
     means = F.avg_pool3d(places, (1, AREA, AREA))
     return (means - means.mean(2, keepdim=True)).abs().mean()
 

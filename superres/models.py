@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -65,9 +66,9 @@ class SuperResModel:
 
     def upscale_picture(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Upscale one picture, (H, W, 3) -> (H * scale, W * scale, 3), in tiles."""
-        image = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
+        image = rearrange(torch.tensor(picture), "h w c -> 1 c h w").float() / 255
         upscaled = tiled(image, lambda tile: self.upscale(tile).cpu(), self.scale, TILE, self.radius)
-        return (upscaled[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        return rearrange((upscaled * 255).round().to(torch.uint8), "1 c h w -> h w c").numpy()
 
 
 def load_superres_model(

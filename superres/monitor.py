@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -137,5 +138,5 @@ def middle(pair: Pair, side: int, scale: int) -> tuple[RGB, RGB]:
 
 def side_by_side(rows: Sequence[tuple[RGB, RGB, RGB]], name: str) -> Image.Image:
     """A sheet of crops (H, W, 3), of one size a row: as bicubic enlarges them, as `name` does, and as they are."""
-    strips = [("", torch.from_numpy(np.stack(row)).permute(0, 3, 1, 2)) for row in rows]
+    strips = [("", torch.from_numpy(rearrange(list(row), "n h w c -> n c h w"))) for row in rows]
     return sheet(strips, headings=("bicubic", name, "true"))

@@ -15,6 +15,7 @@ from itertools import zip_longest
 from typing import Any, Literal
 
 import torch
+from einops import einsum, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -156,7 +157,8 @@ class BranchedConv(nn.Module):
     def kernel(self) -> Tensor:
         """The sum of the branches, (outputs, inputs, 3, 3)."""
         with torch.autocast(self.expand.device.type, enabled=False):  # the sum in 16 bits would lose small branches
-            kernel = self.direct.weight + torch.einsum("oeyx,ei->oiyx", self.squeeze, self.expand)
+            squeezed = einsum(self.squeeze, self.expand, "outputs inner h w, inner inputs -> outputs inputs h w")
+            kernel = self.direct.weight + squeezed
             return kernel if self.identity is None else kernel + self.identity
 
     @torch.no_grad()
@@ -199,7 +201,7 @@ class Generator(nn.Module):
         for conv, activation in zip(self.convs, self.activations[1:], strict=True):
             x = activation(conv(x))
         # Repeated channels are repeated pixels once they are shuffled.
-        repeated = images.repeat_interleave(self.config.scale**2, 1)
+        repeated = repeat(images, "n c h w -> n (c pixels) h w", pixels=self.config.scale**2)
         return F.pixel_shuffle(self.last(x) + repeated, self.config.scale)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -114,7 +115,7 @@ def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
     if min(first.shape[:2]) < MIN_SIDE:
         size = f"{first.shape[1]} x {first.shape[0]}"
         raise UserError(f"a picture of {size} pixels is too small to look at; {MIN_SIDE} x {MIN_SIDE} would do")
-    both = torch.from_numpy(np.stack([first, second])).to(network.mean.device).permute(0, 3, 1, 2) / 255
+    both = torch.from_numpy(rearrange([first, second], "n h w c -> n c h w")).to(network.mean.device) / 255
     found = network(both)
     return feature_distance([layer[:1] for layer in found], [layer[1:] for layer in found]).item()
 
@@ -158,7 +159,8 @@ def arrays_of(content: bytes) -> dict[str, Tensor]:
         place, side = PLACES[layer_name.partition("/")[0]], 3 if layer_name.endswith(("conv1", "3x3")) else 1
         part = layer_name.partition("/")[2].replace("squeeze1x1", "squeeze")
         key = f"{place}.{part}" if part else place
-        tensors[f"{key}.weight"] = kernel.view(side, side, -1, len(bias)).permute(3, 2, 0, 1).contiguous()
+        kernel = rearrange(kernel, "(h w inputs outputs) -> outputs inputs h w", h=side, w=side, outputs=len(bias))
+        tensors[f"{key}.weight"] = kernel.contiguous()
         tensors[f"{key}.bias"] = bias
     return tensors
 

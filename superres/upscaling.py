@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import psutil
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -108,12 +109,12 @@ class TiledUpscaler:
         """
         most = np.iinfo(pixels.dtype).max
         region = pixels[tile.region].astype(np.float32) / np.float32(most)  # (h, w, C) in [0, 1]
-        images = torch.from_numpy(region).permute(2, 0, 1)[None].expand(-1, 3, -1, -1)
+        images = rearrange(torch.from_numpy(region), "h w c -> 1 c h w").expand(-1, 3, -1, -1)
         for _ in range(self.passes):
             images = self.model.upscale(images)
         if self.net_scale == self.scale:
             images = images[(..., *tile.kept(self.net_scale))]
-        fine = images[0].permute(1, 2, 0).cpu().numpy()
+        fine = rearrange(images, "1 c h w -> h w c").cpu().numpy()
         if pixels.shape[2] == 1:
             fine = (fine[..., :1] + fine[..., 1:2] + fine[..., 2:]) / 3
         if self.net_scale != self.scale:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import repeat
 from torch import Tensor
 
 from common.cores.vae import Posterior
@@ -159,7 +160,7 @@ class TextModel:
         One that is a training text word for word or was taken before is taken only if all are. The best sentence is
         the least `_broken`.
         """
-        rows = torch.arange(len(z)).repeat_interleave(sampling.candidates)
+        rows = repeat(torch.arange(len(z)), "n -> (n candidates)", candidates=sampling.candidates)
         told = [prompts[row] for row in rows] if prompts else ()
         texts = self.write(z[rows], labels[rows], replace(sampling, candidates=1), seed, told)
         found = torch.empty(len(rows))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
@@ -74,7 +75,8 @@ class TokenLikelihood(Likelihood):
 
     def nats(self, output: Tensor, data: Tensor) -> Tensor:
         """Logits (N, L, V) and tokens (N, L) -> nats of every piece (N, L)."""
-        nats = F.cross_entropy(output.float().flatten(0, 1), data.flatten(), ignore_index=PAD, reduction="none")
+        logits = rearrange(output.float(), "n l v -> (n l) v")
+        nats = F.cross_entropy(logits, data.flatten(), ignore_index=PAD, reduction="none")
         return nats.view(data.shape)
 
     def mean(self, output: Tensor) -> Tensor:
@@ -119,9 +121,9 @@ class GruDecoder(nn.Module):
 
     def forward(self, embedded: Tensor, z: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Go on from a state, or begin: (N, L, W), z (N, D) -> what is next after each place (N, L, W), and a state."""
-        before = torch.tanh(self.first(z))[None] if state is None else state.transpose(0, 1).contiguous()
-        outputs, after = self.rnn(embedded + self.every(z)[:, None], before.to(embedded.dtype))
-        return self.narrow(outputs), after.transpose(0, 1)
+        before = torch.tanh(self.first(z)) if state is None else state
+        outputs, after = self.rnn(embedded + self.every(z)[:, None], before[None].to(embedded.dtype))
+        return self.narrow(outputs), after[0]
 
 
 class TransformerDecoder(nn.Module):
@@ -158,15 +160,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(N, L, W), and the keys and values so far, each (N, heads, L', W / heads)."""
-        query, key, value = (
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in self.attend(self.norms[0](x)).chunk(3, dim=2)
-        )
+        parts = self.attend(self.norms[0](x))
+        query, key, value = rearrange(parts, "n l (three heads d) -> three n heads l d", three=3, heads=self.heads)
         if before is not None:
             key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
         mask = None if x.shape[1] == 1 else _causal(x.shape[1], key.shape[2], x.device)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        x = x + self.dropout(self.joined(attended.transpose(1, 2).flatten(2)))
+        x = x + self.dropout(self.joined(rearrange(attended, "n heads l d -> n l (heads d)")))
         return x + self.dropout(self.think(self.norms[1](x))), (key, value)
 
 

@@ -7,6 +7,7 @@ the critic cannot learn a small data set by heart.
 from collections.abc import Callable
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from common.config import AugmentConfig
@@ -35,8 +36,8 @@ class Augmentation(nn.Module):
             linear(0, 1, draw.progress / self.config.augment_warm_up) if self.config.augment_warm_up else 1
         )
         for kind in self.config.augment:
-            applied = (draw.uniform() < probability).repeat(groups).view(-1, 1, 1, 1)
-            parameters = draw.uniform(3).repeat(groups, 1)  # (k * n, 3) in [0, 1)
+            applied = repeat(draw.uniform() < probability, "n -> (groups n) 1 1 1", groups=groups)
+            parameters = repeat(draw.uniform(3), "n three -> (groups n) three", groups=groups)  # in [0, 1)
             images = torch.where(applied, TRANSFORMATIONS[kind](images, parameters), images)
         return images
 
@@ -56,12 +57,10 @@ def translate(images: Tensor, parameters: Tensor, ratio: float = 0.125) -> Tenso
         images: (N, C, H, W).
         parameters: (N, 3) in [0, 1); the first two say how far down and right, 0.5 being no shift.
     """
-    n, channels, height, width = images.shape
-    rows = _shifted(height, parameters[:, 0], ratio)[:, None, :, None]
-    columns = _shifted(width, parameters[:, 1], ratio)[:, None, None, :]
-    return images.gather(2, rows.expand(n, channels, height, width)).gather(
-        3, columns.expand(n, channels, height, width)
-    )
+    _, channels, height, width = images.shape
+    rows = repeat(_shifted(height, parameters[:, 0], ratio), "n h -> n c h w", c=channels, w=width)
+    columns = repeat(_shifted(width, parameters[:, 1], ratio), "n w -> n c h w", c=channels, h=height)
+    return images.gather(2, rows).gather(3, columns)
 
 
 def deform(
@@ -97,7 +96,7 @@ def cut_out(images: Tensor, parameters: Tensor, ratio: float = 0.5) -> Tensor:
 
 def recolour(images: Tensor, parameters: Tensor) -> Tensor:
     """Change brightness by up to 0.5, saturation by a factor in [0, 2) and contrast by one in [0.5, 1.5)."""
-    brightness, saturation, contrast = (column.view(-1, 1, 1, 1) for column in parameters.unbind(1))
+    brightness, saturation, contrast = rearrange(parameters, "n three -> three n 1 1 1")
     images = images + (brightness - 0.5)
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * (2 * saturation)
@@ -121,14 +120,14 @@ def _shifted(side: int, parameter: Tensor, ratio: float) -> Tensor:
 
 def _bilinear(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Images (N, C, H, W) at places in them, (N, H, W) within their borders -> (N, C, H, W)."""
-    n, channels, height, width = images.shape
-    pixels = images.flatten(2)
+    _, channels, height, width = images.shape
+    pixels = rearrange(images, "n c h w -> n c (h w)")
     top, left = rows.floor().clamp(max=height - 2), columns.floor().clamp(max=width - 2)
     down, right = (rows - top).unsqueeze(1), (columns - left).unsqueeze(1)  # shares of the pixels below and beside
 
     def at(row: Tensor, column: Tensor) -> Tensor:
-        places = (row * width + column).long().view(n, 1, -1).expand(-1, channels, -1)
-        return pixels.gather(2, places).view(n, channels, height, width)
+        places = repeat((row * width + column).long(), "n h w -> n c (h w)", c=channels)
+        return rearrange(pixels.gather(2, places), "n c (h w) -> n c h w", h=height)
 
     above = at(top, left) * (1 - right) + at(top, left + 1) * right
     below = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,10 +25,11 @@ class MinibatchDeviation(nn.Module):
         """(N, C, H, W) -> (N, C + 1, H, W)."""
         n, _, height, width = x.shape
         group = self.group if n % self.group == 0 else n
-        grouped = x.float().reshape(n // group, group, -1)  # (N / group, group, C * H * W)
+        grouped = rearrange(x.float(), "(groups n) c h w -> groups n (c h w)", n=group)
         centred = grouped - grouped.mean(1, keepdim=True)  # var(1) is many times slower on the CPU
         deviation = (centred.square().mean(1) + 1e-8).sqrt().mean(1)  # (N / group,)
-        channel = deviation.repeat_interleave(group).view(n, 1, 1, 1).expand(n, 1, height, width)
+        of_images = repeat(deviation, "groups -> (groups n)", n=group)
+        channel = repeat(of_images, "n -> n 1 h w", h=height, w=width)
         return torch.cat([x, channel.to(x.dtype)], 1)
 
 
@@ -94,7 +96,7 @@ def subpixels(inputs: int, outputs: int) -> nn.Conv2d:
     """
     convolution = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
     with torch.no_grad():
-        convolution.weight.copy_(convolution.weight[::4].repeat_interleave(4, 0))
+        convolution.weight.copy_(repeat(convolution.weight[::4], "c ... -> (c four) ...", four=4))
     _zero(convolution.bias)
     return convolution
 

@@ -7,6 +7,7 @@ the first of them, a description in words the second; another is another class h
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,15 +36,14 @@ class WordAttention(nn.Module):
 
     def forward(self, x: Tensor, reading: Reading, strength: float = 1.0) -> Tensor:
         """x (N, channels, H, W) -> (N, channels, H, W); `strength` multiplies what is added."""
-        n, _, height, width = x.shape
-        query = self.query(x).flatten(2).transpose(1, 2)  # (N, H * W, inner)
-        key, value = self.key_value(reading.words).chunk(2, 2)  # (N, L, inner)
-        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
+        words = self.key_value(reading.words)
+        query = rearrange(self.query(x), "n (heads d) h w -> n heads (h w) d", heads=self.heads)
+        key, value = rearrange(words, "n l (two heads d) -> two n heads l d", two=2, heads=self.heads)
         query, key = F.normalize(query, dim=3) * self.sharpness, F.normalize(key, dim=3)
         mask = reading.present[:, None, None, :]
         taken = F.scaled_dot_product_attention(query, key, value.to(query.dtype), mask, scale=1.0)
-        taken = taken.transpose(1, 2).flatten(2).transpose(1, 2).reshape(n, -1, height, width)
-        return x + strength * self.out(taken)
+        taken = rearrange(taken, "n heads (h w) d -> n h w (heads d)", h=x.shape[2])  # channels last in memory, too
+        return x + strength * self.out(rearrange(taken, "n h w c -> n c h w"))
 
 
 class ProjectionHead(nn.Module):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -161,4 +162,5 @@ def dropping(condition: DroppableCondition, share: float) -> Callable[[Batch, Dr
 def _neighbours(raw: Tensor) -> Tensor:
     """(N, ...) with every row moved on by one within its group."""
     group = GROUP if len(raw) % GROUP == 0 else len(raw)
-    return raw.unflatten(0, (-1, group)).roll(1, 1).flatten(0, 1)
+    moved = rearrange(raw, "(groups n) ... -> groups n ...", n=group).roll(1, 1)
+    return rearrange(moved, "groups n ... -> (groups n) ...")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from einops import einsum
 from torch import Tensor, nn
 
 from common.config import VaeConfig
@@ -297,5 +298,5 @@ class AggregateSampler(nn.Module):
         """Draw z, (count, D), with a generator on the sampler's device."""
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         noise = torch.randn(count, self.means.shape[1], generator=generator, device=self.means.device)
-        spread = torch.einsum("cij, nj -> nci", self.factors, noise)[torch.arange(count), component]
+        spread = einsum(self.factors, noise, "component i j, n j -> n component i")[torch.arange(count), component]
         return self.means[component] + spread

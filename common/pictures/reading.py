@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from einops import rearrange
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
@@ -163,7 +164,7 @@ def read_picture(path: Path) -> Picture:
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Pixels, (H, W, C), turned as the EXIF tag of that value says (2 to 8; others: not at all)."""
     if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
+        pixels = rearrange(pixels, "h w c -> w h c")
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels[:, ::-1] if orientation in (2, 3, 6, 7) else pixels
@@ -259,7 +260,7 @@ def _with_key(pixels: Pixels, key: Any) -> Pixels:
 
 def _has_grey_palette(image: Image.Image) -> bool:
     """Whether a picture with a palette is grey, and has no profile of colours that would not fit grey."""
-    red, green, blue = np.array(image.getpalette("RGB")).reshape(-1, 3).T
+    red, green, blue = rearrange(np.array(image.getpalette("RGB")), "(colours c) -> c colours", c=3)
     return not image.info.get("icc_profile") and bool(((red == green) & (green == blue)).all())
 
 

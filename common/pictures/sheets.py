@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange, repeat
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -163,13 +164,13 @@ def _to_pixels(images: Tensor) -> Tensor:
     images = images.detach().cpu()
     if images.dtype != torch.uint8:
         images = images.float().nan_to_num(0).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous()
+    return rearrange(images.expand(-1, 3, -1, -1), "n c h w -> n h w c").contiguous()
 
 
 def _enlarge(pixels: Tensor, factor: int | None) -> Tensor:
     """Repeat every pixel `factor` times each way, (N, H, W, 3) -> (N, H * factor, W * factor, 3)."""
     factor = factor or max(1, VISIBLE // max(pixels.shape[1:3]))
-    return pixels.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
+    return repeat(pixels, "n h w c -> n (h y) (w x) c", y=factor, x=factor)
 
 
 def _filling_columns(count: int) -> int:

@@ -4,6 +4,7 @@ import copy
 
 import torch
 from accelerate import Accelerator
+from einops import pack, unpack
 from torch import Tensor, nn
 
 from common.cores.game import Batch, Game, Player, only
@@ -99,9 +100,8 @@ class Learner:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         if self.accelerator.num_processes > 1:
             tensors = [*gradients, *buffers, loss]
-            flat = self.accelerator.reduce(torch.cat([t.float().reshape(-1) for t in tensors]), "mean")
-            for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-                tensor.copy_(mean.view_as(tensor))
+            flat, shapes = pack([t.float() for t in tensors], "*")
+            _copy(unpack(self.accelerator.reduce(flat, "mean"), shapes, "*"), tensors)
         norm = torch.nn.utils.get_total_norm(gradients)
         if (clip := self.player.optimizer.clip) is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)

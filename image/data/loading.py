@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -219,7 +220,7 @@ def square(image: Image.Image, size: int, fit: Fit = "crop", grey: bool = False)
         image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     else:
         image = ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color=WHITE)
-    return np.asarray(image).transpose(2, 0, 1)
+    return rearrange(np.asarray(image), "h w c -> c h w")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -58,7 +59,7 @@ class PromptTokenizer:
         """Pieces of up to `NAMES` descriptions of each, int64 (N, NAMES, longest); of fewer, some are repeated."""
         chosen = [texts[:NAMES] for texts in captions.texts]
         found = self.tokens([texts[number % len(texts)] for texts in chosen for number in range(NAMES)])
-        return F.pad(found, (0, self.longest - found.shape[1])).view(len(chosen), NAMES, self.longest)
+        return rearrange(F.pad(found, (0, self.longest - found.shape[1])), "(n names) l -> n names l", names=NAMES)
 
     def unknown(self, texts: Iterable[str]) -> list[str]:
         """The words of tidy descriptions that were not learned from, in order, each once."""

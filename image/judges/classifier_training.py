@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -153,9 +154,9 @@ def _standard(arrays: Arrays, first_label: int) -> dict[str, np.ndarray]:
 
 def _jitter(images: Tensor, draw: Draw) -> Tensor:
     """Shift each image by up to two pixels. Nothing is mirrored: digits do not bear it."""
-    padded = F.pad(images, (2, 2, 2, 2), mode="replicate")
+    padded = rearrange(F.pad(images, (2, 2, 2, 2), mode="replicate"), "n c h w -> n h w c")
     shift = draw.integers(5, 2)
     rows = torch.arange(images.shape[2], device=images.device) + shift[:, :1]
     columns = torch.arange(images.shape[3], device=images.device) + shift[:, 1:]
     items = torch.arange(len(images), device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[items, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return rearrange(padded[items, rows[:, :, None], columns[:, None, :]], "n h w c -> n c h w")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -115,9 +116,9 @@ def _of_images(data: str, side: int) -> PairData:
 
 
 def _album(images: Tensor) -> Album:
-    """Of images (N, 1 or 3, H, W), in colour."""
+    """An album of images (N, 1 or 3, H, W), in colour."""
     n, height, width = len(images), *images.shape[2:]
-    pixels = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).reshape(-1, 3)
+    pixels = rearrange(images.expand(-1, 3, -1, -1), "n c h w -> (n h w) c")
     return Album(pixels, np.full((n, 2), (height, width), np.int64), np.arange(n))
 
 
@@ -307,6 +308,6 @@ def _write(path: Path, pictures: Sequence[Pixels], channels: int) -> None:
     array = allocate(path, (sum(pixels.shape[0] * pixels.shape[1] for pixels in pictures), channels), np.uint8)
     at = 0
     for pixels in pictures:
-        flat = pixels.reshape(-1, channels)
+        flat = rearrange(pixels, "h w c -> (h w) c")
         array[at : at + len(flat)] = flat
         at += len(flat)

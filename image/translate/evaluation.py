@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -193,4 +194,4 @@ def _chroma(pictures: Tensor) -> Tensor:
 
 
 def _pictures(pictures: Tensor) -> Sequence[RGB]:
-    return list(pictures.permute(0, 2, 3, 1).numpy())
+    return list(rearrange(pictures, "n c h w -> n h w c").numpy())

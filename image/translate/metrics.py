@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,7 +37,7 @@ def psnr(error: float) -> float:
 
 def tile_features(extractor: Extractor, pictures: Tensor) -> Tensor:
     """The features of all tiles that uint8 pictures (N, 3, H, W) are cut into."""
-    tiles = pictures.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+    tiles = rearrange(pictures, "n c (rows h) (columns w) -> (n rows columns) c h w", h=SIDE, w=SIDE)
     return extractor.features(tiles.split(1024))
 
 
@@ -48,5 +48,5 @@ def middles(album: Album, side: int, most: int) -> Tensor:
     for row in range(count):
         picture = album[row * len(album) // count]
         y, x = ((length - side) // 2 for length in picture.shape[:2])
-        found.append(picture[y : y + side, x : x + side].permute(2, 0, 1))
-    return torch.stack(found)
+        found.append(picture[y : y + side, x : x + side])
+    return rearrange(found, "n h w c -> n c h w").contiguous()

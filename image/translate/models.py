@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -103,7 +104,7 @@ class TranslationModel:
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
 
     def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
-        numbers = torch.from_numpy(colours.astype(np.int64)).permute(2, 0, 1)[None]
+        numbers = _channels_first(colours.astype(np.int64))
         grey = rounded_luma(numbers) if numbers.shape[1] == 3 else numbers
         chroma = self.translate(2 * grey.float() / most - 1, advance) / GAIN
         return _channels_last(coloured(grey, chroma, most)).astype(colours.dtype)
@@ -179,7 +180,7 @@ def _over_white(colours: Pixels, alpha: Pixels, most: int) -> Pixels:
 
 def _to_tensor(colours: Pixels, most: int) -> Tensor:
     """(H, W, C) -> float (1, C, H, W) in [-1, 1]."""
-    return to_model(torch.from_numpy(colours.astype(np.float32) * np.float32(255 / most)).permute(2, 0, 1)[None])
+    return to_model(_channels_first(colours.astype(np.float32) * np.float32(255 / most)))
 
 
 def _to_pixels(output: Tensor, most: int) -> Pixels:
@@ -187,5 +188,9 @@ def _to_pixels(output: Tensor, most: int) -> Pixels:
     return _channels_last(((output + 1) * (most / 2)).round().clamp(0, most))
 
 
-def _channels_last(images: Tensor) -> Pixels:
-    return images[0].permute(1, 2, 0).numpy()
+def _channels_first(pixels: NDArray) -> Tensor:
+    return rearrange(torch.from_numpy(pixels), "h w c -> 1 c h w")
+
+
+def _channels_last(images: Tensor) -> NDArray:
+    return rearrange(images, "1 c h w -> h w c").numpy()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from common.cli import command
@@ -122,4 +123,4 @@ Quality when saved, on the middles of {len(self.true):,} *validation* pictures, 
 
 
 def _pixels(pictures: Tensor) -> list[np.ndarray]:
-    return list(pictures.permute(0, 2, 3, 1).numpy())
+    return list(rearrange(pictures, "n c h w -> n h w c").numpy())

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,7 +41,7 @@ class Album:
         """A picture, (H, W, C)."""
         height, width = self.sizes[number].tolist()
         start = int(self.starts[number])
-        return self.pixels[start : start + height * width].view(height, width, -1)
+        return rearrange(self.pixels[start : start + height * width], "(h w) c -> h w c", h=height)
 
 
 class Crops:
@@ -85,8 +86,8 @@ class Crops:
         corner, width, flip = send(places, self.pixels.device)[:, :, None, None]
         along = torch.arange(self.patch, device=self.pixels.device)
         columns = torch.where(flip.bool(), self.patch - 1 - along, along)  # (N, 1, patch)
-        patches = self.pixels[corner + along[:, None] * width + columns].permute(0, 3, 1, 2)
-        return as_batch(send(patches, self.device))
+        patches = self.pixels[corner + along[:, None] * width + columns]
+        return as_batch(send(rearrange(patches, "n h w c -> n c h w"), self.device))
 
     def on(self, device: torch.device | str, budget_bytes: int) -> Self:
         """Patches that come out on `device`, where pictures are held if `nbytes` is within `budget_bytes`."""

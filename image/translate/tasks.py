@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -105,9 +106,9 @@ def _blurred(images: Tensor, deviation: float) -> Tensor:
     reach = int(3 * deviation + 0.5)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=images.device) / deviation) ** 2)
     kernel = (kernel / kernel.sum()).to(images.dtype)
-    flat = F.pad(images, (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]
+    flat = rearrange(F.pad(images, (reach,) * 4, mode="replicate"), "n c h w -> (n c) 1 h w")
     flat = F.conv2d(F.conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None])
-    return flat.view_as(images)
+    return rearrange(flat, "(n c) 1 h w -> n c h w", c=images.shape[1])
 
 
 def _lines_of(batch: Batch, draw: Draw, vary: bool) -> Tensor:

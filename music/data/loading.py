@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from einops import rearrange
 from tqdm import tqdm
 
 from common.config import require
@@ -308,18 +309,14 @@ def _labels(entry: _Entry, index: int, start: int, spec: MusicSpec) -> dict[str,
 def windows(tune: Tune, spec: MusicSpec, starts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Cut out the windows that begin at bars `starts`: pitch and onset, bool (windows, tracks, steps, pitches)."""
     score, bar = tune.score(), METRES[tune.metre]
+    bars = np.array(starts, int)[:, None] + np.arange(spec.bars)  # of every window
 
     def cut(roll: np.ndarray) -> np.ndarray:
         roll = roll[:, :, spec.low : spec.high + 1]
         roll = np.pad(roll, ((0, 0), (0, -tune.steps % bar), (0, 0)))
-        roll = roll.reshape(len(roll), -1, bar, spec.pitches)  # (tracks, bars, bar, pitches)
+        roll = rearrange(roll, "tracks (bars steps) pitches -> tracks bars steps pitches", steps=bar)
         roll = np.pad(roll, ((0, 0), (0, 0), (0, spec.bar_steps - bar), (0, 0)))
-        chosen = (
-            np.stack([roll[:, start : start + spec.bars] for start in starts])
-            if starts
-            else roll[None][:0, :, : spec.bars]
-        )
-        return chosen.reshape(len(starts), len(roll), spec.steps, spec.pitches)
+        return rearrange(roll[:, bars], "tracks n bars steps pitches -> n tracks (bars steps) pitches")
 
     pitch, onset = cut(score.pitch), cut(score.onset)
     onset[:, :, 0] = pitch[:, :, 0]  # what is held from before begins here

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pretty_midi
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from common.errors import UserError
@@ -61,7 +62,7 @@ def save_wav(audio: Tensor, rate: int, path: str | Path) -> None:
         file.setnchannels(len(samples))
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(samples.T.contiguous().numpy().astype("<i2").tobytes())
+        file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
 
 
 def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None) -> tuple[Tensor, int]:
@@ -79,7 +80,8 @@ def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None) -> tuple[T
         raise UserError(f"{soundfont}: is no soundfont ({error}); choose another .sf2 file") from error
     with wave.open(io.BytesIO(wav)) as file:
         samples = torch.frombuffer(bytearray(file.readframes(file.getnframes())), dtype=torch.int16)
-        return samples.view(-1, file.getnchannels()).T / 32768, file.getframerate()
+        audio = rearrange(samples, "(time channels) -> channels time", channels=file.getnchannels())
+        return audio / 32768, file.getframerate()
 
 
 def _prepared(midi: pretty_midi.PrettyMIDI) -> pretty_midi.PrettyMIDI:

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -66,7 +67,7 @@ class Patches:
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Patches, uint8 and channels last, on `device`: "low" (N, 3, p, p) and "high" (N, 3, p * scale, p * scale)."""
         patches = self._take(indices) if self.flat else self._cut(indices)
-        return {name: images.to(self.device).permute(0, 3, 1, 2) for name, images in patches.items()}
+        return {name: rearrange(images.to(self.device), "n h w c -> n c h w") for name, images in patches.items()}
 
     def on(self, device: torch.device | str, budget_bytes: int) -> Self:
         """Patches that come out on `device`, where pictures are held if `nbytes` is within `budget_bytes`."""
@@ -79,8 +80,8 @@ class Patches:
     def pixels(self, device: torch.device | str) -> dict[str, Tensor]:
         """All pictures end to end on `device`, uint8 (pixels, 3): "low" and "high"."""
         return {
-            "low": torch.cat([pair.lows.flatten(0, 2).to(device) for pair in self.pairs]),
-            "high": torch.cat([pair.high.flatten(0, 1).to(device) for pair in self.pairs]),
+            "low": torch.cat([rearrange(pair.lows, "v h w c -> (v h w) c").to(device) for pair in self.pairs]),
+            "high": torch.cat([rearrange(pair.high, "h w c -> (h w) c").to(device) for pair in self.pairs]),
         }
 
     def _cut(self, indices: Tensor) -> dict[str, Tensor]:
@@ -151,4 +152,4 @@ def mirrored(image: Tensor, symmetry: int) -> Tensor:
     """One of a square's symmetries, 0 (as it is) to 7, of an image (S, S, C): flips, then the diagonal."""
     sides = [side for side in (0, 1) if symmetry >> side & 1]
     flipped = image.flip(sides) if sides else image
-    return flipped.transpose(0, 1) if symmetry & 4 else flipped
+    return rearrange(flipped, "h w c -> w h c") if symmetry & 4 else flipped

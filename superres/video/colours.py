@@ -13,6 +13,7 @@ import av
 import numpy as np
 import torch
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -99,7 +100,8 @@ def frame_of(picture: Pixels, colours: Colours, device: torch.device | str = "cp
         picture: (H, W, 3), uint8 or uint16.
         device: what computes.
     """
-    scaled = torch.from_numpy(picture).to(device).permute(2, 0, 1).float() / np.iinfo(picture.dtype).max
+    pixels = rearrange(torch.from_numpy(picture).to(device), "h w c -> c h w")
+    scaled = pixels.float() / np.iinfo(picture.dtype).max
     even = F.pad(scaled, (0, picture.shape[1] % 2, 0, picture.shape[0] % 2), mode="replicate")
     luma, differences = _separated(even, *MATRICES[colours.matrix])
     differences = _halved(differences)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from common.data.arrays import Arrays, batch_indices, families, split
@@ -41,7 +42,7 @@ class Sequences(Arrays):
         """The rows of a step as `batch_indices` has them, but `GROUP` batches are sorted by length, in random order."""
         group, place = divmod(step, GROUP)
         rows = batch_indices(len(self), seed, group, GROUP * batch)
-        rows = rows[self.lengths[rows].argsort(stable=True)].view(GROUP, batch)
+        rows = rearrange(rows[self.lengths[rows].argsort(stable=True)], "(batches n) -> batches n", n=batch)
         return rows[torch.randperm(GROUP, generator=torch.Generator().manual_seed(mix(seed, group, GROUP)))[place]]
 
 
