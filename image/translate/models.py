@@ -188,9 +188,9 @@ def _to_pixels(output: Tensor, most: int) -> Pixels:
     return _channels_last(((output + 1) * (most / 2)).round().clamp(0, most))
 
 
-def _channels_first(pixels: NDArray) -> Tensor:
+def _channels_first(pixels: Pixels) -> Tensor:
     return rearrange(torch.from_numpy(pixels), "h w c -> 1 c h w")
 
 
-def _channels_last(images: Tensor) -> NDArray:
+def _channels_last(images: Tensor) -> Pixels:
     return rearrange(images, "1 c h w -> h w c").numpy()

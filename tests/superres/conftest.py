@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `small_photos`
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "video")]  # for `small_photos` and `clips`
 
 SET5 = Path(__file__).parents[3] / "shared" / "data" / "set5"
 
