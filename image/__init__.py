@@ -1,10 +1,14 @@
 """Images: train, sample and measure GANs and VAEs."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
 
 def draw(

@@ -1,10 +1,13 @@
 """Music: a GAN that composes, harmonises and continues pieces on a grid of sixteenths."""
 
 from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
+
+run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
 
 def compose(
@@ -58,9 +61,9 @@ def compose(
     from music.generation import instruments as programs
     from music.generation import make_piece
     from music.io.midi import to_midi
-    from music.models import load_music_model, weights_for
+    from music.models import load_music_model
 
     files = {name: Path(settings[name]) for name in ("melody", "continue_", "from_", "to") if settings[name]}
     config = GenerateConfig(**settings | files | {"arithmetic": tuple(map(Path, arithmetic))})
-    piece = make_piece(load_music_model(weights_for(config), pick_device(device)), config)
+    piece = make_piece(load_music_model(config.source, pick_device(device)), config)
     return to_midi(piece, programs=programs(instruments, piece.tracks) if instruments else None)

@@ -1,6 +1,7 @@
 """Super-resolution: SRGAN for pictures and video."""
 
 from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
 
 @overload

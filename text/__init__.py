@@ -1,5 +1,10 @@
 """Text: a sequence VAE that writes in a chosen style."""
 
+from pathlib import Path
+from runpy import run_path
+
+run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
+
 
 def write(
     style: str | None = None,
