@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from tqdm import tqdm
 
 from benchmarks.textbook import Textbook
 from common.cli import run
@@ -25,6 +24,7 @@ from common.data.arrays import batch_indices
 from common.evaluation.metrics import Neighbourhoods, frechet_distance, neighbourhoods
 from common.files import write_json
 from common.pictures.sheets import grid, save_picture
+from common.progress import progress_bar
 from common.training.devices import pick_device
 from image.config import TrainConfig
 from image.data.loading import ImageData, load_images, to_model
@@ -114,7 +114,7 @@ def train_textbook(loop: Textbook, config: QualityConfig, data: ImageData) -> in
     torch.set_flush_denormal(True)  # lent as well
     arrays = data.train.on(loop.device, 4 << 30)
     start = time.perf_counter()
-    for step in tqdm(count(), "textbook", unit="steps", disable=None):
+    for step in progress_bar(count(), "textbook", unit="steps", disable=None):
         if time.perf_counter() - start >= 60 * config.minutes:
             break
         batch = arrays.gather(batch_indices(len(arrays), config.seed, step, BATCH))

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
 from common.data.arrays import Arrays
@@ -27,6 +26,7 @@ from common.evaluation.metrics import (
     neighbourhoods,
 )
 from common.evaluation.report import ClassCount, Metric
+from common.progress import progress_bar
 from image.config import Sampler
 from image.data.loading import ImageData, to_model
 from image.judges.labels import CHUNK, Judge
@@ -95,7 +95,7 @@ def gather(
 
 
 def _features(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
-    return extractor.features(tqdm(images.split(CHUNK), f"features of {what}", leave=False, disable=None))
+    return extractor.features(progress_bar(images.split(CHUNK), f"features of {what}", leave=False, disable=None))
 
 
 def quality(material: Material, extractor_name: str) -> list[Metric]:
@@ -228,6 +228,6 @@ def likelihood(held_out: Bounds, training: Bounds, latent: int) -> list[Metric]:
 def _batches(model: ImageModel, arrays: Arrays, seed: int) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Pictures in [-1, 1] on the model's device, with their labels if it takes any."""
     order = torch.randperm(len(arrays), generator=torch.Generator().manual_seed(seed))[:BOUNDED]
-    for rows in tqdm(order.split(CHUNK), "likelihood", leave=False, disable=None):
+    for rows in progress_bar(order.split(CHUNK), "likelihood", leave=False, disable=None):
         batch = arrays.gather(rows)
         yield to_model(batch["image"]).to(model.device), batch["label"].to(model.device) if model.classes else None

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -16,7 +17,7 @@ from rich.table import Table as RichTable
 
 from common.files import folder_for_results, replacing, write_json
 from common.training.runs import SETTINGS
-from common.weights import find_weights
+from common.weights_folders import find_weights
 
 Better = Literal["lower", "higher", "as real"]
 
@@ -146,7 +147,8 @@ def carry_out(evaluate: Callable[[S, Path], Evaluation], config: S, domain: str,
     out = results_folder(config.out, config.weights, domain)
     with folder_for_results(out):
         evaluation = evaluate(config, out)
-    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False))
+    width = shutil.get_terminal_size().columns  # rich would print nothing where COLUMNS is 0
+    print_tables(evaluation, Console(markup=False, highlight=False, emoji=False, width=width))
     *others, last = (str(out / name) for name in (*FILES, *pictures))
     print(f"wrote {', '.join(others)} and {last}")
 

@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm import tqdm
 
 from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
 from common.pictures.reading import ORIENTATION, READ, UNREADABLE
+from common.progress import progress_bar
 
 EMBEDDED = {  # of the pictures there, the photos
     "skimage": (
@@ -109,7 +109,7 @@ def read_each(read: Callable[[Item], Result], items: Sequence[Item], data: str) 
 
     with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
         done = pool.imap(attempt, items, chunksize=16 if len(items) > 1_000 else 1)
-        return list(tqdm(done, f"decoding {data}", len(items), unit="img", disable=None))
+        return list(progress_bar(done, f"decoding {data}", len(items), unit="img", disable=None))
 
 
 def reason(error: Exception) -> str:

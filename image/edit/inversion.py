@@ -7,11 +7,11 @@ from einops import rearrange, repeat
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from common.cores.vae import VAE
 from common.errors import UserError
 from common.pictures.reading import READ, naming
+from common.progress import progress_bar
 from image.data.loading import square, to_model
 from image.judges.extractor import Extractor
 from image.models import ImageModel
@@ -46,7 +46,7 @@ def invert(
     with torch.no_grad():
         features = extractor.network.features(wanted)
     adam = torch.optim.Adam(parameters, RATE)
-    for step in tqdm(range(steps), "searching", leave=False, disable=None):
+    for step in progress_bar(range(steps), "searching", leave=False, disable=None):
         adam.param_groups[0]["lr"] = RATE * min(1, 2 * (steps - step) / steps)
         drawn = _drawn(model.network, z, logits)
         pixels = (drawn - wanted).abs().mean((1, 2, 3))

@@ -25,7 +25,7 @@ from common.pictures.formats import ENDINGS
 from common.pictures.photos import decode, read_each
 from image.data import sources
 from image.data.loading import load_images
-from image.translate.config import TaskName
+from image.translate.config import TaskName, require_pairs
 from image.translate.patches import Album
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded differently
@@ -81,9 +81,8 @@ def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> 
         UserError: no such data, pairs that do not match, fewer than three pictures that can be used, or an unwritable
             cache.
     """
+    require_pairs(data, task)
     if data in sources.BUILT_IN:
-        if task == "pairs":
-            raise UserError(f"--data {data} has no pairs; name a folder or .zip of them, or another --task")
         return _of_images(data, patch)
     key, found = _find(data, task, reverse)
 

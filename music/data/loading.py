@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 from einops import rearrange
-from tqdm import tqdm
 
 from common.config import require
 from common.data.arrays import Arrays, allocate, cached, count_reasons, families, split
 from common.data.folders import short_name
 from common.errors import UserError
+from common.progress import progress_bar
 from music.data.sources import find
 from music.data.tunes import Item, Music, Tune, parse
 from music.rolls import MusicSpec
@@ -149,7 +149,8 @@ def _parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
     """Parse all, in as many processes as there are cores."""
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 1 + len(items) // 8)) as pool:
         done = pool.map(parse, items, chunksize=8)
-        return list(zip(items, tqdm(done, f"parsing {data}", len(items), unit="tune", disable=None), strict=True))
+        tunes = progress_bar(done, f"parsing {data}", len(items), unit="tune", disable=None)
+        return list(zip(items, tunes, strict=True))
 
 
 def _usable(parsed: Sequence[tuple[Item, Tune | str]], bars: int, skipped: dict[str, str]) -> Iterator[_Entry]:

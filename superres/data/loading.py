@@ -56,7 +56,7 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
     (`common.data.arrays.cached`); later ones only open it.
 
     Args:
-        data: one of `common.pictures.photos.BUILT_IN`, or a path.
+        data: one of `common.pictures.formats.PHOTO_SETS`, or a path.
         scale: by how much.
         degradation: what makes pictures small: MATLAB's bicubic, or what happens to photos in the wild.
         least: shortest side of small pictures; what is smaller is left out.

@@ -20,10 +20,10 @@ from typing import Any, cast
 import av
 from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
-from tqdm import tqdm
 
 from common.errors import UserError
 from common.files import replacing, write_json
+from common.progress import progress_bar
 from superres.upscaling import Model, TiledUpscaler
 from superres.video.colours import frame_of, picture_of
 from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
@@ -162,7 +162,7 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
     with opened(film.path) as container:
         frames = upscaled_frames(film, container, upscaler, parts.frames)
-        bar = tqdm(
+        bar = progress_bar(
             frames,
             film.path.name,
             film.frames,
@@ -170,7 +170,6 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
             unit=" frames",
             smoothing=0.1,
             bar_format=LAYOUT,
-            dynamic_ncols=True,
             disable=None,
         )
         with closing(cast(Generator[av.VideoFrame, None, None], iter(bar))) as counted:  # closed, it ends the bar
