@@ -12,14 +12,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
+from common.config import ThreadConfig
 from image.config import TrainConfig
 
-HEALTHY = TrainConfig(images=100_000, snapshot=20_000, overwrite=True)
+HEALTHY = TrainConfig(examples=100_000, snapshot=20_000, overwrite=True)
 COLLAPSING = replace(HEALTHY, loss="nonsaturating", penalty=0.0, lr=5e-3, critic_lr=1e-4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollapseConfig:
+class CollapseConfig(ThreadConfig):
     """Settings of the demonstration."""
 
     out: Path = Path("runs/benchmark-collapse")  # folder of both runs

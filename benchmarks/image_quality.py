@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.textbook import Textbook
 from common.cli import run
-from common.config import DeviceConfig, require
+from common.config import PrecisionConfig, require
 from common.data.arrays import batch_indices
 from common.evaluation.metrics import Neighbourhoods, frechet_distance, neighbourhoods
 from common.files import write_json
@@ -38,7 +38,7 @@ LATENT, BATCH = 100, 128  # the paper's
 
 
 @dataclass(frozen=True, kw_only=True)
-class QualityConfig(DeviceConfig):
+class QualityConfig(PrecisionConfig):
     """Settings of the comparison."""
 
     data: str = "fashion-mnist"  # as of image.train

@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.textbook import Textbook, batches
 from common.cli import run
-from common.config import DeviceConfig, require
+from common.config import DeviceConfig, PrecisionConfig, require
 from common.training.devices import bf16_wanted, pick_device
 from common.training.monitor import Monitor
 from common.training.trainer import Trainer
@@ -78,7 +78,7 @@ def main(config: SpeedConfig) -> None:
     """Measure the training throughput and peak memory of ours beside a textbook PyTorch loop, in turns."""
     device = pick_device(config.device)
     config = replace(config, steps=config.steps or (10 if device.type == "cpu" else 200))
-    bf16 = IN_BF16 if bf16_wanted(DeviceConfig(), device) else ()
+    bf16 = IN_BF16 if bf16_wanted(PrecisionConfig(), device) else ()
     products = list(PRODUCTS)[: 2 if bf16 else 1] if device.type == "cpu" else []
     names = [TEXTBOOK, OURS, *bf16, *products]
     with contextlib.ExitStack() as stack:

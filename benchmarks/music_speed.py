@@ -18,13 +18,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
-from common.config import Checked, require
+from common.config import ThreadConfig, require
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeedConfig(Checked):
+class SpeedConfig(ThreadConfig):
     """Settings of the measurement."""
 
     weights: str = "chorales"  # a bundled name, a folder or a Hub id

@@ -29,7 +29,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from common.cli import run
-from common.config import Checked, require
+from common.config import ThreadConfig, require
 from superres.networks import NetworkConfig, build_generator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,7 @@ LOOK = 0.02  # seconds between two looks at the memory of a command
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeedConfig(Checked):
+class SpeedConfig(ThreadConfig):
     """Settings of the measurement."""
 
     weights: str = "x4-fast"  # of the whole commands; a bundled name, a folder or a Hub id

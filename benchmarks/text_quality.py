@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
-from common.config import Checked, require
+from common.config import ThreadConfig, require
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = {
@@ -33,7 +33,7 @@ SAMPLES = {"reverse": "reverse perplexity (own trigrams)", "style": "style accur
 
 
 @dataclass(frozen=True, kw_only=True)
-class QualityConfig(Checked):
+class QualityConfig(ThreadConfig):
     """Settings of the comparison."""
 
     minutes: float = 5.0  # of training, each

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
-from common.config import Checked, require
+from common.config import ThreadConfig, require
 from text.config import DEFAULT_WEIGHTS, GenerateConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ BATCH = 64  # texts a step
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeedConfig(Checked):
+class SpeedConfig(ThreadConfig):
     """Settings of the measurement."""
 
     weights: str = DEFAULT_WEIGHTS  # what writes; a bundled name, a folder or a Hub id

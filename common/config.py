@@ -3,11 +3,13 @@
 Nothing here imports torch, so that `--help` answers at once.
 """
 
+import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from common.errors import UserError
+from common.inputs import check_inputs, flag_of
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
@@ -20,11 +22,25 @@ def require(condition: bool, flag: str, problem: str) -> None:
         raise UserError(f"--{flag.replace('_', '-')} {problem}")
 
 
+def check_device(name: str) -> None:
+    """Raise a UserError unless `name` is auto or written as a device is; whether there is one here, torch knows."""
+    is_known = name == "auto" or re.fullmatch(r"(cpu|cuda|mps)(:\d{1,2})?", name, re.ASCII)
+    require(is_known is not None, "device", f"{name} is no device; use auto, cpu, cuda, cuda:1 or mps")
+
+
 class Checked:
     """Configs check themselves when made; each calls its bases', so that a command may combine several."""
 
     def __post_init__(self) -> None:
         """The end of the chain."""
+
+    def check_inputs(self) -> None:
+        """Look whether the files, data sets and weights that the settings name are there, before anything heavy loads.
+
+        Raises:
+            UserError: naming the first flag that names nothing, or nothing that the command can use.
+        """
+        check_inputs(self)
 
 
 def require_unset(config: Any, core: str, *unread: type, read: tuple[str, ...] = ()) -> None:
@@ -43,20 +59,41 @@ def require_unset(config: Any, core: str, *unread: type, read: tuple[str, ...] =
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceConfig(Checked):
+class ThreadConfig(Checked):
+    """How many cores a command takes."""
+
+    threads: int | None = None  # that compute on the CPU; default: one a core
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.threads is None or 1 <= self.threads <= 1024, "threads", f"must be 1 to 1024, not {self.threads}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig(ThreadConfig):
     """Where a command computes."""
 
     device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionConfig(DeviceConfig):
+    """Where a command trains, and in which precision."""
+
     precision: Precision = "auto"  # auto: bf16 on GPUs and CPUs that compute in it, else fp32
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(DeviceConfig):
+class RunConfig(PrecisionConfig):
     """What every train command shares: its limits, its folder and its randomness."""
 
     out: Path | None = None  # folder of the run; default runs/<domain>-<data>-<model>
     steps: int | None = None  # stop after so many steps
-    images: int | None = None  # stop after so many training examples, in whole batches
+    examples: int | None = None  # stop after so many training examples, in whole batches
     minutes: float | None = None  # stop after so many minutes, and save
     batch: int = 64  # examples a step, over all processes together
     accumulate: int = 1  # split each batch into so many parts that go through the device one by one
@@ -70,9 +107,9 @@ class RunConfig(DeviceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "images", "minutes", "batch", "accumulate", "snapshot"):
+        for name in ("steps", "examples", "minutes", "batch", "accumulate", "snapshot"):
             value = getattr(self, name)
-            require(value is None or value > 0, name, f"must be above 0, not {value}")
+            require(value is None or value > 0, flag_of(type(self), name), f"must be above 0, not {value}")
         require(self.batch % self.accumulate == 0, "accumulate", f"{self.accumulate} must divide --batch {self.batch}")
         require(not (self.resume and self.overwrite), "resume", "and --overwrite exclude each other; name one")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
@@ -83,10 +120,10 @@ class RunConfig(DeviceConfig):
 Settings = TypeVar("Settings", bound=RunConfig)
 
 
-def with_limits(config: Settings, images: int | None = None, minutes: float | None = None) -> Settings:
+def with_limits(config: Settings, examples: int | None = None, minutes: float | None = None) -> Settings:
     """The settings of a run, with these limits if none is given: whichever comes first ends it."""
-    is_limited = config.steps is not None or config.images is not None or config.minutes is not None
-    return config if is_limited else replace(config, images=images, minutes=minutes)
+    is_limited = config.steps is not None or config.examples is not None or config.minutes is not None
+    return config if is_limited else replace(config, examples=examples, minutes=minutes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from common.errors import UserError
+from common.progress import progress_bar
 
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pixels, {remaining} left"
 
@@ -131,7 +132,7 @@ def targets(
     Raises:
         UserError: --out does not fit the inputs.
     """
-    is_single = len(names) == 1 and Path(names[0]).expanduser().is_file()
+    is_single = len(names) == 1 and not _is_several(names[0])
     is_file = out is not None and out.suffix.lower() in written and not out.is_dir()
     if out is not None and out.suffix and is_single and not is_file and not out.is_dir():
         raise UserError(f"--out {out}: unknown ending; choose one of {' '.join(written)}, or make this folder first")
@@ -188,7 +189,7 @@ def each_picture(
     Args:
         make: (job, what is told how many pixels of the input are done) -> width and height of the result.
     """
-    with tqdm(total=sum(map(_pixels, jobs)), unit_scale=True, bar_format=BAR, leave=False, disable=None) as bar:
+    with progress_bar(total=sum(map(_pixels, jobs)), unit_scale=True, bar_format=BAR, leave=False, disable=None) as bar:
         for job in jobs:
             bar.set_description(job.source.name)
             try:
@@ -212,6 +213,12 @@ def _pixels(job: Job) -> int:
 
 def _some(paths: list[Path]) -> str:
     return f"{paths[0]}, which is" if len(paths) == 1 else f"{len(paths):,} files, such as {paths[0]}, which are"
+
+
+def _is_several(name: str) -> bool:
+    """Whether a name is that of a folder or a pattern; what is not there is one file, and missing."""
+    path = Path(name).expanduser()
+    return path.is_dir() or (has_magic(name) and not path.exists())
 
 
 def _inputs(name: str, endings: Collection[str], kinds: str) -> list[Input]:

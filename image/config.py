@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from common.config import AugmentConfig, Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
+from tyro.conf import arg
+
+from common.config import AugmentConfig, Checked, DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
 from common.errors import UserError
+from common.inputs import DataName
+from common.training.runs import trained_on
+from common.weights_folders import WeightsName, find_weights, read_config
 
 Core = Literal["cgan", "gan", "tgan", "cvae", "vae"]
 Net = Literal["residual", "dcgan"]
@@ -14,9 +19,19 @@ Sampler = Literal["prior", "mixture"]
 Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
 
+DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
+Data = Annotated[str, DataName(DATA_SETS)]
+GENERATORS = ("gan", "vae")  # kinds of weights that draw
+Generator = Annotated[str, WeightsName("image", GENERATORS)]
+Describing = Annotated[str, WeightsName("image", GENERATORS, words=True)]
+Classifier = Annotated[str, WeightsName("image", ("classifier",))]
+Scorer = Annotated[str, WeightsName("image", ("scorer",))]
+Images = Annotated[int | None, arg(name="images")]
+
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
+WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
 
 
@@ -24,7 +39,7 @@ ON_A_SHEET = 10_000  # pictures at most
 class SubjectConfig(Checked):
     """What is trained, on what."""
 
-    data: str = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
+    data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
     size: int | None = None  # side of the square images in pixels; default: the data's own, or 64
     fit: Literal["crop", "pad"] = "crop"  # how pictures become square
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
@@ -60,7 +75,7 @@ class VocabularyConfig(Checked):
 class TextConfig(VocabularyConfig):
     """What only models of described pictures (--core tgan) read."""
 
-    weights: str | None = None  # what it begins as, and what words it knows; a bundled name, a folder or a Hub id
+    weights: Describing | None = None  # what it begins as, with its words; a bundled name, a folder or a Hub id
     families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
@@ -76,6 +91,8 @@ class TextConfig(VocabularyConfig):
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(TextConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
     """Settings of `python -m image.train`; --help lists the last base's first."""
+
+    examples: Images = None  # stop after so many training images, in whole batches
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,10 +114,10 @@ class TrainConfig(TextConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, Su
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(Checked):
+class GenerateConfig(DeviceConfig):
     """Settings of `python -m image.generate`."""
 
-    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: digits-cgan
+    weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
     n: int | None = (
         None  # samples (default 64), strips or columns (default 8); by default as many of each class where it can be
@@ -115,8 +132,7 @@ class GenerateConfig(Checked):
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
     frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in a .gif
     arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
-    reconstruct: str | None = None  # VAEs: held-out pictures of this data set above their reconstructions
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
+    reconstruct: Data | None = None  # VAEs: held-out pictures of this data set above their reconstructions
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -132,6 +148,14 @@ class GenerateConfig(Checked):
         fits = not self.ending or (self.n or 0) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if not self.text and "words" in read_config(find_weights(self.source, "image")):
+            raise UserError(f"--weights {self.source} {WITHOUT_TEXT}")
+        encoded = self.reconstruct is not None or self.sampler == "mixture"
+        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=bool(self.text))
+        wanted.check(f"--weights {self.source}", self.source)
 
     @property
     def source(self) -> str:
@@ -167,21 +191,29 @@ class GenerateConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Checked):
+class EvaluateConfig(DeviceConfig):
     """Settings of `python -m image.evaluate`."""
 
-    weights: str = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
-    data: str | None = None  # whose held-out pictures are the measure; default: the set that was trained on
+    weights: Generator = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: Data | None = None  # whose held-out pictures are the measure; default: the set that was trained on
     n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
     seed: int = 0  # of the latents and of the choice of real pictures
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     extractor: Literal["features", "inception"] = "features"  # our own small network, or Inception-v3 (extra "fid")
-    classifier: str | None = None  # judge of labels, a bundled name or a folder; default: <data>-classifier if bundled
-    scorer: str | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
+    classifier: Classifier | None = (
+        None  # judge of labels, a bundled name or folder; default: <data>-classifier if bundled
+    )
+    scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.sampler == "mixture":
+            WeightsName("image", ("vae",)).check(f"--weights {self.weights}", self.weights)
+        data = self.data or trained_on(find_weights(self.weights, "image"), DATA_SETS)
+        DataName(DATA_SETS).check(f"--data {data}", data)

@@ -13,10 +13,9 @@ from common.evaluation.report import ClassCount, Evaluation, Table, write_report
 from common.pictures.sheets import curves
 from common.training.devices import pick_device
 from common.training.runs import trained_on
-from common.weights import bundled, digest_of, find_weights
-from image.config import EvaluateConfig
+from common.weights_folders import bundled, digest_of, find_weights
+from image.config import DATA_SETS, EvaluateConfig
 from image.data.loading import ImageData
-from image.data.sources import BUILT_IN
 from image.judges.alignment import SAMPLES, alignment, drawn_prompts
 from image.judges.extractor import Extractor, load_extractor
 from image.judges.inception import Inception
@@ -52,7 +51,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """
     device = pick_device(config.device)
     model, folder = load_image_model(config.weights, device), find_weights(config.weights, "image")
-    data = load_for(model, config.data or trained_on(folder, BUILT_IN))
+    data = load_for(model, config.data or trained_on(folder, DATA_SETS))
     classifier = find_classifier(config.classifier, data, device)
     extractor: FeatureExtractor = load_extractor(device=device) if config.extractor == "features" else Inception(device)
     material = gather(model, data, extractor, config.n, config.seed, config.sampler)

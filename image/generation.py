@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from common.cores.latents import analogy, slerp, walk
 from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_gif, save_picture
-from image.config import PICTURES, GenerateConfig
+from image.config import PICTURES, WITHOUT_TEXT, GenerateConfig
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_for
 from image.points import Point, combine, there_and_back
@@ -112,7 +112,7 @@ def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
 def drawings(model: ImageModel, config: GenerateConfig, tokenizer: PromptTokenizer) -> Gallery:
     """Samples of each description, a row each; as an animation one after the other."""
     if not config.text:
-        raise UserError(f'--weights {model.name} draw descriptions; give one or more by --text, such as "red heart"')
+        raise UserError(f"--weights {model.name} {WITHOUT_TEXT}")
     texts = [tokenizer.prompt(text) for text in config.text]
     count = config.n or max(1, SAMPLES // len(texts))
     z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])

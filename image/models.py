@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from common.cores.vae import VAE
 from common.errors import UserError
 from common.training.devices import placed
-from common.weights import find_weights, load_config, load_model
-from image.config import Sampler
+from common.weights import load_model
+from common.weights_folders import find_weights, load_config
+from image.config import GENERATORS, Sampler
 from image.data.loading import ImageData, described, load_images, to_model, to_uint8
 from image.data.prompts import PromptTokenizer
 from image.networks import NetworkConfig, build_generator, build_vae
@@ -135,13 +136,11 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
         UserError: there is none, or it is damaged or of another kind.
     """
     folder = find_weights(source, "image")
-    config = load_config(folder, "image", "any")
-    builders = {"gan": build_generator, "vae": build_vae}
-    if (kind := config.get("kind")) not in builders:
-        raise UserError(f"--weights {source} holds a {kind}, which draws nothing; name a gan or vae")
+    config = load_config(folder, "image", *GENERATORS)
+    build = {"gan": build_generator, "vae": build_vae}[config["kind"]]
     try:
         network_config = NetworkConfig(**config["network"])
-        network, classes, data = builders[kind](network_config), tuple(config["classes"]), config["data"]
+        network, classes, data = build(network_config), tuple(config["classes"]), config["data"]
         tokenizer = PromptTokenizer.load(folder, config) if network_config.pieces else None
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error

@@ -6,16 +6,25 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
 from common.errors import UserError
+from common.inputs import DataName, InputFile
+from common.training.runs import trained_on
+from common.weights_folders import WeightsName, bundled, find_weights, load_config
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
 NetSize = Literal["debug", "small", "base", "large"]
 
+DATA_SETS = ("chorales", "dances")  # built in
+Data = Annotated[str, DataName(DATA_SETS)]
+Composer = Annotated[str, WeightsName("music", ("composer",))]
+
 ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
 LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
+DEFAULT_WEIGHTS = "chorales"
+BARS = 8  # of a piece, where none are asked for
 STYLES = {"chorale": "chorales"}  # bundled weights by a style that is their only one
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
@@ -25,7 +34,7 @@ WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256
 class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m music.train`."""
 
-    data: str = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
+    data: Data = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
@@ -53,10 +62,10 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(Checked):
+class GenerateConfig(DeviceConfig):
     """Settings of `python -m music.generate`."""
 
-    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --style
+    weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
     out: tuple[str, ...] = ("song.mid",)  # one or more of .mid, .wav (sound) and .png (piano roll and spectrogram)
     style: str = ""  # chorale, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
@@ -68,14 +77,13 @@ class GenerateConfig(Checked):
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
-    melody: Path | None = None  # a MIDI file whose tune is kept, and gets the other voices
-    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
-    from_: Annotated[Path | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
-    to: Path | None = None  # ... window by window, to this one
-    arithmetic: tuple[Path, ...] = ()  # three MIDI files A B C: the piece A - B + C, by latents
-    soundfont: Path | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
+    melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
+    continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
+    from_: Annotated[InputFile | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
+    to: InputFile | None = None  # ... window by window, to this one
+    arithmetic: tuple[InputFile, ...] = ()  # three MIDI files A B C: the piece A - B + C, by latents
+    soundfont: InputFile | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
     seed: int = 0  # of the latents; means the same on every device
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,6 +111,31 @@ class GenerateConfig(Checked):
         wordless = all(Path(out).suffix.lower() == ".mid" for out in self.out)
         require(self.soundfont is None or not wordless, "soundfont", "means nothing to .mid files; name a .wav or .png")
         self._require_read()
+        length, sections = self.bars or BARS, len(self.form or "A")
+        require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        WeightsName("music", ("composer",)).check(f"--weights {self.source}", self.source)
+
+    @property
+    def source(self) -> str:
+        """The weights asked for, or the bundled ones that know --style.
+
+        Raises:
+            UserError: none of them does.
+        """
+        if self.weights is not None:
+            return self.weights
+        if not self.style:
+            return DEFAULT_WEIGHTS
+        shipped = bundled("music")
+        known = {style: name for style, name in STYLES.items() if name in shipped}
+        for name, folder in shipped.items():
+            known |= dict.fromkeys(load_config(folder, "music", "composer")["network"]["styles"], name)
+        if self.style not in known:
+            raise UserError(f"--style {self.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
+        return known[self.style]
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
@@ -126,19 +159,23 @@ class GenerateConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Checked):
+class EvaluateConfig(DeviceConfig):
     """Settings of `python -m music.evaluate`."""
 
-    weights: str = "chorales"  # a bundled name, a folder (of weights or of a run), or a Hub id
-    data: str | None = None  # whose held-out tunes are the measure; default: the set that was trained on
+    weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: Data | None = None  # whose held-out tunes are the measure; default: the set that was trained on
     n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
     candidates: int = 32  # of the column of picked compositions
     seed: int = 0  # of the latents and of the choice of windows
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        data = self.data or trained_on(find_weights(self.weights, "music"), DATA_SETS)
+        DataName(DATA_SETS).check(f"--data {data}", data)

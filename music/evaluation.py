@@ -12,17 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from common.data.arrays import Arrays
 from common.errors import UserError
 from common.evaluation.metrics import class_histogram
 from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
+from common.progress import progress_bar
 from common.training.devices import pick_device
 from common.training.runs import trained_on
-from common.weights import find_weights
-from music.config import EvaluateConfig
-from music.data.corpus import BUILT_IN
+from common.weights_folders import find_weights
+from music.config import DATA_SETS, EvaluateConfig
 from music.data.loading import MusicData, load_music
 from music.io.piano_roll import roll_sheet
 from music.metrics import measure, quality
@@ -54,7 +53,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
     model = load_music_model(config.weights, pick_device(config.device))
-    data = load_music(config.data or trained_on(find_weights(config.weights, "music"), BUILT_IN), model.config.bars)
+    data = load_music(config.data or trained_on(find_weights(config.weights, "music"), DATA_SETS), model.config.bars)
     check_fit(model, data)
     held_out = choose(model.config, data.test, config.n, config.seed)
     n = len(held_out.scores)
@@ -116,7 +115,7 @@ def pick(model: MusicModel, condition: MusicContext, config: EvaluateConfig) -> 
     """The best of some candidates for every row of the condition, by the rule of `music.generate`."""
     typical = model.typical or {}
     best: list[tuple[float, Score]] = []
-    for number in tqdm(range(config.candidates), "candidates", leave=False, disable=None):
+    for number in progress_bar(range(config.candidates), "candidates", leave=False, disable=None):
         scores = draw(model, condition, config.seed + 1 + number)
         rated = [(quality(score, typical), score) for score in scores]
         best = [min(pair, key=lambda entry: entry[0]) for pair in zip(best or rated, rated, strict=True)]

@@ -17,9 +17,9 @@ def main(config: GenerateConfig) -> None:
     from music.generation import instruments, make_piece
     from music.io.export import write
     from music.io.midi import to_midi
-    from music.models import load_music_model, weights_for
+    from music.models import load_music_model
 
-    model = load_music_model(weights_for(config), pick_device(config.device))
+    model = load_music_model(config.source, pick_device(config.device))
     piece = make_piece(model, config)
     midi = to_midi(piece, programs=instruments(config.instruments, piece.tracks) if config.instruments else None)
     for path in write(piece, midi, config):

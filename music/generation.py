@@ -16,15 +16,13 @@ from torch import Tensor
 from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
-from music.config import LONGEST, STYLES, GenerateConfig
+from music.config import BARS, LONGEST, STYLES, GenerateConfig
 from music.io.midi import from_midi
 from music.metrics import quality
 from music.models import MusicModel, from_score
 from music.rolls import MusicContext
 from music.score import Score, TrackSpec, transpose
 from music.theory import METRES, Key, Mode, nearest_interval, parse_key
-
-BARS = 8  # of a piece, where none are asked for
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,6 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     key = parse_key(config.key or "C major")
     settings = _piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
     form, bars = config.form or "A", config.bars or BARS
-    if bars % len(form):
-        raise UserError(f"--bars {bars} cannot be split over the {len(form)} sections of --form {form}")
     length = bars // len(form)
     sections: dict[str, Tensor] = {}
     so_far: Tensor | None = None

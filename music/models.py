@@ -9,8 +9,8 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.randomness import mix
-from common.weights import bundled, find_weights, load_config, load_model
-from music.config import STYLES, GenerateConfig
+from common.weights import load_model
+from common.weights_folders import find_weights, load_config
 from music.networks import Composer
 from music.rolls import MusicContext, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
@@ -19,8 +19,6 @@ from music.theory import METRES, MODES, PITCHES, Key, Mode
 ROUNDS = 12  # of rewriting
 KEPT = (0.3, 0.8)  # share of a piece that stands in the first and in the last of them
 CHUNK = 128  # pieces that go through the network at a time
-
-DEFAULT = "chorales"
 
 
 @dataclass(frozen=True)
@@ -199,22 +197,3 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     return MusicModel(load_model(folder, composer).to(device), network, folder.resolve().name, *facts)
-
-
-def weights_for(config: GenerateConfig) -> str:
-    """--weights, or the bundled ones that know --style.
-
-    Raises:
-        UserError: none of them does.
-    """
-    if config.weights is not None:
-        return config.weights
-    if not config.style:
-        return DEFAULT
-    shipped = bundled("music")
-    known = {style: name for style, name in STYLES.items() if name in shipped}
-    for name, folder in shipped.items():
-        known |= dict.fromkeys(load_config(folder, "music", "any")["network"]["styles"], name)
-    if config.style not in known:
-        raise UserError(f"--style {config.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
-    return known[config.style]

@@ -6,27 +6,47 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import Checked, GanConfig, RunConfig, require, require_unset
+from common.config import DeviceConfig, GanConfig, RunConfig, require, require_unset
 from common.errors import UserError
-from common.pictures.formats import FORMATS
+from common.inputs import DataName
+from common.pictures.formats import FORMATS, PHOTO_SETS
+from common.weights_folders import WeightsName, bundled, network_setting
 
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]
 Degradation = Literal["bicubic", "real"]
+Data = Annotated[str, DataName(PHOTO_SETS)]
+Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
 DEFAULT_WEIGHTS = "x4-fast"
+TWIN = "-gan"  # behind the name of pixel-trained weights: their adversarial twin
 TWICE = "x2-fast"  # better for all that is at most twice as large
+
+
+def twins(source: str) -> tuple[str, str]:
+    """The names of pixel-trained weights and of their adversarial twin, either of which may be `source`.
+
+    Raises:
+        UserError: `source` is a folder or bundled, and the other is not there; on the Hub nothing is sought.
+    """
+    soft = source.rstrip("/").removesuffix(TWIN)
+    names = soft, soft + TWIN
+    missing = [name for name in names if not Path(name).is_dir() and name not in bundled("superres")]
+    if len(missing) == 1 and missing[0] != source:
+        advice = f"train it by `python -m superres.train --core gan --weights {source} --out {missing[0]}`"
+        raise UserError(f"--sharpness: {source} has no twin {missing[0]} to blend with; {advice}, or leave it out")
+    return names
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(GanConfig, RunConfig):
     """Settings of `python -m superres.train`; --help lists the last base's first."""
 
-    data: str = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
+    data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
-    weights: str | None = None  # what it begins as (pixel: made larger); a bundled name, a folder or a Hub id
+    weights: Upscaler | None = None  # what it begins as (pixel: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
     net: Net = "fast"  # fast: 48 channels, 10 convolutions deep; base: 64 and 12, twice the work
     width: int | None = None  # channels, other than those of --net
@@ -76,16 +96,15 @@ class TrainConfig(GanConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Checked):
+class EvaluateConfig(DeviceConfig):
     """Settings of `python -m superres.evaluate`."""
 
-    data: str  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
-    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
+    weights: Upscaler = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
     seed: int = 0  # of --degradation real
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,13 +113,18 @@ class EvaluateConfig(Checked):
         )
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
 
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.sharpness is not None:
+            twins(self.weights)
+
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleConfig(Checked):
+class UpscaleConfig(DeviceConfig):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
-    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --scale
+    weights: Upscaler | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
@@ -111,7 +135,6 @@ class UpscaleConfig(Checked):
     tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
     codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
     crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,11 +150,25 @@ class UpscaleConfig(Checked):
         is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
         require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
 
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.sharpness is not None:
+            twins(self.source)
+
     @property
     def source(self) -> str:
         """The weights asked for, or those that suit --scale."""
         suited = DEFAULT_WEIGHTS if self.scale is None or self.scale > 2 else TWICE
         return suited if self.weights is None else self.weights
+
+    @property
+    def factor(self) -> float:
+        """By how much each side becomes longer: --scale, or that of the weights.
+
+        Raises:
+            UserError: there are no such weights, or they are of another kind.
+        """
+        return self.scale or network_setting(self.source, "superres", "generator", "scale", SCALES)
 
     @property
     def ending(self) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
-from tqdm import tqdm
 
 from common.data.arrays import count_reasons, digest
 from common.data.folders import short_name
@@ -16,9 +15,10 @@ from common.errors import UserError
 from common.evaluation.report import Evaluation, Metric, Table, write_report
 from common.pictures.photos import UNREADABLE, decode, find, reason
 from common.pictures.sheets import save_picture
+from common.progress import progress_bar
 from common.randomness import mix
 from common.training.devices import pick_device
-from common.weights import digest_of, find_weights
+from common.weights_folders import digest_of, find_weights
 from superres.config import EvaluateConfig
 from superres.data.degradations import degrade
 from superres.data.loading import load_photos
@@ -61,7 +61,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     device = pick_device(config.device)
     model = load_superres_model(config.weights, device, config.sharpness)
     features, skipped, seen = load_squeezenet(device), dict[str, str](), has_trained_on(model, config.data)
-    pictures = tqdm(list_pictures(config, model, skipped, seen), "measuring", unit="img", disable=None)
+    pictures = progress_bar(list_pictures(config, model, skipped, seen), "measuring", unit="img", disable=None)
     found = [measure(model, features, name, high, low) for name, high, low in pictures]
     if not found:
         raise UserError(f"--data {config.data}: none of its pictures can be measured: {count_reasons(skipped)}")

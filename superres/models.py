@@ -12,10 +12,11 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.pictures.tiles import tiled
-from common.weights import bundled, find_weights, load_config, load_model
+from common.weights import load_model
+from common.weights_folders import find_weights, load_config
+from superres.config import twins
 from superres.networks import Generator, NetworkConfig, build_generator, fuse
 
-TWIN = "-gan"  # what the name of adversarial weights has more than that of the pixel-trained ones they began as
 TILE = 512  # side of what goes through the network at a time
 
 
@@ -90,10 +91,10 @@ def load_superres_model(
         return _load(source, device)
     if not 0 <= sharpness <= 1:
         raise UserError(f"--sharpness must be in [0, 1], not {sharpness}")
-    pixel = source.rstrip("/").removesuffix(TWIN)
-    soft, sharp = _load(_twin(pixel, source), device), _load(_twin(pixel + TWIN, source), device)
+    names = twins(source)
+    soft, sharp = (_load(name, device) for name in names)
     if soft.config != sharp.config:
-        raise UserError(f"--sharpness: {pixel} and {pixel}{TWIN} are different networks, which cannot be blended")
+        raise UserError(f"--sharpness: {' and '.join(names)} are different networks, which cannot be blended")
     for ours, theirs in zip(soft.network.parameters(), sharp.network.parameters(), strict=True):
         ours.data.lerp_(theirs.data, sharpness)
     return soft
@@ -124,19 +125,3 @@ def superres_model(network: Generator, name: str = "", data: dict[str, Any] | No
 def _load(source: str, device: torch.device | str) -> SuperResModel:
     network, folder, data = load_generator(source)
     return superres_model(network.to(device), folder.resolve().name, data)
-
-
-def _twin(source: str, asked: str) -> str:
-    """`source`, which is what was asked for or its twin; of local and bundled weights it is not sought on the Hub.
-
-    Raises:
-        UserError: it is not there.
-    """
-
-    def is_here(name: str) -> bool:
-        return Path(name).is_dir() or name in bundled("superres")
-
-    if is_here(asked) and not is_here(source):
-        advice = f"train it by `python -m superres.train --core gan --weights {asked} --out {source}`, or leave it out"
-        raise UserError(f"--sharpness: {asked} has no twin {source} to blend with; {advice}")
-    return source

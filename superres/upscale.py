@@ -30,7 +30,29 @@ def main(config: UpscaleConfig) -> None:
     resolution, transparency, 16 bits and animations stay; sound and subtitles of videos do too. An interrupted video is
     continued by the same command. If some of many files fail, the others are done, and the exit code is 1.
     """
-    from common.pictures.conversion import convert_picture  # torch loads only once the command line is known to be good
+    batch = plan_outputs(config)
+    with reporting(batch, PROGRAM) as fail:
+        if batch.jobs:
+            upscale(batch.jobs, config, fail)
+
+
+def plan_outputs(config: UpscaleConfig) -> FileJobs:
+    """What becomes of each input.
+
+    Raises:
+        UserError: as `common.file_jobs.plan`; or --out does not fit the inputs.
+    """
+    suffix = f"_x{config.factor:g}" if config.suffix is None else config.suffix
+    target = targets(
+        config.paths, config.out, suffix, lambda path: _ending(path, config), (*FORMATS, *VIDEOS), config.ending
+    )
+    return plan(config.paths, (*ENDINGS, *VIDEOS), "pictures and videos", target, config.overwrite)
+
+
+def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None]) -> None:
+    """Upscale pictures, then videos, and tell `fail` what goes wrong."""
+    # torch loads only once the command line is known to be good, and if there is something to do
+    from common.pictures.conversion import convert_picture
     from common.training.devices import pick_device
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
@@ -44,26 +66,8 @@ def main(config: UpscaleConfig) -> None:
 
         return convert_picture(job.source, job.target, change, upscaler.size, config.quality)
 
-    batch = plan_outputs(config, upscaler.scale)
-    with reporting(batch, PROGRAM) as fail:
-        each_picture([job for job in batch.jobs if not _is_video(job.source)], make, fail)
-        upscale_videos([job for job in batch.jobs if _is_video(job.source)], upscaler, config, fail)
-
-
-def plan_outputs(config: UpscaleConfig, scale: float) -> FileJobs:
-    """What becomes of each input.
-
-    Args:
-        scale: for the suffix.
-
-    Raises:
-        UserError: as `common.file_jobs.plan`; or --out does not fit the inputs.
-    """
-    suffix = f"_x{scale:g}" if config.suffix is None else config.suffix
-    target = targets(
-        config.paths, config.out, suffix, lambda path: _ending(path, config), (*FORMATS, *VIDEOS), config.ending
-    )
-    return plan(config.paths, (*ENDINGS, *VIDEOS), "pictures and videos", target, config.overwrite)
+    each_picture([job for job in jobs if not _is_video(job.source)], make, fail)
+    upscale_videos([job for job in jobs if _is_video(job.source)], upscaler, config, fail)
 
 
 def upscale_videos(

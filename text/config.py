@@ -2,15 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from common.config import Checked, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
 from common.errors import UserError
+from common.inputs import DataName
+from common.training.runs import trained_on
+from common.weights_folders import WeightsName, find_weights
 
 Core = Literal["vae", "gan"]
 DecoderName = Literal["gru", "transformer"]
 NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture", "gan"]
+
+DATA_SETS = ("bible",)  # built in
+Data = Annotated[str, DataName(DATA_SETS)]
+Writer = Annotated[str, WeightsName("text", ("writer",))]
 
 WIDTHS: dict[NetSize, int] = {"debug": 16, "small": 192, "base": 256, "large": 512}  # of embeddings
 LAYERS: dict[NetSize, int] = {"debug": 1, "small": 3, "base": 4, "large": 6}  # of the Transformer
@@ -24,9 +31,9 @@ LONGEST = 512  # pieces of a text
 class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m text.train`; --help lists the last base's first."""
 
-    data: str = "bible"  # bible, or a path: a .txt, .jsonl, .csv or .tsv file (also .gz), or a folder or .zip of them
+    data: Data = "bible"  # bible, or a path: a .txt, .jsonl, .csv or .tsv file (also .gz), or a folder or .zip of them
     core: Core = "vae"  # vae: of sequences; gan: of the latents of trained --weights, for --sampler gan
-    weights: str | None = None  # gan: whose latents are learned; a bundled name, a folder or a Hub id
+    weights: Writer | None = None  # gan: whose latents are learned; a bundled name, a folder or a Hub id
     decoder: DecoderName = "gru"  # what writes the pieces
     net_size: NetSize = "base"  # width of embeddings: 16, 192, 256 or 512
     vocabulary: int = 4_000  # pieces at most
@@ -62,10 +69,10 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(Checked):
+class GenerateConfig(DeviceConfig):
     """Settings of `python -m text.generate`."""
 
-    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
     style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
@@ -83,7 +90,6 @@ class GenerateConfig(Checked):
     restyle: str | None = None  # with --like: the style in which to say it
     seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
     out: Path | None = None  # .txt or .jsonl, which also has the styles; default: the terminal
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -122,19 +128,23 @@ class GenerateConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Checked):
+class EvaluateConfig(DeviceConfig):
     """Settings of `python -m text.evaluate`."""
 
-    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
-    data: str | None = None  # whose held-out texts are the measure; default: the set that was trained on
+    weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: Data | None = None  # whose held-out texts are the measure; default: the set that was trained on
     n: int = 1_000  # held-out texts, and as many samples
     importance: int = 32  # samples of the importance-weighted bound
     seed: int = 0  # of the latents and pieces and of the choice of texts
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 10, "n", f"must be 10 or more, not {self.n}")
         require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
         require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        data = self.data or trained_on(find_weights(self.weights, "text"), DATA_SETS)
+        DataName(DATA_SETS).check(f"--data {data}", data)

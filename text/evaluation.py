@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
 from common.evaluation.metrics import class_histogram, frechet_distance
 from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
+from common.progress import progress_bar
 from common.training.devices import pick_device
 from common.training.runs import trained_on
-from common.weights import find_weights
-from text.config import EvaluateConfig, GenerateConfig, Sampler
+from common.weights_folders import find_weights
+from text.config import DATA_SETS, EvaluateConfig, GenerateConfig, Sampler
 from text.data.loading import Sequences, TextData
-from text.data.sources import BUILT_IN
 from text.decoding import GREEDY, SamplingParams
 from text.generation import sampling_params
 from text.language_model import TrigramModel, vocabulary
@@ -79,7 +78,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
     model = load_text_model(config.weights, pick_device(config.device))
-    data = load_fitting(config.data or trained_on(find_weights(config.weights, "text"), BUILT_IN), model)
+    data = load_fitting(config.data or trained_on(find_weights(config.weights, "text"), DATA_SETS), model)
     rows = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(config.seed))[: config.n]
     material = gather(data, rows)
     n = len(rows)
@@ -142,7 +141,7 @@ def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConf
     """Importance-weighted bounds of held-out texts, against the same decoder with z = 0, and the use of the latent."""
     generator = torch.Generator(model.device).manual_seed(config.seed)
     ordered = rows[part.lengths[rows].argsort(stable=True)]
-    chunks = tqdm(ordered.split(CHUNK), "bounds", leave=False, disable=None)
+    chunks = progress_bar(ordered.split(CHUNK), "bounds", leave=False, disable=None)
     found = [_bound(model, part, chunk, config.importance, generator) for chunk in chunks]
     nats, without, reconstruction, posteriors, samples = zip(*found, strict=True)
     with_z, at_zero, rebuilt = (torch.cat(parts) for parts in (nats, without, reconstruction))

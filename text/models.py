@@ -14,7 +14,8 @@ from torch import Tensor
 from common.cores.vae import Posterior
 from common.data.pieces import PAD, padded
 from common.errors import UserError
-from common.weights import find_weights, load_config, load_model
+from common.weights import load_model
+from common.weights_folders import find_weights, load_config
 from text.config import Sampler
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer

@@ -16,6 +16,7 @@ from typing import IO, cast
 
 from common.data.arrays import digest
 from common.errors import UserError
+from common.inputs import DataName
 
 # What readers of files, also in a .zip, raise on broken, encrypted or hostile ones. No KeyError and no TypeError: those
 # would be faults of ours.
@@ -116,15 +117,14 @@ def all_files(data: str, built_in: Collection[str]) -> dict[str, File]:
     Raises:
         UserError: no such path, or neither folder nor .zip.
     """
+    DataName(built_in).check(f"--data {data}", data)
     path = Path(data).expanduser()
     if path.is_dir():
         found = {p.relative_to(path).as_posix(): File(p) for p in path.rglob("*") if p.is_file()}
     elif zipfile.is_zipfile(path):
         found = _members(path, data)
-    elif path.exists():
-        raise UserError(f"--data {data}: neither a folder nor a .zip file")
     else:
-        raise UserError(f"--data {data}: no such folder or .zip file; built in are {', '.join(built_in)}")
+        raise UserError(f"--data {data}: neither a folder nor a .zip file")
     visible = sorted(n for n in found if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts))
     return {name: found[name] for name in visible}
 

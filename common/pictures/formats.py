@@ -12,4 +12,5 @@ FORMATS = {  # Pillow's names by the ending of what can be written
     ".bmp": "BMP",
     ".avif": "AVIF",
 }
+PHOTO_SETS = ("photos",)  # that the packages hold; see `common.pictures.photos`
 ENDINGS = (*FORMATS, ".pbm", ".pgm", ".ppm")  # of what can be read

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
-from common.pictures.formats import ENDINGS
+from common.pictures.formats import ENDINGS, PHOTO_SETS
 from common.pictures.reading import ORIENTATION, READ, UNREADABLE
 from common.progress import progress_bar
 
@@ -25,7 +25,6 @@ EMBEDDED = {  # of the pictures there, the photos
     ),
     "sklearn": ("china.jpg", "flower.jpg"),
 }  # fmt: skip
-BUILT_IN = ("photos",)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -53,9 +52,9 @@ def find(data: str) -> tuple[str, Callable[[], Photos]]:
     Raises:
         UserError: there is no such data.
     """
-    if data in BUILT_IN:
+    if data in PHOTO_SETS:
         return f"{data} {version('scikit-image')} {version('scikit-learn')}", _embedded
-    found, skipped = find_files(data, ENDINGS, "pictures", BUILT_IN)
+    found, skipped = find_files(data, ENDINGS, "pictures", PHOTO_SETS)
     fingerprints = {name: file.fingerprint() for name, file in found.items()}
     source = f"{len(found)} pictures from {short_name(data)}; see there for the licence"
     return content_key(data, fingerprints, skipped), lambda: Photos(found, list(fingerprints.values()), source, skipped)

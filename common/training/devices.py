@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from common.config import DeviceConfig
+from common.config import PrecisionConfig, check_device
 from common.errors import UserError
 
 N = TypeVar("N", bound=nn.Module)
@@ -21,18 +21,14 @@ def pick_device(name: str) -> torch.device:
     Raises:
         UserError: there is no such device here.
     """
+    check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
-    except RuntimeError as error:
-        raise UserError(f"--device {name} is no device; use auto, cpu, cuda, cuda:1 or mps") from error
+    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UserError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: not available here; use --device cpu")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UserError(f"--device {name} is not supported; use auto, cpu, cuda, cuda:1 or mps")
     return device
 
 
@@ -41,7 +37,7 @@ def placed(network: N, device: torch.device | str) -> N:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def bf16_wanted(config: DeviceConfig, device: torch.device) -> bool:
+def bf16_wanted(config: PrecisionConfig, device: torch.device) -> bool:
     """Whether to autocast to bfloat16: where asked, and by default where the processor computes in it."""
     if config.precision != "auto":
         return config.precision == "bf16"
@@ -50,7 +46,7 @@ def bf16_wanted(config: DeviceConfig, device: torch.device) -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def accelerator_for(config: DeviceConfig, out: Path) -> Accelerator:
+def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
     """Accelerate's view of the device and of the processes that torchrun or `accelerate launch` started."""
     device = pick_device(config.device)
     if device.index is not None and device.type == "cuda":

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from common.config import RunConfig
 from common.errors import UserError
 from common.files import write_json
-from common.weights import CONFIG
+from common.inputs import flag_of
+from common.weights_folders import read_config
 
 if TYPE_CHECKING:
     from common.training.monitor import Progress
@@ -26,12 +27,13 @@ LONGER = 10  # minutes that are then proposed
 FREE_TO_CHANGE = {
     "out",
     "steps",
-    "images",
+    "examples",
     "minutes",
     "resume",
     "overwrite",
     "snapshot",
     "device",
+    "threads",
     "precision",
     "compile",
     "accumulate",
@@ -81,15 +83,16 @@ def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "i
     """Say on stdout, at the end of a run that saw few examples, that this is early days and how to go on.
 
     Args:
-        settings: of the run; limits of --steps and --images that it reached would end the next one at once.
+        settings: of the run; counted limits that it reached would end the next one at once.
         seen: examples so far.
         seconds: trained so far; --minutes counts them too.
         what: the examples are, in the plural.
     """
     if seen >= EARLY:
         return
-    limits = (("steps", settings.steps, settings.batch), ("images", settings.images, 1))
-    reached = [f"--{name} {limit}" for name, limit, size in limits if limit is not None and limit * size <= seen]
+    limits = (("steps", settings.steps, settings.batch), ("examples", settings.examples, 1))
+    passed = [(name, limit) for name, limit, size in limits if limit is not None and limit * size <= seen]
+    reached = [f"--{flag_of(type(settings), name)} {limit}" for name, limit in passed]
     instead = f" in place of {' and '.join(reached)}" if reached else ""
     print(
         f"early days: after {seen:,} {what}, samples may show nothing yet; for {LONGER} minutes more, give the same "
@@ -110,7 +113,7 @@ def trained_on(folder: Path, built_in: Collection[str]) -> str:
     record = folder / SETTINGS
     if record.is_file():
         return json.loads(record.read_text(encoding="utf-8"))["data"]
-    name = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("data", {}).get("name", "")
+    name = (read_config(folder).get("data") or {}).get("name", "")
     if name not in built_in:
         raise UserError(
             f"--data: {folder.resolve().name} was trained on {name}, which is not built in; name its folder or file"

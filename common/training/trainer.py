@@ -27,6 +27,8 @@ from common.cores.schedules import cosine
 from common.data.batches import Batches
 from common.errors import UserError
 from common.files import replacing
+from common.inputs import flag_of
+from common.progress import progress_bar, terminal_size
 from common.randomness import Draw, mix
 from common.training.checkpoints import Checkpoints, player_tensors, restore_player
 from common.training.devices import accelerator_for, hardware
@@ -51,8 +53,9 @@ class Trainer:
     """
 
     def __init__(self, config: RunConfig, out: Path):
-        if config.steps is None and config.images is None and config.minutes is None:
-            raise UserError("the run has no end: give --steps, --images or --minutes")
+        if config.steps is None and config.examples is None and config.minutes is None:
+            counted = flag_of(type(config), "examples")
+            raise UserError(f"the run has no end: give --steps, --{counted} or --minutes")
         self.config, self.out = config, out
         self.accelerator = accelerator_for(config, out)
         self.checkpoints = Checkpoints(out / "checkpoints")
@@ -167,7 +170,7 @@ class Trainer:
         config, progress = self.config, self.progress
         shares = [
             progress.step / config.steps if config.steps else 0.0,
-            progress.images / config.images if config.images else 0.0,
+            progress.images / config.examples if config.examples else 0.0,
             progress.seconds / (60 * config.minutes) if config.minutes else 0.0,
         ]
         return min(max(shares), 1.0)
@@ -215,9 +218,8 @@ class Trainer:
         rate = self.summed * self.config.batch / max(time.perf_counter() - self.last_look, 1e-9)
         self.sums, self.summed, self.last_look = {}, 0, time.perf_counter()
         self._log(figures | {"images_per_second": rate, "skipped": self.progress.skipped})
-        self.postfix = ", ".join(
-            [f"{rate:.0f} img/s", *(f"{name} {figures[name]:.3g}" for name in self.learners if name in figures)]
-        )
+        self.rate = f"{rate:.0f} {flag_of(type(self.config), 'examples')}/s"
+        self.losses = [f"{name} {figures[name]:.3g}" for name in self.learners if name in figures]
         if max(guard_values[1::2]) >= PATIENCE:
             self._return(bar)
         self._show(bar)
@@ -279,15 +281,17 @@ class Trainer:
     def _bar(self) -> Iterator[Bar]:
         layout = "{percentage:3.0f}% |{bar}| {elapsed}{postfix}"
         quiet = not self.accelerator.is_main_process or not sys.stderr.isatty()
-        self.postfix = ""
-        with tqdm(total=1.0, bar_format=layout, disable=quiet, dynamic_ncols=True) as bar:
+        self.rate, self.newest_sheet, self.losses = "", "", list[str]()
+        with progress_bar(total=1.0, bar_format=layout, disable=quiet) as bar:
             yield bar
 
     def _show(self, bar: Bar) -> None:
         done = self._done()
         left = self.progress.seconds * (1 - done) / done if done else 0.0
         bar.n = done
-        bar.set_postfix_str(f"{tqdm.format_interval(left)} left, {self.postfix}", refresh=False)
+        told = [f"{tqdm.format_interval(left)} left", self.rate, self.newest_sheet, *self.losses]
+        bar.set_postfix_str(", ".join(filter(None, told)), refresh=False)
+        bar.ncols = terminal_size()[0] - 1  # which may have changed
         bar.update(0)
 
     def _say(self, bar: Bar, text: str) -> None:
@@ -317,7 +321,9 @@ class Trainer:
         was_training = product.training
         with torch.inference_mode():
             product.eval()
-            self.monitor.sheet(product, self.out / "samples" / f"{progress.images:09d}")
+            sheet = self.out / "samples" / f"{progress.images:09d}"
+            self.monitor.sheet(product, sheet)
+            self.newest_sheet = ", ".join(map(str, sheet.parent.glob(f"{sheet.name}.*")))
             verdict = self.monitor.verdict(product, progress.images)
             product.train(was_training)
         progress.monitor = self.monitor.state()

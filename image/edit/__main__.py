@@ -26,8 +26,6 @@ def main(config: EditConfig) -> None:
 
     device = pick_device(config.device)
     model = load_image_model(config.weights, device)
-    if model.tokenizer is not None:
-        raise UserError(f"--weights {config.weights} draw descriptions, which are not edited; name others")
     directions = [parse_direction(model, text) for text in config.direction]
     paths = [config.picture] if config.to is None else [config.picture, config.to]
     images = torch.cat([read_square(path, model) for path in paths])

@@ -6,22 +6,25 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from common.config import Checked, require
-from image.config import PICTURES
+from common.config import DeviceConfig, require
+from common.inputs import InputFile
+from common.weights_folders import WeightsName
+from image.config import GENERATORS, PICTURES, Classifier, Data
+
+Editable = Annotated[str, WeightsName("image", GENERATORS, words=False)]
 
 DEFAULT_WEIGHTS = "faces-cgan"
 MIN_PSNR = 17.0  # dB; worse reconstructions are of pictures that the model cannot draw
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchConfig(Checked):
+class SearchConfig(DeviceConfig):
     """How pictures are found in a model's latent space."""
 
-    weights: str = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Editable = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
     steps: int = 200  # of the search for a picture in a GAN's latent space
     starts: int = 4  # places at which it begins; the best end counts
     seed: int = 0  # of the starts, and of the choice of held-out pictures
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,9 +37,9 @@ class SearchConfig(Checked):
 class EditConfig(SearchConfig):
     """Settings of `python -m image.edit`."""
 
-    picture: Positional[Annotated[Path, arg(metavar="PICTURE")]]  # what is edited; its middle, if it is no square
+    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # what is edited; its middle, if it is no square
     direction: tuple[str, ...] = ()  # class=+2 (from -2, away from it, to +2, all of it), or 1=-3 for the first unnamed
-    to: Path | None = None  # another picture, to which a way leads
+    to: InputFile | None = None  # another picture, to which a way leads
     out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif: an animation; default: beside the picture
     least: float = MIN_PSNR  # dB of PSNR that the reconstruction must reach
 
@@ -56,8 +59,8 @@ class EditConfig(SearchConfig):
 class EvaluateConfig(SearchConfig):
     """Settings of `python -m image.edit.evaluate`."""
 
-    data: str  # a labelled data set; its held-out pictures are edited
-    classifier: str | None = None  # the judge of labels, trained apart; default: the bundled <data>-classifier
+    data: Data  # a labelled data set; its held-out pictures are edited
+    classifier: Classifier | None = None  # the judge of labels, trained apart; default: the bundled <data>-classifier
     n: int = 100  # held-out pictures
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
 

@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.evaluation.report import Evaluation, Metric, Table, write_report
 from common.pictures.sheets import save_picture, sheet
 from common.training.devices import pick_device
-from common.weights import digest_of, find_weights
+from common.weights_folders import digest_of, find_weights
 from image.data.loading import ImageData
 from image.edit.config import MIN_PSNR, EvaluateConfig
 from image.edit.directions import MAX_DISTANCE, Direction, moved

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from common.errors import UserError
 from common.training.devices import placed
-from common.weights import digest_of, find_weights, load_config, load_model
+from common.weights import load_model
+from common.weights_folders import digest_of, find_weights, load_config
 from image.data.loading import to_model
 
 SIDE = 32  # the classifier sees every image at this side

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
-from common.weights import bundled
+from common.weights_folders import bundled
 from image.data.loading import ImageData
 from image.judges.extractor import Extractor, load_extractor
 

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from common.data.pieces import END, PAD
 from common.errors import UserError
-from common.weights import digest_of, find_weights, load_config, load_model
+from common.weights import load_model
+from common.weights_folders import digest_of, find_weights, load_config
 from image.data.loading import to_model
 from image.data.prompts import PromptTokenizer
 from image.judges.extractor import convolution

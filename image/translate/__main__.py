@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.cli import run
 from common.errors import UserError
-from common.file_jobs import Job, each_picture, plan, reporting, targets
+from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
 from common.pictures.formats import ENDINGS, FORMATS
 from image.translate.config import SUFFIXES, TranslateConfig
 
@@ -28,13 +28,35 @@ def main(config: TranslateConfig) -> None:
     resolution, 16 bits, transparency and animations stay, and of coloured pictures the luma, exactly. If some of many
     files fail, the others are done, and the exit code is 1.
     """
-    from common.pictures.conversion import convert_picture  # torch loads only once the command line is known to be good
+    batch = plan_outputs(config)
+    with reporting(batch, PROGRAM) as fail:
+        if batch.jobs:
+            translate(batch.jobs, config, fail)
+
+
+def plan_outputs(config: TranslateConfig) -> FileJobs:
+    """What becomes of each input.
+
+    Raises:
+        UserError: as `common.file_jobs.plan`; or --out does not fit the inputs.
+    """
+
+    def ending(path: Path) -> str:
+        return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
+
+    suffix = SUFFIXES[config.trained_task] if config.suffix is None else config.suffix
+    target = targets(config.paths, config.out, suffix, ending, tuple(FORMATS), config.ending)
+    return plan(config.paths, ENDINGS, "pictures", target, config.overwrite)
+
+
+def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], None]) -> None:
+    """Make the pictures one by one, and tell `fail` what goes wrong."""
+    # torch loads only once the command line is known to be good, and if there is something to do
+    from common.pictures.conversion import convert_picture
     from common.training.devices import pick_device
     from image.translate.models import load_translation_model
 
-    model = load_translation_model(config.source, pick_device(config.device), config.task, config.tile)
-    if config.mask is not None and model.task != "inpaint":
-        raise UserError(f"--mask means nothing with --task {model.task}; leave it out")
+    model = load_translation_model(config.source, pick_device(config.device), config.tile)
     hole = None if config.mask is None else read_mask(config.mask)
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
@@ -46,14 +68,7 @@ def main(config: TranslateConfig) -> None:
 
         return convert_picture(job.source, job.target, change, quality=config.quality)
 
-    def ending(path: Path) -> str:
-        return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
-
-    suffix = SUFFIXES[model.task] if config.suffix is None else config.suffix
-    target = targets(config.paths, config.out, suffix, ending, tuple(FORMATS), config.ending)
-    batch = plan(config.paths, ENDINGS, "pictures", target, config.overwrite)
-    with reporting(batch, PROGRAM) as fail:
-        each_picture(batch.jobs, make, fail)
+    each_picture(jobs, make, fail)
 
 
 def read_mask(path: Path) -> "NDArray[np.bool_]":

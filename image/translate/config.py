@@ -6,12 +6,17 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import Checked, GanConfig, LossName, RunConfig, require
+from common.config import DeviceConfig, GanConfig, LossName, RunConfig, require
 from common.errors import UserError
-from common.pictures.formats import FORMATS
+from common.inputs import DataName, InputFile
+from common.pictures.formats import FORMATS, PHOTO_SETS
+from common.weights_folders import WeightsName, network_setting
+from image.config import DATA_SETS
 
 TaskName = Literal["colorize", "edges", "inpaint", "pairs"]
 NetSize = Literal["debug", "small", "base", "large"]
+Data = Annotated[str, DataName((*PHOTO_SETS, *DATA_SETS))]
+Translator = Annotated[str, WeightsName("image", ("translator",))]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 32, "base": 64, "large": 96}  # see `image.translate.networks`
@@ -21,12 +26,18 @@ SUFFIXES: dict[TaskName, str] = {"colorize": "_colour", "edges": "_drawn", "inpa
 STRIDE = 32  # patches are multiples of it
 
 
+def require_pairs(data: str, task: TaskName) -> None:
+    """Raise a UserError if the task is to learn from pairs, and the data is a set that has none."""
+    if task == "pairs" and data in (*PHOTO_SETS, *DATA_SETS):
+        raise UserError(f"--data {data} has no pairs; name a folder or .zip of them, or another --task")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(GanConfig, RunConfig):
     """Settings of `python -m image.translate.train`; --help lists the last base's first."""
 
     task: TaskName = "colorize"  # colorize, edges (drawings to pictures), inpaint, or pairs: your own before and after
-    data: str | None = None  # photos, a set of image.train, or a folder or .zip; default: photos, or emoji for edges
+    data: Data | None = None  # photos, a set of image.train, or a folder or .zip; default: photos, or emoji for edges
     reverse: bool = False  # pairs: from B to A
     patch: int = 128  # side of what is learned from at a time, in pixels
     net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels at half the resolution
@@ -52,26 +63,26 @@ class TrainConfig(GanConfig, RunConfig):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
         require(self.pixel + self.adversarial > 0, "pixel", "and --adversarial cannot both be 0")
         require(self.data is not None or self.task != "pairs", "data", "names the pairs; there are none built in")
+        require_pairs(self.data or "", self.task)
         for name, task in (("saturation", "colorize"), ("reverse", "pairs")):
             unset = self.task == task or getattr(self, name) == getattr(type(self), name)
             require(unset, name, f"means nothing with --task {self.task}; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(Checked):
+class TranslateConfig(DeviceConfig):
     """Settings of `python -m image.translate`."""
 
     paths: Paths = ()  # pictures, folders of them, and patterns such as "*.jpg"
     task: TaskName | None = None  # colorize, edges or inpaint; default: that of --weights, or colorize
-    weights: str | None = None  # a bundled name, a folder (of weights or of a run), or a Hub id; default: by --task
-    mask: Path | None = None  # inpaint: a picture that is white where the hole is; default: what is transparent
+    weights: Translator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --task
+    mask: InputFile | None = None  # inpaint: a picture that is white where the hole is; default: what is transparent
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
     suffix: str | None = None  # behind the names of outputs; default: _colour, _drawn, _filled or _translated
     format: str | None = None  # png, jpg, webp, tif, gif, bmp or avif; default: the input's
     quality: int = 95  # 1 to 100, of jpg, webp and avif
     overwrite: bool = False  # write anew what is there; by default it is skipped
     tile: int | None = None  # longest side of what the network gets at once, in pixels; default: 2048
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,10 +96,29 @@ class TranslateConfig(Checked):
         is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
         require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
 
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        trained = self.trained_task
+        if self.task not in (None, trained):
+            raise UserError(
+                f"--weights {self.weights} are for --task {trained}, not {self.task}; leave one of the two out"
+            )
+        fits = self.mask is None or trained == "inpaint"
+        require(fits, "mask", f"means nothing with --task {trained}; leave it out")
+
     @property
     def source(self) -> str:
         """The weights asked for, or those of --task."""
         return DEFAULT_WEIGHTS[self.task or "colorize"] if self.weights is None else self.weights
+
+    @property
+    def trained_task(self) -> TaskName:
+        """What the weights were trained for.
+
+        Raises:
+            UserError: there are no such weights, or they are of another kind.
+        """
+        return network_setting(self.source, "image", "translator", "task", SUFFIXES)
 
     @property
     def ending(self) -> str:
@@ -97,15 +127,14 @@ class TranslateConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Checked):
+class EvaluateConfig(DeviceConfig):
     """Settings of `python -m image.translate.evaluate`."""
 
-    data: str  # what image.translate.train takes; its held-out part is the measure
-    weights: str = DEFAULT_WEIGHTS["colorize"]  # a bundled name, a folder (of weights or of a run), or a Hub id
+    data: Data  # what image.translate.train takes; its held-out part is the measure
+    weights: Translator = DEFAULT_WEIGHTS["colorize"]  # a bundled name, a folder (of weights or of a run), or a Hub id
     n: int = 200  # pictures at most
     seed: int = 0  # of holes
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
-    device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,14 +10,14 @@ import torch
 from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from common.evaluation.metrics import frechet_distance, halves
 from common.evaluation.report import Better, Evaluation, Metric, Table, write_report
 from common.pictures.sheets import save_picture, sheet
+from common.progress import progress_bar
 from common.randomness import Draw
 from common.training.devices import pick_device
-from common.weights import digest_of, find_weights
+from common.weights_folders import digest_of, find_weights
 from image.data.loading import to_model
 from image.judges.extractor import Extractor, load_extractor
 from image.translate.chroma import chroma, coloured, rounded_luma
@@ -86,7 +86,7 @@ def attempt(model: TranslationModel, data: PairData, side: int, config: Evaluate
     true = middles(data.test, side, config.n)
     batch, task = as_batch(true), TASKS[model.task]
     sources = task.source(batch, Draw(config.seed, rows=len(true)), False)
-    rows = tqdm(sources.split(1), "translating", unit="img", leave=False, disable=None)
+    rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
     made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
     return Trial(batch["picture"], sources, made, mean_colour(data.train))
 

@@ -15,7 +15,8 @@ from common.errors import UserError
 from common.pictures.reading import Picture, Pixels
 from common.pictures.tiles import Cut, tiles
 from common.training.devices import placed
-from common.weights import find_weights, load_config, load_model
+from common.weights import load_model
+from common.weights_folders import find_weights, load_config
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
 from image.translate.config import TaskName
@@ -124,16 +125,15 @@ class TranslationModel:
 
 
 def load_translation_model(
-    source: str, device: torch.device | str = "cpu", task: TaskName | None = None, tile: int | None = None
+    source: str, device: torch.device | str = "cpu", tile: int | None = None
 ) -> TranslationModel:
     """Load a translator by bundled name, path (a weights folder or a run) or Hub id.
 
     Args:
-        task: that it must be of.
         tile: default `TILE`.
 
     Raises:
-        UserError: there is none, it is damaged, of another kind or task; or `tile` is all margin.
+        UserError: there is none, it is damaged or of another kind; or `tile` is all margin.
     """
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "translator")
@@ -141,10 +141,6 @@ def load_translation_model(
         network, data = Translator(TranslatorConfig(**config["network"])), config["data"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    if task not in (None, network.config.task):
-        raise UserError(
-            f"--weights {source} are for --task {network.config.task}, not {task}; leave one of the two out"
-        )
     stride = network.config.stride
     least = (2 * -(-network.config.radius // stride) + 1) * stride
     if tile is not None and tile < least:

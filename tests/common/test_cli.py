@@ -217,7 +217,7 @@ class EverythingConfig(RunConfig, AugmentConfig, GanConfig, VaeConfig):
     ("field", "value"),
     [
         ("steps", 0),
-        ("images", -1),
+        ("examples", -1),
         ("minutes", 0.0),
         ("batch", 0),
         ("accumulate", 3),

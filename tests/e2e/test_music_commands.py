@@ -16,7 +16,20 @@ from music.io.midi import from_midi, save_midi, to_midi
 from music.score import Score, TrackSpec
 from music.theory import PITCHES
 
-TINY = ("--bars", "2", "--net-size", "debug", "--images", "128", "--batch", "16", "--snapshot", "64", "--device", "cpu")
+TINY = (
+    "--bars",
+    "2",
+    "--net-size",
+    "debug",
+    "--examples",
+    "128",
+    "--batch",
+    "16",
+    "--snapshot",
+    "64",
+    "--device",
+    "cpu",
+)
 SCALE = np.array([60, 62, 64, 65, 67, 69, 71, 72])
 
 

@@ -13,7 +13,7 @@ import pytest
 from commands import ROOT, assert_refused, command
 
 TINY = ("--net-size", "debug", "--vocabulary", "512", "--longest", "40", "--latent", "8", "--batch", "16")
-SHORT = ("--images", "192", "--snapshot", "96", "--device", "cpu")
+SHORT = ("--examples", "192", "--snapshot", "96", "--device", "cpu")
 WHO, DOES, WHAT = ("a cat", "the old king", "my friend", "no one"), ("sees", "loves", "finds"), ("the sea", "a ship")
 SAYS, NEWS = ("Police", "Minister", "Court"), ("denies plan", "wins vote", "opens inquiry", "ends talks")
 

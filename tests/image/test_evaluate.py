@@ -16,7 +16,7 @@ from common.data.arrays import Arrays
 from common.errors import UserError
 from common.evaluation.report import Evaluation, Metric, Table, as_html, as_json, results_folder
 from common.training.runs import trained_on
-from common.weights import bundled
+from common.weights_folders import bundled
 from image.config import EvaluateConfig
 from image.data.loading import ImageData, load_images
 from image.evaluate import main

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import UserError
-from music.config import GenerateConfig
+from music.config import DEFAULT_WEIGHTS, GenerateConfig
 from music.generation import instruments, make_piece, melody
 from music.io.export import write
 from music.io.midi import from_midi, save_midi, to_midi
 from music.io.sound import TAIL
 from music.metrics import quality
-from music.models import DEFAULT, MusicModel, from_score, weights_for
+from music.models import MusicModel, from_score
 from music.networks import Composer
 from music.score import Score, TrackSpec, notes, transpose
 from music.theory import METRES, PITCHES, Key
@@ -357,10 +357,10 @@ def test_a_damaged_soundfont_is_told(model: MusicModel, tmp_path: Path) -> None:
 
 
 def test_weights_are_chosen_by_style() -> None:
-    assert weights_for(GenerateConfig()) == DEFAULT
-    assert weights_for(GenerateConfig(weights="mine", style="reel")) == "mine"
+    assert GenerateConfig().source == DEFAULT_WEIGHTS
+    assert GenerateConfig(weights="mine", style="reel").source == "mine"
     with pytest.raises(UserError, match="--style polka-mazurka"):
-        weights_for(GenerateConfig(style="polka-mazurka"))
+        _ = GenerateConfig(style="polka-mazurka").source
 
 
 # --- blending

@@ -14,8 +14,9 @@ from typing import IO, Any
 
 from common.data.folders import File, find_files, short_name, sub_folders
 from common.errors import UserError
+from common.inputs import DataName
+from text.config import DATA_SETS
 
-BUILT_IN = ("bible",)
 ENDINGS = (".txt", ".jsonl", ".csv", ".tsv")
 MOST_CHARACTERS = 4_000  # of a text; longer ones are counted and left out
 SHOWN = 30  # characters of a text that a message repeats
@@ -82,17 +83,16 @@ def read_corpus(data: str) -> Corpus:
     Raises:
         UserError: there is no such data, or a file cannot be read, with its name and line.
     """
-    if data in BUILT_IN:
+    if data in DATA_SETS:
         return _bible()
     path = Path(data).expanduser()
     corpus = Corpus(_stem(short_name(data)), "a user's own texts")
-    if _kind(path.name) and not path.exists():
-        raise UserError(f"--data {data}: no such file")
+    DataName(DATA_SETS).check(f"--data {data}", data)
     is_single = path.is_file() and path.suffix.lower() != ".zip"
     if is_single and not _kind(path.name):
         raise UserError(f"--data {data}: not one of {', '.join(ENDINGS)}, or such a file packed as .gz")
     files, left_out = (
-        ({path.name: File(path)}, {}) if is_single else find_files(data, (*ENDINGS, ".gz"), "texts", BUILT_IN)
+        ({path.name: File(path)}, {}) if is_single else find_files(data, (*ENDINGS, ".gz"), "texts", DATA_SETS)
     )
     corpus.skipped |= left_out
     styles = sub_folders(data, list(files), "texts") or [""] * len(files)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.config import DeviceConfig, Precision
+from common.config import Precision, PrecisionConfig
 from common.errors import UserError
 from common.training.devices import accelerator_for, bf16_wanted, hardware, pick_device, placed
 
@@ -37,17 +37,17 @@ def test_an_accelerator_that_is_not_here_is_told(name: str) -> None:
 def test_bf16_where_it_is_asked_for_or_helps() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     computes_in_it = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
-    assert bf16_wanted(DeviceConfig(), cpu) == bool(computes_in_it)
-    assert bf16_wanted(DeviceConfig(precision="bf16"), cpu)
-    assert not bf16_wanted(DeviceConfig(precision="fp32"), cpu)
-    assert bf16_wanted(DeviceConfig(precision="bf16"), cuda)
-    assert not bf16_wanted(DeviceConfig(precision="fp32"), cuda)
+    assert bf16_wanted(PrecisionConfig(), cpu) == bool(computes_in_it)
+    assert bf16_wanted(PrecisionConfig(precision="bf16"), cpu)
+    assert not bf16_wanted(PrecisionConfig(precision="fp32"), cpu)
+    assert bf16_wanted(PrecisionConfig(precision="bf16"), cuda)
+    assert not bf16_wanted(PrecisionConfig(precision="fp32"), cuda)
     if BEST == "cuda":
-        assert bf16_wanted(DeviceConfig(), cuda) == torch.cuda.is_bf16_supported()
+        assert bf16_wanted(PrecisionConfig(), cuda) == torch.cuda.is_bf16_supported()
 
 
 def test_the_accelerator_computes_where_it_is_told(tmp_path: Path) -> None:
-    accelerator = accelerator_for(DeviceConfig(device="cpu", precision="fp32"), tmp_path)
+    accelerator = accelerator_for(PrecisionConfig(device="cpu", precision="fp32"), tmp_path)
     assert accelerator.device.type == "cpu"
     assert accelerator.mixed_precision == "no"
     assert accelerator.num_processes == 1
@@ -56,13 +56,13 @@ def test_the_accelerator_computes_where_it_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("threads", "words"), [(1, "1 CPU thread"), (2, "2 CPU threads")])
 def test_threads_are_told_in_words(threads: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert hardware(accelerator_for(DeviceConfig(device="cpu"), tmp_path)) == words
+    assert hardware(accelerator_for(PrecisionConfig(device="cpu"), tmp_path)) == words
 
 
 def test_each_accelerator_has_its_own_precision(tmp_path: Path) -> None:
     asked: tuple[Precision, ...] = ("fp32", "bf16", "fp32")
     for precision, mixed in zip(asked, ("no", "bf16", "no"), strict=True):
-        accelerator = accelerator_for(DeviceConfig(device="cpu", precision=precision), tmp_path)
+        accelerator = accelerator_for(PrecisionConfig(device="cpu", precision=precision), tmp_path)
         assert accelerator.mixed_precision == mixed
 
 

@@ -39,10 +39,10 @@ def test_a_run_that_saw_little_says_how_to_go_on(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("limits", "instead"),
     [
-        ({"images": 600}, "--minutes 11 in place of --images 600\n"),
+        ({"examples": 600}, "--minutes 11 in place of --examples 600\n"),
         ({"steps": 10}, "--minutes 11 in place of --steps 10\n"),
-        ({"steps": 10, "images": 600}, "in place of --steps 10 and --images 600\n"),
-        ({"steps": 11, "images": 641}, "--minutes 11\n"),
+        ({"steps": 10, "examples": 600}, "in place of --steps 10 and --examples 600\n"),
+        ({"steps": 11, "examples": 641}, "--minutes 11\n"),
     ],
 )
 def test_limits_that_were_reached_are_to_be_left_out(
@@ -52,4 +52,4 @@ def test_limits_that_were_reached_are_to_be_left_out(
 
 
 def test_a_run_that_saw_enough_hears_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert hint(RunConfig(images=EARLY), EARLY, 60.0, capsys) == ""
+    assert hint(RunConfig(examples=EARLY), EARLY, 60.0, capsys) == ""

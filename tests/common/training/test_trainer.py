@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from two_processes import gradients
 
 from common.cli import run
-from common.config import DeviceConfig
+from common.config import PrecisionConfig
 from common.cores.game import Game, OptimizerConfig, Player
 from common.errors import UserError
 from common.randomness import Draw
@@ -200,7 +200,7 @@ def test_what_is_no_run_is_never_touched(tiny: Any, tmp_path: Path) -> None:
 
 
 def test_a_run_needs_an_end_and_batches_that_can_be_split(tiny: Any, tmp_path: Path) -> None:
-    refused(tiny("--out", tmp_path / "a"), "--steps, --images or --minutes")
+    refused(tiny("--out", tmp_path / "a"), "--steps, --examples or --minutes")
     refused(tiny("--out", tmp_path / "b", "--steps", 1, "--accumulate", 3), "--accumulate 3 must divide --batch 8")
 
 
@@ -273,7 +273,13 @@ def test_an_interrupted_run_can_be_resumed_exactly(number: signal.Signals, tmp_p
 
 
 def test_steps_and_images_stop_exactly(tmp_path: Path) -> None:
-    limits = [{"steps": 7}, {"images": 40}, {"images": 41}, {"steps": 3, "images": 999}, {"steps": 999, "images": 16}]
+    limits = [
+        {"steps": 7},
+        {"examples": 40},
+        {"examples": 41},
+        {"steps": 3, "examples": 999},
+        {"steps": 999, "examples": 16},
+    ]
     done = [play("plain", TinyConfig(out=tmp_path / str(i), **limit)) for i, limit in enumerate(limits)]  # type: ignore[arg-type]
     assert [(progress.step, progress.images) for progress in done] == [(7, 56), (5, 40), (6, 48), (3, 24), (2, 16)]
 
@@ -440,7 +446,7 @@ def averaging(half_life: float | None, tmp_path: Path) -> tuple[Learner, nn.Modu
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     for tensor in network.state_dict().values():
         tensor.fill_(1)
-    accelerator = accelerator_for(DeviceConfig(device="cpu"), tmp_path)
+    accelerator = accelerator_for(PrecisionConfig(device="cpu"), tmp_path)
     learner = Learner(Player(network, lambda batch, draw: (torch.zeros(()), {}), average=half_life), accelerator)
     for tensor in network.state_dict().values():
         tensor.zero_()

@@ -196,7 +196,7 @@ def test_bad_flags_are_told(flags: dict[str, object], told: str) -> None:
 
 def test_edits_are_judged(cgan_run: Path, vae_run: Path, shapes: Path, tmp_path: Path) -> None:
     judge = tmp_path / "judge"
-    train_classifier(ClassifierConfig(data=(str(shapes),), images=640, batch=32, device="cpu", out=judge))
+    train_classifier(ClassifierConfig(data=(str(shapes),), examples=640, batch=32, device="cpu", out=judge))
     config = EvaluateConfig(data=str(shapes), weights=str(cgan_run), classifier=str(judge), n=8, steps=2, device="cpu")
     evaluation = evaluate(config, tmp_path)
     shares, likeness, found = evaluation.tables

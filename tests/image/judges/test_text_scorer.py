@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scorer(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "scorer"
-    small = {"width": 8, "images": 3_000, "batch": 32, "lr": 5e-3, "snapshot": 3_000, "vocabulary": 600}
+    small = {"width": 8, "examples": 3_000, "batch": 32, "lr": 5e-3, "snapshot": 3_000, "vocabulary": 600}
     main(ScorerConfig(data=str(folder), out=out, device="cpu", precision="fp32", **small))  # type: ignore[arg-type]
     return out
 
