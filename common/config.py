@@ -62,7 +62,7 @@ def require_unset(config: Any, core: str, *unread: type, read: tuple[str, ...] =
 class ThreadConfig(Checked):
     """How many cores a command takes."""
 
-    threads: int | None = None  # that compute on the CPU; default: one a core
+    threads: int | None = None  # that compute on the CPU; default: one a core; beside busy programs, fewer are faster
 
     def __post_init__(self) -> None:
         super().__post_init__()

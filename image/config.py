@@ -119,9 +119,7 @@ class GenerateConfig(DeviceConfig):
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
-    n: int | None = (
-        None  # samples (default 64), strips or columns (default 8); by default as many of each class where it can be
-    )
+    n: int | None = None  # samples (default 64), strips or columns (default 8); by default as many of each class
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
@@ -194,15 +192,13 @@ class GenerateConfig(DeviceConfig):
 class EvaluateConfig(DeviceConfig):
     """Settings of `python -m image.evaluate`."""
 
-    weights: Generator = "digits-cgan"  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Generator = "digits-cgan"  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out pictures are the measure; default: the set that was trained on
     n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
     seed: int = 0  # of the latents and of the choice of real pictures
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     extractor: Literal["features", "inception"] = "features"  # our own small network, or Inception-v3 (extra "fid")
-    classifier: Classifier | None = (
-        None  # judge of labels, a bundled name or folder; default: <data>-classifier if bundled
-    )
+    classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled
     scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
 

@@ -162,7 +162,7 @@ class GenerateConfig(DeviceConfig):
 class EvaluateConfig(DeviceConfig):
     """Settings of `python -m music.evaluate`."""
 
-    weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out tunes are the measure; default: the set that was trained on
     n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
     candidates: int = 32  # of the column of picked compositions

@@ -100,7 +100,7 @@ class EvaluateConfig(DeviceConfig):
     """Settings of `python -m superres.evaluate`."""
 
     data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
-    weights: Upscaler = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Upscaler = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
     seed: int = 0  # of --degradation real

@@ -72,7 +72,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 class GenerateConfig(DeviceConfig):
     """Settings of `python -m text.generate`."""
 
-    weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
@@ -131,7 +131,7 @@ class GenerateConfig(DeviceConfig):
 class EvaluateConfig(DeviceConfig):
     """Settings of `python -m text.evaluate`."""
 
-    weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out texts are the measure; default: the set that was trained on
     n: int = 1_000  # held-out texts, and as many samples
     importance: int = 32  # samples of the importance-weighted bound

@@ -87,7 +87,7 @@ def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: boo
     everything into the cache (`common.data.arrays.cached`); later ones only open it.
 
     Args:
-        data: one of `image.data.sources.BUILT_IN`, or a path.
+        data: one of `image.config.DATA_SETS`, or a path.
         size: height and width wanted, 8 to 1024 pixels. By default the pictures' own for the built-in sets (64 for
             celeba and emoji); for folders 64, or less if all pictures are squares of one smaller size.
         fit: make pictures square by cutting out the centre, or by padding with white. Resizing is Lanczos.

@@ -21,7 +21,7 @@ MIN_PSNR = 17.0  # dB; worse reconstructions are of pictures that the model cann
 class SearchConfig(DeviceConfig):
     """How pictures are found in a model's latent space."""
 
-    weights: Editable = DEFAULT_WEIGHTS  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Editable = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     steps: int = 200  # of the search for a picture in a GAN's latent space
     starts: int = 4  # places at which it begins; the best end counts
     seed: int = 0  # of the starts, and of the choice of held-out pictures

@@ -131,7 +131,7 @@ class EvaluateConfig(DeviceConfig):
     """Settings of `python -m image.translate.evaluate`."""
 
     data: Data  # what image.translate.train takes; its held-out part is the measure
-    weights: Translator = DEFAULT_WEIGHTS["colorize"]  # a bundled name, a folder (of weights or of a run), or a Hub id
+    weights: Translator = DEFAULT_WEIGHTS["colorize"]  # a bundled name, a folder (weights or a run) or a Hub id
     n: int = 200  # pictures at most
     seed: int = 0  # of holes
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>

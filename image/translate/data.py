@@ -23,7 +23,7 @@ from common.errors import UserError
 from common.pictures import photos
 from common.pictures.formats import ENDINGS
 from common.pictures.photos import decode, read_each
-from image.data import sources
+from image.config import DATA_SETS
 from image.data.loading import load_images
 from image.translate.config import TaskName, require_pairs
 from image.translate.patches import Album
@@ -73,7 +73,7 @@ def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> 
     into the cache (`common.data.arrays.cached`); later ones only open it.
 
     Args:
-        data: `photos`, one of `image.data.sources.BUILT_IN` (then of `patch` pixels a side), or a path.
+        data: `photos`, one of `image.config.DATA_SETS` (then of `patch` pixels a side), or a path.
         patch: shortest side; what is smaller is left out.
         reverse: from B to A.
 
@@ -82,7 +82,7 @@ def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> 
             cache.
     """
     require_pairs(data, task)
-    if data in sources.BUILT_IN:
+    if data in DATA_SETS:
         return _of_images(data, patch)
     key, found = _find(data, task, reverse)
 

@@ -70,7 +70,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     title and melody. The first call parses everything into a cache (`common.data.arrays.cached`); later ones open it.
 
     Args:
-        data: one of `music.data.corpus.BUILT_IN`, or a path.
+        data: one of `music.config.DATA_SETS`, or a path.
         bars: whole bars a window, 1 to 64. Tunes that are shorter are skipped.
 
     Raises:
