@@ -21,6 +21,7 @@ from typing import Any, get_type_hints
 
 import tyro
 
+from common.config import ThreadConfig
 from common.errors import UserError
 from common.inputs import flag_of
 
@@ -43,7 +44,7 @@ def run(main: Callable[[Any], None], program: str) -> None:
         try:
             config = parse(main, program)
             config.check_inputs()
-            use_threads(config.threads)
+            use_threads(config.threads if isinstance(config, ThreadConfig) else None)
             main(config)
         except UserError as error:
             _fail(program, str(error))

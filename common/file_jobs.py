@@ -217,12 +217,12 @@ def _some(paths: list[Path]) -> str:
 
 def _is_several(name: str) -> bool:
     """Whether a name is that of a folder or a pattern; what is not there is one file, and missing."""
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     return path.is_dir() or (has_magic(name) and not path.exists())
 
 
 def _inputs(name: str, endings: Collection[str], kinds: str) -> list[Input]:
-    path, known = Path(name).expanduser(), " ".join(sorted(endings))
+    path, known = Path(os.path.expanduser(name)), " ".join(sorted(endings))
     if path.is_dir():
         return _wanted(path, path.rglob("*"), endings) or _refuse(f"{name}: this folder holds no {kinds} ({known})")
     if path.exists():

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -123,6 +124,124 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def refusal(command: str, *flags: str) -> str:
+    """What a command says, in its one line, when it refuses flags with exit code 2 before anything heavy has loaded."""
+    code = (
+        "import runpy, sys\n"
+        "command, *sys.argv[1:] = sys.argv[1:]\n"
+        "try:\n"
+        "    runpy.run_module(command, run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        f"    print(stop.code, [name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, command, *flags], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "2 []\n", done.stderr
+    assert done.stderr.startswith(f"{command}: ") and done.stderr.count("\n") == 1
+    return done.stderr.removeprefix(f"{command}: ")
+
+
+THERE = "pyproject.toml"  # a file, whatever in it
+REFUSED = [
+    ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),
+    ("image.train", "--core tgan --weights digits-cgan", "--weights digits-cgan read no descriptions"),
+    ("image.train", "--core vae --loss hinge", "--loss means nothing with --core vae"),
+    ("image.train", "--device gpu", "--device gpu is no device"),
+    ("image.generate", "--weights nothing", "--weights nothing: no such folder, and bundled are digits-cgan"),
+    ("image.generate", "--weights ../nothing", "--weights ../nothing: no such folder"),
+    ("image.generate", "--weights some/thing", "--weights some/thing: not in the cache, and the Hub cannot be reached"),
+    ("image.generate", "--weights features", "--weights features holds image/classifier weights"),
+    ("image.generate", f"--weights {THERE}", f"--weights {THERE} is a file"),
+    ("image.generate", "--weights docs", "--weights docs: the folder has no config.json"),
+    ("image.generate", "--weights emoji-text", "--weights emoji-text draw descriptions; give one or more by --text"),
+    ("image.generate", "--weights digits-cgan --text cat", "--weights digits-cgan read no descriptions"),
+    ("image.generate", "--reconstruct digits", "--weights digits-cgan holds image/gan weights; this command wants"),
+    ("image.generate", "--weights fashion-vae --reconstruct nowhere", "--reconstruct nowhere: no such file or folder"),
+    ("image.generate", "--label 1 --text one", "--label and --text exclude each other"),
+    ("image.generate", "--n 1 --n 2", "--n is given 2 times"),
+    ("image.evaluate", "--weights faces-cgan", "--data: faces-cgan was trained on smiles_faces_64"),
+    ("image.evaluate", "--classifier emoji-scorer", "--classifier emoji-scorer holds image/scorer weights"),
+    ("image.evaluate", "--scorer nothing", "--scorer nothing: no such folder, and bundled are emoji-scorer"),
+    ("image.evaluate", "--sampler mixture", "--weights digits-cgan holds image/gan weights; this command wants"),
+    ("image.translate", "nothing.png --out large.png", "nothing.png: no such file or folder"),
+    ("image.translate", f"{THERE} --mask nothing.png", "--mask nothing.png: no such file"),
+    ("image.translate", f"{THERE} --mask {THERE}", "--mask means nothing with --task colorize"),
+    ("image.translate", f"{THERE} --weights edges --task inpaint", "--weights edges are for --task edges, not inpaint"),
+    ("image.translate", f"{THERE} --weights digits-cgan", "--weights digits-cgan holds image/gan weights"),
+    ("image.translate.train", "--task pairs --data nowhere", "--data nowhere: no such file or folder"),
+    ("image.translate.train", "--task pairs --data photos", "--data photos has no pairs"),
+    ("image.translate.evaluate", "--data nowhere", "--data nowhere: no such file or folder"),
+    ("image.edit", "nothing.png", "nothing.png: no such file"),
+    ("image.edit", f"{THERE} --to nothing.png", "--to nothing.png: no such file"),
+    ("image.edit", f"{THERE} --weights emoji-text", "--weights emoji-text read descriptions"),
+    ("image.edit.evaluate", "--data nowhere", "--data nowhere: no such file or folder"),
+    ("image.judges.classifier", "--data digits nowhere", "--data nowhere: no such file or folder"),
+    ("image.judges.scorer", "--data nowhere", "--data nowhere: no such file or folder"),
+    ("music.train", "--data nowhere", "--data nowhere: no such file or folder; built in are chorales, dances"),
+    ("music.generate", "--melody nothing.mid", "--melody nothing.mid: no such file"),
+    ("music.generate", "--continue nothing.mid", "--continue nothing.mid: no such file"),
+    ("music.generate", f"--from nothing.mid --to {THERE}", "--from nothing.mid: no such file"),
+    ("music.generate", f"--arithmetic {THERE} nothing.mid {THERE}", "--arithmetic nothing.mid: no such file"),
+    ("music.generate", "--soundfont nothing.sf2 --out a.wav", "--soundfont nothing.sf2: no such file"),
+    ("music.generate", "--style nothing", "--style nothing: unknown; there are chorale"),
+    ("music.generate", "--form ABC --bars 8", "--bars 8 cannot be split over the 3 sections of --form"),
+    ("music.generate", "--out a.mid --out b.wav", "--out is given 2 times"),
+    ("music.evaluate", "--weights pop", "--data: pop was trained on pop909"),
+    ("text.train", "--data nowhere.txt", "--data nowhere.txt: no such file or folder; built in are bible"),
+    ("text.generate", "--weights nothing", "--weights nothing: no such folder, and bundled are styles"),
+    ("text.evaluate", "--data nowhere", "--data nowhere: no such file or folder"),
+    ("text.data.build_styles", "--data nowhere", "--data nowhere: no such file"),
+    ("superres.train", "--core gan --weights nothing", "--weights nothing: no such folder, and bundled are"),
+    ("superres.upscale", "nothing.png --out large.png", "nothing.png: no such file or folder"),
+    ("superres.upscale", "nothing/*.png --out large", "nothing/*.png: no pictures and videos match this pattern"),
+    ("superres.upscale", f"{THERE} --weights features", "--weights features: no such folder, and bundled are"),
+    ("superres.upscale", f"{THERE} --weights x4-real --sharpness 0.5", "--sharpness: x4-real has no twin x4-real-gan"),
+    ("superres.evaluate", "--data nowhere", "--data nowhere: no such file or folder; built in are photos"),
+]
+
+
+@pytest.mark.parametrize(("command", "flags", "said"), REFUSED)
+def test_what_is_missing_or_contradictory_is_refused_before_anything_heavy_loads(
+    command: str, flags: str, said: str
+) -> None:
+    assert refusal(command, *flags.split()).startswith(said)
+
+
+def test_every_command_refuses_something() -> None:
+    assert {command for command, *_ in REFUSED} == {dotted(path).removesuffix(".__main__") for path in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "proposed", "others"),
+    [
+        ("image.generate", "", {"digits-cgan", "fashion-vae", "emoji-text"}, {"features", "emoji-scorer", "colorize"}),
+        ("image.edit", THERE, {"digits-cgan", "faces-cgan"}, {"emoji-text", "features", "inpaint"}),
+        ("image.translate", THERE, {"colorize", "edges", "inpaint"}, {"digits-cgan"}),
+        ("superres.upscale", THERE, {"x4-fast", "x2-fast"}, {"digits-cgan"}),
+    ],
+)
+def test_only_weights_that_a_command_can_use_are_proposed(
+    command: str, flags: str, proposed: set[str], others: set[str]
+) -> None:
+    names = set(refusal(command, *flags.split(), "--weights", "nothing").strip().partition(" are ")[2].split(", "))
+    assert proposed <= names and not others & names
+
+
+def test_every_flag_of_every_command_says_what_it_is() -> None:
+    code = (
+        "from importlib import import_module\n"
+        "from common.cli import parse\n"
+        f"for command in map(import_module, {[dotted(path) for path in COMMANDS]}):\n"
+        "    try: parse(command.main, command.PROGRAM, ['--help'])\n"
+        "    except SystemExit: pass\n"
+    )
+    wide = os.environ | {"COLUMNS": "1000"}
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=wide, capture_output=True, text=True).stdout
+    flags = re.findall(r"^│ (--[a-z-]+)(?: \S+)*  +(.*?) *│$", said, re.MULTILINE)
+    for shared in ("--threads", "--device"):
+        assert len([flag for flag, _ in flags if flag == shared]) == len(COMMANDS) - 1  # one only builds a corpus
+    assert [flag for flag, told in flags if told.startswith("(")] == []
 
 
 @pytest.mark.parametrize("folder", WEIGHTS, ids=lambda path: path.name)

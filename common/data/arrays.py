@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -177,8 +178,14 @@ _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
 def cache_folder() -> Path:
-    """Where decoded and downloaded data is kept: the environment variable QUARTET_CACHE, or ~/.cache/quartet."""
-    return Path(os.environ.get("QUARTET_CACHE") or "~/.cache/quartet").expanduser()
+    """Where decoded and downloaded data is kept: the environment variable QUARTET_CACHE, or ~/.cache/quartet.
+
+    A user without a home, as containers may have, gets a folder among the system's temporary ones.
+    """
+    try:
+        return Path(os.environ.get("QUARTET_CACHE") or "~/.cache/quartet").expanduser()
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "quartet"
 
 
 def cached(key: str, build: Callable[[Path], dict[str, Any]]) -> Entry:

@@ -323,7 +323,7 @@ class Trainer:
             product.eval()
             sheet = self.out / "samples" / f"{progress.images:09d}"
             self.monitor.sheet(product, sheet)
-            self.newest_sheet = ", ".join(map(str, sheet.parent.glob(f"{sheet.name}.*")))
+            self.newest_sheet = ", ".join(f"samples/{path.name}" for path in sheet.parent.glob(f"{sheet.name}.*"))
             verdict = self.monitor.verdict(product, progress.images)
             product.train(was_training)
         progress.monitor = self.monitor.state()

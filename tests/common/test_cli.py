@@ -1,16 +1,19 @@
 """One style of command line: help at once, bad input in one line and exit code 2, Ctrl-C in 130."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
+import torch
+from tyro.conf import arg
 
-from common.cli import parse, run
-from common.config import AugmentConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.cli import THREADS, command, parse, run
+from common.config import AugmentConfig, GanConfig, RunConfig, ThreadConfig, VaeConfig, require, require_unset
 from common.errors import UserError
 
 
@@ -95,6 +98,43 @@ def test_a_misspelt_flag_is_answered_with_the_one_meant(
     assert question in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--coats", "1", "--coats", "2"],
+        ["--coats=1", "--coats=1"],
+        ["--matt", "--coats", "1", "--matt"],
+        ["--final-lr", "0.1", "--final_lr", "0.2"],
+        ["--sizes", "1", "2", "--colour", "blue", "--sizes", "3"],
+    ],
+)
+def test_a_flag_that_is_given_twice_is_refused(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(paint, "image.paint", monkeypatch, *arguments) == 2
+    flag = max((word.partition("=")[0] for word in arguments), key=lambda word: (arguments.count(word), len(word)))
+    said = capsys.readouterr().err
+    assert flag.replace("_", "-") in said and "is given 2 times; name it once" in said and said.count("\n") == 1
+
+
+def test_a_flag_is_called_as_it_was_named_everywhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class CountConfig(RunConfig):
+        examples: Annotated[int | None, arg(name="images")] = None
+
+    def main(config: CountConfig) -> None:
+        print(command("image.count", config))
+
+    for arguments, said in ((["--images", "0"], "--images must be above 0"), (["--image", "1"], "mean --images?")):
+        assert outcome(main, "image.count", monkeypatch, *arguments) == 2
+        assert said in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["image.count", "--images", "5"])
+    run(main, "image.count")
+    assert capsys.readouterr().out == "python -m image.count --images 5\n"
+
+
 def test_only_misspelt_flags_are_guessed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(paint, "image.paint", monkeypatch, "--coats", "many") == 2
     assert "did you mean" not in capsys.readouterr().err
@@ -173,12 +213,74 @@ def test_help_of_training_imports_no_torch(root: Path) -> None:
         "--steps",
         "--images",
         "--minutes",
+        "--threads",
         "--seed",
         "--device",
         "--precision",
         "--resume",
     ):
         assert flag in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_an_encoding_lacks_is_printed_by_its_number(encoding: str, root: Path) -> None:
+    script = (
+        "from common.cli import run\nfrom common.config import ThreadConfig\n"
+        "def main(config: ThreadConfig) -> None: print('Caf\\u00e9 \\u2013 \\udc80')\n"  # the last is no character
+        "run(main, 'short')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == "Caf\u00e9 \u2013 \udc80\n".encode(encoding, "backslashreplace")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "threads", "waiting"),
+    [
+        ((), {}, "None", "PASSIVE"),
+        (("--threads", "3"), {}, "3", "PASSIVE"),
+        (("--threads", "3"), {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "ACTIVE"}, "3", "ACTIVE"),
+        ((), {"OMP_NUM_THREADS": "1"}, "1", "PASSIVE"),
+    ],
+)
+def test_threads_are_told_before_torch_loads(
+    flags: tuple[str, ...], environment: dict[str, str], threads: str, waiting: str, root: Path
+) -> None:
+    script = (
+        "import os, sys\nfrom common.cli import run\nfrom common.config import ThreadConfig\n"
+        "def main(config: ThreadConfig) -> None:\n"
+        "    print('torch' in sys.modules, *map(os.environ.get, ('OMP_NUM_THREADS', 'OMP_WAIT_POLICY')))\n"
+        "run(main, 'short')"
+    )
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *flags], cwd=root, env=inherited | environment, capture_output=True, text=True
+    )
+    assert done.stdout == f"False {threads} {waiting}\n"
+
+
+def test_threads_are_told_to_a_torch_that_has_loaded_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    def main(config: ThreadConfig) -> None:
+        assert torch.get_num_threads() == 2
+
+    before = torch.get_num_threads()
+    for name in THREADS:
+        monkeypatch.setenv(name, "1")  # which is what it is set back to
+    monkeypatch.setattr(sys, "argv", ["short", "--threads", "2"])
+    run(main, "short")
+    torch.set_num_threads(before)
+
+
+def test_a_reader_that_goes_away_from_a_list_is_no_error(root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "image"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.wait(60) == 141
+        assert process.stderr.read() == b""
 
 
 def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
@@ -219,6 +321,9 @@ class EverythingConfig(RunConfig, AugmentConfig, GanConfig, VaeConfig):
         ("steps", 0),
         ("examples", -1),
         ("minutes", 0.0),
+        ("threads", 0),
+        ("device", "gpu"),
+        ("device", "cuda:x"),
         ("batch", 0),
         ("accumulate", 3),
         ("snapshot", 0),

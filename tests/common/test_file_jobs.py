@@ -56,6 +56,17 @@ def test_outputs_beside_inputs_and_elsewhere() -> None:
     assert targets(["in"], Path("out"), "", lambda path: path.suffix, ENDINGS)(one) == Path("out/sub/a.b.jpg")
 
 
+def test_one_input_may_have_one_output_even_if_it_is_missing(tmp_path: Path) -> None:
+    """So that it is called missing, and --out is not blamed."""
+    touch(tmp_path, "a.png", "[ab].png", "folder/a.png")
+    for name in ("a.png", "lost.png", "lost", "[ab].png"):
+        target = targets([str(tmp_path / name)], Path("out.png"), "", lambda path: ".png", ENDINGS)
+        assert target(Input(tmp_path / name, Path(name))) == Path("out.png")
+    for name in ("folder", "*.png"):
+        with pytest.raises(UserError, match="is one file, which is for one input"):
+            targets([str(tmp_path / name)], Path("out.png"), "", lambda path: ".png", ENDINGS)
+
+
 def test_plan(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "b.jpg", "b_out.png")
     batch = planned(tmp_path, "a.png", "b.jpg", "lost.png")

@@ -248,7 +248,7 @@ def test_what_cannot_be_had_is_refused(cgan_run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for flags, named in (
         ({"weights": "no-such-model"}, "no-such-model"),
-        ({"weights": "features"}, "draws nothing"),
+        ({"weights": "features"}, "holds image/classifier weights"),
         ({"data": "digits"}, "has not the classes"),
         ({"data": str(tmp_path / "missing")}, "missing"),
         ({"classifier": "no-such-classifier"}, "no-such-classifier"),

@@ -171,5 +171,5 @@ def test_weights_of_another_width_are_refused(cgan_run: Path, tmp_path: Path) ->
 
 
 def test_a_classifier_draws_nothing() -> None:
-    with pytest.raises(UserError, match="holds a classifier, which draws nothing"):
+    with pytest.raises(UserError, match="holds image/classifier weights; this command wants image/gan or vae"):
         load_image_model("features")

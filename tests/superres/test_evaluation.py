@@ -112,7 +112,7 @@ def test_what_cannot_be_measured_is_told(weights: str, tmp_path: Path, capsys: p
     (more / "0.png").unlink()
     with pytest.raises(UserError, match=r"none of its pictures can be measured: 2 files"):
         evaluate(EvaluateConfig(weights=weights, data=str(more), device="cpu"), out)
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match="no such file or folder"):
         evaluate(EvaluateConfig(weights=weights, data=str(tmp_path / "nowhere"), device="cpu"), out)
 
 

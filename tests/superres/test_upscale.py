@@ -285,6 +285,7 @@ def test_bad_paths(config: UpscaleConfig, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / "empty").mkdir()
     assert "no such file" in refused(config, tmp_path / "missing.png")
+    assert "no such file" in refused(config, tmp_path / "missing.png", out=tmp_path / "large.png")
     assert ".png" in refused(config, tmp_path / "notes.txt")
     assert "no pictures" in refused(config, tmp_path / "empty")
     assert "match" in refused(config, tmp_path / "*.jpg")

@@ -13,6 +13,7 @@ from common.cli import run
 from common.config import Checked
 from common.errors import UserError
 from common.files import replacing
+from common.inputs import InputFile
 
 PROGRAM = "text.data.build_styles"
 LINES, LONG = 4, 140  # of a passage of verse, at most: lines, and characters
@@ -31,7 +32,7 @@ LIBRARIES = {  # sections of packages that are parts of others, whose lines say 
 class StylesConfig(Checked):
     """Settings of `python -m text.data.build_styles`."""
 
-    data: Path  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
+    data: InputFile  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
     out: Path = Path("styles.jsonl.gz")  # an object a line: text, style and, for poems, author
 
 

@@ -1,9 +1,14 @@
 """What a run says of itself: how long it took, and whether it saw too little to show anything."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from common.config import RunConfig
-from common.training.runs import EARLY, hint_if_early, in_minutes
+from common.errors import UserError
+from common.training.runs import EARLY, hint_if_early, in_minutes, open_run
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,19 @@ def test_limits_that_were_reached_are_to_be_left_out(
     limits: dict[str, int], instead: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert hint(RunConfig(**limits), 640, 1.0, capsys).endswith(instead)  # type: ignore[arg-type]
+
+
+def test_a_run_of_before_its_limit_was_called_examples_is_resumed(tmp_path: Path) -> None:
+    settings = RunConfig(out=tmp_path / "run", examples=640)
+    open_run(tmp_path / "run", settings)
+    record = tmp_path / "run" / "run.json"
+    then = json.loads(record.read_text())
+    then["images"] = then.pop("examples")
+    del then["threads"]
+    record.write_text(json.dumps(then))
+    open_run(tmp_path / "run", replace(settings, examples=1_280, threads=1, resume=True))
+    with pytest.raises(UserError, match="was started with --seed 0, not 1"):
+        open_run(tmp_path / "run", replace(settings, seed=1, resume=True))
 
 
 def test_a_run_that_saw_enough_hears_nothing(capsys: pytest.CaptureFixture[str]) -> None:

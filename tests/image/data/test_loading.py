@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from common.errors import UserError
+from image.config import DATA_SETS
 from image.data.loading import ImageData, load_images, square, to_model, to_uint8
 from image.data.sources import BUILT_IN, DEBIAN_FASHION, GARMENTS, find
 
@@ -269,7 +270,7 @@ def pictures_beside_classes(folder: Path) -> None:
         (text_that_claims_to_be_a_picture, "none of its 1 pictures can be read"),
         (copies_of_one_picture, "two different pictures"),
         (pictures_beside_classes, "2 files lie beside sub-folders"),
-        (Path.rmdir, "no such folder or .zip file; built in are digits, fashion-mnist"),
+        (Path.rmdir, "no such file or folder; built in are digits, fashion-mnist"),
     ],
 )
 def test_useless_folders_get_one_clear_line(folder: Path, make: Callable[[Path], None], complaint: str) -> None:
@@ -367,6 +368,10 @@ def test_digits_carry_the_right_labels_and_hold_out_the_same_at_any_size() -> No
     nearest = torch.cdist(test[:200], train).argmin(dim=1)
     assert (data.train.tensors["label"][nearest] == data.test.tensors["label"][:200]).float().mean() > 0.85
     assert torch.equal(data.test.tensors["label"], load_images("digits").test.tensors["label"])
+
+
+def test_the_settings_know_what_is_built_in() -> None:
+    assert tuple(BUILT_IN) == DATA_SETS
 
 
 @pytest.mark.skipif(not DEBIAN_FASHION.is_dir(), reason="needs Debian's dataset-fashion-mnist")

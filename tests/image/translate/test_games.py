@@ -1,6 +1,7 @@
 """Translators learn, are judged, resume exactly, and translate pictures of any kind and size."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +205,11 @@ def test_drawings_lie_on_white() -> None:
 
 
 def test_weights_of_no_use_are_told(weights: dict[str, Path]) -> None:
+    asked = TranslateConfig(paths=("a.png",), weights=str(weights["edges"]))
     with pytest.raises(UserError, match="are for --task edges, not inpaint"):
-        load_translation_model(str(weights["edges"]), task="inpaint")
+        replace(asked, task="inpaint").check_inputs()
+    with pytest.raises(UserError, match="--mask means nothing with --task edges"):
+        replace(asked, mask=Path(".")).check_inputs()
     with pytest.raises(UserError, match="--tile 64: the network needs tiles of 992"):
         load_translation_model(str(weights["edges"]), tile=64)
     with pytest.raises(UserError, match="wants image/translator"):
@@ -240,8 +244,6 @@ def test_masks_are_read_and_belong_to_holes(weights: dict[str, Path], folder: Pa
     translate(TranslateConfig(**asked, weights=str(weights["inpaint"])))  # type: ignore[arg-type]
     before, after = read_picture(folder / "0.png").pixels, read_picture(tmp_path / "out.png").pixels
     assert np.array_equal(before[mask == 0], after[mask == 0]) and (before != after).any()
-    with pytest.raises(UserError, match="--mask means nothing with --task edges"):
-        translate(TranslateConfig(**asked, weights=str(weights["edges"])))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from common.data.folders import short_name
 from common.errors import UserError
+from music.config import DATA_SETS
 from music.data.corpus import BUILT_IN
 from music.data.notation import abc as read_abc
 from music.data.notation import bar_starts
@@ -256,7 +257,7 @@ def test_a_zip_is_the_same_data_as_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["missing", "plain.txt"])
 def test_what_is_no_data_names_the_flag(tmp_path: Path, name: str) -> None:
     (tmp_path / "plain.txt").write_text("no music")
-    with pytest.raises(UserError, match=r"^--data .*(no such folder|neither a folder)"):
+    with pytest.raises(UserError, match=r"^--data .*(no such file or folder|neither a folder)"):
         find(str(tmp_path / name))
 
 
@@ -291,6 +292,10 @@ def test_short_names() -> None:
 
 
 # --- Built in ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_know_what_is_built_in() -> None:
+    assert tuple(BUILT_IN) == DATA_SETS
 
 
 def test_a_chorale_has_four_voices_in_order_and_its_bar_lines() -> None:

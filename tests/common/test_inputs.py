@@ -1,0 +1,60 @@
+"""What a command is given to read is looked for by the marks on the types of its settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from tyro.conf import Positional, arg
+
+from common.errors import UserError
+from common.inputs import DataName, InputFile, check_inputs, flag_of
+
+Data = Annotated[str, DataName(("digits", "faces"))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadConfig:
+    """Settings of a command that reads."""
+
+    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]
+    data: Data = "digits"
+    more_data: tuple[Data, ...] = ()
+    mask: InputFile | None = None
+    from_: Annotated[InputFile | None, arg(name="from")] = None
+    out: Path = Path("nowhere")  # is written
+
+
+def test_what_is_there_passes(tmp_path: Path) -> None:
+    folder, picture = str(tmp_path), tmp_path / "a.png"
+    picture.touch()
+    check_inputs(ReadConfig(picture=picture))
+    check_inputs(ReadConfig(picture=picture, data=folder, more_data=("faces", folder), mask=picture, from_=picture))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"picture": Path("none.png")}, "none.png: no such file"),
+        ({"mask": Path("none.png")}, "--mask none.png: no such file"),
+        ({"from_": Path("none.mid")}, "--from none.mid: no such file"),
+        ({"mask": Path("x" * 5_000)}, f"--mask {'x' * 5_000}: no such file"),  # longer than names can be
+        ({"data": "none"}, "--data none: no such file or folder; built in are digits, faces"),
+        ({"data": "~nobody-here/none"}, "--data ~nobody-here/none: no such file or folder; built in are digits, faces"),
+        ({"data": ""}, "--data : no such file or folder; built in are digits, faces"),
+        ({"more_data": ("digits", "none")}, "--more-data none: no such file or folder; built in are digits, faces"),
+    ],
+)
+def test_what_is_missing_is_told_with_its_flag(
+    settings: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").touch()
+    with pytest.raises(UserError) as caught:
+        check_inputs(ReadConfig(**{"picture": Path("a.png")} | settings))  # type: ignore[arg-type]
+    assert str(caught.value) == said
+
+
+def test_flags_are_called_as_the_parser_calls_them() -> None:
+    names = ("picture", "data", "more_data", "from_", "out")
+    assert [flag_of(ReadConfig, name) for name in names] == ["", "data", "more-data", "from", "out"]
