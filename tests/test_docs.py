@@ -1,4 +1,4 @@
-"""What the documentation promises: a reference up to date, commands that parse, Python that runs, links that lead on."""
+"""What the documentation promises: a reference up to date, commands that parse, Python that runs, links that lead."""
 
 import importlib.util
 import re
