@@ -20,7 +20,6 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it is this checkout that is described
 
 from common.cli import parse
-from common.weights import CARD, bundled
 
 ROOT = Path(__file__).resolve().parents[1]
 DOMAINS = ("image", "music", "text", "superres")
@@ -153,19 +152,19 @@ def weights_page() -> str:
     """All of `weights.md`."""
     parts = [WEIGHTS_HEAD]
     for domain in DOMAINS:
-        folders = bundled(domain)
+        cards = {path.parent.name: path for path in sorted((ROOT / domain / "weights").glob("*/README.md"))}
         parts += [f"## {domain}\n", "| name | good for | trained | size |", "|---|---|---|---|"]
-        parts += [_row(name, folder) for name, folder in folders.items()]
+        parts += [_row(name, path) for name, path in cards.items()]
         parts.append("")
-        parts += [f"### {name}\n\n{_demoted((folder / CARD).read_text('utf-8'))}" for name, folder in folders.items()]
+        parts += [f"### {name}\n\n{_demoted(path.read_text('utf-8'))}" for name, path in cards.items()]
     return "\n".join(parts)
 
 
-def _row(name: str, folder: Path) -> str:
-    lines = _list_items((folder / CARD).read_text("utf-8"))
+def _row(name: str, card: Path) -> str:
+    lines = _list_items(card.read_text("utf-8"))
     use = next(line.removeprefix("- Good for: ") for line in lines if line.startswith("- Good for: "))
     trained = next(found[1] for found in map(TRAINED.fullmatch, lines) if found)
-    megabytes = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    megabytes = sum(path.stat().st_size for path in card.parent.iterdir()) / 1e6
     return f"| [`{name}`](#{name}) | {use} | {trained} | {megabytes:.1f} MB |"
 
 
