@@ -142,7 +142,7 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     """Plain text as a cell of a table."""
-    return re.sub(r"([|*<\[\]])", r"\\\1", text)
+    return re.sub(r"([|*\[\]])", r"\\\1", text).replace("<", "&lt;")
 
 
 # --- weights
