@@ -106,7 +106,7 @@ def _flag(head: str, meaning: str) -> Flag:
 
 def _values(values: str) -> str:
     """The parser's "{None}|INT" and "[STR [STR ...]]" as manuals have them: "INT" and "STR ..."."""
-    values = re.sub(r"\[(.+) \[\1 \.\.\.\]\]", r"\1 ...", values.removeprefix("{None}|"))
+    values = re.sub(r"\[(.+) \[(?:\1 )?\.\.\.\]\]", r"\1 ...", values.removeprefix("{None}|"))
     return re.sub(r"\{(?:None,)?([^}]*)\}", lambda choice: choice[1].replace(",", ", "), values)
 
 
