@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench docs clean
 
 help:
 	@echo "make demo    show what the bundled models make, train one for two minutes, measure it"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, and mypy over all packages"
 	@echo "make bench   short runs of the benchmarks"
-	@echo "make clean   remove .venv and caches; runs/ stays"
+	@echo "make docs    build the documentation as a site into site/"
+	@echo "make clean   remove .venv, site/ and caches; runs/ stays"
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -56,5 +57,14 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/text_quality.py --minutes 1
 	$(BIN)/python benchmarks/superres_speed.py
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/docs-installed
+	$(BIN)/python docs/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Read site/index.html; the search works where it is served: $(BIN)/python -m http.server --directory site"
+
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

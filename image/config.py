@@ -119,7 +119,7 @@ class GenerateConfig(DeviceConfig):
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
-    n: int | None = None  # samples (default 64), strips or columns (default 8); by default as many of each class
+    n: int | None = None  # samples (default 64, as many of each class where it can be), strips or columns (default 8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied

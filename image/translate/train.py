@@ -11,8 +11,8 @@ DEFAULT_LIMITS = (None, 30.0)  # examples and minutes where none is given
 def main(config: TrainConfig) -> None:
     """Train a network that makes pictures of pictures; with no flags, colours of grey, on photos in the packages.
 
-    Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.translate --weights DIR` works
-    from the first checkpoint on.
+    Sheets, curves, checkpoints and a weights folder appear in --out; `python -m image.translate IMAGE --weights DIR`
+    works from the first checkpoint on.
     """
     from common.training.launch import carry_out  # torch loads only once the command line is known to be good
     from image.translate.games import prepare
