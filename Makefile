@@ -17,7 +17,7 @@ help:
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@echo "Installing into $(VENV): on Linux some 3 GB to download and 7 GB on disk, mostly PyTorch's CUDA libraries;"
-	@echo "README.md says how to do with a tenth of that on machines without a GPU"
+	@echo "docs/how-to/install.md says how to do without them on machines without a GPU"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test,lint]'
 	@touch $@

@@ -28,6 +28,11 @@ def check_device(name: str) -> None:
     require(is_known is not None, "device", f"{name} is no device; use auto, cpu, cuda, cuda:1 or mps")
 
 
+def require_seed(seed: int) -> None:
+    """Raise a UserError unless --seed is one that every generator takes."""
+    require(0 <= seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {seed}")
+
+
 class Checked:
     """Configs check themselves when made; each calls its bases', so that a command may combine several."""
 
@@ -112,7 +117,7 @@ class RunConfig(PrecisionConfig):
             require(value is None or value > 0, flag_of(type(self), name), f"must be above 0, not {value}")
         require(self.batch % self.accumulate == 0, "accumulate", f"{self.accumulate} must divide --batch {self.batch}")
         require(not (self.resume and self.overwrite), "resume", "and --overwrite exclude each other; name one")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
         require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
 

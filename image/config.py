@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from common.config import AugmentConfig, Checked, DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.config import (
+    AugmentConfig,
+    Checked,
+    DeviceConfig,
+    GanConfig,
+    RunConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.inputs import DataName
 from common.training.runs import trained_on
@@ -205,7 +215,7 @@ class EvaluateConfig(DeviceConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
 
     def check_inputs(self) -> None:
         super().check_inputs()

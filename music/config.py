@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
 from common.errors import UserError
 from common.inputs import DataName, InputFile
 from common.training.runs import trained_on
@@ -102,7 +102,7 @@ class GenerateConfig(DeviceConfig):
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
         require((self.from_ is None) == (self.to is None), "from", "and --to belong together; name both")
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
@@ -173,7 +173,7 @@ class EvaluateConfig(DeviceConfig):
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
 
     def check_inputs(self) -> None:
         super().check_inputs()

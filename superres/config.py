@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import DeviceConfig, GanConfig, RunConfig, require, require_unset
+from common.config import DeviceConfig, GanConfig, RunConfig, require, require_seed, require_unset
 from common.errors import UserError
 from common.inputs import DataName
 from common.pictures.formats import FORMATS, PHOTO_SETS
@@ -111,7 +111,7 @@ class EvaluateConfig(DeviceConfig):
         require(
             self.sharpness is None or 0 <= self.sharpness <= 1, "sharpness", f"must be in [0, 1], not {self.sharpness}"
         )
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_unset
+from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
 from common.errors import UserError
 from common.inputs import DataName
 from common.training.runs import trained_on
@@ -108,7 +108,7 @@ class GenerateConfig(DeviceConfig):
         require(1 <= self.stanzas <= 100, "stanzas", f"must be 1 to 100, not {self.stanzas}")
         most = self.max_length
         require(most is None or 1 <= most <= LONGEST, "max_length", f"must be 1 to {LONGEST}, not {most}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
         for name, texts in (("prompt", (self.prompt,)), ("like", (self.like,)), ("interpolate", self.interpolate)):
             for text in texts:
                 length = f"has {len(text):,} characters, of which models read at most {MOST_CHARACTERS:,}; shorten it"
@@ -142,7 +142,7 @@ class EvaluateConfig(DeviceConfig):
         super().__post_init__()
         require(self.n >= 10, "n", f"must be 10 or more, not {self.n}")
         require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from common.config import DeviceConfig, require
+from common.config import DeviceConfig, require, require_seed
 from common.inputs import InputFile
 from common.weights_folders import WeightsName
 from image.config import GENERATORS, PICTURES, Classifier, Data
@@ -30,7 +30,7 @@ class SearchConfig(DeviceConfig):
         super().__post_init__()
         require(1 <= self.steps <= 100_000, "steps", f"must be 1 to 100000, not {self.steps}")
         require(1 <= self.starts <= 64, "starts", f"must be 1 to 64, not {self.starts}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import DeviceConfig, GanConfig, LossName, RunConfig, require
+from common.config import DeviceConfig, GanConfig, LossName, RunConfig, require, require_seed
 from common.errors import UserError
 from common.inputs import DataName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
@@ -139,4 +139,4 @@ class EvaluateConfig(DeviceConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 2, "n", f"must be 2 or more, not {self.n}")
-        require(0 <= self.seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {self.seed}")
+        require_seed(self.seed)
