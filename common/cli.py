@@ -40,7 +40,7 @@ def run(main: Callable[[Any], None], program: str) -> None:
     What the config names is looked for before `main` loads torch. Bad input, on the command line or later, ends in one
     line on stderr and exit code 2; Ctrl-C in 130.
     """
-    with _talking():
+    with _steady_output():
         try:
             config = parse(main, program)
             config.check_inputs()
@@ -56,7 +56,7 @@ def run(main: Callable[[Any], None], program: str) -> None:
 def list_commands(domain: str, commands: tuple[str, ...]) -> None:
     """Print what `python -m DOMAIN` says: each command with the first line of its module."""
     widest = max(18, *(len(f"{domain}.{command}") for command in commands))
-    with _talking():
+    with _steady_output():
         for command in commands:
             name = f"{domain}.{command}"
             summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
@@ -76,7 +76,7 @@ def use_threads(count: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _talking() -> Iterator[None]:
+def _steady_output() -> Iterator[None]:
     """Print what the terminal's encoding lacks by its number, and end quietly when a pipe's reader went away."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # there may be none

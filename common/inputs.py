@@ -56,8 +56,9 @@ def check_inputs(config: Any) -> None:
     Raises:
         UserError: naming the first flag that names nothing.
     """
-    for name, hint in hints(type(config)).items():
-        value, flag = getattr(config, name), flag_of(type(config), name)
+    settings: type = type(config)
+    for name, hint in hints(settings).items():
+        value, flag = getattr(config, name), flag_of(settings, name)
         for mark in marks(hint):
             for one in value if isinstance(value, tuple) else (value,):
                 if isinstance(mark, Check) and one is not None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
@@ -9,13 +10,15 @@ from tqdm import tqdm
 USUAL = (80, 24)  # columns and lines
 
 
-def progress_bar(*arguments: Any, **settings: Any) -> tqdm:
-    """A bar of tqdm, as wide as the terminal; its arguments are those of `tqdm`.
+def progress_bar(
+    iterable: Iterable[Any] = (), description: str = "", total: float | None = None, **settings: Any
+) -> "tqdm[Any]":
+    """A bar of tqdm, as wide as the terminal; the arguments are those of `tqdm`.
 
     Terminals of containers and of CI may say that they have no width, on which tqdm shows nothing; they get the usual.
     """
     columns, lines = terminal_size()
-    return tqdm(*arguments, ncols=columns - 1, nrows=lines - 1, **settings)
+    return tqdm(iterable, description, total, ncols=columns - 1, nrows=lines - 1, **settings)
 
 
 def terminal_size() -> tuple[int, int]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from common.errors import UserError
 from common.weights import load_model, load_tensors, save_weights
-from common.weights_folders import CARD, CONFIG, MODEL, bundled, find_weights, load_config
+from common.weights_folders import CARD, CONFIG, MODEL, bundled, find_weights, load_config, network_setting
 
 CONFIGURED = {"domain": "image", "kind": "gan", "classes": ["Ankle boot", "Café"]}
 
@@ -144,6 +144,17 @@ def test_a_config_that_is_none_is_told(folder: Path, content: bytes | None) -> N
     with pytest.raises(UserError, match=str(folder / CONFIG)) as caught:
         load_config(folder, "image", "gan")
     message(caught)
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"network": None}, {"network": {"scale": [4]}}, {"network": {"scale": 5}}], ids=str
+)
+def test_a_setting_that_a_config_does_not_tell_is_told(told: dict[str, Any], tmp_path: Path) -> None:
+    save_weights(tmp_path / "w", network(), CONFIGURED | {"network": {"scale": 4}}, "")
+    assert network_setting(str(tmp_path / "w"), "image", "gan", "scale", (2, 4)) == 4
+    save_weights(tmp_path / "w", network(), CONFIGURED | told, "")
+    with pytest.raises(UserError, match=r"config\.json is not as this version writes it \('scale'\); train anew"):
+        network_setting(str(tmp_path / "w"), "image", "gan", "scale", (2, 4))
 
 
 # --- by name, path or Hub id
