@@ -11,20 +11,10 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from commands import COMMANDS, DOMAINS, MODULES, PACKAGES, ROOT, dotted
 
-
-def dotted(path: Path) -> str:
-    """The module that a file, relative to the repository, is."""
-    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-
-
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-DOMAINS = ["image", "text", "music", "superres"]
-PACKAGES = ["common", *DOMAINS]
 WEIGHTS = sorted(path for path in ROOT.glob("*/weights/*") if path.is_dir())
-MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-COMMANDS = [path for path in MODULES if "\n    run(main, PROGRAM)" in (ROOT / path).read_text(encoding="utf-8")]
 CONFIGS = [path for path in MODULES if path.name in ("config.py", "__init__.py", "__main__.py")]
 ROOMS = sorted({path.parent for path in MODULES if path.name == "networks.py"})  # folders of the domains' one shape
 LIGHT = ["common.cli", "common.errors", *(dotted(path) for path in [*CONFIGS, *COMMANDS])]
