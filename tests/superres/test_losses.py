@@ -11,7 +11,7 @@ from torch import Tensor
 from superres import perceptual
 from superres.critic import UNetCritic
 from superres.losses import consistency_loss, fidelity_loss, frequency_loss, grid_loss, pixel_loss
-from superres.perceptual import LEAST, SqueezeNet, arrays_of, feature_distance, load_squeezenet, picture_distance
+from superres.perceptual import MIN_SIDE, SqueezeNet, arrays_of, feature_distance, load_squeezenet, picture_distance
 from superres.resize import downscale
 
 
@@ -150,7 +150,7 @@ def test_distance_grows_with_blur(squeezenet: SqueezeNet) -> None:
 
 
 def test_features_pass_gradients_to_pictures_and_keep_their_own_weights(squeezenet: SqueezeNet) -> None:
-    picture = images(1, 3, LEAST, LEAST).requires_grad_()
+    picture = images(1, 3, MIN_SIDE, MIN_SIDE).requires_grad_()
     found = squeezenet(picture)
     assert len(found) == 7
     sum(layer.sum() for layer in found).backward()  # type: ignore[union-attr]

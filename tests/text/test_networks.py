@@ -15,8 +15,8 @@ from text.networks import (
     LatentCritic,
     LatentGenerator,
     NetworkConfig,
-    Pieces,
     SequenceVAE,
+    TokenLikelihood,
     Writer,
     dropped,
     reordered,
@@ -123,10 +123,10 @@ def test_a_decoder_may_be_told_less_than_it_says(decoder: str) -> None:
 
 def test_padding_costs_nothing_and_an_even_choice_its_logarithm() -> None:
     x = padded([[5, 6], [7]])
-    nats = Pieces().nll(torch.zeros(2, 3, 20), x)
+    nats = TokenLikelihood().nll(torch.zeros(2, 3, 20), x)
     torch.testing.assert_close(nats, torch.log(torch.tensor(20.0)) * torch.tensor([3.0, 2.0]))
-    assert Pieces().nll(torch.zeros(2, 3, 20).bfloat16(), x).dtype == torch.float32
-    assert Pieces().mean(torch.eye(20)[x]).equal(x)
+    assert TokenLikelihood().nll(torch.zeros(2, 3, 20).bfloat16(), x).dtype == torch.float32
+    assert TokenLikelihood().mean(torch.eye(20)[x]).equal(x)
 
 
 # --- reading

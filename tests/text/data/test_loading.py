@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.data.arrays import batch_indices
 from common.data.pieces import END, PAD, padded
 from common.errors import UserError
-from text.data.loading import FEWEST, GROUP, Sequences, TextData, likeness, load_texts
+from text.data.loading import GROUP, MIN_TEXTS, Sequences, TextData, likeness, load_texts
 from text.data.tokenizer import Tokenizer
 
 WORDS = ("cat", "dog", "fox", "hen", "owl", "ant")
@@ -140,7 +140,7 @@ def test_so_few_sources_leave_no_part_empty(tmp_path: Path, sources: int) -> Non
 
 @pytest.mark.parametrize("first", range(0, 150, 10))
 def test_so_few_texts_leave_no_part_empty(tmp_path: Path, first: int) -> None:
-    assert all(parts(load(tmp_path, [{"text": text} for text in SENTENCES[first : first + FEWEST]])))
+    assert all(parts(load(tmp_path, [{"text": text} for text in SENTENCES[first : first + MIN_TEXTS]])))
 
 
 def test_likeness_is_of_letters_alone() -> None:
@@ -182,7 +182,7 @@ def test_a_text_that_just_fits_has_room_for_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (SENTENCES[: FEWEST - 1], "49 texts that can be used; at least 50"),
+        (SENTENCES[: MIN_TEXTS - 1], "49 texts that can be used; at least 50"),
         (SENTENCES[:40] * 2, r"40 texts that can be used \(40 left out\)"),
         ([f"{text} " * 20 for text in SENTENCES], r"0 texts that can be used \(216 left out\)"),
         ([f"line {number}" for number in range(99)], "too few texts differ"),

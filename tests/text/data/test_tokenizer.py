@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.data.pieces import END, FEWEST, FILE, PAD, UNKNOWN, padded
+from common.data.pieces import END, FILE, MIN_PIECES, PAD, UNKNOWN, padded
 from common.errors import UserError
 from text.data.tokenizer import COMMON, Tokenizer
 
@@ -63,7 +63,7 @@ def test_bytes_that_are_no_character_do_not_stop_the_text(tokenizer: Tokenizer) 
 
 @pytest.mark.parametrize("texts", [[""], ["\n"], ["\0"], ["a"], ["日本語"], ["x" * 5_000]])
 def test_a_vocabulary_is_learned_from_next_to_nothing(texts: list[str]) -> None:
-    small = Tokenizer.train(texts, 1, FEWEST)
+    small = Tokenizer.train(texts, 1, MIN_PIECES)
     assert len(small) < 300
     assert small.decode(small.encode("Hullo, 世界")) == "Hullo, 世界"
 
@@ -72,20 +72,20 @@ def test_more_characters_than_pieces_leave_the_rarest_to_bytes() -> None:
     draw = random.Random(0)
     texts = ["".join(draw.choices([chr(0x4E00 + i) for i in range(600)], k=20)) for _ in range(500)]
     texts += ["common"] * 200
-    wide = Tokenizer.train(texts, 2, FEWEST)
-    assert len(wide) <= FEWEST
+    wide = Tokenizer.train(texts, 2, MIN_PIECES)
+    assert len(wide) <= MIN_PIECES
     assert [wide.decode(wide.encode(text)) for text in texts[:20]] == texts[:20]
     assert len(wide.encode("common")) < 7
 
 
 def test_styles_that_leave_no_room_are_told() -> None:
     with pytest.raises(UserError, match="--vocabulary 512 has no room for 260 styles"):
-        Tokenizer.train(["a"], 260, FEWEST)
+        Tokenizer.train(["a"], 260, MIN_PIECES)
 
 
 def test_what_is_learned_is_always_the_same(tokenizer: Tokenizer) -> None:
     texts = ["the cat sat", "the dog ran", "a hen sang"]
-    assert Tokenizer.train(texts, 2, FEWEST).proto == Tokenizer.train(iter(texts), 2, FEWEST).proto
+    assert Tokenizer.train(texts, 2, MIN_PIECES).proto == Tokenizer.train(iter(texts), 2, MIN_PIECES).proto
 
 
 def test_a_vocabulary_survives_a_file(tokenizer: Tokenizer, tmp_path: Path) -> None:
