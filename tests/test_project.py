@@ -135,3 +135,11 @@ def test_benchmarks_say_how_to_run_them(path: Path) -> None:
     is_script = any(isinstance(node, ast.If) for node in module.body)
     summary = ast.get_docstring(module) or ""
     assert summary.startswith(f"`python benchmarks/{path.name}`: ") or not is_script
+
+
+def test_files_that_pages_name_exist() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    named = re.compile(rf"`((?:{'|'.join(PACKAGES)}|tests|benchmarks)/[\w/]+\.py)`")
+    found = {(page.name, path) for page in pages for path in named.findall(page.read_text(encoding="utf-8"))}
+    assert len(found) > 20
+    assert sorted(pair for pair in found if not (ROOT / pair[1]).is_file()) == []
