@@ -12,20 +12,10 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from commands import COMMANDS, DOMAINS, MODULES, PACKAGES, ROOT, dotted
 
-
-def dotted(path: Path) -> str:
-    """The module that a file, relative to the repository, is."""
-    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-
-
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-DOMAINS = ["image", "text", "music", "superres"]
-PACKAGES = ["common", *DOMAINS]
 WEIGHTS = sorted(path for path in ROOT.glob("*/weights/*") if path.is_dir())
-MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-COMMANDS = [path for path in MODULES if "\n    run(main, PROGRAM)" in (ROOT / path).read_text(encoding="utf-8")]
 CONFIGS = [path for path in MODULES if path.name in ("config.py", "__init__.py", "__main__.py")]
 ROOMS = sorted({path.parent for path in MODULES if path.name == "networks.py"})  # folders of the domains' one shape
 LIGHT = ["common.cli", "common.errors", *(dotted(path) for path in [*CONFIGS, *COMMANDS])]
@@ -264,3 +254,11 @@ def test_benchmarks_say_how_to_run_them(path: Path) -> None:
     is_script = any(isinstance(node, ast.If) for node in module.body)
     summary = ast.get_docstring(module) or ""
     assert summary.startswith(f"`python benchmarks/{path.name}`: ") or not is_script
+
+
+def test_files_that_pages_name_exist() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    named = re.compile(rf"`((?:{'|'.join(PACKAGES)}|tests|benchmarks)/[\w/]+\.py)`")
+    found = {(page.name, path) for page in pages for path in named.findall(page.read_text(encoding="utf-8"))}
+    assert len(found) > 20
+    assert sorted(pair for pair in found if not (ROOT / pair[1]).is_file()) == []

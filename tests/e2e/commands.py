@@ -1,10 +1,19 @@
-"""What all tests of commands share: a command as a user types it, and how bad input must end."""
+"""What all tests of commands share: which there are, one as a user types it, and how bad input must end."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+DOMAINS = ["image", "text", "music", "superres"]
+PACKAGES = ["common", *DOMAINS]
+MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+COMMANDS = [path for path in MODULES if "\n    run(main, PROGRAM)" in (ROOT / path).read_text(encoding="utf-8")]
+
+
+def dotted(path: Path) -> str:
+    """The module that a file, relative to the repository, is."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
 def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
