@@ -16,11 +16,11 @@ from common.training.runs import trained_on
 from common.weights_folders import bundled, digest_of, find_weights
 from image.config import DATA_SETS, EvaluateConfig
 from image.data.loading import ImageData
-from image.judges.alignment import SAMPLES, alignment, drawn_prompts
 from image.judges.extractor import Extractor, load_extractor
 from image.judges.inception import Inception
 from image.judges.labels import classifier_judge, find_classifier
-from image.judges.text_scorer import CHOICES, TrainedScorer, load_scorer
+from image.judges.r_precision import CHOICES, SAMPLES, alignment, drawn_prompts
+from image.judges.text_scorer import TrainedScorer, load_scorer
 from image.metrics import (
     VOTERS,
     FeatureExtractor,

@@ -20,7 +20,8 @@ from common.training.runs import in_minutes
 from image.data.loading import ImageData, described, load_images, to_model
 from image.data.prompts import PromptTokenizer
 from image.judges.config import ScorerConfig
-from image.judges.text_scorer import CHOICES, Scorer, TrainedScorer, r_precision
+from image.judges.r_precision import CHOICES, r_precision
+from image.judges.text_scorer import Scorer, TrainedScorer
 
 
 def prepare(config: ScorerConfig) -> Run:

@@ -17,7 +17,6 @@ from image.judges.extractor import convolution
 
 CHUNK = 256  # pictures or descriptions that go through a network at a time
 OUTPUTS = 128  # length of what a picture and a description become
-CHOICES = 100  # descriptions from which the right one is to be told
 
 
 class Scorer(nn.Module):
@@ -101,19 +100,3 @@ def load_scorer(source: str, device: torch.device | str = "cpu") -> TrainedScore
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     digest = digest_of(folder)[:8]
     return TrainedScorer(load_model(folder, network).to(device), tokenizer, f"{folder.name}@{digest}")
-
-
-def r_precision(pictures: Tensor, texts: Tensor, right: Tensor, seed: int = 0, choices: int = CHOICES) -> float:
-    """Share of pictures to which their own description is nearer than any of `choices` - 1 others (Xu et al. 2018).
-
-    Args:
-        pictures: (N, D), of length 1.
-        texts: all different descriptions, (M, D), of length 1.
-        right: which of these is each picture's own, int64 (N,).
-        seed: of the choice of others, which differ from picture to picture.
-    """
-    scores = pictures @ texts.T
-    own = scores.gather(1, right[:, None])
-    order = torch.rand(scores.shape, generator=torch.Generator().manual_seed(seed)).scatter_(1, right[:, None], -1)
-    others = order.topk(min(choices, len(texts)) - 1, 1).indices
-    return (own > scores.gather(1, others)).all(1).float().mean().item()

@@ -27,7 +27,7 @@ from common.progress import progress_bar
 from superres.upscaling import Model, TiledUpscaler
 from superres.video.colours import frame_of, picture_of
 from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
-from superres.video.unchanged import FrameUpscaler
+from superres.video.unchanged_tiles import FrameUpscaler
 from superres.video.writing import SEGMENT, Encoding, join, left_out, pick_encoding, rehearse, suited, write_segment
 
 FRAMES = 48  # of a segment: two seconds of cinema, and what an interruption costs at most

@@ -13,11 +13,11 @@ from common.errors import UserError
 from image.config import EvaluateConfig, TrainConfig
 from image.data.loading import Captions
 from image.evaluation import evaluate
-from image.judges.alignment import COMBINATIONS, combinations
 from image.judges.config import ScorerConfig
+from image.judges.r_precision import COMBINATIONS, combinations, r_precision
 from image.judges.scorer import main
 from image.judges.scorer_training import contrastive
-from image.judges.text_scorer import Scorer, load_scorer, r_precision
+from image.judges.text_scorer import Scorer, load_scorer
 from image.train import main as train
 
 COLOURS = ("red", "green", "blue")

@@ -21,7 +21,7 @@ from superres.upscaling import TiledUpscaler
 from superres.video import upscaling as video
 from superres.video.colours import colours_of, frame_of, picture_of
 from superres.video.reading import frames_of, opened, picture_stream, survey
-from superres.video.unchanged import FrameUpscaler
+from superres.video.unchanged_tiles import FrameUpscaler
 from superres.video.upscaling import upscale_video
 from superres.video.writing import suffix_for
 

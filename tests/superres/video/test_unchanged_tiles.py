@@ -11,7 +11,7 @@ from torch import Tensor
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, build_generator, fuse
 from superres.upscaling import TiledUpscaler
-from superres.video.unchanged import CORE, FrameUpscaler
+from superres.video.unchanged_tiles import CORE, FrameUpscaler
 
 HEIGHT, WIDTH = 150, 170
 

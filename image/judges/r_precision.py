@@ -10,7 +10,7 @@ from torch import Tensor
 from common.evaluation.metrics import nearest
 from common.evaluation.report import Metric
 from image.data.loading import Captions, ImageData
-from image.judges.text_scorer import TrainedScorer, r_precision
+from image.judges.text_scorer import TrainedScorer
 from image.metrics import FeatureExtractor
 from image.models import ImageModel
 
@@ -19,6 +19,7 @@ THINGS = ("heart", "circle", "square", "star", "book", "apple", "car", "cat", "f
 COMBINATIONS = 50  # of known words that were in no description, at most
 MAX_DESCRIPTIONS = 1_000  # descriptions of a kind
 PROMPTS, SAMPLES = 64, 4  # on the sheet, and samples of each
+CHOICES = 100  # descriptions from which the right one is to be told
 
 
 def combinations(captions: Sequence[Captions], words: frozenset[str], seed: int = 0) -> list[str]:
@@ -88,3 +89,19 @@ def drawn_prompts(
         _, index = nearest(extractor.features([images[:1]]), features)
         rows.append((text, torch.cat([images, data.train.tensors["image"][index]])))
     return rows
+
+
+def r_precision(pictures: Tensor, texts: Tensor, right: Tensor, seed: int = 0, choices: int = CHOICES) -> float:
+    """Share of pictures to which their own description is nearer than any of `choices` - 1 others (Xu et al. 2018).
+
+    Args:
+        pictures: (N, D), of length 1.
+        texts: all different descriptions, (M, D), of length 1.
+        right: which of these is each picture's own, int64 (N,).
+        seed: of the choice of others, which differ from picture to picture.
+    """
+    scores = pictures @ texts.T
+    own = scores.gather(1, right[:, None])
+    order = torch.rand(scores.shape, generator=torch.Generator().manual_seed(seed)).scatter_(1, right[:, None], -1)
+    others = order.topk(min(choices, len(texts)) - 1, 1).indices
+    return (own > scores.gather(1, others)).all(1).float().mean().item()
