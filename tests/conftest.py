@@ -12,7 +12,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("common/training", "e2e")]  # for what tests share
+SHARED = ("common/training", "e2e", "music", "superres", "superres/video", "text")  # folders of what tests share
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in SHARED]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,15 +1,11 @@
 """Set5, where it is to be had, and a folder of small pictures."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "video")]  # for `small_photos` and `clips`
 
 SET5 = Path(__file__).parents[3] / "shared" / "data" / "set5"
 

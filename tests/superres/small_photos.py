@@ -21,9 +21,9 @@ def picture(seed: int, height: int = 40, width: int = 44) -> NDArray[np.uint8]:
     return (127 + 90 * waves + draw.normal(0, 5, (height, width, 3))).clip(0, 255).astype(np.uint8)
 
 
-def save_pictures(folder: Path, count: int = COUNT) -> Path:
+def save_pictures(folder: Path, count: int = COUNT, height: int = 40, width: int = 44) -> Path:
     """A folder of them."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(count):
-        Image.fromarray(picture(seed)).save(folder / f"{seed}.png")
+        Image.fromarray(picture(seed, height, width)).save(folder / f"{seed}.png")
     return folder

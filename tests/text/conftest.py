@@ -1,39 +1,21 @@
 """A small corpus in two styles, and a writer of it that has learned nothing."""
 
-import json
-import random
-from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
+from small_texts import save_texts
 
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer
 from text.models import TextModel
 from text.networks import NetworkConfig, Writer
 
-ADJECTIVES, NOUNS = ("grey", "small", "old", "wild"), ("cat", "dog", "fox", "hen", "owl")
-VERBS, PLACES = ("sat", "slept", "sang", "ran"), ("mat", "roof", "lawn", "hill", "road")
-
-
-def entries() -> list[dict[str, str]]:
-    """100 headlines of a line, and 100 poems of two."""
-    draw = random.Random(0)
-    news = draw.sample(list(product(ADJECTIVES, NOUNS, VERBS, PLACES)), 100)
-    poems = draw.sample(list(product(ADJECTIVES, NOUNS, VERBS, NOUNS, VERBS)), 100)
-    return [
-        *({"text": f"{a.title()} {n} {v} on the {p}", "style": "news"} for a, n, v, p in news),
-        *({"text": f"The {a} {n} {v},\nand there the {m} {w}.", "style": "poem"} for a, n, v, m, w in poems),
-    ]
-
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of those."""
-    path = tmp_path_factory.mktemp("data") / "animals.jsonl"
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries()))
-    return path
+    return save_texts(tmp_path_factory.mktemp("data") / "animals.jsonl")
 
 
 @pytest.fixture(scope="session")
