@@ -34,7 +34,7 @@ def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_commands_are_listed_and_explained() -> None:
     listed = command("image")
-    for name in ("train_translation", "translate", "evaluate_translation"):
+    for name in ("translate.train", "translate", "translate.evaluate"):
         assert f"python -m image.{name}" in listed.stdout
         result = command(f"image.{name}", "--help")
         assert result.returncode == 0 and "--device" in result.stdout, result.stderr
