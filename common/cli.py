@@ -66,7 +66,9 @@ def list_commands(domain: str, commands: tuple[str, ...]) -> None:
 def use_threads(count: int | None) -> None:
     """Say by environment variables, before torch loads, how many threads compute and that they sleep while they wait.
 
-    By default a thread that waits for the others spins, on a core that another program could use.
+    By default a thread that waits for the others spins, on a core that another program could use. Where some eight
+    programs shared two cores, `image.train` so saw 2 images/s; 6 with threads that sleep, and 50 with --threads 1. On
+    cores that nothing else uses it was not measured.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if count is not None:
