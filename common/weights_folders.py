@@ -82,7 +82,7 @@ def find_weights(
         return path
     if path.exists():
         raise UserError(f"{given} is a file; name the folder that holds {CONFIG} and {MODEL}")
-    if source.count("/") == 1 and not source.startswith((".", "/", "~")):
+    if source.count("/") == 1 and not source.startswith((".", "/", "~")) and not path.parent.is_dir():
         return _fetch(source, given)
     raise UserError(f"{given}: no such folder, and {_proposed(domain, suits)}")
 

@@ -1,4 +1,4 @@
-"""Music: a GAN that composes, harmonises and continues pieces on a grid of sixteenths."""
+"""Music: a conditional VAE that composes, harmonises and continues pieces on a grid of sixteenths; or a GAN."""
 
 from pathlib import Path
 from runpy import run_path

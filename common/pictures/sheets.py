@@ -113,7 +113,7 @@ def curves(rows: Sequence[Mapping[str, Any]], columns: int = 3) -> Image.Image:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
-    figure.supxlabel("images seen", fontsize=9)
+    figure.supxlabel("examples seen", fontsize=9)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")

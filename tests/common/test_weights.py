@@ -187,11 +187,12 @@ def test_a_folder_is_found_by_path(folder: Path, domain: str, monkeypatch: pytes
     assert find_weights(relative, domain) == Path(relative)
 
 
-@pytest.mark.parametrize("source", ["third", "./third", "../a/b", "/no/such", "~/x", "a/b/c", ""])
+@pytest.mark.parametrize("source", ["third", "./third", "../a/b", "/no/such", "~/x", "a/b/c", "runs/third", ""])
 def test_an_unknown_name_lists_what_there_is(
     source: str, domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()  # so no owner of the Hub's
     with pytest.raises(UserError, match=f"--weights {source}") as caught:
         find_weights(source, domain)
     assert source == "" or "bundled are first, second" in message(caught)
