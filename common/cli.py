@@ -21,9 +21,10 @@ from typing import Any, get_type_hints
 
 import tyro
 
-from common.config import ThreadConfig
+from common.config import RunConfig, ThreadConfig
 from common.errors import UserError
 from common.inputs import flag_of
+from common.training.runs import check_folder
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch's and NumPy's
 KINDS = {"int": "a whole number", "INT": "a whole number", "float": "a number", "FLOAT": "a number"}  # of the parser
@@ -44,6 +45,8 @@ def run(main: Callable[[Any], None], program: str) -> None:
         try:
             config = parse(main, program)
             config.check_inputs()
+            if isinstance(config, RunConfig) and config.out is not None:
+                check_folder(config.out, config)
             use_threads(config.threads if isinstance(config, ThreadConfig) else None)
             main(config)
         except UserError as error:

@@ -134,6 +134,8 @@ def refusal(command: str, *flags: str) -> str:
 
 THERE = "pyproject.toml"  # a file, whatever in it
 REFUSED = [
+    ("image.train", f"--out {ROOT / 'tests'}", f"{ROOT / 'tests'} exists; go on with --resume"),
+    ("text.train", f"--resume --out {ROOT / 'tests'}", f"--resume: {ROOT / 'tests'} holds no run"),
     ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),
     ("image.train", "--core tgan --weights digits-cgan", "--weights digits-cgan read no descriptions"),
     ("image.train", "--core vae --loss hinge", "--loss means nothing with --core vae"),

@@ -127,29 +127,42 @@ def in_minutes(seconds: float) -> str:
     return "under a minute" if seconds < 60 else f"{minutes:,} minute{'s' if minutes > 1 else ''}"
 
 
-def open_run(out: Path, settings: RunConfig) -> None:
-    """Make the folder of a run, or check that it can be resumed with these settings.
+def check_folder(out: Path, settings: RunConfig) -> None:
+    """Check that a run may begin or go on in a folder; nothing is written, and nothing heavy is needed.
 
     Raises:
-        UserError: the run exists and neither --resume nor --overwrite is given; or the settings are not those of the
-            run to resume; or what is to be overwritten is not a run.
+        UserError: the run exists and neither --resume nor --overwrite is given; or there is none to resume; or what is
+            to be overwritten is not a run.
     """
     if int(os.environ.get("RANK", 0)) > 0:
         return  # the first process does it for all
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder")
+    is_run, is_taken = (out / SETTINGS).is_file(), out.exists() and any(out.iterdir())
+    if settings.resume and not is_run:
+        raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
+    if settings.resume or not is_taken:
+        return
+    if not settings.overwrite:
+        raise UserError(f"{out} exists; go on with --resume, start anew with --overwrite, or name another --out")
+    if not is_run:
+        raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
+
+
+def open_run(out: Path, settings: RunConfig) -> None:
+    """Make the folder of a run, or check that it can be resumed with these settings.
+
+    Raises:
+        UserError: as `check_folder`; or the settings are not those of the run to resume.
+    """
+    check_folder(out, settings)
+    if int(os.environ.get("RANK", 0)) > 0:
+        return
     record, now = out / SETTINGS, _plain(settings)
-    is_run = record.is_file()
     if settings.resume:
-        if not is_run:
-            raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
         _check_same(json.loads(record.read_text(encoding="utf-8")), now, out)
         return
-    if out.exists() and any(out.iterdir()):
-        if not settings.overwrite:
-            raise UserError(f"{out} exists; go on with --resume, start anew with --overwrite, or name another --out")
-        if not is_run:
-            raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
+    if record.is_file():
         shutil.rmtree(out)
     write_json(record, now)
 
