@@ -12,13 +12,12 @@ from einops import repeat
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.cores.latents import analogy, slerp, walk
+from common.cores.latents import Point, analogy, combine, slerp, walk
 from common.errors import UserError
-from common.pictures.sheets import grid, pictures, save_gif, save_picture
+from common.pictures.sheets import grid, pictures, save_gif, save_picture, there_and_back
 from image.config import PICTURES, WITHOUT_TEXT, GenerateConfig
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_for
-from image.points import Point, combine, there_and_back
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many

@@ -1,5 +1,8 @@
 """Walking and calculating in a latent space whose prior is N(0, I), which in many dimensions is a thin sphere."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -40,3 +43,25 @@ def analogy(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
     result = first - second + third
     lengths = [vector.norm(dim=-1, keepdim=True).clamp(min=1e-12) for vector in (first, second, third, result)]
     return result * (lengths[0] * lengths[2] / (lengths[1] * lengths[3]))
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where N examples lie in the latent space of a model that may know classes.
+
+    Attributes:
+        z: latents, (N, latent).
+        labels: weights of all classes and of "no label", (N, classes + 1), or None for models without classes.
+    """
+
+    z: Tensor
+    labels: Tensor | None
+
+    def __getitem__(self, rows: Tensor | slice) -> "Point":
+        return Point(self.z[rows], None if self.labels is None else self.labels[rows])
+
+
+def combine(function: Callable[..., Tensor], *points: Point) -> Point:
+    """What a function makes of the latents, and what it makes of the label weights, of points of one model."""
+    labels = [point.labels for point in points if point.labels is not None]
+    return Point(function(*(point.z for point in points)), function(*labels) if labels else None)

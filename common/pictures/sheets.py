@@ -210,3 +210,8 @@ def _series(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, fl
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def there_and_back(frames: list[Tensor]) -> list[Tensor]:
+    """Frames of an animation that returns to its start, with neither end twice in a row."""
+    return frames + frames[-2:0:-1]

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.cores.latents import slerp
+from common.cores.latents import Point, slerp
 from common.cores.vae import VAE
 from common.errors import UserError
 from image.models import ImageModel
-from image.points import Point
 
 MAX_DISTANCE = 2.0  # how far class directions go
 UNNAMED = 10  # directions without a name

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from common.cores.latents import Point
+from common.pictures.sheets import there_and_back
 from image.edit.directions import Direction, between, moved
 from image.models import ImageModel
-from image.points import Point, there_and_back
 
 STEPS, FRAMES = 5, 24  # pictures on a row of a sheet between the ends, and of an animation one way
 

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.cores.latents import Point
 from common.cores.vae import VAE
 from common.errors import UserError
 from common.pictures.reading import READ, naming
@@ -15,7 +16,6 @@ from common.progress import progress_bar
 from image.data.loading import square, to_model
 from image.judges.extractor import Extractor
 from image.models import ImageModel
-from image.points import Point
 
 CANDIDATES = 1_024  # samples among which starts are sought
 COARSE = 16  # side at which they are compared

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from common.cores.latents import Point
 from common.errors import UserError
 from image.edit.__main__ import main
 from image.edit.config import EditConfig, EvaluateConfig
@@ -18,7 +19,6 @@ from image.judges.classifier import main as train_classifier
 from image.judges.config import ClassifierConfig
 from image.judges.extractor import load_extractor
 from image.models import ImageModel, load_image_model
-from image.points import Point
 
 
 @pytest.fixture(scope="module")
