@@ -1,8 +1,4 @@
-"""The conditional half of the GAN core: conditions, and what generators and critics read them with.
-
-A condition is a small module with one interface (`Condition`), and generator and critic each own one. A class label is
-the first of them, a description in words the second; another is another class here, and a network that builds it.
-"""
+"""What generators and critics read conditions with (`common.cores.conditions`), of which each owns one of its own."""
 
 from typing import Any
 

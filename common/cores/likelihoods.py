@@ -11,16 +11,17 @@ from torch.nn import functional as F
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
-def _normal_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+def normal_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log N(value; mean, exp(log_variance)) of each number, in nats."""
     return -((value - mean).square() * (-log_variance).exp() + log_variance + LOG_TWO_PI) / 2
 
 
-def _bend(value: Tensor, limit: float) -> Tensor:
+def bend(value: Tensor, limit: float) -> Tensor:
     """Squash into (-limit, limit), slope 1 at zero: exp() cannot overflow, and no gradient is cut off."""
     return limit * torch.tanh(value / limit)
 
 
-def _full(value: Tensor) -> Tensor:
+def at_least_float32(value: Tensor) -> Tensor:
     """At least float32, because sums over dimensions lose too much in half precision."""
     return value.to(torch.promote_types(value.dtype, torch.float32))
 
@@ -68,12 +69,12 @@ class Bernoulli(Likelihood):
     """
 
     def nll(self, output: Tensor, data: Tensor) -> Tensor:
-        logits = _full(output)
+        logits = at_least_float32(output)
         white = ((data + 1) / 2).to(logits.dtype).expand_as(logits)
         return _sum_data(F.binary_cross_entropy_with_logits(logits, white, reduction="none"), data)
 
     def mean(self, output: Tensor) -> Tensor:
-        return torch.tanh(_full(output) / 2)  # 2 sigmoid(logit) - 1
+        return torch.tanh(at_least_float32(output) / 2)  # 2 sigmoid(logit) - 1
 
 
 class DiscretisedLogistic(Likelihood):
@@ -86,8 +87,8 @@ class DiscretisedLogistic(Likelihood):
     per_channel = 2
 
     def nll(self, output: Tensor, data: Tensor) -> Tensor:
-        mean, log_scale = _full(output).chunk(2, dim=1 - data.ndim)
-        precision = (-_bend(log_scale, 7)).exp()
+        mean, log_scale = at_least_float32(output).chunk(2, dim=1 - data.ndim)
+        precision = (-bend(log_scale, 7)).exp()
         upper = (data - mean + 1 / 255) * precision
         lower = (data - mean - 1 / 255) * precision
         black, white = data < -0.999, data > 0.999
@@ -98,7 +99,7 @@ class DiscretisedLogistic(Likelihood):
         return -_sum_data(under + over + between, data)
 
     def mean(self, output: Tensor) -> Tensor:
-        return _full(output).chunk(2, dim=1)[0].clamp(-1, 1)
+        return at_least_float32(output).chunk(2, dim=1)[0].clamp(-1, 1)
 
 
 class Gaussian(Likelihood):
@@ -111,10 +112,10 @@ class Gaussian(Likelihood):
         self.log_variance = nn.Parameter(torch.tensor(float(log_variance)), requires_grad=learned)
 
     def nll(self, output: Tensor, data: Tensor) -> Tensor:
-        return -_sum_data(_normal_log_density(data, _full(output), self.log_variance), data)
+        return -_sum_data(normal_log_density(data, at_least_float32(output), self.log_variance), data)
 
     def mean(self, output: Tensor) -> Tensor:
-        return _full(output).clamp(-1, 1)
+        return at_least_float32(output).clamp(-1, 1)
 
     def bits_per_dimension(self, nats: Tensor, dimensions: int) -> Tensor:
         """Nats as bits a data value, the density times the width of a grey level (2 / 255) standing for its mass."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from common.config import VaeConfig
 from common.cores.conditions import Condition
 from common.cores.game import Batch, Game, OptimizerConfig, Player
-from common.cores.likelihoods import Likelihood, _bend, _full, _normal_log_density
+from common.cores.likelihoods import Likelihood, at_least_float32, bend, normal_log_density
 from common.randomness import Draw
 
 DEFAULT_LR = 1e-3
@@ -40,8 +40,8 @@ class Posterior:
     @classmethod
     def from_parameters(cls, parameters: Tensor) -> Self:
         """Split an encoder's output (N, 2D) into mean and log-variance, the latter bent into (-15, 15)."""
-        mean, log_variance = _full(parameters).chunk(2, dim=-1)
-        return cls(mean, _bend(log_variance, 15))
+        mean, log_variance = at_least_float32(parameters).chunk(2, dim=-1)
+        return cls(mean, bend(log_variance, 15))
 
     def sample(self, noise: Tensor) -> Tensor:
         """Reparameterised z = mean + deviation * noise.
@@ -62,7 +62,7 @@ class Posterior:
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z | x) in nats: (N,) for z (N, D), and (K, N) for z (K, N, D) or (K, 1, D)."""
-        return _normal_log_density(z, self.mean, self.log_variance).sum(-1)
+        return normal_log_density(z, self.mean, self.log_variance).sum(-1)
 
 
 class NormalisedMean(nn.Module):
