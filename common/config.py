@@ -150,7 +150,7 @@ class ModelConfig(Checked):
 class AugmentConfig(Checked):
     """What is done to the images that a critic sees, and how often."""
 
-    augment: tuple[Transformation, ...] = ()  # any of translation, affine, cutout, colour
+    augment: tuple[Transformation, ...] | None = None  # default: translation, colour and cutout where data are few
     augment_strength: float = 1.0  # probability of each; where an adaptive one starts
     augment_target: float | None = None  # adaptive: keep mean(sign(real logits)) here (0.6 in Karras et al. 2020)
     augment_images: float = 500_000  # adaptive: examples in which the strength may go from 0 to 1

@@ -28,6 +28,8 @@ NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture"]
 Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
+Finish = Literal["shuffle", "convolution"]
+Critic = Literal["plain", "aided"]
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
@@ -57,6 +59,7 @@ class SubjectConfig(Checked):
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
+    finish: Finish | None = None  # last layer; shuffle is faster, convolution (default) shows no weave
     likelihood: Likelihood = "logistic"  # of VAEs; logistic: discretised over the 256 levels
     spectral_norm: bool = False  # on every layer of the critic
 
@@ -99,23 +102,37 @@ class TextConfig(VocabularyConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TextConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
+class CriticConfig(Checked):
+    """Who judges what a GAN draws."""
+
+    critic: Critic | None = None  # aided: by a second one too, on trained features; default: from 48 pixels on
+    aid: float = 0.5  # aided: weight of what the second one says
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.aid > 0, "aid", f"must be above 0, not {self.aid}; --critic plain does without it")
+        require(self.critic != "plain" or self.aid == type(self).aid, "aid", "means nothing with --critic plain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
+    mirror: bool | None = None  # learn from mirror images too; default: yes, but not of digits, garments and emoji
     examples: Images = None  # stop after so many training images, in whole batches
 
     def __post_init__(self) -> None:
         super().__post_init__()
         vae = self.core in ("vae", "cvae")
-        require_unset(self, self.core, *((GanConfig, AugmentConfig) if vae else (VaeConfig,)))
+        require_unset(self, self.core, *((CriticConfig, GanConfig, AugmentConfig) if vae else (VaeConfig,)))
         if self.core != "tgan":
             require_unset(self, self.core, VocabularyConfig, TextConfig)
         if self.weights is not None:
-            for name in ("net_size", "output", "latent", "spectral_norm", "vocabulary", "longest"):
+            for name in ("net_size", "output", "finish", "latent", "spectral_norm", "vocabulary", "longest"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "is that of the --weights; leave it out")
         if not self.adversarial:
-            for name in ("mismatch", "augment", "penalty", "critic_lr", "spectral_norm"):
+            for name in ("mismatch", "augment", "penalty", "critic", "critic_lr", "spectral_norm"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "means nothing with --adversarial 0; leave it out")
         part = self.batch // self.accumulate

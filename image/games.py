@@ -6,23 +6,31 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from common.config import AugmentConfig, Transformation
 from common.cores.augment import Augmentation
 from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame, pixel_loss
 from common.cores.vae import vae_game
-from common.data.arrays import Arrays, FamilyArrays, count_reasons
+from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
+from common.training.runs import folder_of, recorded
 from image.config import WIDTHS, Core, TrainConfig
 from image.data.loading import Captions, ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
 from image.monitor import ImageMonitor
-from image.networks import NetworkConfig, build_critic, build_generator, build_vae, stages
+from image.networks import NetworkConfig, build_aide, build_critic, build_generator, build_vae, stages
 
+FEW = 10_000  # training pictures below which those that a critic sees are augmented
+SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
+UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
+AUGMENTED: tuple[Transformation, ...] = ("translation", "colour", "cutout")  # Zhao et al. 2020: DiffAugment
+SHIFTED = AugmentConfig(augment=("translation", "colour"))  # what a second critic sees
+BEFORE = {"critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}  # of runs that do not tell
 UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
 
 
@@ -40,14 +48,16 @@ def prepare(config: TrainConfig) -> Run:
         data, tokenizer, begun = _described(config, data)
     elif not data.spec.classes:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
+    name = f"image-{data.name}-{config.core}"
+    config = settled(config, data, name)
     network = begun.config if begun else network_config(config, data.spec, len(tokenizer.pieces) if tokenizer else 0)
     asked = ' --text "..."' if tokenizer else ""
     return Run(
         "image.train",
         config,
-        f"image-{data.name}-{config.core}",
+        name,
         build_game(config, network, begun.network if begun else None),
-        data.train,
+        MirroredArrays(data.train) if config.mirror else data.train,
         ImageMonitor(config, data, network, pick_device(config.device), tokenizer),
         examples="images",
         sheets="sheets",
@@ -57,6 +67,29 @@ def prepare(config: TrainConfig) -> Run:
         skipped=count_reasons(data.skipped) if data.skipped else "",
         save=tokenizer.pieces.save if tokenizer else None,
     )
+
+
+def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
+    """The settings with those that are left to the data decided or, of a run that goes on, as it began with.
+
+    Args:
+        name: of the folder of the run where --out names none.
+    """
+    adversarial = config.core.endswith("gan") and config.adversarial > 0
+    aided = config.net == "residual" and data.spec.size >= SMALLEST_AIDED
+    few = adversarial and len(data.train) < FEW
+    chosen: dict[str, Any] = {
+        "critic": "aided" if aided else "plain",
+        "augment": AUGMENTED if few else (),
+        "mirror": config.data not in UNMIRRORED,
+        "finish": "convolution",
+    }
+    if config.resume:
+        chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
+        chosen["augment"] = tuple(chosen["augment"] or ())
+    if not adversarial:
+        del chosen["critic"], chosen["augment"]
+    return replace(config, **{key: value for key, value in chosen.items() if getattr(config, key) is None})
 
 
 def _described(config: TrainConfig, data: ImageData) -> tuple[ImageData, PromptTokenizer, ImageModel | None]:
@@ -89,6 +122,7 @@ def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> Net
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
         output=config.output,
+        finish=config.finish or "convolution",
     )
 
 
@@ -105,6 +139,7 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
     if config.core in ("vae", "cvae"):
         return vae_game(build_vae(network), config, to_batch_images)
     generator, critic = begun or build_generator(network), build_critic(network)
+    aide = build_aide(network, config.aid) if config.critic == "aided" else None
     condition = cast(DroppableCondition | None, generator.condition)
     return GanGame(
         generator,
@@ -113,6 +148,8 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
         to_batch_images,
         read_condition=None if condition is None else dropping(condition, config.condition_dropout),
         augmentation=Augmentation(config, config.batch) if config.augment else None,
+        aide=aide,
+        aide_augmentation=None if aide is None else Augmentation(SHIFTED, config.batch),
         latent=network.latent,
         adversarial=config.adversarial,
         content=_pixel_content(config.pixel) if config.pixel else None,

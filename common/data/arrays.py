@@ -91,6 +91,42 @@ class FamilyArrays(Arrays):
         return torch.multinomial(self.weights, batch, replacement=True, generator=generator)
 
 
+class MirroredArrays:
+    """Arrays whose "image" comes mirrored, left for right, every other time: row N + i is the mirror image of row i.
+
+    Args:
+        arrays: what is drawn from, in its own order.
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.arrays = arrays
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all arrays together, in bytes."""
+        return self.arrays.nbytes
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+        """The rows of global step `step`, int64 (batch,) in [0, 2N), a function of the arguments alone."""
+        coins = torch.randint(2, (batch,), generator=torch.Generator().manual_seed(mix(seed, step, 1)))
+        return self.arrays.indices(seed, step, batch) + len(self) * coins
+
+    def gather(self, indices: Tensor) -> dict[str, Tensor]:
+        """The rows `indices`, int64 (B,) in [0, 2N): {name: (B, ...)}."""
+        rows = self.arrays.gather(indices % len(self))
+        flipped = send(indices >= len(self), self.arrays.device)[:, None, None, None]
+        return rows | {"image": torch.where(flipped, rows["image"].flip(3), rows["image"])}
+
+    def on(self, device: torch.device | str, budget_bytes: int) -> Self:
+        """The same, on `device`; see `Arrays.on`."""
+        moved = copy.copy(self)
+        moved.arrays = self.arrays.on(device, budget_bytes)
+        return moved
+
+
 def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
     return tensor.index_select(0, send(indices, tensor.device))
 

@@ -9,7 +9,7 @@ from common.config import RunConfig
 from common.cores.game import Game
 from common.data.batches import Batches
 from common.training.monitor import Monitor
-from common.training.runs import check_batch, conclude, introduce, open_run
+from common.training.runs import check_batch, conclude, folder_of, introduce, open_run
 from common.training.trainer import Trainer
 
 
@@ -51,7 +51,7 @@ class Run:
     @property
     def out(self) -> Path:
         """The folder of the run."""
-        return self.config.out or Path("runs") / self.name
+        return folder_of(self.config, self.name)
 
 
 def carry_out(run: Run) -> None:

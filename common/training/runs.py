@@ -40,6 +40,11 @@ FREE_TO_CHANGE = {
 }
 
 
+def folder_of(settings: RunConfig, name: str) -> Path:
+    """The folder of a run: --out, or the one of that name in runs/."""
+    return settings.out or Path("runs") / name
+
+
 def check_batch(settings: RunConfig, training: int) -> None:
     """Refuse a batch that is above the default and larger than the training set.
 
@@ -160,11 +165,17 @@ def open_run(out: Path, settings: RunConfig) -> None:
         return
     record, now = out / SETTINGS, _plain(settings)
     if settings.resume:
-        _check_same(json.loads(record.read_text(encoding="utf-8")), now, out)
+        _check_same(recorded(out), now, out)
         return
     if record.is_file():
         shutil.rmtree(out)
     write_json(record, now)
+
+
+def recorded(out: Path) -> dict[str, Any]:
+    """The settings that the run in a folder began with, as plain values; {} if there is none."""
+    record = out / SETTINGS
+    return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
 
 
 def _plain(settings: RunConfig) -> dict[str, Any]:
@@ -173,7 +184,7 @@ def _plain(settings: RunConfig) -> dict[str, Any]:
 
 def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     for name, value in now.items():
-        if name not in FREE_TO_CHANGE and then.get(name) != value:
+        if name not in FREE_TO_CHANGE and then.get(name, value) != value:  # runs of old do not tell of newer settings
             raise UserError(
                 f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
                 "give the same flags"
