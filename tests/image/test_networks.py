@@ -1,6 +1,7 @@
 """Networks of images: shapes at every side, labels, and what they are at the start."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -141,6 +142,13 @@ def test_the_last_doubling_starts_without_a_checkerboard() -> None:
     images = build_generator(config(channels=3))(torch.randn(2, 8))
     cells = images.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # the four pixels that one pixel becomes
     torch.testing.assert_close(cells, cells[..., :1].expand_as(cells))
+
+
+def test_a_convolution_behind_the_shuffle_mixes_its_pixels() -> None:
+    torch.manual_seed(0)
+    network = build_generator(replace(config(channels=3), finish="convolution"))
+    assert network(torch.randn(2, 8)).shape == build_generator(config(channels=3))(torch.randn(2, 8)).shape
+    assert isinstance(network.trunk.last[-1], nn.Conv2d)  # type: ignore[union-attr]
 
 
 def test_dcgan_starts_as_the_paper_says() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from common.data.arrays import (
     Arrays,
     FamilyArrays,
+    MirroredArrays,
     allocate,
     batch_indices,
     cache_folder,
@@ -153,6 +154,24 @@ def test_a_row_of_a_large_family_is_drawn_less_often_by_the_root_of_its_size() -
     shares = drawn / drawn.sum()  # nine rows at 1/3 and three at 1 sum up to 6
     assert torch.allclose(shares[:9], torch.tensor(1 / 18), atol=0.005)
     assert torch.allclose(shares[9:], torch.tensor(1 / 6), atol=0.005)
+
+
+def test_a_mirrored_row_is_the_row_left_for_right() -> None:
+    plain, mirrored = Arrays(examples()), MirroredArrays(Arrays(examples()))
+    batch, mirror = plain.gather(torch.tensor([2, 5])), mirrored.gather(torch.tensor([2 + 7, 5]))
+    assert torch.equal(mirror["image"][0], batch["image"][0].flip(2)) and torch.equal(
+        mirror["image"][1], batch["image"][1]
+    )
+    assert torch.equal(mirror["label"], batch["label"])
+
+
+def test_every_other_row_is_mirrored_and_the_order_stays() -> None:
+    mirrored = MirroredArrays(Arrays(examples()))
+    assert len(mirrored) == 7 and mirrored.nbytes == Arrays(examples()).nbytes
+    found = torch.cat([mirrored.indices(3, step, 64) for step in range(20)])
+    assert torch.equal(found % 7, torch.cat([batch_indices(7, 3, step, 64) for step in range(20)]))
+    assert (found >= 7).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert torch.equal(mirrored.indices(3, 5, 64), mirrored.on("cpu", 0).indices(3, 5, 64))
 
 
 @given(st.lists(st.text(max_size=3), min_size=1), st.integers(0, 5))
