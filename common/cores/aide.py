@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from common.cores.blocks import MinibatchDeviation
 from common.cores.cgan import ProjectionHead
@@ -17,6 +18,7 @@ from common.cores.gan import spectrally_normalised
 from common.cores.schedules import linear
 from common.randomness import Draw
 
+LENGTH = 3.0  # of what a map holds at each place, as heads see it; so no head's word grows without bounds
 RAMP = 10_000  # images over which the generator begins to listen: the first judgements are noise
 
 
@@ -35,7 +37,8 @@ class MapHead(nn.Module):
         self.head = ProjectionHead(width, condition)
 
     def forward(self, maps: Tensor, raw: Any = None) -> Tensor:
-        return self.head(self.layers(maps).mean((2, 3)), raw)
+        found = self.layers(LENGTH * F.normalize(maps))
+        return self.head(found.mean((2, 3)), raw)
 
 
 class Aide(nn.Module):
