@@ -82,7 +82,7 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
         "critic": "aided" if aided else "plain",
         "augment": AUGMENTED if few else (),
         "mirror": config.data not in UNMIRRORED,
-        "finish": "convolution",
+        "finish": "block",
     }
     if config.resume:
         chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
@@ -122,7 +122,7 @@ def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> Net
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
         output=config.output,
-        finish=config.finish or "convolution",
+        finish=config.finish or "block",
     )
 
 

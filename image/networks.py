@@ -24,7 +24,6 @@ from image.config import Finish, Likelihood, Net, Output
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 JUDGED_MAPS = {1: 128, 2: 256, 6: 512}  # channels of SqueezeNet's maps after fire 3, fire 5 and fire 9
 AIDE_WIDTH = 64
-FULL = 8  # channels between the last shuffle and the last convolution
 WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
@@ -161,8 +160,8 @@ class DcganCritic(nn.Module):
 class ResidualTrunk(nn.Module):
     """Makes maps of a vector: residual blocks without normalisation, each modulated by a style made of the vector.
 
-    The last doubling is a pixel shuffle, so no block pays for the full resolution; a thin convolution behind it keeps
-    the four pixels of a shuffle from going each its own way, which shows as a weave. Zero-initialised residual branches
+    The last doubling is a pixel shuffle, so that no block pays for the full resolution, or a block, which draws no
+    weave: the four pixels of a shuffle may go each its own way. Zero-initialised residual branches
     and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.
 
     Args:
@@ -174,7 +173,8 @@ class ResidualTrunk(nn.Module):
     def __init__(self, config: NetworkConfig, inputs: int, outputs: int, words: int = 0):
         super().__init__()
         self.start, _ = stages(config.side)
-        channels, style = widths(config)[:-1], 2 * config.latent
+        shuffled = config.finish == "shuffle"
+        channels, style = widths(config)[: -1 if shuffled else None], 2 * config.latent
         self.style = nn.Sequential(
             nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
         )
@@ -183,11 +183,12 @@ class ResidualTrunk(nn.Module):
         for wide, narrow in pairwise(channels):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
-        self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in channels[1:] if words)
-        shuffled = outputs if config.finish == "shuffle" else FULL * math.ceil(outputs / 3)
-        self.last = nn.Sequential(nn.LeakyReLU(0.2), subpixels(channels[-1], shuffled), nn.PixelShuffle(2))
-        if config.finish == "convolution":
-            self.last.extend([nn.LeakyReLU(0.2), nn.Conv2d(shuffled, outputs, 3, padding=1)])
+        attentive = channels[1:] if shuffled else channels[1:-1]  # words would cost too much at the full resolution
+        self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in attentive if words)
+        last = [subpixels(channels[-1], outputs), nn.PixelShuffle(2)]
+        self.last = nn.Sequential(
+            nn.LeakyReLU(0.2), *(last if shuffled else [nn.Conv2d(channels[-1], outputs, 3, padding=1)])
+        )
 
     def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
         """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""

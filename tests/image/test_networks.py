@@ -144,9 +144,9 @@ def test_the_last_doubling_starts_without_a_checkerboard() -> None:
     torch.testing.assert_close(cells, cells[..., :1].expand_as(cells))
 
 
-def test_a_convolution_behind_the_shuffle_mixes_its_pixels() -> None:
+def test_a_block_may_make_the_last_doubling() -> None:
     torch.manual_seed(0)
-    network = build_generator(replace(config(channels=3), finish="convolution"))
+    network = build_generator(replace(config(channels=3), finish="block"))
     assert network(torch.randn(2, 8)).shape == build_generator(config(channels=3))(torch.randn(2, 8)).shape
     assert isinstance(network.trunk.last[-1], nn.Conv2d)  # type: ignore[union-attr]
 
