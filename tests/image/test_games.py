@@ -1,0 +1,81 @@
+"""What a run's data decide where no flag does, and that runs go on as they began."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from common.data.arrays import Arrays
+from image.config import TrainConfig
+from image.data.loading import ImageData, ImageSpec
+from image.games import FEW, SMALLEST_AIDED, settled
+
+LEFT = ("critic", "augment", "mirror", "finish")
+
+
+def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
+    images = torch.zeros(1, 3, 1, 1, dtype=torch.uint8).expand(count, 3, 1, 1)
+    return ImageData("x", ImageSpec(size, 3), Arrays({"image": images}), Arrays({"image": images[:1]}), {}, "")
+
+
+def decided(config: TrainConfig, of: ImageData | None = None) -> dict[str, Any]:
+    found = settled(config, of or data(), "x")
+    return {name: getattr(found, name) for name in LEFT}
+
+
+def test_few_pictures_are_augmented_and_mirrored() -> None:
+    few = decided(TrainConfig(data="folder", core="gan"))
+    assert few == {
+        "critic": "aided", "augment": ("translation", "colour", "cutout"), "mirror": True, "finish": "block",
+    }  # fmt: skip
+    assert decided(TrainConfig(data="folder", core="gan"), data(FEW))["augment"] == ()
+
+
+@pytest.mark.parametrize("name", ["digits", "emoji", "fashion-mnist"])
+def test_what_mirrors_would_spoil_is_not_mirrored(name: str) -> None:
+    assert decided(TrainConfig(data=name))["mirror"] is False
+
+
+def test_small_pictures_and_the_paper_s_network_have_one_critic() -> None:
+    assert decided(TrainConfig(core="gan"), data(size=28))["critic"] == "plain"
+    assert decided(TrainConfig(core="gan", net="dcgan"))["critic"] == "plain"
+
+
+def test_a_vae_has_no_critic() -> None:
+    found = decided(TrainConfig(data="folder", core="vae"))
+    assert (found["critic"], found["augment"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "given", [{"critic": "plain"}, {"augment": ()}, {"augment": ("affine",)}, {"mirror": False}, {"finish": "shuffle"}]
+)
+def test_a_flag_is_kept(given: dict[str, Any]) -> None:
+    assert given.items() <= decided(TrainConfig(data="folder", core="gan", **given)).items()
+
+
+def record(folder: Path, change: Callable[[dict[str, Any]], object]) -> TrainConfig:
+    config = TrainConfig(data="folder", core="gan", out=folder)
+    then = {name: value for name, value in vars(config).items() if name in LEFT} | {"data": "folder"}
+    change(then)
+    (folder / "run.json").write_text(json.dumps(then))
+    return replace(config, resume=True)
+
+
+def test_a_run_goes_on_as_it_began_though_its_data_have_grown(tmp_path: Path) -> None:
+    began = {"critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "block"}
+    config = record(tmp_path, lambda then: then.update(began))
+    assert decided(config, data(FEW)) == began | {"augment": ("cutout",)}
+
+
+def test_a_run_of_before_goes_on_without_what_was_not_there(tmp_path: Path) -> None:
+    def before(then: dict[str, Any]) -> None:
+        for name in LEFT:
+            then.pop(name)
+        then["augment"] = []
+
+    found = decided(record(tmp_path, before))
+    assert found == {"critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}
