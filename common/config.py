@@ -114,7 +114,8 @@ class RunConfig(PrecisionConfig):
         super().__post_init__()
         for name in ("steps", "examples", "minutes", "batch", "accumulate", "snapshot"):
             value = getattr(self, name)
-            require(value is None or value > 0, flag_of(type(self), name), f"must be above 0, not {value}")
+            fits = value == getattr(type(self), name) or value > 0
+            require(fits, flag_of(type(self), name), f"must be above 0, not {value}")
         require(self.batch % self.accumulate == 0, "accumulate", f"{self.accumulate} must divide --batch {self.batch}")
         require(not (self.resume and self.overwrite), "resume", "and --overwrite exclude each other; name one")
         require_seed(self.seed)

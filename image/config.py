@@ -39,6 +39,7 @@ Describing = Annotated[str, WeightsName("image", GENERATORS, words=True)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
+Batch = Annotated[int, arg(help_behavior_hint="(default: 64; GANs of 48 pixels or more on a CPU: 16)")]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
@@ -119,6 +120,7 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
     mirror: bool | None = None  # learn from mirror images too; default: yes, but not of digits, garments and emoji
+    batch: Batch = 0  # images a step, over all processes together; on few cores small ones learn faster
     examples: Images = None  # stop after so many training images, in whole batches
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from common.config import AugmentConfig, Transformation
+from common.config import AugmentConfig, RunConfig, Transformation
 from common.cores.augment import Augmentation
 from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
@@ -30,7 +30,13 @@ SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
 UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
 AUGMENTED: tuple[Transformation, ...] = ("translation", "colour", "cutout")  # Zhao et al. 2020: DiffAugment
 SHIFTED = AugmentConfig(augment=("translation", "colour"))  # what a second critic sees
-BEFORE = {"critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}  # of runs that do not tell
+BEFORE = {
+    "batch": 64,
+    "critic": "plain",
+    "augment": (),
+    "mirror": False,
+    "finish": "shuffle",
+}  # of runs that do not tell
 UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
 
 
@@ -78,7 +84,9 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
     adversarial = config.core.endswith("gan") and config.adversarial > 0
     aided = config.net == "residual" and data.spec.size >= SMALLEST_AIDED
     few = adversarial and len(data.train) < FEW
+    hurried = adversarial and data.spec.size >= SMALLEST_AIDED and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {
+        "batch": 16 if hurried else RunConfig.batch,
         "critic": "aided" if aided else "plain",
         "augment": AUGMENTED if few else (),
         "mirror": config.data not in UNMIRRORED,
@@ -89,7 +97,8 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]
-    return replace(config, **{key: value for key, value in chosen.items() if getattr(config, key) is None})
+    left = {key: value for key, value in chosen.items() if getattr(config, key) == getattr(TrainConfig, key)}
+    return replace(config, **left)
 
 
 def _described(config: TrainConfig, data: ImageData) -> tuple[ImageData, PromptTokenizer, ImageModel | None]:

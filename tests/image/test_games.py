@@ -14,7 +14,7 @@ from image.config import TrainConfig
 from image.data.loading import ImageData, ImageSpec
 from image.games import FEW, SMALLEST_AIDED, settled
 
-LEFT = ("critic", "augment", "mirror", "finish")
+LEFT = ("batch", "critic", "augment", "mirror", "finish")
 
 
 def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
@@ -28,9 +28,10 @@ def decided(config: TrainConfig, of: ImageData | None = None) -> dict[str, Any]:
 
 
 def test_few_pictures_are_augmented_and_mirrored() -> None:
-    few = decided(TrainConfig(data="folder", core="gan"))
+    few = decided(TrainConfig(data="folder", core="gan", device="cpu"))
     assert few == {
-        "critic": "aided", "augment": ("translation", "colour", "cutout"), "mirror": True, "finish": "block",
+        "batch": 16, "critic": "aided", "augment": ("translation", "colour", "cutout"), "mirror": True,
+        "finish": "block",
     }  # fmt: skip
     assert decided(TrainConfig(data="folder", core="gan"), data(FEW))["augment"] == ()
 
@@ -47,11 +48,19 @@ def test_small_pictures_and_the_paper_s_network_have_one_critic() -> None:
 
 def test_a_vae_has_no_critic() -> None:
     found = decided(TrainConfig(data="folder", core="vae"))
-    assert (found["critic"], found["augment"]) == (None, None)
+    assert (found["batch"], found["critic"], found["augment"]) == (64, None, None)
 
 
 @pytest.mark.parametrize(
-    "given", [{"critic": "plain"}, {"augment": ()}, {"augment": ("affine",)}, {"mirror": False}, {"finish": "shuffle"}]
+    "given",
+    [
+        {"batch": 64},
+        {"critic": "plain"},
+        {"augment": ()},
+        {"augment": ("affine",)},
+        {"mirror": False},
+        {"finish": "shuffle"},
+    ],
 )
 def test_a_flag_is_kept(given: dict[str, Any]) -> None:
     assert given.items() <= decided(TrainConfig(data="folder", core="gan", **given)).items()
@@ -66,7 +75,7 @@ def record(folder: Path, change: Callable[[dict[str, Any]], object]) -> TrainCon
 
 
 def test_a_run_goes_on_as_it_began_though_its_data_have_grown(tmp_path: Path) -> None:
-    began = {"critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "block"}
+    began = {"batch": 8, "critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "block"}
     config = record(tmp_path, lambda then: then.update(began))
     assert decided(config, data(FEW)) == began | {"augment": ("cutout",)}
 
@@ -78,4 +87,4 @@ def test_a_run_of_before_goes_on_without_what_was_not_there(tmp_path: Path) -> N
         then["augment"] = []
 
     found = decided(record(tmp_path, before))
-    assert found == {"critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}
+    assert found == {"batch": 64, "critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}
