@@ -30,6 +30,7 @@ Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
 Finish = Literal["shuffle", "block"]
 Critic = Literal["plain", "aided"]
+Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
@@ -226,7 +227,7 @@ class EvaluateConfig(DeviceConfig):
     n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
     seed: int = 0  # of the latents and of the choice of real pictures
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
-    extractor: Literal["features", "inception"] = "features"  # our own small network, or Inception-v3 (extra "fid")
+    extractor: Features | None = None  # whose features are compared; default: squeezenet, or else features, our own
     classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled
     scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>

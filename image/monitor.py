@@ -17,7 +17,7 @@ from common.training.runs import in_minutes
 from image.config import TrainConfig
 from image.data.loading import ImageData, to_model
 from image.data.prompts import PromptTokenizer
-from image.judges.extractor import Extractor, load_extractor
+from image.judges.features import FeatureExtractor, find_extractor, warning_of
 from image.models import ImageModel
 from image.networks import NetworkConfig
 
@@ -28,7 +28,7 @@ GRACE = 60_000  # training images before the collapse alarm may speak
 
 
 class ImageMonitor(Monitor):
-    """Judges with the bundled features, against training images only: held-out ones are left for `image.evaluate`.
+    """Judges by features, against training images only: held-out ones are left for `image.evaluate`.
 
     Args:
         config: the run's settings.
@@ -48,12 +48,13 @@ class ImageMonitor(Monitor):
     ):
         self.config, self.data, self.network, self.device, self.tokenizer = config, data, network, device, tokenizer
         self.classes = data.spec.classes if network.classes else ()
-        self.extractor: Extractor = load_extractor(device=device)
-        images, self.real_labels = self._reference()
-        self.real = self.extractor.features(images)
-        first, second = halves(self.real)
-        self.floor = neighbourhoods(first, second).coverage
+        self._look_through(find_extractor(device=device))
         self.alarm = CollapseAlarm(GRACE, self.classes)
+
+    def _look_through(self, extractor: FeatureExtractor) -> None:
+        images, self.real_labels = self._reference()
+        self.extractor, self.real = extractor, extractor.features(images)
+        self.floor = neighbourhoods(*halves(self.real)).coverage
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw one row a class or description (or ten rows), from the same latents every time, into `path`.png."""
@@ -101,17 +102,26 @@ class ImageMonitor(Monitor):
             "classes": list(self.classes),
             "data": {"name": self.data.name, "fit": self.config.fit},
         }
+        if self.config.critic == "aided":
+            config["critic"] = "aided"  # whose features judge it no more impartially
         if self.tokenizer is not None:
             config["words"] = " ".join(sorted(self.tokenizer.words))
         return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:
-        """The collapse alarm's memory."""
-        return self.alarm.state()
+        """The collapse alarm's memory, and whose features it and the best score are of."""
+        return self.alarm.state() | {"extractor": self.extractor.name}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take the collapse alarm's memory back."""
+        """Take the collapse alarm's memory back, and judge on as the run was judged before.
+
+        Raises:
+            UserError: the weights that it was judged by cannot be had.
+        """
         self.alarm.restore(state)
+        before = state.get("extractor", "features").partition("@")[0]  # runs of old do not tell
+        if before != self.extractor.name.partition("@")[0]:
+            self._look_through(find_extractor(before, self.device))
 
     def _model(self, network: nn.Module) -> ImageModel:
         return ImageModel(network, self.network, self.classes, tokenizer=self.tokenizer)
@@ -169,6 +179,7 @@ def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extrac
     asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
     if config.core == "tgan":
         asked = "Takes a description in words."
+    warning = warning_of(extractor, config.critic)
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 
@@ -180,11 +191,11 @@ Draws {data.spec.size} x {data.spec.size} images. {asked}
 - Data: {data.source}; {len(data.train):,} training images, {len(data.test):,} held out
 
 Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many *training* images, features `{extractor}`
-(`python -m image.evaluate` measures against held-out images):
+(`python -m image.evaluate` measures against held-out images{"; " + warning if warning else ""}):
 
 | figure | value |
 |---|---|
 {figures}
 
-Known faults: the Fréchet distance sees images at 32 x 32 pixels, so finer faults escape it, and it is no FID.
+Known faults: the Fréchet distance is one of these features, and no FID.
 """
