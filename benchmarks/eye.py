@@ -35,7 +35,7 @@ from image.metrics import K
 from image.models import ImageModel, load_image_model
 
 RANKS = Path(__file__).with_suffix(".csv")
-LAYERS = {"fire3": 2, "fire5": 3, "fire9": 6}  # of SqueezeNet's seven maps
+LAYERS = {"fire3": 1, "fire5": 2, "fire6": 3, "fire9": 6}  # of SqueezeNet's seven maps
 CHUNK = 64  # pictures that go through a network at a time
 FEWEST = 4  # ranked sets of a data set, of which a correlation is taken
 

@@ -16,9 +16,9 @@ from common.training.runs import recorded, trained_on
 from common.weights_folders import bundled, digest_of, find_weights, read_config
 from image.config import DATA_SETS, EvaluateConfig
 from image.data.loading import ImageData
-from image.judges.extractor import Extractor
+from image.judges.extractor import Extractor, load_extractor
 from image.judges.features import find_extractor, warning_of
-from image.judges.labels import classifier_judge, find_classifier
+from image.judges.labels import Judge, classifier_judge, find_classifier
 from image.judges.r_precision import CHOICES, SAMPLES, alignment, drawn_prompts
 from image.judges.text_scorer import TrainedScorer, load_scorer
 from image.metrics import (
@@ -33,6 +33,7 @@ from image.metrics import (
     likelihood,
     memory,
     quality,
+    voters,
     voting_judge,
 )
 from image.models import ImageModel, load_for, load_image_model
@@ -98,8 +99,7 @@ def measure(
         Table("Memorisation", AGAINST_REAL, memory(material)),
     ]
     if data.spec.classes:
-        labels = data.train.tensors["label"]
-        judge = classifier_judge(classifier, data) if classifier else voting_judge(material, labels)
+        judge = classifier_judge(classifier, data) if classifier else _vote(material, data, model.device)
         figures, classes = count_classes(material, judge, data.spec.classes)
         tables.append(Table("Labels", AGAINST_REAL, figures))
     if isinstance(model.network, VAE):
@@ -107,6 +107,11 @@ def measure(
         title = f"Likelihood of {held_out.n:,} held-out and {training.n:,} training pictures"
         tables.append(Table(title, ("held-out", "training"), likelihood(held_out, training, model.config.latent)))
     return tables, classes
+
+
+def _vote(material: Material, data: ImageData, device: torch.device) -> Judge:
+    rows, training = voters(material, len(data.train)), data.train.tensors
+    return voting_judge(training["image"][rows], training["label"][rows], load_extractor(device=device))
 
 
 def find_scorer(
@@ -136,7 +141,9 @@ def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, 
         told = (
             f" R-precision: of {CHOICES} descriptions, the right and random others, it is nearest by {facts['scorer']}."
         )
-    judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures"
+    judge = (
+        facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures, by `features`"
+    )
     return (
         f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} {real}. "
         f"Real against real: {twin} in the samples' place (for diversity "

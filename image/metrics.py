@@ -152,11 +152,22 @@ def closest_pairs(material: Material, count: int, among: int = 1_000) -> tuple[T
     return rows, indices[rows]
 
 
-def voting_judge(material: Material, labels: Tensor) -> Judge:
-    """A vote of the nearest training pictures, where no classifier is at hand; `labels` are the training pictures'."""
-    everyone = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    voters = (material.floor if material.seen else everyone)[:VOTERS]  # nobody votes on itself
-    return lambda images, features: nearest_class(features, material.train_features[voters], labels[voters], K)
+def voters(material: Material, training: int) -> Tensor:
+    """Rows of up to `VOTERS` of so many training pictures, none of them among those judged, (V,)."""
+    everyone = torch.randperm(training, generator=torch.Generator().manual_seed(0))
+    return (material.floor if material.seen else everyone)[:VOTERS]
+
+
+def voting_judge(images: Tensor, labels: Tensor, extractor: FeatureExtractor) -> Judge:
+    """A vote of the nearest of labelled pictures, where no classifier is at hand.
+
+    Args:
+        images: of the voters, uint8 (V, C, H, W).
+        labels: theirs, (V,).
+        extractor: best one that learned to tell classes apart.
+    """
+    known = extractor.features(images.split(CHUNK))
+    return lambda judged, features: nearest_class(extractor.features(judged.split(CHUNK)), known, labels, K)
 
 
 def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> tuple[list[Metric], list[ClassCount]]:

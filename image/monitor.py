@@ -17,6 +17,7 @@ from common.training.runs import in_minutes
 from image.config import TrainConfig
 from image.data.loading import ImageData, to_model
 from image.data.prompts import PromptTokenizer
+from image.judges.extractor import load_extractor
 from image.judges.features import FeatureExtractor, find_extractor, warning_of
 from image.models import ImageModel
 from image.networks import NetworkConfig
@@ -48,12 +49,14 @@ class ImageMonitor(Monitor):
     ):
         self.config, self.data, self.network, self.device, self.tokenizer = config, data, network, device, tokenizer
         self.classes = data.spec.classes if network.classes else ()
+        self.classifier = load_extractor(device=device)  # in whose features a vote tells classes apart
         self._look_through(find_extractor(device=device))
         self.alarm = CollapseAlarm(GRACE, self.classes)
 
     def _look_through(self, extractor: FeatureExtractor) -> None:
         images, self.real_labels = self._reference()
         self.extractor, self.real = extractor, extractor.features(images)
+        self.voters = None if self.real_labels is None else self.classifier.features(images)
         self.floor = neighbourhoods(*halves(self.real)).coverage
 
     def sheet(self, network: nn.Module, path: Path) -> None:
@@ -77,7 +80,7 @@ class ImageMonitor(Monitor):
         around = neighbourhoods(self.real, features)
         distance = frechet_distance(self.real, features)
         figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
-        got = self._classes_of(features)
+        got = self._classes_of(samples)
         histograms: dict[str, list[int]] = {}
         if got is not None and wanted is not None:
             figures["class_match"] = (got == wanted).float().mean().item()
@@ -163,16 +166,18 @@ class ImageMonitor(Monitor):
 
         Some classes look alike to it (activities and objects among emoji), which is no fault of the samples.
         """
-        assert self.real_labels is not None
-        found = nearest_class(self.real[0::2], self.real[1::2], self.real_labels[1::2])
+        assert self.real_labels is not None and self.voters is not None
+        found = nearest_class(self.voters[0::2], self.voters[1::2], self.real_labels[1::2])
         expected = torch.zeros(len(self.classes))
         for label, count in enumerate(class_histogram(wanted, len(self.classes)).tolist()):
             votes = class_histogram(found[self.real_labels[0::2] == label], len(self.classes))
             expected += count * votes / votes.sum().clamp(min=1)
         return expected.round().long().tolist()
 
-    def _classes_of(self, features: Tensor) -> Tensor | None:
-        return None if self.real_labels is None else nearest_class(features, self.real, self.real_labels)
+    def _classes_of(self, samples: Tensor) -> Tensor | None:
+        if self.real_labels is None or self.voters is None:
+            return None
+        return nearest_class(self.classifier.features(samples.split(256)), self.voters, self.real_labels)
 
 
 def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extractor: str, facts: dict[str, Any]) -> str:

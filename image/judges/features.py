@@ -32,7 +32,7 @@ def warning_of(extractor: str, critic: str | None) -> str:
         critic: as of `image.config.Critic`.
     """
     shared = extractor.startswith("squeezenet") and critic == "aided"
-    return "the critic was taught by these features, so they flatter" if shared else ""
+    return "the critic was taught by this network's features, so they flatter" if shared else ""
 
 
 def find_extractor(named: Features | None = None, device: torch.device | str = "cpu") -> FeatureExtractor:

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 from common.pictures.perceptual import SqueezeNet, load_squeezenet
 
 LEAST = 64  # pixels a side, to which smaller pictures are enlarged
-LAYER = 3  # of `SqueezeNet`'s seven maps, after fire5
+LAYER = 3  # of `SqueezeNet`'s seven maps, after fire6
 SCALE = 100  # by which features are divided, so that distances are numbers of a few digits
 
 
 class SqueezeNetFeatures:
-    """The means over SqueezeNet's map after fire5, 256 a picture; pictures below 64 x 64 are enlarged to that.
+    """The means over SqueezeNet's map after fire6, 384 a picture; pictures below 64 x 64 are enlarged to that.
 
     Args:
         network: with trained weights.
@@ -26,7 +26,7 @@ class SqueezeNetFeatures:
 
     @torch.inference_mode()
     def features(self, images: Iterable[Tensor]) -> Tensor:
-        """Batches of images, uint8 (n, 1 or 3, H, W) -> all their features, float32 (N, 256) on the CPU."""
+        """Batches of images, uint8 (n, 1 or 3, H, W) -> all their features, float32 (N, 384) on the CPU."""
         return torch.cat([self._of(batch).float().cpu() for batch in images])
 
     def _of(self, batch: Tensor) -> Tensor:

@@ -52,11 +52,11 @@ def trained() -> SqueezeNetFeatures:
     return found
 
 
-def test_the_trained_features_are_those_after_fire5(trained: SqueezeNetFeatures) -> None:
+def test_the_trained_features_are_those_after_fire6(trained: SqueezeNetFeatures) -> None:
     images, network = pictures(3, 3, 64, 64), load_squeezenet()
     assert isinstance(network, SqueezeNet)
     expected = network(images / 255)[LAYER].mean((2, 3)) / 100
-    assert expected.shape == (3, 256)
+    assert expected.shape == (3, 384)
     torch.testing.assert_close(trained.features(images.split(2)), expected)
 
 
@@ -73,7 +73,7 @@ def test_our_own_features_stand_in_but_only_where_nothing_was_asked_for(monkeypa
 
 
 def test_only_who_taught_and_judges_flatters() -> None:
-    assert warning_of("squeezenet@1", "aided") == "the critic was taught by these features, so they flatter"
+    assert warning_of("squeezenet@1", "aided") == "the critic was taught by this network's features, so they flatter"
     assert [
         warning_of(*case) for case in (("squeezenet@1", "plain"), ("squeezenet@1", None), ("features@1", "aided"))
     ] == [""] * 3
