@@ -141,9 +141,7 @@ def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, 
         told = (
             f" R-precision: of {CHOICES} descriptions, the right and random others, it is nearest by {facts['scorer']}."
         )
-    judge = (
-        facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures, by `features`"
-    )
+    judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures, by `features`"
     return (
         f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} {real}. "
         f"Real against real: {twin} in the samples' place (for diversity "
