@@ -84,7 +84,7 @@ def test_generate_and_evaluate_a_run(run_folder: Path, tmp_path: Path) -> None:
     assert str(sheet) in result.stdout and Image.open(sheet).size[0] > 28
     result = command("image.evaluate", "--weights", run_folder, "--n", 200, "--out", tmp_path / "report")
     assert result.returncode == 0, result.stderr
-    assert "fd_features@" in result.stdout and "Real against real" in result.stdout
+    assert "fd_squeezenet@" in result.stdout and "Real against real" in result.stdout
     assert (tmp_path / "report" / "evaluation.json").is_file()
 
 
