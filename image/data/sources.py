@@ -99,7 +99,7 @@ def _open(file: Path | IO[bytes], size: int | None) -> Image.Image:
         image.close()
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
     if size is not None:
-        image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, many times faster
+        image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a part of its size, several times faster
     return image
 
 
