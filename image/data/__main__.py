@@ -11,6 +11,7 @@ from image.config import TrainConfig
 from image.data.config import DataConfig
 
 if TYPE_CHECKING:
+    from common.training.launch import Run
     from image.data.loading import ImageData
 
 PROGRAM = "image.data"
@@ -26,8 +27,7 @@ def main(config: DataConfig) -> None:
     from common.files import folder_for_results, write_json  # torch loads only once the command line is known good
     from common.pictures.sheets import save_picture
     from common.training.devices import peak_memory, pick_device
-    from common.training.forecast import forecast
-    from image.data.advice import choose_size, milestones
+    from image.data.advice import choose_size
     from image.data.inspection import as_json, contact_sheet, describe, read_headers
     from image.data.likeness import find_alike
     from image.data.loading import load_images
@@ -38,23 +38,23 @@ def main(config: DataConfig) -> None:
     likeness = find_alike(data)
     out = config.out or Path("runs") / f"{data.name}-data"
     with folder_for_results(out):
+        _tell(describe(data, headers, likeness))
+        print(f"{PROGRAM}: playing the first steps of a training, to time them", file=sys.stderr)
+        train, told, reasons = recommend(config, data)
+        _tell([("size", f"--size {size}: {why}"), *reasons, ("time", told)])
+        memory = peak_memory(pick_device(config.device))
+        _tell([("memory", f"{memory / 1e9:.1f} GB at most up to here")] if memory else [])
         save_picture(contact_sheet(data), out / "contact-sheet.png")
         write_json(out / "data.json", as_json(data, headers, likeness))
-    _tell(describe(data, headers, likeness))
-    print(f"{PROGRAM}: playing the first steps of a training, to time them", file=sys.stderr)
-    train, rate, reasons = recommend(config, data)
-    _tell([("size", f"--size {size}: {why}"), *reasons])
-    memory = peak_memory(pick_device(config.device))
-    _tell([("time", forecast(rate, "images", milestones(train.core, len(data.train), size)))])
-    _tell([("memory", f"{memory / 1e9:.1f} GB at most up to here")] if memory else [])
     print(f"wrote {out / 'contact-sheet.png'} and {out / 'data.json'}; then try:\n{command('image.train', train)}")
 
 
-def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, float, list[tuple[str, str]]]:
-    """The training to begin with, the images a second that it sees here, and why, under headings."""
-    from image.data.advice import choose_augmentation, choose_core
+def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, list[tuple[str, str]]]:
+    """The training to begin with, what is to be seen of it when, and why it is the one, under headings."""
+    from common.training.forecast import forecast
+    from image.data.advice import choose_core, told_augmentation, told_mirror
 
-    gan = TrainConfig(
+    train = TrainConfig(
         data=config.data,
         size=data.spec.size,
         fit=config.fit,
@@ -64,23 +64,28 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, float
         device=config.device,
         threads=config.threads,
     )
-    rate = images_per_second(gan, data)
-    core, why_core = choose_core(bool(data.spec.classes), config.minutes, rate)
-    augment, why_augment = choose_augmentation(core, len(data.train))
-    train = replace(gan, core=core, augment=augment)
-    asked = f"--augment {' '.join(augment)}: " if augment else ""
-    reasons = [("core", f"--core {core}: {why_core}"), ("augmentation", asked + why_augment)]
-    return train, rate if train == gan else images_per_second(train, data), reasons
+    run, rate = trial(train)
+    core, why = choose_core(bool(data.spec.classes), config.minutes, rate)
+    if core != train.core:
+        train = replace(train, core=core)
+        run, rate = trial(train)
+    assert isinstance(run.config, TrainConfig)
+    reasons = [
+        ("core", f"--core {core}: {why}"),
+        ("augmentation", told_augmentation(run.config.augment, len(data.train))),
+        ("mirroring", told_mirror(run.config.mirror)),
+    ]
+    return train, forecast(rate, run.examples, run.milestones), reasons
 
 
-def images_per_second(config: TrainConfig, data: "ImageData") -> float:
-    """How fast a training goes here, by the first steps of it, of which nothing is kept."""
+def trial(config: TrainConfig) -> "tuple[Run, float]":
+    """A training, and the images a second that its first steps see here; nothing of them is kept."""
     from common.training.trainer import Trainer
-    from image.games import build_game, network_config
+    from image.games import prepare
 
+    run = prepare(config)
     with TemporaryDirectory() as folder:
-        trainer = Trainer(replace(config, minutes=TRIAL), Path(folder))
-        return trainer.measure(build_game(config, network_config(config, data.spec)), data.train)
+        return run, Trainer(replace(run.config, minutes=TRIAL), Path(folder)).measure(run.game, run.batches)
 
 
 def _tell(lines: list[tuple[str, str]]) -> None:

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from common.config import Transformation
 from common.training.forecast import Milestone
 from image.config import Core
 
 SIDES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)  # of which networks are, up to the largest that was tried
 VAES = ("vae", "cvae")
 SMALL = 32  # pixels; the side up to which pictures count as small
-FEW, MANY = 1_000, 10_000  # training pictures: below the one, a critic learns them by heart; from the other on, not
+FEW = 1_000  # training pictures below which a GAN needs to see fewer images, for want of more to learn
 
 # Training images. Of GANs nothing is to be seen before 30,000, and at 45,000 of 330 drawings there were blobs.
 # Small pictures: from digits-cgan (200,000) to fashion-cgan (450,000). Others: what users found.
@@ -67,14 +66,22 @@ def choose_core(is_labelled: bool, minutes: float, rate: float) -> tuple[Core, s
     return "cvae" if is_labelled else "vae", f"{told} and would hardly show more than blobs; {blurred}"
 
 
-def choose_augmentation(core: Core, training: int) -> tuple[tuple[Transformation, ...], str]:
-    """What is done to the pictures that a GAN's critic sees, more where these are few; and why."""
-    if core in VAES:
-        return (), "none, as a VAE has no critic that could learn the pictures by heart"
-    if training >= MANY:
-        return (), f"none, as {training:,} pictures are too many to be learned by heart"
-    few: tuple[Transformation, ...] = ("translation", "cutout", "colour")
-    return few if training < FEW else few[:1], f"a critic could learn {training:,} pictures by heart"
+def told_augmentation(augment: Sequence[str] | None, training: int) -> str:
+    """What is done to the pictures that a GAN's critics see, None where there are none; and why."""
+    if augment is None:
+        return "none, as a VAE has no critic that could learn the pictures by heart"
+    if not augment:
+        return f"none, as {training:,} pictures are too many to be learned by heart"
+    return f"{', '.join(augment)}, without a flag: a critic could learn {training:,} pictures by heart"
+
+
+def told_mirror(mirror: bool | None) -> str:
+    """Whether mirror images are learned from, too."""
+    if mirror:
+        return (
+            "without a flag, mirror images are learned from too; --mirror False where left is not right, as in writing"
+        )
+    return "no mirror images, as these pictures would mean something else"
 
 
 def _rounded(count: float) -> int:

@@ -59,7 +59,7 @@ def test_a_data_set_is_looked_at_before_it_is_trained_on(pictures: Path, tmp_pat
     result = command("image.data", pictures, "--size", "16", "--minutes", "2.5", "--out", tmp_path / "seen")
     assert result.returncode == 0, result.stderr
     lines = {line[:13].strip(): line[14:] for line in result.stdout.splitlines()}
-    assert {"pictures", "sizes", "look-alikes", "size", "core", "augmentation", "time", "memory"} <= lines.keys()
+    assert {"pictures", "sizes", "look-alikes", "size", "core", "augmentation", "mirroring", "time"} <= lines.keys()
     assert "3 files" in lines["skipped"] and "images/s here" in lines["time"]
     advised = result.stdout.splitlines()[-1]
     assert (
@@ -85,6 +85,12 @@ def test_a_data_set_that_is_of_no_use_leaves_nothing(tmp_path: Path) -> None:
     assert_refused(
         command("image.data", tmp_path / "a", "--out", tmp_path / "seen"), "none of its 1 pictures can be read"
     )
+    assert not (tmp_path / "seen").exists()
+
+
+def test_a_side_of_which_no_network_is_leaves_nothing(pictures: Path, tmp_path: Path) -> None:
+    result = command("image.data", pictures, "--size", "50", "--out", tmp_path / "seen")
+    assert result.returncode == 2 and "--size 50 is not 4, 5, 6 or 7 doubled" in result.stderr.splitlines()[-1]
     assert not (tmp_path / "seen").exists()
 
 
