@@ -19,6 +19,7 @@ from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
 from image.config import WIDTHS, Core, TrainConfig
+from image.data.advice import milestones
 from image.data.loading import Captions, ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
@@ -71,6 +72,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
+        milestones=milestones(config.core, len(data.train), data.spec.size),
         save=tokenizer.pieces.save if tokenizer else None,
     )
 

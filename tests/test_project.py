@@ -136,6 +136,8 @@ THERE = "pyproject.toml"  # a file, whatever in it
 REFUSED = [
     ("image.train", f"--out {ROOT / 'tests'}", f"{ROOT / 'tests'} exists; go on with --resume"),
     ("text.train", f"--resume --out {ROOT / 'tests'}", f"--resume: {ROOT / 'tests'} holds no run"),
+    ("image.data", "nowhere", "nowhere: no such file or folder; built in are digits, fashion-mnist"),
+    ("image.data", "digits --minutes 0", "--minutes must be above 0"),
     ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),
     ("image.train", "--core tgan --weights digits-cgan", "--weights digits-cgan read no descriptions"),
     ("image.train", "--core vae --loss hinge", "--loss means nothing with --core vae"),

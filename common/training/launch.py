@@ -1,13 +1,14 @@
 """From what a training command prepared to a finished run: one way for all of them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.config import RunConfig
 from common.cores.game import Game
 from common.data.batches import Batches
+from common.training.forecast import Milestone
 from common.training.monitor import Monitor
 from common.training.runs import check_batch, conclude, folder_of, introduce, open_run
 from common.training.trainer import Trainer
@@ -30,6 +31,7 @@ class Run:
         training, held_out: how many sources there are of each.
         then: from the folder of the run, the line that says at the end what to do now.
         skipped: what of the data could not be used, in words, or "".
+        milestones: what is to be seen of such a run, and after how many examples.
         save: writes what lies beside the weights from the start, such as a vocabulary, into the folder of the run.
     """
 
@@ -46,6 +48,7 @@ class Run:
     then: Callable[[Path], str]
     sources: str = ""
     skipped: str = ""
+    milestones: Sequence[Milestone] = ()
     save: Callable[[Path], None] | None = None
 
     @property
@@ -69,6 +72,6 @@ def carry_out(run: Run) -> None:
     trainer = Trainer(run.config, out)
     if run.save is not None and trainer.accelerator.is_main_process:
         run.save(out)
-    progress = trainer.fit(run.game, run.batches, run.monitor)
+    progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones)
     if trainer.accelerator.is_main_process:
         conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))

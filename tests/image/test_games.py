@@ -19,7 +19,8 @@ LEFT = ("batch", "critic", "augment", "mirror", "finish")
 
 def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
     images = torch.zeros(1, 3, 1, 1, dtype=torch.uint8).expand(count, 3, 1, 1)
-    return ImageData("x", ImageSpec(size, 3), Arrays({"image": images}), Arrays({"image": images[:1]}), {}, "")
+    train, test = Arrays({"image": images}), Arrays({"image": images[:1]})
+    return ImageData("x", ImageSpec(size, 3), train, test, {}, "", ([""] * count, [""]))
 
 
 def decided(config: TrainConfig, of: ImageData | None = None) -> dict[str, Any]:
