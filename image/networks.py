@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.cores.aide import Aide
-from common.cores.blocks import MinibatchDeviation, ResidualBlock, subpixels
+from common.cores.blocks import MinibatchDeviation, ResidualBlock, spectrally_normalised, subpixels
 from common.cores.cgan import ProjectionHead, WordAttention
 from common.cores.conditions import ClassCondition, Reading, TextCondition
-from common.cores.gan import spectrally_normalised
 from common.cores.likelihoods import LIKELIHOODS
 from common.cores.vae import VAE, AggregateSampler
 from common.errors import UserError
