@@ -28,7 +28,7 @@ NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture"]
 Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
-Finish = Literal["shuffle", "block"]
+Finish = Literal["shuffle", "smooth"]
 Critic = Literal["plain", "aided"]
 Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
 
@@ -61,7 +61,7 @@ class SubjectConfig(Checked):
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
-    finish: Finish | None = None  # how the last doubling is made: shuffle is faster, block (default) shows no weave
+    finish: Finish | None = None  # how the last doubling is made: shuffle is faster, smooth (default) shows no weave
     likelihood: Likelihood = "logistic"  # of VAEs; logistic: discretised over the 256 levels
     spectral_norm: bool = False  # on every layer of the critic
 

@@ -92,7 +92,7 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
         "critic": "aided" if aided else "plain",
         "augment": AUGMENTED if few else (),
         "mirror": config.data not in UNMIRRORED,
-        "finish": "block",
+        "finish": "smooth",
     }
     if config.resume:
         chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
@@ -133,7 +133,7 @@ def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> Net
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
         output=config.output,
-        finish=config.finish or "block",
+        finish=config.finish or "smooth",
     )
 
 

@@ -32,7 +32,7 @@ def test_few_pictures_are_augmented_and_mirrored() -> None:
     few = decided(TrainConfig(data="folder", core="gan", device="cpu"))
     assert few == {
         "batch": 16, "critic": "aided", "augment": ("translation", "colour", "cutout"), "mirror": True,
-        "finish": "block",
+        "finish": "smooth",
     }  # fmt: skip
     assert decided(TrainConfig(data="folder", core="gan"), data(FEW))["augment"] == ()
 
@@ -76,7 +76,7 @@ def record(folder: Path, change: Callable[[dict[str, Any]], object]) -> TrainCon
 
 
 def test_a_run_goes_on_as_it_began_though_its_data_have_grown(tmp_path: Path) -> None:
-    began = {"batch": 8, "critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "block"}
+    began = {"batch": 8, "critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "smooth"}
     config = record(tmp_path, lambda then: then.update(began))
     assert decided(config, data(FEW)) == began | {"augment": ("cutout",)}
 
