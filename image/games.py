@@ -99,6 +99,8 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]
+    if config.weights is not None:
+        del chosen["finish"]  # it is theirs
     left = {key: value for key, value in chosen.items() if getattr(config, key) == getattr(TrainConfig, key)}
     return replace(config, **left)
 
