@@ -1,7 +1,5 @@
 """From settings to a game: a generator that learns from pixels alone, or against a critic too."""
 
-from types import EllipsisType
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,7 @@ from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame
 from common.data.arrays import count_reasons
 from common.errors import UserError
-from common.pictures.perceptual import Features, feature_distance, load_squeezenet
+from common.pictures.perceptual import Features, feature_distance, load_squeezenet, window
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.forecast import Milestone
@@ -24,7 +22,6 @@ from superres.monitor import PhotoMonitor, SharpMonitor
 from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
 
 PIXEL_LR, GAN_LR = 8e-4, 2e-4
-PHASES = 8  # pixels that the window of features moves by
 CLIP = 0.02  # largest norm of the gradient of a pixel-trained generator, twice the usual one; some leap
 
 
@@ -144,16 +141,6 @@ def _game(config: TrainConfig, generator: Generator, critic: UNetCritic | None, 
         default_lr=PIXEL_LR if critic is None else GAN_LR,
         clip=CLIP if critic is None else None,
     ).game()
-
-
-def window(draw: Draw) -> tuple[EllipsisType, slice, slice]:
-    """What features are taken of: 8 rows and columns less than there are, from anywhere in the first 8 on.
-
-    Strided layers are blind to some patterns at some places. The pixels that are made of one would otherwise always
-    be at the same places, and such a pattern would grow.
-    """
-    above, before = divmod(mix(draw.seed, draw.step) % PHASES**2, PHASES)
-    return ..., slice(above, above - PHASES), slice(before, before - PHASES)
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from types import EllipsisType
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import UserError
+from common.randomness import Draw, mix
 from common.training.devices import placed
 
 PICKLE_SHA256 = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
@@ -31,6 +33,7 @@ PLACES = {  # of layers in torchvision's network
 CUTS = (0, 2, 5, 8, 10, 11, 12, 13)  # of the layers, after each of which features are taken, as LPIPS does
 MIN_SIDE = 17  # pixels each way that its last layers need
 EPSILON = 1e-10
+PHASES = 8  # pixels that the window of features moves by
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red of 0 .. 255
 TORCH_MEAN, TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue of 0 .. 1
@@ -103,6 +106,16 @@ def feature_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
         difference = F.normalize(a.float(), eps=EPSILON) - F.normalize(b.float(), eps=EPSILON)
         distances.append(difference.square().sum(1).mean((1, 2)))
     return torch.stack(distances).mean(0)
+
+
+def window(draw: Draw) -> tuple[EllipsisType, slice, slice]:
+    """What features are taken of: 8 rows and columns less than there are, from anywhere in the first 8 on.
+
+    Strided layers are blind to some patterns at some places. The pixels that are made of one would otherwise always
+    be at the same places, and such a pattern would grow.
+    """
+    above, before = divmod(mix(draw.seed, draw.step) % PHASES**2, PHASES)
+    return ..., slice(above, above - PHASES), slice(before, before - PHASES)
 
 
 @torch.inference_mode()

@@ -43,6 +43,7 @@ class TrainConfig(GanConfig, RunConfig):
     net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels at half the resolution
     critic_width: int = 64  # channels of the critic at half the resolution
     pixel: float = 30.0  # weight of the mean absolute difference
+    perceptual: float | None = None  # weight of the distance in trained features; default: 10 for inpaint, else 0
     adversarial: float = 1.0  # weight of what the critic says; 0 does without it
     saturation: float = 0.0  # colorize: how much more a difference counts where the true colours are strong
     loss: LossName = "hinge"  # adversarial loss
@@ -61,12 +62,25 @@ class TrainConfig(GanConfig, RunConfig):
         require(4 <= self.critic_width <= 512, "critic_width", f"must be 4 to 512, not {self.critic_width}")
         for name in ("pixel", "adversarial", "saturation"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
+        require(
+            self.perceptual is None or self.perceptual >= 0, "perceptual", f"must be 0 or more, not {self.perceptual}"
+        )
+        require(
+            not self.perceptual or self.task != "colorize",
+            "perceptual",
+            "means nothing with --task colorize; leave it out",
+        )
         require(self.pixel + self.adversarial > 0, "pixel", "and --adversarial cannot both be 0")
         require(self.data is not None or self.task != "pairs", "data", "names the pairs; there are none built in")
         require_pairs(self.data or "", self.task)
         for name, task in (("saturation", "colorize"), ("reverse", "pairs")):
             unset = self.task == task or getattr(self, name) == getattr(type(self), name)
             require(unset, name, f"means nothing with --task {self.task}; leave it out")
+
+    @property
+    def perceptual_weight(self) -> float:
+        """--perceptual, or what it is by default."""
+        return (10.0 if self.task == "inpaint" else 0.0) if self.perceptual is None else self.perceptual
 
 
 @dataclass(frozen=True, kw_only=True)

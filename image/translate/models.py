@@ -20,8 +20,9 @@ from common.weights_folders import find_weights, load_config
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
 from image.translate.config import TaskName
-from image.translate.networks import Translator, TranslatorConfig
-from image.translate.tasks import GAIN, with_hole
+from image.translate.holes import deepest, depth, with_surface
+from image.translate.inpainter import AnyTranslator, build_translator, read_translator_config
+from image.translate.tasks import GAIN
 
 TILE = 2_048  # longest side of what goes through the network at a time, in pixels
 
@@ -37,7 +38,7 @@ class TranslationModel:
         tile: longest side of what goes through the network at a time, in pixels.
     """
 
-    network: Translator
+    network: AnyTranslator
     name: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     tile: int = TILE
@@ -57,7 +58,7 @@ class TranslationModel:
         """Sources of any size -> what the network says, float32 on the CPU, (N, C, H, W) -> (N, C', H, W).
 
         The border is repeated up to a multiple of the network's stride. Tiles overlap by its radius, so that the result
-        is what it would be in one piece, up to rounding.
+        is what it would be in one piece, up to rounding. Tiles without a hole to fill stay what they are.
 
         Args:
             advance: is told how many pixels of `source` are done.
@@ -69,6 +70,10 @@ class TranslationModel:
         margin = -(-self.network.config.radius // stride)
         for row in tiles(rows, columns, max(self.tile // stride, 2 * margin + 1), margin):
             for tile in row:
+                known = source[(..., *tile.placed(stride))]
+                if self.task == "inpaint" and not known[:, 3:].any():
+                    result[(..., *tile.placed(stride))] = known[:, :3]
+                    continue
                 region = source[(..., _times(tile.rows, stride), _times(tile.columns, stride))].to(self.device)
                 output = self.network(region.contiguous(memory_format=torch.channels_last)).float().cpu()
                 result[(..., *tile.placed(stride))] = output[(..., *tile.kept(stride))]
@@ -80,11 +85,14 @@ class TranslationModel:
         picture: Picture,
         hole: NDArray[np.bool_] | None = None,
         advance: Callable[[float], Any] = lambda count: None,
+        note: Callable[[str], Any] = lambda line: None,
     ) -> Picture:
         """Translate a picture, with 8 or 16 bits; what is not translated stays what it was to the last bit.
 
         Args:
             hole: of inpainting, (H, W); by default where the picture is invisible.
+            advance: is told how many pixels are done.
+            note: is told, in a line, why the result may be poor.
 
         Raises:
             UserError: there is no hole to fill, or it is of another size than the picture.
@@ -96,7 +104,7 @@ class TranslationModel:
             changed = self._coloured(colours, most, advance)
         elif self.task == "inpaint":
             hole = _hole(hole, alpha, colours.shape[:2])
-            changed = self._filled(colours, hole, most, advance)
+            changed = self._filled(colours, hole, most, advance, note)
             alpha = np.where(hole[..., None], most, alpha).astype(pixels.dtype)
             alpha = alpha[..., : 0 if (alpha == most).all() else None]
         else:
@@ -110,12 +118,38 @@ class TranslationModel:
         chroma = self.translate(2 * grey.float() / most - 1, advance) / GAIN
         return _channels_last(coloured(grey, chroma, most)).astype(colours.dtype)
 
-    def _filled(self, colours: Pixels, hole: NDArray[np.bool_], most: int, advance: Callable[[float], Any]) -> Pixels:
-        colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
-        source = with_hole(_to_tensor(colours, most), torch.from_numpy(hole)[None, None].float())
-        return np.where(hole[..., None], _to_pixels(self.translate(source, advance), most), colours).astype(
-            colours.dtype
-        )
+    def _filled(
+        self,
+        colours: Pixels,
+        hole: NDArray[np.bool_],
+        most: int,
+        advance: Callable[[float], Any],
+        note: Callable[[str], Any],
+    ) -> Pixels:
+        """Only what lies around the hole, as far as the network sees, is looked at."""
+        filled = np.repeat(colours, 3 // colours.shape[2], 2)
+        place = self._around(hole)
+        colours, hole = filled[place], hole[place]
+        source = with_surface(_to_tensor(colours, most), torch.from_numpy(hole)[None, None].float())
+        made = _to_pixels(self.translate(source, advance), most)
+        colours[hole] = made[hole]  # a view of what is returned
+        advance(filled[..., 0].size - hole.size)
+        if (found := depth(hole)) > (learned := deepest(int(self.data["patch"]))):
+            note(
+                f"the middle of the hole is {found:.0f} pixels from what is known, and {self.name} learned from up to "
+                f"{learned:.0f}; it may look empty there"
+            )
+        return filled
+
+    def _around(self, hole: NDArray[np.bool_]) -> tuple[slice, slice]:
+        """The rectangle around a hole (H, W) that decides what is filled in, at multiples of the stride."""
+        stride, margin = self.network.config.stride, self.network.config.radius
+        spans = []
+        for axis in (0, 1):
+            places = np.flatnonzero(hole.any(1 - axis))
+            first = max(0, int(places[0]) - margin) // stride * stride
+            spans.append(slice(first, int(places[-1]) + 1 + margin))
+        return spans[0], spans[1]
 
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
         source = _to_tensor(colours, most)
@@ -138,7 +172,7 @@ def load_translation_model(
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "translator")
     try:
-        network, data = Translator(TranslatorConfig(**config["network"])), config["data"]
+        network, data = build_translator(read_translator_config(config["network"])), config["data"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
     stride = network.config.stride

@@ -17,8 +17,8 @@ from common.training.runs import in_minutes
 from image.judges.extractor import SIDE, Extractor, load_extractor
 from image.translate.config import TaskName, TrainConfig
 from image.translate.data import PairData
+from image.translate.inpainter import AnyTranslatorConfig
 from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features
-from image.translate.networks import TranslatorConfig
 from image.translate.patches import as_batch
 from image.translate.tasks import TASKS
 
@@ -46,7 +46,7 @@ class TranslationMonitor(Monitor):
         device: where pictures are translated.
     """
 
-    def __init__(self, config: TrainConfig, data: PairData, network: TranslatorConfig, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, data: PairData, network: AnyTranslatorConfig, device: torch.device) -> None:
         self.config, self.data, self.network, self.device = config, data, network, device
         self.task = TASKS[config.task]
         crops = middles(data.validation, config.patch, JUDGED)

@@ -67,7 +67,8 @@ class Translator(nn.Module):
         self.last = subpixels(widths[0], self.task.outputs)
 
     def forward(self, source: Tensor) -> Tensor:
-        x = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
+        seen = self.task.seen(source)
+        x = self.first(F.pixel_unshuffle(seen, 2).contiguous(memory_format=torch.channels_last))
         passed = []
         for block in self.down:
             passed.append(x)

@@ -17,14 +17,13 @@ from common.randomness import Draw
 from image.data.loading import to_model, to_uint8
 from image.translate.chroma import chroma, coloured, luma
 from image.translate.config import TaskName
+from image.translate.holes import blank, holes, measured_holes, with_surface
 
 GAIN = 3.0  # by which chroma is multiplied for the networks, as most of it is small
 GAMMA = 0.35  # the luma of pictures to learn colours from is bent by up to this power of e
 NARROW, WIDE = 1.0, 1.6  # deviations, in pixels, of the two blurs whose difference finds lines
 FAINTEST, USUAL, BOLDEST = 0.008, 0.02, 0.04  # differences from which on there is a line
 SLOPE = 60.0  # how sharply lines begin
-HOLES = 4  # at most, in a picture
-LEAST_HOLE, LARGEST_HOLE = 0.1, 0.45  # sides of a hole, as shares of the picture's
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Task:
             (N, 1, H, W), or None for all alike.
         picture: (source, output) -> uint8 (N, 3, H, W).
         shown: source -> uint8 (N, 3, H, W), what a sheet shows of it.
+        seen: source -> what a `Translator` gets of it, which has filled holes itself.
     """
 
     inputs: int
@@ -51,6 +51,7 @@ class Task:
     shown: Callable[[Tensor], Tensor]
     keep: Callable[[Tensor, Tensor], Tensor] = lambda source, output: output
     weight: Callable[[Tensor, Tensor, float], Tensor | None] = lambda source, target, saturation: None
+    seen: Callable[[Tensor], Tensor] = lambda source: source
 
 
 # --- colours for grey pictures
@@ -122,30 +123,9 @@ def _lines_of(batch: Batch, draw: Draw, vary: bool) -> Tensor:
 # --- what is missing in pictures
 
 
-def holes(draw: Draw, height: int, width: int) -> Tensor:
-    """One to `HOLES` rectangles and ellipses a picture, (N, 1, H, W): 1 within and 0 around."""
-    numbers = draw.uniform(HOLES, 6)  # centre, sides, shape, whether it is there
-    centre, sides = numbers[..., :2], LEAST_HOLE + (LARGEST_HOLE - LEAST_HOLE) * numbers[..., 2:4]
-    distances = []
-    for axis, length in enumerate((height, width)):
-        place = (torch.arange(length, device=numbers.device) + 0.5) / length
-        distances.append((place - centre[..., axis, None]).abs() / (sides[..., axis, None] / 2))  # (N, holes, length)
-    y, x = distances[0][..., :, None], distances[1][..., None, :]
-    is_round = (numbers[..., 4] < 0.5)[..., None, None]
-    inside = torch.where(is_round, y.square() + x.square(), torch.maximum(y, x)) < 1
-    is_there = numbers[..., 5] < 0.5
-    is_there[:, 0] = True
-    return (inside & is_there[..., None, None]).any(1, keepdim=True).float()
-
-
-def with_hole(pictures: Tensor, hole: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) in [-1, 1], mid-grey within the hole (N, 1, H, W), and the hole: (N, 4, H, W)."""
-    return torch.cat([pictures * (1 - hole), hole], 1)
-
-
 def _holed(batch: Batch, draw: Draw, vary: bool) -> Tensor:
     pictures = to_model(batch["picture"])
-    return with_hole(pictures, holes(draw, *pictures.shape[2:]))
+    return with_surface(pictures, (holes if vary else measured_holes)(draw, *pictures.shape[2:]))
 
 
 def _around_the_hole(source: Tensor, output: Tensor) -> Tensor:
@@ -167,6 +147,10 @@ def _output(source: Tensor, output: Tensor) -> Tensor:
     return to_uint8(output)
 
 
+def _blank(source: Tensor) -> Tensor:
+    return _rgb(blank(source))
+
+
 def _rgb(source: Tensor) -> Tensor:
     colours: Any = source[:, :3] if source.shape[1] >= 3 else source.expand(-1, 3, -1, -1)
     return to_uint8(colours)
@@ -175,6 +159,6 @@ def _rgb(source: Tensor) -> Tensor:
 TASKS: dict[TaskName, Task] = {
     "colorize": Task(1, 2, _luma_of, _chroma_of, _with_colours, _rgb, weight=_colourful),
     "edges": Task(1, 3, _lines_of, _true, _output, _rgb),
-    "inpaint": Task(4, 3, _holed, _true, _output, _rgb, keep=_around_the_hole, weight=_within_the_hole),
+    "inpaint": Task(4, 3, _holed, _true, _output, _blank, _around_the_hole, _within_the_hole, blank),
     "pairs": Task(3, 3, lambda batch, draw, vary: to_model(batch["source"]), _true, _output, _rgb),
 }

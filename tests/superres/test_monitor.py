@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from common.cli import command, parse
 from common.cores.game import Game
 from common.errors import UserError
-from common.pictures.perceptual import SqueezeNet, feature_distance
+from common.pictures.perceptual import PHASES, SqueezeNet, feature_distance, window
 from common.randomness import Draw
 from common.training.runs import open_run
 from common.training.trainer import Trainer
 from superres.config import TrainConfig
 from superres.data.loading import PhotoData, load_photos
 from superres.data.patches import Patches
-from superres.games import PHASES, build_gan_game, build_pixel_game, network_config, prepare, window
+from superres.games import build_gan_game, build_pixel_game, network_config, prepare
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.metrics import psnr_y
 from superres.models import load_superres_model

@@ -1,0 +1,120 @@
+"""A network that fills holes: it corrects a smooth surface, and sees as far as a hole is wide."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.cores.blocks import ResidualBlock, subpixels
+from image.translate.config import TaskName
+from image.translate.networks import PatchCritic, Translator, TranslatorConfig
+from image.translate.tasks import TASKS
+
+DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
+COARSE = 4  # pixels between places at which the dilated blocks work
+
+
+@dataclass(frozen=True)
+class InpainterConfig:
+    """What an inpainter is built from; it travels in a weights folder.
+
+    Attributes:
+        width: channels at half the resolution; at a quarter there are twice as many.
+        dilations: of the blocks at a quarter of the resolution.
+    """
+
+    task: TaskName
+    width: int
+    dilations: tuple[int, ...] = DILATIONS
+
+    @property
+    def stride(self) -> int:
+        """Sides of what goes through the network are multiples of it."""
+        return COARSE
+
+    @property
+    def radius(self) -> int:
+        """How far an input may be from an output that depends on it, in pixels, or somewhat less."""
+        ends, down, up, join = 2 * (1 + 2), 2 + 4 + 2, 4 + 2 + 4, 2 + 2
+        return ends + down + COARSE * sum(self.dilations) + up + join
+
+    def as_json(self) -> dict[str, Any]:
+        """The settings as plain values, for config.json."""
+        return asdict(self)
+
+
+class DilatedBlock(nn.Module):
+    """x + f(x), (N, C, H, W) -> the same, f zero at the start: a dilated convolution (Yu & Koltun 2016), then 1 x 1."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv2d(channels, channels, 1)
+        nn.init.kaiming_normal_(self.first.weight, a=0.2)
+        for parameter in (self.first.bias, self.second.weight, self.second.bias):
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
+
+
+class Inpainter(nn.Module):
+    """Pictures with smooth surfaces in their holes, and the holes, (N, 4, H, W) -> filled pictures (N, 3, H, W).
+
+    Dilated convolutions in a row see far at little cost (Iizuka et al. 2017). What they say is added to the surface,
+    and is nothing at the start. Sides are multiples of 4. An output depends on inputs within
+    `config.radius` alone, so a picture may be done in tiles.
+    """
+
+    def __init__(self, config: InpainterConfig) -> None:
+        super().__init__()
+        self.config, self.task = config, TASKS[config.task]
+        width = config.width
+        self.first = nn.Conv2d(4 * self.task.inputs, width, 3, padding=1)
+        self.down = ResidualBlock(width, 2 * width, "down")
+        self.middle = nn.Sequential(*(DilatedBlock(2 * width, dilation) for dilation in config.dilations))
+        self.up = ResidualBlock(2 * width, width, "up")
+        self.join = ResidualBlock(width, width)
+        self.last = subpixels(width, self.task.outputs)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, source: Tensor) -> Tensor:
+        early = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
+        x = self.join(early + self.up(self.middle(self.down(early))))
+        change = F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2)
+        return self.task.keep(source, source[:, :3] + change)
+
+
+class HoleCritic(PatchCritic):
+    """A critic of patches that says 0 of those whose middle is not in the hole, where nothing is made."""
+
+    def forward(self, outputs: Tensor, source: Tensor) -> Tensor:
+        logits = super().forward(outputs, source)
+        return logits * F.adaptive_max_pool2d(source[:, 3:], logits.shape[2:]).to(logits.dtype)
+
+
+AnyTranslator = Translator | Inpainter
+AnyTranslatorConfig = TranslatorConfig | InpainterConfig
+
+
+def build_translator(config: AnyTranslatorConfig) -> AnyTranslator:
+    """The network of a config."""
+    return Inpainter(config) if isinstance(config, InpainterConfig) else Translator(config)
+
+
+def build_critic(task: TaskName, width: int) -> PatchCritic:
+    """What judges the outputs of a task."""
+    return (HoleCritic if task == "inpaint" else PatchCritic)(task, width)
+
+
+def read_translator_config(settings: dict[str, Any]) -> AnyTranslatorConfig:
+    """The config that `as_json` wrote; holes were once filled by a `Translator` too.
+
+    Raises:
+        TypeError: these are not the settings of such networks.
+    """
+    if "dilations" not in settings:
+        return TranslatorConfig(**settings)
+    return InpainterConfig(**settings | {"dilations": tuple(settings["dilations"])})
