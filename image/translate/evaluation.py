@@ -7,19 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
+from einops import rearrange, reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
 from common.evaluation.metrics import frechet_distance, halves
 from common.evaluation.report import Better, Evaluation, Metric, Table, write_report
+from common.pictures.perceptual import SqueezeNet, load_squeezenet, picture_distance
 from common.pictures.sheets import save_picture, sheet
 from common.progress import progress_bar
 from common.randomness import Draw
 from common.training.devices import pick_device
 from common.weights_folders import digest_of, find_weights
 from image.data.loading import to_model
-from image.judges.extractor import Extractor, load_extractor
+from image.judges.extractor import FEATURES, SIDE, Extractor, load_extractor
 from image.translate.chroma import chroma, coloured, rounded_luma
 from image.translate.config import EvaluateConfig
 from image.translate.data import PairData, load_pairs
@@ -29,6 +30,12 @@ from image.translate.patches import Album, as_batch
 from image.translate.tasks import TASKS
 
 SHOWN = 8  # pictures on the sheet
+HOLES = (
+    "Holes: a box or an ellipse in each picture, an eighth to 3/8 of its side long; large ones: those that training "
+    "draws, boxes, ellipses and strokes of up to a third of the picture. SqueezeNet distance: of unit-length features, "
+    "over whole pictures; what fills holes learned from these very features, unless by --perceptual 0. Distance in "
+    f"`{FEATURES}`, from which nothing learned: of the tiles of 32 x 32 pixels that holes reach into. "
+)
 
 RGB = NDArray[np.uint8]
 
@@ -62,6 +69,10 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     data = load_pairs(config.data, model.task, side)
     trial, extractor = attempt(model, data, side, config), load_extractor(device=device)
     measure = {"colorize": colours, "inpaint": fillings}.get(model.task, drawings)
+    tables = measure(trial, extractor)
+    if model.task == "inpaint":  # such holes as it learned from, too, and what all of them are like
+        tables += fillings(attempt(model, data, side, config, True), extractor, "Large holes")
+        tables += [Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
     facts = {
         "weights": config.weights,
         "weights_sha256": digest_of(find_weights(config.weights, "image")),
@@ -72,7 +83,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "n": len(trial.true),
         "extractor": extractor.name,
     }
-    evaluation = Evaluation(facts, protocol(model, data, trial, extractor), measure(trial, extractor))
+    evaluation = Evaluation(facts, protocol(model, data, trial, extractor), tables)
     shown = zip(TASKS[model.task].shown(trial.sources[:SHOWN]), trial.made, trial.true, strict=False)
     strips = [("", torch.stack(row)) for row in shown]
     pictures = sheet(strips, headings=("given", "translated", "true"))
@@ -81,11 +92,11 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     return evaluation
 
 
-def attempt(model: TranslationModel, data: PairData, side: int, config: EvaluateConfig) -> Trial:
-    """Translate the middles of held-out pictures."""
+def attempt(model: TranslationModel, data: PairData, side: int, config: EvaluateConfig, vary: bool = False) -> Trial:
+    """Translate the middles of held-out pictures; `vary` is as in `image.translate.tasks.Task`."""
     true = middles(data.test, side, config.n)
     batch, task = as_batch(true), TASKS[model.task]
-    sources = task.source(batch, Draw(config.seed, rows=len(true)), False)
+    sources = task.source(batch, Draw(config.seed, rows=len(true)), vary)
     rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
     made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
     return Trial(batch["picture"], sources, made, mean_colour(data.train))
@@ -123,23 +134,47 @@ def colours(trial: Trial, extractor: Extractor) -> list[Table]:
     return [*tables, Table("Against true pictures", ("translated", "true"), figures)]
 
 
-def fillings(trial: Trial, extractor: Extractor) -> list[Table]:
-    """Within the holes, against a biharmonic surface (Damelin & Hoang 2018, as scikit-image has it)."""
+def fillings(trial: Trial, extractor: Extractor, what: str = "Holes") -> list[Table]:
+    """Of holes, against a biharmonic surface (Damelin & Hoang 2018, as scikit-image has it)."""
+    holes, squeezenet = (trial.sources[:, 3] > 0.5).numpy(), load_squeezenet()
+    sides, true = (_pictures(trial.made), _surfaces(trial.true, holes)), _pictures(trial.true)
+    measures: list[tuple[str, Callable[[Sequence[RGB]], float], Better]] = [
+        ("PSNR of RGB within the holes, dB", lambda made: _mean_psnr_within(made, true, holes), "higher"),
+        (f"distance in `{FEATURES}`, of tiles", lambda made: _distance_of_tiles(extractor, made, true, holes), "lower"),
+    ]
+    if squeezenet is not None:
+        measures.append(("SqueezeNet distance", lambda made: _mean_distance(squeezenet, made, true), "lower"))
+    figures = [
+        Metric(name, *(measure(side) for side in sides), better, len(holes)) for name, measure, better in measures
+    ]
+    return [Table(f"{what} against a smooth surface", ("translated", "biharmonic"), figures)]
+
+
+def _surfaces(true: Tensor, holes: NDArray[np.bool_]) -> Sequence[RGB]:
     from skimage.restoration import inpaint_biharmonic
 
-    holes = (trial.sources[:, 3] > 0.5).numpy()
     smooth = []
-    for picture, hole in zip(_pictures(trial.true), holes, strict=True):
+    for picture, hole in zip(_pictures(true), holes, strict=True):
         filled = inpaint_biharmonic(np.where(hole[..., None], 0, picture), hole, channel_axis=2)
         smooth.append(np.rint(255 * filled).clip(0, 255).astype(np.uint8))
-    sides = [_pictures(trial.made), smooth]
-    found = [
-        float(np.mean([psnr(squared_error(*pair)) for pair in zip(side, _pictures(trial.true), holes, strict=True)]))
-        for side in sides
-    ]
-    figure = Metric("PSNR of RGB within the holes, dB", found[0], found[1], "higher", len(holes))
-    against = Table("Holes against a smooth surface", ("translated", "biharmonic"), [figure])
-    return [against, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
+    return smooth
+
+
+def _mean_psnr_within(made: Sequence[RGB], true: Sequence[RGB], holes: NDArray[np.bool_]) -> float:
+    return float(np.mean([psnr(squared_error(*trio)) for trio in zip(made, true, holes, strict=True)]))
+
+
+def _mean_distance(network: SqueezeNet, made: Sequence[RGB], true: Sequence[RGB]) -> float:
+    return float(np.mean([picture_distance(network, *pair) for pair in zip(made, true, strict=True)]))
+
+
+def _distance_of_tiles(
+    extractor: Extractor, made: Sequence[RGB], true: Sequence[RGB], holes: NDArray[np.bool_]
+) -> float:
+    """The mean distance between the features of the tiles of 32 x 32 pixels that holes reach into."""
+    first, second = (tile_features(extractor, _batch(side)) for side in (made, true))
+    touched = reduce(torch.from_numpy(holes), "n (rows h) (columns w) -> (n rows columns)", "max", h=SIDE, w=SIDE)
+    return (first - second)[touched].norm(dim=1).mean().item()
 
 
 def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
@@ -158,7 +193,9 @@ def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: E
     n, side = len(trial.true), trial.true.shape[2]
     return (
         f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each, as the model "
-        "translates them. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
+        "translates them. "
+        f"{HOLES if model.task == 'inpaint' else ''}"
+        "PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
         "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Fréchet distance: of "
         f"the features `{extractor.name}` of all tiles of 32 x 32 pixels, no FID; under true, that between the tiles "
         "of one half of the true pictures and those of the other, which are half as many."
@@ -191,6 +228,10 @@ def _difference(first: Tensor, second: Tensor) -> float:
 def _chroma(pictures: Tensor) -> Tensor:
     """In grey levels, (N, 2, H, W)."""
     return 127.5 * chroma(to_model(pictures))
+
+
+def _batch(pictures: Sequence[RGB]) -> Tensor:
+    return torch.from_numpy(rearrange(list(pictures), "n h w c -> n c h w"))
 
 
 def _pictures(pictures: Tensor) -> Sequence[RGB]:

@@ -25,6 +25,7 @@ from image.translate.inpainter import AnyTranslator, build_translator, read_tran
 from image.translate.tasks import GAIN
 
 TILE = 2_048  # longest side of what goes through the network at a time, in pixels
+GRID = 64  # a multiple of every network's stride, in pixels
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,17 @@ class TranslationModel:
         return filled
 
     def _around(self, hole: NDArray[np.bool_]) -> tuple[slice, slice]:
-        """The rectangle around a hole (H, W) that decides what is filled in, at multiples of the stride."""
-        stride, margin = self.network.config.stride, self.network.config.radius
+        """The rectangle around a hole (H, W) that decides what is filled in.
+
+        Its corners are multiples of `GRID`, so that the averages behind the surface in a hole that is not wider are the
+        same as those of the whole picture.
+        """
+        margin = max(self.network.config.radius, GRID)
         spans = []
         for axis in (0, 1):
             places = np.flatnonzero(hole.any(1 - axis))
-            first = max(0, int(places[0]) - margin) // stride * stride
-            spans.append(slice(first, int(places[-1]) + 1 + margin))
+            first, last = max(0, int(places[0]) - margin), int(places[-1]) + margin
+            spans.append(slice(first // GRID * GRID, (last // GRID + 1) * GRID))
         return spans[0], spans[1]
 
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:

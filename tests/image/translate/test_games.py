@@ -1,5 +1,6 @@
 """Translators learn, are judged, resume exactly, and translate pictures of any kind and size."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,11 @@ from image.translate.chroma import rounded_luma
 from image.translate.config import EvaluateConfig, TaskName, TrainConfig, TranslateConfig
 from image.translate.data import load_pairs
 from image.translate.evaluation import Trial, colours, drawings, evaluate, fillings
-from image.translate.games import build_translation_game
-from image.translate.models import TranslationModel, load_translation_model
-from image.translate.networks import Translator, TranslatorConfig
+from image.translate.games import build_translation_game, perceptual_loss, translator_config
+from image.translate.holes import with_surface
+from image.translate.inpainter import InpainterConfig, build_translator
+from image.translate.models import GRID, TranslationModel, load_translation_model
+from image.translate.networks import TranslatorConfig
 from image.translate.patches import Crops
 from image.translate.tasks import TASKS
 from image.translate.train import main
@@ -61,11 +64,12 @@ def weights(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 def model(task: TaskName, depth: int = 1, tile: int = 2_048) -> TranslationModel:
     torch.manual_seed(0)
-    network = Translator(TranslatorConfig(task, 4, depth)).eval()
+    inpainter = InpainterConfig("inpaint", 4, (1,) * depth)
+    network = build_translator(inpainter if task == "inpaint" else TranslatorConfig(task, 4, depth)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-    return TranslationModel(network, tile=tile)
+    return TranslationModel(network, data={"patch": 32}, tile=tile)
 
 
 def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
@@ -120,6 +124,33 @@ def test_runs_leave_weights_sheets_and_figures(weights: dict[str, Path]) -> None
         assert '"frechet"' in (out / "metrics.jsonl").read_text()
 
 
+def test_a_resumed_run_goes_on_with_the_network_that_it_began_with(folder: Path, tmp_path: Path) -> None:
+    asked = TrainConfig(**SMALL, task="inpaint", data=str(folder), resume=True)
+    assert isinstance(translator_config(asked, tmp_path), InpainterConfig)
+    old = {
+        "quartet": 1,
+        "domain": "image",
+        "kind": "translator",
+        "network": {"task": "inpaint", "width": 4, "depth": 4},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    assert translator_config(asked, tmp_path) == TranslatorConfig("inpaint", 4, 4)
+    assert isinstance(translator_config(replace(asked, resume=False), tmp_path), InpainterConfig)
+
+
+def test_the_perceptual_loss_by_hand() -> None:
+    made, true, weight = torch.zeros(2, 3, 24, 24), torch.ones(2, 3, 24, 24), torch.zeros(2, 1, 24, 24)
+    weight[0, ..., :12], weight[1, ..., :2] = 1, 1  # half of the one, a twelfth of the other
+
+    def features(pictures: torch.Tensor) -> list[torch.Tensor]:
+        assert pictures.shape == (2, 3, 16, 16)
+        first = pictures.mean(1, keepdim=True) > 0.75
+        return [torch.cat([first, ~first], 1).float()]
+
+    found = perceptual_loss(features, made, true, weight, Draw(0))
+    assert found.item() == pytest.approx((2 / (1 / 2) + 2 / (1 / 12)) / 2)
+
+
 @pytest.mark.parametrize(
     ("asked", "flag"),
     [
@@ -127,6 +158,8 @@ def test_runs_leave_weights_sheets_and_figures(weights: dict[str, Path]) -> None
         ({"critic_width": 2}, "--critic-width"),
         ({"pixel": -1.0}, "--pixel"),
         ({"pixel": 0.0, "adversarial": 0.0}, "--pixel"),
+        ({"task": "edges", "perceptual": -1.0}, "--perceptual"),
+        ({"perceptual": 1.0}, "--perceptual"),
         ({"task": "pairs"}, "--data"),
         ({"task": "edges", "saturation": 1.0}, "--saturation"),
         ({"reverse": True}, "--reverse"),
@@ -183,6 +216,44 @@ def test_only_the_hole_is_filled(by_alpha: bool) -> None:
     found = model("inpaint").picture(picture, None if by_alpha else hole).pixels
     assert found.shape == (20, 24, 3) and np.array_equal(found[~hole], pixels[~hole])
     assert (found[hole] != pixels[hole]).any()
+
+
+def through_the_network(translator: TranslationModel) -> list[int]:
+    """How many pixels went through, pass by pass, from now on."""
+    passed: list[int] = []
+    translator.network.register_forward_pre_hook(lambda module, inputs: passed.append(inputs[0][0, 0].numel()))
+    return passed
+
+
+def test_a_small_hole_in_a_large_picture_costs_little_and_is_filled_as_in_the_whole() -> None:
+    translator, pixels, hole = model("inpaint"), noise(500, 700, 3), np.zeros((500, 700), bool)
+    hole[201:209, 330:341] = True
+    passed = through_the_network(translator)
+    found = translator.picture(Picture(pixels), hole).pixels
+    side = 2 * max(translator.network.config.radius, GRID) + 11 + 2 * GRID
+    assert np.array_equal(found[~hole], pixels[~hole]) and len(passed) == 1 and passed[0] <= side**2
+    mask = torch.from_numpy(hole)[None, None].float()
+    source = with_surface(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1, mask)
+    whole = ((translator.translate(source) + 1) * 127.5).round().clamp(0, 255)[0].permute(1, 2, 0).numpy()
+    assert np.abs(whole[hole] - found[hole]).max() <= 1  # rounding
+
+
+def test_tiles_without_a_hole_are_not_looked_at() -> None:
+    translator, hole = model("inpaint", tile=200), np.zeros((500, 700), bool)
+    hole[3:8, 3:8] = hole[490:495, 690:695] = True
+    passed = through_the_network(translator)
+    found = translator.picture(Picture(noise(500, 700, 3)), hole).pixels
+    assert np.array_equal(found[~hole], noise(500, 700, 3)[~hole]) and len(passed) == 2
+
+
+def test_a_hole_deeper_than_those_learned_from_is_told_and_filled() -> None:
+    notes: list[str] = []
+    for side, expected in ((18, 0), (24, 1)):
+        hole = np.zeros((64, 64), bool)
+        hole[20 : 20 + side, 20 : 20 + side] = True
+        found = model("inpaint").picture(Picture(noise(64, 64, 3)), hole, note=notes.append).pixels
+        assert len(notes) == expected and (found != noise(64, 64, 3)).any()
+    assert "12 pixels from what is known" in notes[0] and "from up to 9;" in notes[0]
 
 
 def test_holes_of_no_use_are_told() -> None:

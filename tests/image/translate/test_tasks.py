@@ -7,7 +7,7 @@ from torch import Tensor
 from common.randomness import Draw
 from image.translate.chroma import rounded_luma
 from image.translate.config import TaskName
-from image.translate.tasks import TASKS, holes, lines, with_hole
+from image.translate.tasks import TASKS, lines
 
 BATCH = {
     "picture": torch.randint(0, 256, (3, 3, 32, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -70,18 +70,13 @@ def test_lines_are_where_it_is_darker_than_around() -> None:
     assert lines(faint)[0, 0, 5, 10] < 0
 
 
-def test_holes_are_of_each_picture_and_not_too_large() -> None:
-    found = holes(Draw(0, rows=64), 40, 48)
-    assert found.shape == (64, 1, 40, 48) and set(found.unique().tolist()) == {0, 1}
-    shares = found.mean((1, 2, 3))
-    assert 0 < shares.max() < 0.7 and 0.05 < shares.mean() < 0.4 and len(shares.unique()) > 50
-
-
-def test_nothing_is_seen_in_a_hole_and_nothing_changed_around() -> None:
-    pictures, hole = torch.rand(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
-    hole[..., 1:3, 1:3] = 1
-    source = with_hole(pictures, hole)
-    assert not source[:, :3, 1:3, 1:3].any() and torch.equal(source[:, :3, 0], pictures[:, :, 0])
-    kept = TASKS["inpaint"].keep(source, torch.full((1, 3, 4, 4), 9.0))
-    assert (kept[..., 1:3, 1:3] == 9).all() and torch.equal(kept[..., 0, :], pictures[..., 0, :])
-    assert torch.equal(TASKS["inpaint"].weight(source, source, 0.0), hole)  # type: ignore[arg-type]
+def test_a_surface_is_seen_in_a_hole_and_nothing_changed_around() -> None:
+    task = TASKS["inpaint"]
+    source = task.source(BATCH, Draw(0, rows=3), True)
+    hole, pictures = source[:, 3:], BATCH["picture"]
+    around = hole.expand(-1, 3, -1, -1) == 0
+    assert torch.equal(task.shown(source)[around], pictures[around]) and (task.shown(source)[~around] == 128).all()
+    assert not task.seen(source)[:, :3][~around].any() and torch.equal(task.seen(source)[:, 3:], hole)
+    kept = task.keep(source, torch.full((3, 3, 32, 40), 9.0))
+    assert (kept[~around] == 9).all() and torch.equal(kept[around], source[:, :3][around])
+    assert torch.equal(task.weight(source, source, 0.0), hole)  # type: ignore[arg-type]

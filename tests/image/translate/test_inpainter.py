@@ -1,0 +1,78 @@
+"""The network that fills holes: where it starts, how far it sees, what its critic judges, and old weights."""
+
+import json
+
+import pytest
+import torch
+
+from common.randomness import Draw
+from image.translate.holes import holes, with_surface
+from image.translate.inpainter import (
+    AnyTranslatorConfig,
+    HoleCritic,
+    Inpainter,
+    InpainterConfig,
+    build_translator,
+    read_translator_config,
+)
+from image.translate.models import load_translation_model
+from image.translate.networks import Translator, TranslatorConfig
+
+
+def test_a_new_network_says_the_surface() -> None:
+    source = with_surface(torch.rand(2, 3, 32, 64), holes(Draw(0, rows=2), 32, 64))
+    assert torch.equal(Inpainter(InpainterConfig("inpaint", 4))(source), source[:, :3])
+
+
+@pytest.mark.parametrize("config", [InpainterConfig("inpaint", 4, (1, 2)), TranslatorConfig("inpaint", 4, 2)])
+def test_configs_come_back(config: AnyTranslatorConfig) -> None:
+    found = read_translator_config(json.loads(json.dumps(config.as_json())))
+    assert found == config and build_translator(found).config == config
+
+
+@pytest.mark.parametrize("dilations", [(), (1, 2), (4, 1)])
+def test_an_output_sees_no_further_than_the_radius(dilations: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network = Inpainter(InpainterConfig("inpaint", 4, dilations)).double().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    radius, stride = network.config.radius, network.config.stride
+    length = (2 * radius // stride + 3) * stride
+    source = torch.rand(1, 4, stride, length, dtype=torch.float64)
+    source[:, 3] = 1
+    reach = 0
+    for place in range(length // 2, length // 2 + stride):
+        changed = source.clone()
+        changed[..., place] += 100
+        with torch.no_grad():
+            differs = (network(source) != network(changed)).any(2).any(1)[0].nonzero().flatten()
+        reach = max(reach, place - int(differs.min()), int(differs.max()) - place)
+    assert 0.6 * radius < reach <= radius
+
+
+def test_it_sees_further_than_the_largest_hole_is_wide() -> None:
+    assert InpainterConfig("inpaint", 32).radius > 0.57 * 128
+
+
+def test_the_critic_judges_nothing_but_the_hole() -> None:
+    source = torch.zeros(1, 4, 128, 128)
+    source[:, 3, 64:, 64:] = 1
+    logits = HoleCritic("inpaint", 4)(torch.rand(1, 3, 128, 128), source)[0, 0]
+    assert not logits[:7].any() and not logits[:, :7].any() and logits[7:, 7:].all()
+
+
+def test_weights_of_the_first_network_for_holes_are_read_and_know_nothing_of_surfaces() -> None:
+    torch.manual_seed(0)
+    old = Translator(read_translator_config({"task": "inpaint", "width": 4, "depth": 1}))  # type: ignore[arg-type]
+    pictures, hole = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    hole[..., 8:20, 8:20] = 1
+    grey = torch.cat([pictures * (1 - hole), hole], 1)
+    assert torch.equal(old(grey), old(with_surface(pictures, hole)))
+
+
+def test_bundled_weights_fill() -> None:
+    model = load_translation_model("inpaint")
+    source = with_surface(torch.rand(1, 3, 64, 64), holes(Draw(0), 64, 64))
+    made = model.translate(source)
+    assert torch.equal(made[source[:, 3:].expand_as(made) == 0], source[:, :3][source[:, 3:].expand_as(made) == 0])
