@@ -138,15 +138,17 @@ def fillings(trial: Trial, extractor: Extractor, what: str = "Holes") -> list[Ta
     """Of holes, against a biharmonic surface (Damelin & Hoang 2018, as scikit-image has it)."""
     holes, squeezenet = (trial.sources[:, 3] > 0.5).numpy(), load_squeezenet()
     sides, true = (_pictures(trial.made), _surfaces(trial.true, holes)), _pictures(trial.true)
-    measures: list[tuple[str, Callable[[Sequence[RGB]], float], Better]] = [
-        ("PSNR of RGB within the holes, dB", lambda made: _mean_psnr_within(made, true, holes), "higher"),
-        (f"distance in `{FEATURES}`, of tiles", lambda made: _distance_of_tiles(extractor, made, true, holes), "lower"),
+
+    def metric(name: str, measure: Callable[[Sequence[RGB]], float], better: Better = "lower") -> Metric:
+        value, reference = (measure(side) for side in sides)
+        return Metric(name, value, reference, better, len(holes))
+
+    figures = [
+        metric("PSNR of RGB within the holes, dB", lambda made: _mean_psnr_within(made, true, holes), "higher"),
+        metric(f"distance in `{FEATURES}`, of tiles", lambda made: _distance_of_tiles(extractor, made, true, holes)),
     ]
     if squeezenet is not None:
-        measures.append(("SqueezeNet distance", lambda made: _mean_distance(squeezenet, made, true), "lower"))
-    figures = [
-        Metric(name, *(measure(side) for side in sides), better, len(holes)) for name, measure, better in measures
-    ]
+        figures.append(metric("SqueezeNet distance", lambda made: _mean_distance(squeezenet, made, true)))
     return [Table(f"{what} against a smooth surface", ("translated", "biharmonic"), figures)]
 
 

@@ -37,14 +37,14 @@ def holes(draw: Draw, height: int, width: int) -> Tensor:
     found = []
     for (is_stroke, count, *others), *pieces in draw.uniform(1 + PIECES, 5).tolist():
         kept = pieces[: 1 + int(count * PIECES)]
-        shapes = _stroke(*others, kept, height, width) if is_stroke < 0.5 else [_box(*p, height, width) for p in kept]
+        shapes = _stroke(others, kept, height, width) if is_stroke < 0.5 else [_box(p, height, width) for p in kept]
         found.append(_drawn(shapes, height, width))
     return _stacked(found, draw)
 
 
 def measured_holes(draw: Draw, height: int, width: int) -> Tensor:
     """Holes to measure by, (N, 1, H, W): a box or an ellipse that lies in the picture, an eighth to 3/8 of it wide."""
-    boxes = [_box(*numbers, height, width, MEASURED_SIDES, inside=True) for numbers in draw.uniform(5).tolist()]
+    boxes = [_box(numbers, height, width, MEASURED_SIDES, inside=True) for numbers in draw.uniform(5).tolist()]
     return _stacked([_drawn([box], height, width) for box in boxes], draw)
 
 
@@ -66,10 +66,10 @@ def _drawn(shapes: list[Shape], height: int, width: int) -> Image.Image:
 
 
 def _box(
-    y: float, x: float, up: float, across: float, kind: float, height: int, width: int,
-    limits: tuple[float, float] = BOX_SIDES, inside: bool = False,
-) -> Shape:  # fmt: skip
-    """A box or an ellipse, by five numbers in [0, 1)."""
+    numbers: list[float], height: int, width: int, limits: tuple[float, float] = BOX_SIDES, inside: bool = False
+) -> Shape:
+    """A box or an ellipse, by five numbers in [0, 1): where its middle is, its sides, and which of the two."""
+    y, x, up, across, kind = numbers
     corners = []
     for place, share, length in ((x, across, width), (y, up, height)):
         side = max(1, round(_between(limits, share) * length))
@@ -83,8 +83,9 @@ def _box(
     return draw
 
 
-def _stroke(brush: float, y: float, x: float, pieces: list[list[float]], height: int, width: int) -> list[Shape]:
-    """The steps of a stroke that turns as it goes, by numbers in [0, 1)."""
+def _stroke(numbers: list[float], pieces: list[list[float]], height: int, width: int) -> list[Shape]:
+    """The steps of a stroke that turns as it goes, by numbers in [0, 1): its brush and start, then each step's."""
+    brush, y, x = numbers
     longer, point, angle, steps = max(height, width), (x * width, y * height), 0.0, list[Shape]()
     for number, (stride, turn, *_) in enumerate(pieces):
         angle += 2 * math.pi * turn if number == 0 else TURN * (2 * turn - 1)

@@ -53,8 +53,7 @@ class DilatedBlock(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
         self.second = nn.Conv2d(channels, channels, 1)
         nn.init.kaiming_normal_(self.first.weight, a=0.2)
-        for parameter in (self.first.bias, self.second.weight, self.second.bias):
-            nn.init.zeros_(parameter)
+        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
