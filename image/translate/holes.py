@@ -111,17 +111,6 @@ def _between(limits: tuple[float, float], share: float) -> float:
     return limits[0] + (limits[1] - limits[0]) * share
 
 
-def with_surface(pictures: Tensor, hole: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) with a smooth surface in the hole (N, 1, H, W), and the hole: (N, 4, H, W)."""
-    return torch.cat([surface(pictures, hole), hole], 1)
-
-
-def blank(source: Tensor) -> Tensor:
-    """What `with_surface` gives, mid-grey within the hole."""
-    hole = source[:, 3:]
-    return torch.cat([source[:, :3] * (1 - hole), hole], 1)
-
-
 def surface(pictures: Tensor, hole: Tensor) -> Tensor:
     """Fill holes with a membrane from rim to rim, by averages from coarse to fine; linear in the number of pixels.
 

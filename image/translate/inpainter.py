@@ -1,5 +1,6 @@
-"""A network that fills holes: it corrects a smooth surface, and sees as far as a hole is wide."""
+"""A network that fills holes: it mixes and corrects guesses, and sees as far as a hole is wide."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 
 from common.cores.blocks import ResidualBlock, subpixels
 from image.translate.config import TaskName
+from image.translate.exemplars import COPIES
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
 from image.translate.tasks import TASKS
 
@@ -23,11 +25,13 @@ class InpainterConfig:
     Attributes:
         width: channels at half the resolution; at a quarter there are twice as many.
         dilations: of the blocks at a quarter of the resolution.
+        copies: how many guesses there are beside the smooth one.
     """
 
     task: TaskName
     width: int
     dilations: tuple[int, ...] = DILATIONS
+    copies: int = COPIES
 
     @property
     def stride(self) -> int:
@@ -60,30 +64,34 @@ class DilatedBlock(nn.Module):
 
 
 class Inpainter(nn.Module):
-    """Pictures with smooth surfaces in their holes, and the holes, (N, 4, H, W) -> filled pictures (N, 3, H, W).
+    """Guesses as `image.translate.exemplars.guessed` makes them -> filled pictures (N, 3, H, W).
 
-    Dilated convolutions in a row see far at little cost (Iizuka et al. 2017). What they say is added to the surface,
-    and is nothing at the start. Sides are multiples of 4. An output depends on inputs within
-    `config.radius` alone, so a picture may be done in tiles.
+    Dilated convolutions in a row see far at little cost (Iizuka et al. 2017). They say how to mix the guesses from
+    place to place, at the start half of it the smooth one, and what to add, at the start nothing. Sides are multiples
+    of 4. An output depends on inputs within `config.radius` alone, so a picture may be done in tiles.
     """
 
     def __init__(self, config: InpainterConfig) -> None:
         super().__init__()
         self.config, self.task = config, TASKS[config.task]
         width = config.width
-        self.first = nn.Conv2d(4 * self.task.inputs, width, 3, padding=1)
+        self.first = nn.Conv2d(4 * (4 + 3 * config.copies), width, 3, padding=1)
         self.down = ResidualBlock(width, 2 * width, "down")
         self.middle = nn.Sequential(*(DilatedBlock(2 * width, dilation) for dilation in config.dilations))
         self.up = ResidualBlock(2 * width, width, "up")
         self.join = ResidualBlock(width, width)
-        self.last = subpixels(width, self.task.outputs)
+        self.last = subpixels(width, 3 + 1 + config.copies)
         nn.init.zeros_(self.last.weight)
 
     def forward(self, source: Tensor) -> Tensor:
         early = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
         x = self.join(early + self.up(self.middle(self.down(early))))
-        change = F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2)
-        return self.task.keep(source, source[:, :3] + change)
+        output = F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2).to(source.dtype)
+        change, smooth, copies = output.split((3, 1, self.config.copies), 1)
+        shares = torch.cat([smooth + math.log(self.config.copies), copies], 1).softmax(1)
+        guesses = [source[:, :3], *source[:, 4:].split(3, 1)]
+        mixed = sum(share * guess for share, guess in zip(shares.split(1, 1), guesses, strict=True))
+        return self.task.keep(source, mixed + change)
 
 
 class HoleCritic(PatchCritic):
@@ -91,7 +99,7 @@ class HoleCritic(PatchCritic):
 
     def forward(self, outputs: Tensor, source: Tensor) -> Tensor:
         logits = super().forward(outputs, source)
-        return logits * F.adaptive_max_pool2d(source[:, 3:], logits.shape[2:]).to(logits.dtype)
+        return logits * F.adaptive_max_pool2d(source[:, 3:4], logits.shape[2:]).to(logits.dtype)
 
 
 AnyTranslator = Translator | Inpainter

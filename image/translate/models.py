@@ -1,13 +1,14 @@
 """A trained translator as one thing to use: pictures of any size in, pictures out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
+from einops import rearrange, reduce, repeat
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +21,8 @@ from common.weights_folders import find_weights, load_config
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
 from image.translate.config import TaskName
-from image.translate.holes import deepest, depth, with_surface
+from image.translate.exemplars import guessed
+from image.translate.holes import deepest, depth
 from image.translate.inpainter import AnyTranslator, build_translator, read_translator_config
 from image.translate.tasks import GAIN
 
@@ -72,7 +74,7 @@ class TranslationModel:
         for row in tiles(rows, columns, max(self.tile // stride, 2 * margin + 1), margin):
             for tile in row:
                 known = source[(..., *tile.placed(stride))]
-                if self.task == "inpaint" and not known[:, 3:].any():
+                if self.task == "inpaint" and not known[:, 3:4].any():
                     result[(..., *tile.placed(stride))] = known[:, :3]
                     continue
                 region = source[(..., _times(tile.rows, stride), _times(tile.columns, stride))].to(self.device)
@@ -127,34 +129,20 @@ class TranslationModel:
         advance: Callable[[float], Any],
         note: Callable[[str], Any],
     ) -> Pixels:
-        """Only what lies around the hole, as far as the network sees, is looked at."""
-        filled = np.repeat(colours, 3 // colours.shape[2], 2)
-        place = self._around(hole)
-        colours, hole = filled[place], hole[place]
-        source = with_surface(_to_tensor(colours, most), torch.from_numpy(hole)[None, None].float())
-        made = _to_pixels(self.translate(source, advance), most)
-        colours[hole] = made[hole]  # a view of what is returned
-        advance(filled[..., 0].size - hole.size)
-        if (found := depth(hole)) > (learned := deepest(int(self.data["patch"]))):
+        """Holes are filled group by group, and only what lies around each group is looked at."""
+        given = np.repeat(colours, 3 // colours.shape[2], 2)
+        filled, deep, found = given.copy(), 0.0, list(_groups(hole, self.network.config.radius))
+        for place, own in found:
+            source = guessed(_to_tensor(given[place], most), torch.from_numpy(hole[place])[None, None].float())
+            filled[place][own] = _to_pixels(self.translate(source), most)[own]
+            advance(hole.size / len(found))
+            deep = max(deep, depth(hole[place]))
+        if deep > (learned := deepest(int(self.data["patch"]))):
             note(
-                f"the middle of the hole is {found:.0f} pixels from what is known, and {self.name} learned from up to "
+                f"the middle of the hole is {deep:.0f} pixels from what is known, and {self.name} learned from up to "
                 f"{learned:.0f}; it may look empty there"
             )
         return filled
-
-    def _around(self, hole: NDArray[np.bool_]) -> tuple[slice, slice]:
-        """The rectangle around a hole (H, W) that decides what is filled in.
-
-        Its corners are multiples of `GRID`, so that the averages behind the surface in a hole that is not wider are the
-        same as those of the whole picture.
-        """
-        margin = max(self.network.config.radius, GRID)
-        spans = []
-        for axis in (0, 1):
-            places = np.flatnonzero(hole.any(1 - axis))
-            first, last = max(0, int(places[0]) - margin), int(places[-1]) + margin
-            spans.append(slice(first // GRID * GRID, (last // GRID + 1) * GRID))
-        return spans[0], spans[1]
 
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
         source = _to_tensor(colours, most)
@@ -204,6 +192,23 @@ def _hole(hole: NDArray[np.bool_] | None, alpha: Pixels, size: tuple[int, int]) 
     if found.all():
         raise UserError("the hole is the whole picture; leave something of it")
     return found
+
+
+def _groups(hole: NDArray[np.bool_], radius: int) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Holes in neighbouring squares of `GRID` pixels together: the rectangle that decides what fills them, and they.
+
+    Corners are multiples of `GRID`, so that the averages behind the surface in a hole that is not wider are the same as
+    those of the whole picture.
+    """
+    margin = -(-radius // GRID)
+    padded = np.pad(hole, [(0, -side % GRID) for side in hole.shape])
+    numbers, _ = label(reduce(padded, "(y h) (x w) -> y x", "max", h=GRID, w=GRID), np.ones((3, 3)))
+    for number, spans in enumerate(find_objects(numbers), 1):
+        y, x = (slice(max(0, span.start - margin), span.stop + margin) for span in spans)
+        place = slice(y.start * GRID, y.stop * GRID), slice(x.start * GRID, x.stop * GRID)
+        own = repeat(numbers[y, x] == number, "y x -> (y h) (x w)", h=GRID, w=GRID)
+        inside = hole[place]
+        yield place, inside & own[: inside.shape[0], : inside.shape[1]]
 
 
 def _over_white(colours: Pixels, alpha: Pixels, most: int) -> Pixels:

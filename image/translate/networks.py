@@ -88,6 +88,7 @@ class PatchCritic(nn.Module):
 
     def __init__(self, task: TaskName, width: int) -> None:
         super().__init__()
+        self.seen = TASKS[task].seen
         inputs = TASKS[task].inputs + TASKS[task].outputs
         self.layers = nn.Sequential(
             nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2),
@@ -100,5 +101,5 @@ class PatchCritic(nn.Module):
 
     def forward(self, outputs: Tensor, source: Tensor) -> Tensor:
         return self.layers(
-            torch.cat([source.to(outputs.dtype), outputs], 1).contiguous(memory_format=torch.channels_last)
+            torch.cat([self.seen(source).to(outputs.dtype), outputs], 1).contiguous(memory_format=torch.channels_last)
         )

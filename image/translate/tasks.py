@@ -17,7 +17,8 @@ from common.randomness import Draw
 from image.data.loading import to_model, to_uint8
 from image.translate.chroma import chroma, coloured, luma
 from image.translate.config import TaskName
-from image.translate.holes import blank, holes, measured_holes, with_surface
+from image.translate.exemplars import guessed
+from image.translate.holes import holes, measured_holes
 
 GAIN = 3.0  # by which chroma is multiplied for the networks, as most of it is small
 GAMMA = 0.35  # the luma of pictures to learn colours from is bent by up to this power of e
@@ -31,16 +32,17 @@ class Task:
     """One way from pictures to pictures.
 
     Attributes:
-        inputs, outputs: channels of the network.
-        source: (batch, draw, whether to vary) -> (N, inputs, H, W); the batch has "picture", uint8 (N, 3, H, W), and of
-            pairs "source" likewise. Varied, as in training, sources differ from draw to draw by more than they must.
+        inputs, outputs: channels of what is given and of what is made of it.
+        source: (batch, draw, whether to vary) -> (N, inputs or more, H, W); the batch has "picture", uint8
+            (N, 3, H, W), and of pairs "source" likewise. Varied, as in training, sources differ from draw to draw by
+            more than they must.
         target: batch -> (N, outputs, H, W), what the network should say.
         keep: (source, output) -> output in which what is known already is what it was.
         weight: (source, target, saturation) -> what each place counts in the difference from the target,
             (N, 1, H, W), or None for all alike.
         picture: (source, output) -> uint8 (N, 3, H, W).
         shown: source -> uint8 (N, 3, H, W), what a sheet shows of it.
-        seen: source -> what a `Translator` gets of it, which has filled holes itself.
+        seen: source -> what is given, (N, inputs, H, W); of holes a source holds guesses too, for a network of its own.
     """
 
     inputs: int
@@ -125,15 +127,25 @@ def _lines_of(batch: Batch, draw: Draw, vary: bool) -> Tensor:
 
 def _holed(batch: Batch, draw: Draw, vary: bool) -> Tensor:
     pictures = to_model(batch["picture"])
-    return with_surface(pictures, (holes if vary else measured_holes)(draw, *pictures.shape[2:]))
+    return guessed(pictures, (holes if vary else measured_holes)(draw, *pictures.shape[2:]))
 
 
 def _around_the_hole(source: Tensor, output: Tensor) -> Tensor:
-    return torch.where(source[:, 3:] > 0.5, output, source[:, :3].to(output.dtype))
+    return torch.where(source[:, 3:4] > 0.5, output, source[:, :3].to(output.dtype))
 
 
 def _within_the_hole(source: Tensor, target: Tensor, saturation: float) -> Tensor:
-    return source[:, 3:]
+    return source[:, 3:4]
+
+
+def _shown(source: Tensor) -> Tensor:
+    return _rgb(_blank(source))
+
+
+def _blank(source: Tensor) -> Tensor:
+    """The picture, mid-grey within the hole, and the hole."""
+    hole = source[:, 3:4]
+    return torch.cat([source[:, :3] * (1 - hole), hole], 1)
 
 
 # --- all of them
@@ -147,10 +159,6 @@ def _output(source: Tensor, output: Tensor) -> Tensor:
     return to_uint8(output)
 
 
-def _blank(source: Tensor) -> Tensor:
-    return _rgb(blank(source))
-
-
 def _rgb(source: Tensor) -> Tensor:
     colours: Any = source[:, :3] if source.shape[1] >= 3 else source.expand(-1, 3, -1, -1)
     return to_uint8(colours)
@@ -159,6 +167,6 @@ def _rgb(source: Tensor) -> Tensor:
 TASKS: dict[TaskName, Task] = {
     "colorize": Task(1, 2, _luma_of, _chroma_of, _with_colours, _rgb, weight=_colourful),
     "edges": Task(1, 3, _lines_of, _true, _output, _rgb),
-    "inpaint": Task(4, 3, _holed, _true, _output, _blank, _around_the_hole, _within_the_hole, blank),
+    "inpaint": Task(4, 3, _holed, _true, _output, _shown, _around_the_hole, _within_the_hole, _blank),
     "pairs": Task(3, 3, lambda batch, draw, vary: to_model(batch["source"]), _true, _output, _rgb),
 }

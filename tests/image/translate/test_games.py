@@ -24,8 +24,8 @@ from image.translate.chroma import rounded_luma
 from image.translate.config import EvaluateConfig, TaskName, TrainConfig, TranslateConfig
 from image.translate.data import load_pairs
 from image.translate.evaluation import Trial, colours, drawings, evaluate, fillings
+from image.translate.exemplars import guessed
 from image.translate.games import build_translation_game, perceptual_loss, translator_config
-from image.translate.holes import with_surface
 from image.translate.inpainter import InpainterConfig, build_translator
 from image.translate.models import GRID, TranslationModel, load_translation_model
 from image.translate.networks import TranslatorConfig
@@ -233,7 +233,7 @@ def test_a_small_hole_in_a_large_picture_costs_little_and_is_filled_as_in_the_wh
     side = 2 * max(translator.network.config.radius, GRID) + 11 + 2 * GRID
     assert np.array_equal(found[~hole], pixels[~hole]) and len(passed) == 1 and passed[0] <= side**2
     mask = torch.from_numpy(hole)[None, None].float()
-    source = with_surface(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1, mask)
+    source = guessed(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1, mask)
     whole = ((translator.translate(source) + 1) * 127.5).round().clamp(0, 255)[0].permute(1, 2, 0).numpy()
     assert np.abs(whole[hole] - found[hole]).max() <= 1  # rounding
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from common.randomness import Draw
-from image.translate.holes import holes, with_surface
+from image.translate.exemplars import guessed
+from image.translate.holes import holes
 from image.translate.inpainter import (
     AnyTranslatorConfig,
     HoleCritic,
@@ -20,7 +21,7 @@ from image.translate.networks import Translator, TranslatorConfig
 
 
 def test_a_new_network_says_the_surface() -> None:
-    source = with_surface(torch.rand(2, 3, 32, 64), holes(Draw(0, rows=2), 32, 64))
+    source = guessed(torch.rand(2, 3, 32, 64), holes(Draw(0, rows=2), 32, 64))
     assert torch.equal(Inpainter(InpainterConfig("inpaint", 4))(source), source[:, :3])
 
 
@@ -68,11 +69,11 @@ def test_weights_of_the_first_network_for_holes_are_read_and_know_nothing_of_sur
     pictures, hole = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
     hole[..., 8:20, 8:20] = 1
     grey = torch.cat([pictures * (1 - hole), hole], 1)
-    assert torch.equal(old(grey), old(with_surface(pictures, hole)))
+    assert torch.equal(old(grey), old(guessed(pictures, hole)))
 
 
 def test_bundled_weights_fill() -> None:
     model = load_translation_model("inpaint")
-    source = with_surface(torch.rand(1, 3, 64, 64), holes(Draw(0), 64, 64))
+    source = guessed(torch.rand(1, 3, 64, 64), holes(Draw(0), 64, 64))
     made = model.translate(source)
     assert torch.equal(made[source[:, 3:].expand_as(made) == 0], source[:, :3][source[:, 3:].expand_as(made) == 0])
