@@ -197,8 +197,7 @@ def _hole(hole: NDArray[np.bool_] | None, alpha: Pixels, size: tuple[int, int]) 
 def _groups(hole: NDArray[np.bool_], radius: int) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
     """Holes in neighbouring squares of `GRID` pixels together: the rectangle that decides what fills them, and they.
 
-    Corners are multiples of `GRID`, so that the averages behind the surface in a hole that is not wider are the same as
-    those of the whole picture.
+    The rectangle reaches `radius` further or more; copies are of places in it, so what lies outside counts for nothing.
     """
     margin = -(-radius // GRID)
     padded = np.pad(hole, [(0, -side % GRID) for side in hole.shape])

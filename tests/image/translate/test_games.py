@@ -225,25 +225,45 @@ def through_the_network(translator: TranslationModel) -> list[int]:
     return passed
 
 
-def test_a_small_hole_in_a_large_picture_costs_little_and_is_filled_as_in_the_whole() -> None:
+def test_a_small_hole_in_a_large_picture_costs_little_and_nothing_far_away_counts() -> None:
     translator, pixels, hole = model("inpaint"), noise(500, 700, 3), np.zeros((500, 700), bool)
     hole[201:209, 330:341] = True
     passed = through_the_network(translator)
     found = translator.picture(Picture(pixels), hole).pixels
-    side = 2 * max(translator.network.config.radius, GRID) + 11 + 2 * GRID
+    side = 2 * (translator.network.config.radius + GRID) + 2 * GRID
     assert np.array_equal(found[~hole], pixels[~hole]) and len(passed) == 1 and passed[0] <= side**2
-    mask = torch.from_numpy(hole)[None, None].float()
-    source = guessed(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1, mask)
-    whole = ((translator.translate(source) + 1) * 127.5).round().clamp(0, 255)[0].permute(1, 2, 0).numpy()
-    assert np.abs(whole[hole] - found[hole]).max() <= 1  # rounding
+    other = pixels.copy()
+    other[:, 330 + side :] = 255 - other[:, 330 + side :]
+    assert np.array_equal(translator.picture(Picture(other), hole).pixels[hole], found[hole])
+
+
+def test_holes_are_filled_one_by_one_if_far_apart_and_together_if_near() -> None:
+    translator, both = model("inpaint"), np.zeros((500, 700), bool)
+    both[3:8, 3:8] = True
+    alone = both.copy()
+    both[490:495, 690:695] = True
+    passed = through_the_network(translator)
+    found = translator.picture(Picture(noise(500, 700, 3)), both).pixels
+    assert np.array_equal(found[~both], noise(500, 700, 3)[~both]) and len(passed) == 2
+    first = translator.picture(Picture(noise(500, 700, 3)), alone).pixels
+    assert np.array_equal(first[alone], found[alone])
+    both[:, :] = False
+    both[60:70, 10:15] = both[100:110, 100:105] = True
+    del passed[:]
+    translator.picture(Picture(noise(500, 700, 3)), both)
+    assert len(passed) == 1
 
 
 def test_tiles_without_a_hole_are_not_looked_at() -> None:
-    translator, hole = model("inpaint", tile=200), np.zeros((500, 700), bool)
-    hole[3:8, 3:8] = hole[490:495, 690:695] = True
+    translator, hole = model("inpaint", tile=200), np.zeros((400, 600), bool)
+    hole[3:8, 3:8] = hole[390:395, 590:595] = True
+    source = guessed(
+        torch.from_numpy(noise(400, 600, 3)).permute(2, 0, 1)[None] / 255, torch.from_numpy(hole)[None, None].float()
+    )
     passed = through_the_network(translator)
-    found = translator.picture(Picture(noise(500, 700, 3)), hole).pixels
-    assert np.array_equal(found[~hole], noise(500, 700, 3)[~hole]) and len(passed) == 2
+    found = translator.translate(source)
+    around = ~torch.from_numpy(hole).expand_as(found)
+    assert torch.equal(found[around], source[:, :3][around]) and len(passed) == 2
 
 
 def test_a_hole_deeper_than_those_learned_from_is_told_and_filled() -> None:

@@ -20,9 +20,13 @@ from image.translate.models import load_translation_model
 from image.translate.networks import Translator, TranslatorConfig
 
 
-def test_a_new_network_says_the_surface() -> None:
-    source = guessed(torch.rand(2, 3, 32, 64), holes(Draw(0, rows=2), 32, 64))
-    assert torch.equal(Inpainter(InpainterConfig("inpaint", 4))(source), source[:, :3])
+def test_a_new_network_says_the_middle_between_the_surface_and_the_mean_copy() -> None:
+    pictures = torch.rand(2, 3, 32, 64)
+    source = guessed(pictures, holes(Draw(0, rows=2), 32, 64))
+    found = Inpainter(InpainterConfig("inpaint", 4))(source)
+    torch.testing.assert_close(found, 0.5 * source[:, :3] + 0.25 * (source[:, 4:7] + source[:, 7:]))
+    around = source[:, 3:4].expand_as(found) == 0
+    assert torch.equal(found[around], pictures[around])
 
 
 @pytest.mark.parametrize("config", [InpainterConfig("inpaint", 4, (1, 2)), TranslatorConfig("inpaint", 4, 2)])
@@ -40,7 +44,7 @@ def test_an_output_sees_no_further_than_the_radius(dilations: tuple[int, ...]) -
             parameter += 0.1 * torch.randn_like(parameter)
     radius, stride = network.config.radius, network.config.stride
     length = (2 * radius // stride + 3) * stride
-    source = torch.rand(1, 4, stride, length, dtype=torch.float64)
+    source = torch.rand(1, 10, stride, length, dtype=torch.float64)
     source[:, 3] = 1
     reach = 0
     for place in range(length // 2, length // 2 + stride):
@@ -57,7 +61,7 @@ def test_it_sees_further_than_the_largest_hole_is_wide() -> None:
 
 
 def test_the_critic_judges_nothing_but_the_hole() -> None:
-    source = torch.zeros(1, 4, 128, 128)
+    source = torch.zeros(1, 10, 128, 128)
     source[:, 3, 64:, 64:] = 1
     logits = HoleCritic("inpaint", 4)(torch.rand(1, 3, 128, 128), source)[0, 0]
     assert not logits[:7].any() and not logits[:, :7].any() and logits[7:, 7:].all()
@@ -76,4 +80,5 @@ def test_bundled_weights_fill() -> None:
     model = load_translation_model("inpaint")
     source = guessed(torch.rand(1, 3, 64, 64), holes(Draw(0), 64, 64))
     made = model.translate(source)
-    assert torch.equal(made[source[:, 3:].expand_as(made) == 0], source[:, :3][source[:, 3:].expand_as(made) == 0])
+    around = source[:, 3:4].expand_as(made) == 0
+    assert torch.equal(made[around], source[:, :3][around])

@@ -20,7 +20,7 @@ tasks = pytest.mark.parametrize("name", list(TASKS))
 def test_sources_and_targets_have_the_channels_that_are_said(name: TaskName) -> None:
     task = TASKS[name]
     source = task.source(PAIRS, Draw(0, rows=3), True)
-    assert source.shape == (3, task.inputs, 32, 40) and task.target(PAIRS).shape == (3, task.outputs, 32, 40)
+    assert task.seen(source).shape == (3, task.inputs, 32, 40) and task.target(PAIRS).shape == (3, task.outputs, 32, 40)
     for shown in (task.shown(source), task.picture(source, torch.zeros(3, task.outputs, 32, 40))):
         assert shown.dtype == torch.uint8 and shown.shape == (3, 3, 32, 40)
     weight = task.weight(source, task.target(PAIRS), 2.0)
@@ -73,7 +73,7 @@ def test_lines_are_where_it_is_darker_than_around() -> None:
 def test_a_surface_is_seen_in_a_hole_and_nothing_changed_around() -> None:
     task = TASKS["inpaint"]
     source = task.source(BATCH, Draw(0, rows=3), True)
-    hole, pictures = source[:, 3:], BATCH["picture"]
+    hole, pictures = source[:, 3:4], BATCH["picture"]
     around = hole.expand(-1, 3, -1, -1) == 0
     assert torch.equal(task.shown(source)[around], pictures[around]) and (task.shown(source)[~around] == 128).all()
     assert not task.seen(source)[:, :3][~around].any() and torch.equal(task.seen(source)[:, 3:], hole)
