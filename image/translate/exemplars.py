@@ -4,6 +4,8 @@ Pictures repeat themselves at a few offsets (He & Sun 2012). How well the rim of
 once, by masked correlation (Padfield 2012).
 """
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -55,7 +57,8 @@ def copies(pictures: Tensor, hole: Tensor, smooth: Tensor) -> Tensor:
 def offsets(pictures: Tensor, hole: Tensor) -> list[tuple[Tensor, Tensor]]:
     """How many rows further down, and columns to the right, holes may be copied from: `COPIES` times twice (N,).
 
-    The mean squared difference of the rims counts, and how much of the hole would be copied from unknown places.
+    The mean squared difference of the rims counts, and how much of the hole, or of what other copies have left of it,
+    would be copied from unknown places.
     """
     unknown = F.max_pool2d(hole, 2, ceil_mode=True)
     known = 1 - unknown
@@ -64,10 +67,17 @@ def offsets(pictures: Tensor, hole: Tensor) -> list[tuple[Tensor, Tensor]]:
     squares = images.square().sum(1, keepdim=True)
     overlap = _correlation(rim, known)
     error = _correlation(rim * squares, known) - 2 * _correlation(rim * images, images) + _correlation(rim, squares)
-    covered = _correlation(unknown, known) / unknown.sum((1, 2, 3))[:, None, None].clamp(min=1)
-    cost = error / overlap.clamp(min=1) + COVER * (1 - covered)
-    cost = torch.where(overlap < LEAST_RIM * rim.sum((1, 2, 3))[:, None, None], NEVER, cost)
-    return _lowest(cost)
+    fit = error / overlap.clamp(min=1)
+    fit = torch.where(overlap < LEAST_RIM * rim.sum((1, 2, 3))[:, None, None], NEVER, fit)
+    found, left = [], unknown
+    for _ in range(COPIES):
+        covered = _correlation(left, known) / left.sum((1, 2, 3))[:, None, None].clamp(min=1)
+        steps = _lowest(fit + COVER * (1 - covered))
+        found.append((2 * steps[0], 2 * steps[1]))
+        fit = torch.where(_near(steps, fit.shape[1:]), NEVER, fit)
+        left = left * (1 - _moved(F.pad(known, (1, 1, 1, 1)), *steps)[..., 1:-1, 1:-1])
+        left = torch.where(left.amax((1, 2, 3), keepdim=True) > 0, left, unknown)
+    return found
 
 
 def _correlation(first: Tensor, second: Tensor) -> Tensor:
@@ -77,23 +87,21 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
     return torch.fft.irfft2((one.conj() * other).sum(1), s=size)
 
 
-def _lowest(cost: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The offsets of lowest cost that are some way apart, in pixels of the whole picture."""
-    found, sides = [], cost.shape[1:]
-    for _ in range(COPIES):
-        at = cost.flatten(1).argmin(1)
-        steps = list(zip((at // sides[1], at % sides[1]), sides, strict=True))
-        down, right = (2 * torch.where(2 * step >= side, step - side, step) for step, side in steps)
-        found.append((down, right))
-        above, beside = (_near(step, side) for step, side in steps)
-        cost = torch.where(above[:, :, None] & beside[:, None], NEVER, cost)
-    return found
+def _lowest(cost: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the cost (N, 2 H, 2 W) of wrapped steps is lowest: steps down and to the right, twice (N,)."""
+    at, sides = cost.flatten(1).argmin(1), cost.shape[1:]
+    steps = zip((at // sides[1], at % sides[1]), sides, strict=True)
+    down, right = (torch.where(2 * step >= side, step - side, step) for step, side in steps)
+    return down, right
 
 
-def _near(step: Tensor, side: int) -> Tensor:
-    """Which of `side` wrapped steps are near to one (N,), (N, side)."""
-    apart = (torch.arange(side, device=step.device) - step[:, None]).abs()
-    return torch.minimum(apart, side - apart) < APART
+def _near(steps: tuple[Tensor, Tensor], sides: Sequence[int]) -> Tensor:
+    """Which wrapped steps are near to those of each row, (N, 2 H, 2 W)."""
+    down, right = (
+        (torch.arange(side, device=step.device) - step[:, None] + side // 2) % side - side // 2
+        for step, side in zip(steps, sides, strict=True)
+    )
+    return (down.abs() < APART)[:, :, None] & (right.abs() < APART)[:, None]
 
 
 def _moved(pictures: Tensor, down: Tensor, right: Tensor) -> Tensor:
