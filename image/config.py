@@ -1,5 +1,6 @@
 """The settings of the image commands; nothing here imports torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +31,7 @@ Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
 Finish = Literal["shuffle", "block"]
 Critic = Literal["plain", "aided"]
+Size = int | str  # of pictures in pixels: one number for squares, or width x height, such as 96x64
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
@@ -46,6 +48,25 @@ WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64} 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
 WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
+MIN_SIDE, MAX_SIDE = 8, 1_024  # of pictures that are learned from, in pixels
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """What a --size stands for, in pixels: 64 -> (64, 64), 96x64 -> (64, 96).
+
+    Raises:
+        UserError: it is neither one number nor two.
+    """
+    numbers = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", str(size), re.ASCII)
+    if numbers is None:
+        raise UserError(f"--size {size} is no size; give one number for squares, or width x height, such as 96x64")
+    width, height = numbers[1], numbers[2] or numbers[1]
+    return int(height), int(width)
+
+
+def as_size(height: int, width: int) -> Size:
+    """The --size that stands for a height and a width in pixels."""
+    return height if height == width else f"{width}x{height}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +74,8 @@ class SubjectConfig(Checked):
     """What is trained, on what."""
 
     data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
-    size: int | None = None  # side of the square images in pixels; default: the data's own, or 64
-    fit: Literal["crop", "pad"] = "crop"  # how pictures become square
+    size: Size | None = None  # in pixels: a side of squares, or width x height (96x64); default: the data's own, or 64
+    fit: Literal["crop", "pad"] = "crop"  # how pictures come to that shape
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     core: Core = "cgan"  # c: conditional on the class (gan or vae where there are none); t: on a description in words
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
@@ -66,7 +87,8 @@ class SubjectConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.size is None or self.size > 0, "size", f"must be above 0, not {self.size}")
+        if self.size is not None:
+            height_and_width(self.size)
         vae = self.core in ("vae", "cvae")
         require(not (vae and self.net == "dcgan"), "net", "dcgan has no VAE; use --net residual")
         require(self.core != "tgan" or self.net == "residual", "net", "dcgan reads no text; use --net residual")

@@ -18,7 +18,7 @@ from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
-from image.config import WIDTHS, Core, TrainConfig
+from image.config import WIDTHS, Core, TrainConfig, height_and_width
 from image.data.loading import Captions, ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
@@ -82,7 +82,7 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
         name: of the folder of the run where --out names none.
     """
     adversarial = config.core.endswith("gan") and config.adversarial > 0
-    aided = config.net == "residual" and data.spec.size >= SMALLEST_AIDED
+    aided = config.net == "residual" and min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
     few = adversarial and len(data.train) < FEW
     hurried = adversarial and data.spec.size >= SMALLEST_AIDED and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {

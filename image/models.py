@@ -13,11 +13,9 @@ from common.training.devices import placed
 from common.weights import load_model
 from common.weights_folders import find_weights, load_config
 from image.config import GENERATORS, Sampler
-from image.data.loading import ImageData, described, load_images, to_model, to_uint8
+from image.data.loading import ImageData, at_a_time, described, load_images, to_model, to_uint8
 from image.data.prompts import PromptTokenizer
 from image.networks import NetworkConfig, build_generator, build_vae
-
-CHUNK = 256  # samples that go through the network at a time
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class ImageModel:
         config: what it was built from.
         classes: names of the classes it can be asked for; () if none.
         name: of the weights.
-        data: name of what it was trained on, and how pictures were made square ("fit").
+        data: name of what it was trained on, and how pictures came to their shape ("fit").
         tokenizer: how descriptions are read; None if the network takes none.
     """
 
@@ -102,7 +100,7 @@ class ImageModel:
         if labels is None and isinstance(self.network, VAE) and self.classes:
             labels = torch.arange(len(z)) % len(self.classes)
         parts = []
-        for rows in torch.arange(len(z)).split(CHUNK):
+        for rows in torch.arange(len(z)).split(at_a_time(*self.config.shape)):
             chosen = None if labels is None else labels[rows].to(self.device)
             parts.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance)).cpu())
         return torch.cat(parts)

@@ -19,7 +19,7 @@ def main(config: EditConfig) -> None:
     from common.training.devices import pick_device
     from image.edit.directions import parse_direction
     from image.edit.generation import edits, morph
-    from image.edit.inversion import invert, read_square, reconstruction_psnr
+    from image.edit.inversion import invert, read_picture, reconstruction_psnr
     from image.judges.extractor import load_extractor
     from image.models import load_image_model
     from image.sheets import draw_sheet
@@ -28,7 +28,7 @@ def main(config: EditConfig) -> None:
     model = load_image_model(config.weights, device)
     directions = [parse_direction(model, text) for text in config.direction]
     paths = [config.picture] if config.to is None else [config.picture, config.to]
-    images = torch.cat([read_square(path, model) for path in paths])
+    images = torch.cat([read_picture(path, model) for path in paths])
     point = invert(model, images, load_extractor(device=device), config.steps, config.starts, config.seed)
     again = model.decode(point.z, point.labels)
     for path, psnr in zip(paths, reconstruction_psnr(images, again).tolist(), strict=True):

@@ -14,7 +14,7 @@ from image.edit.config import EditConfig, EvaluateConfig
 from image.edit.directions import Direction, between, factorised, moved, parse_direction, unnamed_directions
 from image.edit.evaluation import evaluate
 from image.edit.generation import FRAMES
-from image.edit.inversion import invert, read_square, reconstruction_psnr
+from image.edit.inversion import invert, read_picture, reconstruction_psnr
 from image.judges.classifier import main as train_classifier
 from image.judges.config import ClassifierConfig
 from image.judges.extractor import load_extractor
@@ -174,7 +174,7 @@ def test_pictures_beyond_a_model_are_told_and_nothing_is_written(cgan_run: Path,
 
 def test_a_picture_is_cut_to_what_the_model_saw(cgan: ImageModel, tmp_path: Path) -> None:
     Image.new("RGB", (90, 60), "red").save(tmp_path / "wide.png")
-    assert read_square(tmp_path / "wide.png", cgan).shape == (1, 1, 16, 16)
+    assert read_picture(tmp_path / "wide.png", cgan).shape == (1, 1, 16, 16)
 
 
 @pytest.mark.parametrize(
