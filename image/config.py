@@ -37,7 +37,6 @@ DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  
 Data = Annotated[str, DataName(DATA_SETS)]
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
-Describing = Annotated[str, WeightsName("image", GENERATORS, words=True)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
@@ -48,6 +47,8 @@ WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64} 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
 WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
+# Settings of networks, and of the words that they read, which come with the --weights that a run begins with.
+FROM_WEIGHTS = ("net", "net_size", "output", "finish", "likelihood", "latent", "spectral_norm", "vocabulary", "longest")
 MIN_SIDE, MAX_SIDE = 8, 1_024  # of pictures that are learned from, in pixels
 
 
@@ -77,6 +78,7 @@ class SubjectConfig(Checked):
     size: Size | None = None  # in pixels: a side of squares, or width x height (96x64); default: the data's own, or 64
     fit: Literal["crop", "pad"] = "crop"  # how pictures come to that shape
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
+    weights: Generator | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
     core: Core = "cgan"  # c: conditional on the class (gan or vae where there are none); t: on a description in words
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
@@ -111,7 +113,6 @@ class VocabularyConfig(Checked):
 class TextConfig(VocabularyConfig):
     """What only models of described pictures (--core tgan) read."""
 
-    weights: Describing | None = None  # what it begins as, with its words; a bundled name, a folder or a Hub id
     families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
@@ -152,7 +153,7 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
         if self.core != "tgan":
             require_unset(self, self.core, VocabularyConfig, TextConfig)
         if self.weights is not None:
-            for name in ("net_size", "output", "finish", "latent", "spectral_norm", "vocabulary", "longest"):
+            for name in FROM_WEIGHTS:
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "is that of the --weights; leave it out")
         if not self.adversarial:
@@ -162,6 +163,12 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
         part = self.batch // self.accumulate
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.weights is not None:
+            kind, words = "vae" if self.core in ("vae", "cvae") else "gan", True if self.core == "tgan" else None
+            WeightsName("image", (kind,), words).check(f"--weights {self.weights}", self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -249,6 +249,21 @@ class ResidualGenerator(nn.Module):
         return torch.tanh(images) if self.bounded else images
 
 
+def without_classes(generator: ResidualGenerator) -> dict[str, Tensor]:
+    """The tensors of a generator that takes no class and draws what a conditional one does without a label.
+
+    What "no label" adds to the two layers that read the latent is constant, so their biases can hold it.
+    """
+    tensors = generator.state_dict()
+    if generator.condition is None:
+        return tensors
+    embedded = F.normalize(tensors.pop("condition.embedding.weight")[-1], dim=0) * generator.condition.width**0.5
+    for layer in ("trunk.style.0", "trunk.project"):
+        latent, label = tensors[f"{layer}.weight"].chunk(2, 1)
+        tensors |= {f"{layer}.weight": latent, f"{layer}.bias": tensors[f"{layer}.bias"] + label @ embedded}
+    return tensors
+
+
 class TextGenerator(nn.Module):
     """The residual trunk, fed with the latent and a description: its whole beside the latent, its words at doublings.
 
