@@ -19,7 +19,7 @@ from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
 from common.weights import load_fitting
-from image.config import WIDTHS, Core, Net, TrainConfig, height_and_width
+from image.config import WIDTHS, Core, TrainConfig, height_and_width
 from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
@@ -66,8 +66,9 @@ def prepare(config: TrainConfig) -> Run:
     elif not data.spec.classes:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
     name = f"image-{data.name}-{config.core}"
-    config = settled(config, data, name, begun.config.net if begun else config.net)
-    network = network_config(config, data.spec, tokenizer, begun.config if begun else None)
+    trained = begun.config if begun else None
+    config = settled(config, data, name, trained)
+    network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
     said = begin(game, begun) if begun else ""
     return Run(
@@ -88,15 +89,16 @@ def prepare(config: TrainConfig) -> Run:
     )
 
 
-def settled(config: TrainConfig, data: ImageData, name: str, net: Net) -> TrainConfig:
+def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfig | None = None) -> TrainConfig:
     """The settings with those that are left to the data decided or, of a run that goes on, as it began with.
 
     Args:
         name: of the folder of the run where --out names none.
-        net: kind of its networks.
+        begun: of the trained networks with which the run begins.
     """
     adversarial = config.core.endswith("gan") and config.adversarial > 0
     large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
+    net = begun.net if begun else config.net
     few = adversarial and len(data.train) < FEW
     hurried = adversarial and large and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {
@@ -111,7 +113,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, net: Net) -> TrainC
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]
-    if config.weights:
+    if begun:
         del chosen["finish"]
     left = {key: value for key, value in chosen.items() if getattr(config, key) == getattr(TrainConfig, key)}
     return replace(config, **left)
