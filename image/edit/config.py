@@ -37,7 +37,7 @@ class SearchConfig(DeviceConfig):
 class EditConfig(SearchConfig):
     """Settings of `python -m image.edit`."""
 
-    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # what is edited; its middle, if it is no square
+    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # what is edited; its middle, if of another shape
     direction: tuple[str, ...] = ()  # class=+2 (from -2, away from it, to +2, all of it), or 1=-3 for the first unnamed
     to: InputFile | None = None  # another picture, to which a way leads
     out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif: an animation; default: beside the picture
