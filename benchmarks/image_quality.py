@@ -127,7 +127,7 @@ def measure(config: QualityConfig, model: ImageModel, recipe: str, images: int) 
     data, extractor = load_images(config.data), load_extractor(device=pick_device(config.device))
     material = gather(model, data, extractor, config.n, config.seed, "prior")
     save_picture(grid(material.samples[:100]), config.out / f"{recipe.replace(' ', '-')}.png")
-    real, fake = material.held_out_features, material.sample_features
+    real, fake = material.real_features, material.sample_features
     distance = frechet_distance(real, fake)
     floor = frechet_distance(real, material.train_features[material.floor])
     return Result(recipe, images, len(material), distance, floor, neighbourhoods(real, fake, K), extractor.name)

@@ -9,7 +9,6 @@ or slows down as it warms up is so for all of them.
 import contextlib
 import io
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.textbook import Textbook, batches
 from common.cli import run
 from common.config import DeviceConfig, PrecisionConfig, require
-from common.training.devices import bf16_wanted, pick_device
+from common.training.devices import bf16_wanted, peak_memory, pick_device
 from common.training.monitor import Monitor
 from common.training.trainer import Trainer
 from image.config import WIDTHS, NetSize, TrainConfig
@@ -124,10 +123,7 @@ def take_turn(name: str, config: SpeedConfig) -> Turn:
     """Run `config.steps` steps; the first turn in a process also builds and warms up."""
     turn, work = contestant(name, config)
     rate = turn(config.steps or 1)
-    if pick_device(config.device).type == "cuda":
-        return Turn(rate, torch.cuda.max_memory_allocated(), work)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Turn(rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, work)
+    return Turn(rate, peak_memory(pick_device(config.device)) or 0, work)
 
 
 @lru_cache

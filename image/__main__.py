@@ -3,6 +3,7 @@
 from common.cli import list_commands
 
 COMMANDS = (
+    "data",
     "train",
     "generate",
     "evaluate",

@@ -29,9 +29,10 @@ NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture"]
 Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
-Finish = Literal["shuffle", "block"]
+Finish = Literal["shuffle", "smooth"]
 Critic = Literal["plain", "aided"]
 Size = int | str  # of pictures in pixels: one number for squares, or width x height, such as 96x64
+Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
@@ -83,7 +84,7 @@ class SubjectConfig(Checked):
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
-    finish: Finish | None = None  # how the last doubling is made: shuffle is faster, block (default) shows no weave
+    finish: Finish | None = None  # how the last doubling is made: shuffle is faster, smooth (default) shows no weave
     likelihood: Likelihood = "logistic"  # of VAEs; logistic: discretised over the 256 levels
     spectral_norm: bool = False  # on every layer of the critic
 
@@ -255,7 +256,7 @@ class EvaluateConfig(DeviceConfig):
     n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
     seed: int = 0  # of the latents and of the choice of real pictures
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
-    extractor: Literal["features", "inception"] = "features"  # our own small network, or Inception-v3 (extra "fid")
+    extractor: Features | None = None  # whose features are compared; default: squeezenet, or else features, our own
     classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled
     scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>

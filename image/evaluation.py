@@ -12,18 +12,18 @@ from common.cores.vae import VAE
 from common.evaluation.report import ClassCount, Evaluation, Table, write_report
 from common.pictures.sheets import curves
 from common.training.devices import pick_device
-from common.training.runs import trained_on
-from common.weights_folders import bundled, digest_of, find_weights
+from common.training.runs import recorded, trained_on
+from common.weights_folders import bundled, digest_of, find_weights, read_config
 from image.config import DATA_SETS, EvaluateConfig
 from image.data.loading import ImageData
 from image.judges.extractor import Extractor, load_extractor
-from image.judges.inception import Inception
-from image.judges.labels import classifier_judge, find_classifier
+from image.judges.features import find_extractor, warning_of
+from image.judges.labels import Judge, classifier_judge, find_classifier
 from image.judges.r_precision import CHOICES, SAMPLES, alignment, drawn_prompts
 from image.judges.text_scorer import TrainedScorer, load_scorer
 from image.metrics import (
+    FEW,
     VOTERS,
-    FeatureExtractor,
     K,
     Material,
     bounds,
@@ -33,13 +33,13 @@ from image.metrics import (
     likelihood,
     memory,
     quality,
+    voters,
     voting_judge,
 )
 from image.models import ImageModel, load_for, load_image_model
 from image.sheets import by_class, draw_sheet
 
 SHOWN = 10  # pictures in a row of the report
-FEW = 1_000  # samples below which a Fréchet distance says little by itself
 AGAINST_REAL = ("samples", "real")
 
 
@@ -53,9 +53,10 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     model, folder = load_image_model(config.weights, device), find_weights(config.weights, "image")
     data = load_for(model, config.data or trained_on(folder, DATA_SETS))
     classifier = find_classifier(config.classifier, data, device)
-    extractor: FeatureExtractor = load_extractor(device=device) if config.extractor == "features" else Inception(device)
+    extractor = find_extractor(config.extractor, device)
     material = gather(model, data, extractor, config.n, config.seed, config.sampler)
-    tables, classes = measure(model, data, material, extractor.name, classifier, config.seed)
+    note = warning_of(extractor.name, (read_config(folder) | recorded(folder)).get("critic"))
+    tables, classes = measure(model, data, material, extractor.name, classifier, config.seed, note)
     scorer = find_scorer(config, model, data, device)
     if scorer is not None:
         tables.append(Table("Descriptions", AGAINST_REAL, alignment(model, data, scorer, config.seed)))
@@ -82,17 +83,23 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
 
 
 def measure(
-    model: ImageModel, data: ImageData, material: Material, name: str, classifier: Extractor | None, seed: int
+    model: ImageModel,
+    data: ImageData,
+    material: Material,
+    name: str,
+    classifier: Extractor | None,
+    seed: int,
+    note: str = "",
 ) -> tuple[list[Table], list[ClassCount]]:
-    """All tables that model and data allow; `name` is the feature extractor's."""
+    """All tables that model and data allow; `name` is the feature extractor's, and `note` stands beside its figures."""
     classes: list[ClassCount] = []
+    against = f"Samples against {'training' if material.seen else 'held-out'} pictures"
     tables = [
-        Table("Samples against held-out pictures", AGAINST_REAL, quality(material, name)),
+        Table(against + (f" ({note})" if note else ""), AGAINST_REAL, quality(material, name)),
         Table("Memorisation", AGAINST_REAL, memory(material)),
     ]
     if data.spec.classes:
-        labels = data.train.tensors["label"]
-        judge = classifier_judge(classifier, data) if classifier else voting_judge(material, labels)
+        judge = classifier_judge(classifier, data) if classifier else _vote(material, data, model.device)
         figures, classes = count_classes(material, judge, data.spec.classes)
         tables.append(Table("Labels", AGAINST_REAL, figures))
     if isinstance(model.network, VAE):
@@ -100,6 +107,11 @@ def measure(
         title = f"Likelihood of {held_out.n:,} held-out and {training.n:,} training pictures"
         tables.append(Table(title, ("held-out", "training"), likelihood(held_out, training, model.config.latent)))
     return tables, classes
+
+
+def _vote(material: Material, data: ImageData, device: torch.device) -> Judge:
+    rows, training = voters(material, len(data.train)), data.train.tensors
+    return voting_judge(training["image"][rows], training["label"][rows], load_extractor(device=device))
 
 
 def find_scorer(
@@ -118,19 +130,29 @@ def find_scorer(
 def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, conditional: bool) -> str:
     """Say in words how it was measured."""
     n, least = len(material), "" if len(material) == config.n else f" ({config.n:,} asked for; there are no more)"
-    labels = ", labels as the held-out pictures have them" if conditional else ""
+    labels = ", labels as the real pictures have them" if conditional else ""
+    real, twin = f"held-out pictures of {facts['data']}", f"{n:,} training pictures"
+    if material.seen:
+        few = len(material.unseen_features)
+        real = f"training pictures of {facts['data']} (only {few:,} are held out, which judge memorisation alone)"
+        twin = f"the other {n:,} training pictures"
     told = ""
     if facts["scorer"]:
         told = (
             f" R-precision: of {CHOICES} descriptions, the right and random others, it is nearest by {facts['scorer']}."
         )
-    judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures"
+    judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures, by `features`"
     return (
-        f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} held-out "
-        f"pictures of {facts['data']}. Real against real: {n:,} training pictures in the samples' place (for diversity "
-        f"and labels, the held-out pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training "
+        f"N = {n:,} samples{least} from the {config.sampler}, seed {config.seed}{labels}, against {n:,} {real}. "
+        f"Real against real: {twin} in the samples' place (for diversity "
+        f"and labels, the real pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training "
         f"pictures are sought among all {len(material.train_features):,}. Labels are judged by {judge}.{told}"
-        + (f" Distances at N below {FEW:,} are mostly bias: hold them against the real column only." if n < FEW else "")
+        + (
+            f" Distances at N below {FEW:,} are mostly bias: hold them against the real column only; ± is the "
+            "standard error, a jackknife's."
+            if n < FEW
+            else ""
+        )
     )
 
 
@@ -141,10 +163,10 @@ def pictures(model: ImageModel, material: Material, data: ImageData, folder: Pat
     pairs = [("sample", material.samples[rows]), ("training", data.train.tensors["image"][neighbours])]
     shown.append(("The samples nearest to a training picture, of the first 1,000", draw_sheet(pairs)))
     if isinstance(model.network, VAE):
-        originals, labels = material.held_out[:SHOWN], material.wanted
+        originals, labels = material.real[:SHOWN], material.wanted
         rebuilt = model.reconstruct(originals, None if labels is None else labels[:SHOWN])
         shown.append(
-            ("Held-out pictures and their reconstructions", draw_sheet([("original", originals), ("rebuilt", rebuilt)]))
+            ("Real pictures and their reconstructions", draw_sheet([("original", originals), ("rebuilt", rebuilt)]))
         )
     if log := _log(folder / "metrics.jsonl"):
         shown.append(("Curves of the training", curves(log)))

@@ -20,6 +20,7 @@ from common.training.launch import Run
 from common.training.runs import folder_of, recorded
 from common.weights import load_fitting
 from image.config import WIDTHS, Core, TrainConfig, height_and_width
+from image.data.advice import milestones
 from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
@@ -85,6 +86,7 @@ def prepare(config: TrainConfig) -> Run:
         then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
         begun="" if config.resume else said,
+        milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
         save=tokenizer.pieces.save if tokenizer else None,
     )
 
@@ -106,7 +108,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         "critic": "aided" if large and net == "residual" else "plain",
         "augment": AUGMENTED if few else (),
         "mirror": config.data not in UNMIRRORED,
-        "finish": "block",
+        "finish": "smooth",
     }
     if config.resume:
         chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
@@ -114,7 +116,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
     if not adversarial:
         del chosen["critic"], chosen["augment"]
     if begun:
-        del chosen["finish"]
+        del chosen["finish"]  # it is theirs
     left = {key: value for key, value in chosen.items() if getattr(config, key) == getattr(TrainConfig, key)}
     return replace(config, **left)
 
@@ -166,7 +168,7 @@ def network_config(
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
         output=config.output,
-        finish=config.finish or "block",
+        finish=config.finish or "smooth",
     )
 
 

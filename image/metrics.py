@@ -4,9 +4,9 @@ The real-against-real floor is N training pictures in the samples' place, agains
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,29 +24,22 @@ from common.evaluation.metrics import (
     nearest,
     nearest_class,
     neighbourhoods,
+    standard_errors,
 )
 from common.evaluation.report import ClassCount, Metric
 from common.progress import progress_bar
 from image.config import Sampler
 from image.data.loading import ImageData, at_a_time, in_parts, to_model
+from image.judges.features import FeatureExtractor
 from image.judges.labels import Judge
 from image.models import ImageModel
 
 K = 5  # neighbours: of precision, recall, density and coverage, and of the vote on a label
+ENOUGH = 100  # held-out pictures below which samples are held against training pictures
+FEW = 1_000  # samples below which a Fréchet distance says little by itself
 VOTERS = 10_000  # training pictures that may vote
 BOUNDED = 1_000  # pictures whose likelihood is bounded; the fewest that bear an estimate of mutual information
 IWAE_SAMPLES = 16  # of the importance-weighted bound
-
-
-class FeatureExtractor(Protocol):
-    """Turns pictures into features; its name tells which network, and by a hash which weights."""
-
-    @property
-    def name(self) -> str: ...
-
-    def features(self, images: Iterable[Tensor]) -> Tensor:
-        """Batches of uint8 (n, C, H, W) -> (N, D) on the CPU."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,11 +49,13 @@ class Material:
     samples: Tensor
     wanted: Tensor | None  # labels asked for
     sample_features: Tensor
-    held_out: Tensor
-    held_out_labels: Tensor | None
-    held_out_features: Tensor
+    real: Tensor  # held out or, where too few are, training pictures
+    real_labels: Tensor | None
+    real_features: Tensor
+    unseen_features: Tensor  # of held-out pictures, (U, D)
     train_features: Tensor  # of all training pictures, (M, D)
-    floor: Tensor  # N training pictures, by their row, (N,)
+    floor: Tensor  # N training pictures that are not among the real ones, by their row, (N,)
+    seen: bool = False  # whether the real ones are training pictures
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -71,26 +66,34 @@ def gather(
 ) -> Material:
     """Draw samples and choose real pictures, `n` of each or as many as there are.
 
-    A conditional model is asked for the held-out pictures' own labels or descriptions, so that both sides are alike.
+    Real pictures are held-out ones or, where fewer than `ENOUGH` are held out, one half of the training pictures, which
+    the other half is the floor of. A conditional model is asked for their own labels or descriptions, so that both
+    sides are alike.
     """
-    n = min(n, len(data.test), len(data.train))
+    seen = len(data.test) < ENOUGH
+    side = data.train if seen else data.test
+    n = min(n, len(side), len(data.train) // 2 if seen else len(data.train))
     generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(data.test), generator=generator)[:n]
-    held_out = data.test.gather(rows)
-    wanted = held_out["label"] if model.classes else None
+    order = torch.randperm(len(side), generator=generator)
+    real = side.gather(order[:n])
+    wanted = real["label"] if model.classes else None
     asked = wanted
     if model.tokenizer is not None and data.captions is not None:
-        asked = model.tokenizer.tokens([data.captions[1].texts[row][0] for row in rows])
+        texts = data.captions[0 if seen else 1].texts
+        asked = model.tokenizer.tokens([texts[row][0] for row in order[:n]])
     samples = model.sample(n, asked, seed, sampler)
+    real_features = _features(extractor, real["image"], "real pictures")
     return Material(
         samples,
         wanted,
         _features(extractor, samples, "samples"),
-        held_out["image"],
-        held_out.get("label"),
-        _features(extractor, held_out["image"], "held-out pictures"),
+        real["image"],
+        real.get("label"),
+        real_features,
+        _features(extractor, data.test.tensors["image"], "held-out pictures") if seen else real_features,
         _features(extractor, data.train.tensors["image"], "training pictures"),
-        torch.randperm(len(data.train), generator=generator)[:n],
+        order[n : 2 * n] if seen else torch.randperm(len(data.train), generator=generator)[:n],
+        seen,
     )
 
 
@@ -99,29 +102,40 @@ def _features(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
 
 
 def quality(material: Material, extractor_name: str) -> list[Metric]:
-    """Distances, neighbourhoods and diversity."""
-    real, fake, n = material.held_out_features, material.sample_features, len(material)
+    """Distances, neighbourhoods and diversity; with their standard errors below `FEW` samples."""
+    real, fake, n = material.real_features, material.sample_features, len(material)
     twin = material.train_features[material.floor]
     (kernel, error), (kernel_floor, floor_error) = kernel_distance(real, fake), kernel_distance(real, twin)
     found, floor = neighbourhoods(real, fake, K), neighbourhoods(real, twin, K)
     inception = extractor_name.startswith("inception")  # only its distances have the right to these names
     frechet_name, kernel_name = ("FID", "KID") if inception else (f"fd_{extractor_name}", f"kd_{extractor_name}")
+    names = ("precision", "recall", "density", "coverage")
+    errors = _errors(real, fake, twin) if 4 * K <= n < FEW else [None] * 5
     shares = [
-        Metric(name, getattr(found, name), getattr(floor, name), "higher", n)
-        for name in ("precision", "recall", "density", "coverage")
+        Metric(name, getattr(found, name), getattr(floor, name), "higher", n, pair)
+        for name, pair in zip(names, errors[1:], strict=True)
     ]
     return [
-        Metric(frechet_name, frechet_distance(real, fake), frechet_distance(real, twin), "lower", n),
+        Metric(frechet_name, frechet_distance(real, fake), frechet_distance(real, twin), "lower", n, errors[0]),
         Metric(kernel_name, kernel, kernel_floor, "lower", n, (error, floor_error)),
         *shares,
         Metric("diversity", diversity(fake), diversity(real), "as real", n),
     ]
 
 
+def _errors(real: Tensor, fake: Tensor, twin: Tensor) -> Sequence[tuple[float, float]]:
+    """Standard errors of the Fréchet distance and the four shares, of samples and of real pictures in their place."""
+
+    def figures(first: Tensor, second: Tensor) -> tuple[float, ...]:
+        return frechet_distance(first, second), *astuple(neighbourhoods(first, second, K))
+
+    return list(zip(*(standard_errors(figures, real, other) for other in (fake, twin)), strict=True))
+
+
 def memory(material: Material) -> list[Metric]:
     """How much nearer the samples lie to their nearest training pictures than held-out pictures do."""
     found, n = (
-        memorisation(material.train_features, material.held_out_features, material.sample_features),
+        memorisation(material.train_features, material.unseen_features, material.sample_features),
         len(material),
     )
     return [
@@ -138,19 +152,31 @@ def closest_pairs(material: Material, count: int, among: int = 1_000) -> tuple[T
     return rows, indices[rows]
 
 
-def voting_judge(material: Material, labels: Tensor) -> Judge:
-    """A vote of the nearest training pictures, where no classifier is at hand; `labels` are the training pictures'."""
-    voters = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:VOTERS]
-    return lambda images, features: nearest_class(features, material.train_features[voters], labels[voters], K)
+def voters(material: Material, training: int) -> Tensor:
+    """Rows of up to `VOTERS` of so many training pictures, none of them among those judged, (V,)."""
+    everyone = torch.randperm(training, generator=torch.Generator().manual_seed(0))
+    return (material.floor if material.seen else everyone)[:VOTERS]
+
+
+def voting_judge(images: Tensor, labels: Tensor, extractor: FeatureExtractor) -> Judge:
+    """A vote of the nearest of labelled pictures, where no classifier is at hand.
+
+    Args:
+        images: of the voters, uint8 (V, C, H, W).
+        labels: theirs, (V,).
+        extractor: best one that learned to tell classes apart.
+    """
+    known = extractor.features(in_parts(images))
+    return lambda judged, features: nearest_class(extractor.features(in_parts(judged)), known, labels, K)
 
 
 def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> tuple[list[Metric], list[ClassCount]]:
-    """Which classes the samples are of, beside the held-out pictures; the latter must be labelled."""
-    assert material.held_out_labels is not None
-    real, wanted = material.held_out_labels, material.wanted
+    """Which classes the samples are of, beside the real pictures; the latter must be labelled."""
+    assert material.real_labels is not None
+    real, wanted = material.real_labels, material.wanted
     got, real_got = (
         judge(material.samples, material.sample_features),
-        judge(material.held_out, material.held_out_features),
+        judge(material.real, material.real_features),
     )
     figures, n = [], len(material)
     if wanted is not None:

@@ -18,7 +18,8 @@ from common.training.runs import in_minutes
 from image.config import TrainConfig, height_and_width
 from image.data.loading import ImageData, at_a_time, in_parts, to_model
 from image.data.prompts import PromptTokenizer
-from image.judges.extractor import Extractor, load_extractor
+from image.judges.extractor import load_extractor
+from image.judges.features import FeatureExtractor, find_extractor, warning_of
 from image.models import ImageModel
 from image.networks import NetworkConfig
 
@@ -29,7 +30,7 @@ GRACE = 60_000  # training images before the collapse alarm may speak
 
 
 class ImageMonitor(Monitor):
-    """Judges with the bundled features, against training images only: held-out ones are left for `image.evaluate`.
+    """Judges by features, against training images only: held-out ones are left for `image.evaluate`.
 
     Args:
         config: the run's settings.
@@ -50,12 +51,16 @@ class ImageMonitor(Monitor):
         self.config, self.data, self.network, self.device, self.tokenizer = config, data, network, device, tokenizer
         self.classes = data.spec.classes if network.classes else ()
         self.at_a_time = at_a_time(*network.shape)
-        self.extractor: Extractor = load_extractor(device=device)
-        images, self.real_labels = self._reference()
-        self.real = self.extractor.features(images)
-        first, second = halves(self.real)
-        self.floor = neighbourhoods(first, second).coverage
+        self.classifier = load_extractor(device=device)  # in whose features a vote tells classes apart
+        self._look_through(find_extractor(device=device))
         self.alarm = CollapseAlarm(GRACE, self.classes)
+
+    def _look_through(self, extractor: FeatureExtractor) -> None:
+        labels = self.data.train.tensors.get("label")
+        self.real_labels = None if labels is None else labels[self._choice()]
+        self.extractor, self.real = extractor, extractor.features(self._reference())
+        self.voters = None if labels is None else self.classifier.features(self._reference())
+        self.floor = neighbourhoods(*halves(self.real)).coverage
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw one row a class or description (or ten rows), from the same latents every time, into `path`.png."""
@@ -78,7 +83,7 @@ class ImageMonitor(Monitor):
         around = neighbourhoods(self.real, features)
         distance = frechet_distance(self.real, features)
         figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
-        got = self._classes_of(features)
+        got = self._classes_of(samples)
         histograms: dict[str, list[int]] = {}
         if got is not None and wanted is not None:
             figures["class_match"] = (got == wanted).float().mean().item()
@@ -103,17 +108,26 @@ class ImageMonitor(Monitor):
             "classes": list(self.classes),
             "data": {"name": self.data.name, "fit": self.config.fit},
         }
+        if self.config.critic == "aided":
+            config["critic"] = "aided"  # whose features judge it no more impartially
         if self.tokenizer is not None:
             config["words"] = " ".join(sorted(self.tokenizer.words))
         return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:
-        """The collapse alarm's memory."""
-        return self.alarm.state()
+        """The collapse alarm's memory, and whose features it and the best score are of."""
+        return self.alarm.state() | {"extractor": self.extractor.name}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take the collapse alarm's memory back."""
+        """Take the collapse alarm's memory back, and judge on as the run was judged before.
+
+        Raises:
+            UserError: the weights that it was judged by cannot be had.
+        """
         self.alarm.restore(state)
+        before = state.get("extractor", "features").partition("@")[0]  # runs of old do not tell
+        if before != self.extractor.name.partition("@")[0]:
+            self._look_through(find_extractor(before, self.device))
 
     def _model(self, network: nn.Module) -> ImageModel:
         return ImageModel(network, self.network, self.classes, tokenizer=self.tokenizer)
@@ -140,11 +154,9 @@ class ImageMonitor(Monitor):
             samples.append(posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=self.device)))
         vae.sampler.fit(torch.cat(samples))
 
-    def _reference(self) -> tuple[Iterator[Tensor], Tensor | None]:
-        """Training images, and their labels."""
-        arrays, order = self.data.train.tensors, self._choice()
-        labels = arrays["label"][order] if "label" in arrays else None
-        return (arrays["image"][rows] for rows in order.split(self.at_a_time)), labels
+    def _reference(self) -> Iterator[Tensor]:
+        """The training images that samples are compared with."""
+        return (self.data.train.tensors["image"][rows] for rows in self._choice().split(self.at_a_time))
 
     def _choice(self) -> Tensor:
         """A fixed random choice of training images, int64."""
@@ -155,16 +167,18 @@ class ImageMonitor(Monitor):
 
         Some classes look alike to it (activities and objects among emoji), which is no fault of the samples.
         """
-        assert self.real_labels is not None
-        found = nearest_class(self.real[0::2], self.real[1::2], self.real_labels[1::2])
+        assert self.real_labels is not None and self.voters is not None
+        found = nearest_class(self.voters[0::2], self.voters[1::2], self.real_labels[1::2])
         expected = torch.zeros(len(self.classes))
         for label, count in enumerate(class_histogram(wanted, len(self.classes)).tolist()):
             votes = class_histogram(found[self.real_labels[0::2] == label], len(self.classes))
             expected += count * votes / votes.sum().clamp(min=1)
         return expected.round().long().tolist()
 
-    def _classes_of(self, features: Tensor) -> Tensor | None:
-        return None if self.real_labels is None else nearest_class(features, self.real, self.real_labels)
+    def _classes_of(self, samples: Tensor) -> Tensor | None:
+        if self.real_labels is None or self.voters is None:
+            return None
+        return nearest_class(self.classifier.features(in_parts(samples)), self.voters, self.real_labels)
 
 
 def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extractor: str, facts: dict[str, Any]) -> str:
@@ -172,6 +186,7 @@ def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extrac
     asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
     if config.core == "tgan":
         asked = "Takes a description in words."
+    warning = warning_of(extractor, config.critic)
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 
@@ -183,11 +198,11 @@ Draws {width} x {height} images. {asked}
 - Data: {data.source}; {len(data.train):,} training images, {len(data.test):,} held out
 
 Quality when saved, {min(JUDGED, len(data.train)):,} samples against as many *training* images, features `{extractor}`
-(`python -m image.evaluate` measures against held-out images):
+(`python -m image.evaluate` measures against held-out images{"; " + warning if warning else ""}):
 
 | figure | value |
 |---|---|
 {figures}
 
-Known faults: the Fréchet distance sees images at 32 x 32 pixels, so finer faults escape it, and it is no FID.
+Known faults: the Fréchet distance is one of these features, and no FID.
 """

@@ -10,6 +10,7 @@ from common.cores.vae import vae_loss, warm_up
 from common.data.arrays import count_reasons
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
+from common.training.forecast import Milestone
 from common.training.launch import Run
 from music.config import WIDTHS, TrainConfig
 from music.data.loading import load_music
@@ -41,6 +42,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m music.generate --weights {out} --out song.mid",
         skipped=count_reasons(data.skipped, "tunes") if data.skipped else "",
+        milestones=[Milestone("notes in the scale and chords", 10_000, 10_000)],
     )
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cores.gan import spectrally_normalised
+from common.cores.blocks import spectrally_normalised
 
 
 class UNetCritic(nn.Module):

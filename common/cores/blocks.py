@@ -101,6 +101,14 @@ def subpixels(inputs: int, outputs: int) -> nn.Conv2d:
     return convolution
 
 
+def spectrally_normalised(network: nn.Module) -> nn.Module:
+    """Put spectral norm (Miyato et al. 2018) on every convolution and linear layer, in place."""
+    for module in list(network.modules()):
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+            nn.utils.parametrizations.spectral_norm(module)
+    return network
+
+
 def _zero(*parameters: Tensor | None) -> None:
     for parameter in parameters:
         if parameter is not None:

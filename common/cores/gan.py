@@ -95,14 +95,6 @@ def interpolation_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake
     return (norm - 1).square()
 
 
-def spectrally_normalised(network: nn.Module) -> nn.Module:
-    """Put spectral norm (Miyato et al. 2018) on every convolution and linear layer, in place."""
-    for module in list(network.modules()):
-        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-            nn.utils.parametrizations.spectral_norm(module)
-    return network
-
-
 DEFAULT_LR = 5e-4
 Content = Callable[[Tensor, Batch, Draw, Any], tuple[Tensor, dict[str, Tensor]]]
 

@@ -1,6 +1,7 @@
 """Which device a command computes on, and in which precision."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +59,20 @@ def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
         log_with="tensorboard",
         project_dir=out,
     )
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes that this process has held on a GPU or, for one that computes on the CPU, at all; None if unknown.
+
+    Where there is no GPU that includes the program itself, some half a gigabyte.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource  # which Windows has not
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def hardware(accelerator: Accelerator) -> str:

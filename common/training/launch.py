@@ -1,13 +1,14 @@
 """From what a training command prepared to a finished run: one way for all of them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.config import RunConfig
 from common.cores.game import Game
 from common.data.batches import Batches
+from common.training.forecast import Milestone
 from common.training.monitor import Monitor
 from common.training.runs import check_batch, conclude, folder_of, introduce, open_run
 from common.training.trainer import Trainer
@@ -31,6 +32,7 @@ class Run:
         then: from the folder of the run, the line that says at the end what to do now.
         skipped: what of the data could not be used, in words, or "".
         begun: what the networks begin with, in words, or "".
+        milestones: what is to be seen of such a run, and after how many examples.
         save: writes what lies beside the weights from the start, such as a vocabulary, into the folder of the run.
     """
 
@@ -48,6 +50,7 @@ class Run:
     sources: str = ""
     skipped: str = ""
     begun: str = ""
+    milestones: Sequence[Milestone] = ()
     save: Callable[[Path], None] | None = None
 
     @property
@@ -73,6 +76,6 @@ def carry_out(run: Run) -> None:
         print(f"{run.program}: {run.begun}", file=sys.stderr)
     if run.save is not None and trainer.accelerator.is_main_process:
         run.save(out)
-    progress = trainer.fit(run.game, run.batches, run.monitor)
+    progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones)
     if trainer.accelerator.is_main_process:
         conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))

@@ -9,7 +9,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +32,7 @@ from common.progress import progress_bar, terminal_size
 from common.randomness import Draw, mix
 from common.training.checkpoints import Checkpoints, player_tensors, restore_player
 from common.training.devices import accelerator_for, hardware
+from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
 from common.weights import save_weights
@@ -69,13 +70,14 @@ class Trainer:
         """Where this process computes."""
         return self.accelerator.device
 
-    def fit(self, game: Game, data: Batches, monitor: Monitor) -> Progress:
+    def fit(self, game: Game, data: Batches, monitor: Monitor, milestones: Sequence[Milestone] = ()) -> Progress:
         """Train from the start, or with --resume from the newest checkpoint, and save at the end.
 
         Args:
             game: its networks are moved to the device and trained in place.
             data: one batch is `config.batch` of its rows.
             monitor: the domain's eyes.
+            milestones: what is told once, with when it will be, as soon as the pace is known.
 
         Raises:
             UserError: the run became non-finite again and again; the last good weights are in `out`.
@@ -86,6 +88,8 @@ class Trainer:
             while not self._over():
                 self._step()
                 self._agree()
+                if self._timed() and milestones:
+                    self._say(bar, self._outlook(milestones))
                 self._show(bar)
                 if self.progress.step % LOG_EVERY == 0:
                     self._look(bar)
@@ -98,6 +102,19 @@ class Trainer:
         if self.interrupted:
             raise KeyboardInterrupt(f"saved after {self.progress.images:,} examples in {self.out}; go on with --resume")
         return self.progress
+
+    def measure(self, game: Game, data: Batches) -> float:
+        """Play the first steps of a run, save nothing, and return how many examples a second these were.
+
+        A limit that ends the run earlier makes it a rougher figure, which counts the slow steps of the start too.
+        """
+        self._begin(game, data)
+        with _flushing():
+            while not self._over() and not self._timed():
+                self._step()
+                self._agree()
+        self.accelerator.end_training()
+        return self.pace or self.progress.images / self.progress.seconds
 
     # ---- start -------------------------------------------------------------------------------------------------------
 
@@ -113,6 +130,7 @@ class Trainer:
             self._restore(*self.checkpoints.load())
             self.snapshot_step = self.progress.step
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
+        self.pace, self.timed_since = 0.0, math.nan
         self.good = self._copy_state()
         self._forget_later_logs()
         if self.accelerator.is_main_process:
@@ -186,6 +204,18 @@ class Trainer:
                 return
             seconds, interrupted = broadcast_object_list([seconds, interrupted])
         self.progress.seconds, self.stopping = seconds, interrupted
+
+    def _timed(self) -> bool:
+        """Time some early steps, after the first ones, which are slower; true once that is done."""
+        if self.progress.step not in TIMED:
+            return False
+        for learner in self.learners.values():
+            learner.skipped.item()  # waits for the device
+        seconds, self.timed_since = time.perf_counter() - self.timed_since, time.perf_counter()
+        if math.isnan(seconds):  # this is the first of the two, or the run was resumed between them
+            return False
+        self.pace = (TIMED[1] - TIMED[0]) * self.config.batch / seconds
+        return True
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -293,6 +323,13 @@ class Trainer:
         bar.set_postfix_str(", ".join(filter(None, told)), refresh=False)
         bar.ncols = terminal_size()[0] - 1  # which may have changed
         bar.update(0)
+
+    def _outlook(self, milestones: Sequence[Milestone]) -> str:
+        """How fast the run is, what is to be seen when, and when its limits end it."""
+        config, counted = self.config, flag_of(type(self.config), "examples")
+        examples = min((config.steps or math.inf) * config.batch, config.examples or math.inf)
+        seconds = min(examples / self.pace, 60 * (config.minutes or math.inf))
+        return f"{forecast(self.pace, counted, milestones)}; this run takes {time_between(seconds, seconds)}"
 
     def _say(self, bar: Bar, text: str) -> None:
         if self.accelerator.is_main_process:

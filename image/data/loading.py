@@ -21,7 +21,7 @@ from image.data.sources import Pictures, find
 
 Fit = Literal["crop", "pad"]
 CHUNK, CHUNK_SIDE = 256, 64  # images that go through a network at a time, if they are no larger
-FORMAT = 2  # of what is cached; raise it when the same pictures would be decoded differently
+FORMAT = 3  # of what is cached; raise it when the same pictures would be decoded or described differently
 WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
 
 
@@ -67,6 +67,7 @@ class ImageData:
         test: held out; no model ever trains on it. No picture is in both parts, save where an official split has it so.
         skipped: the files that could not be read, and why.
         source: one line on origin and licence, for the cards of models.
+        names: what the pictures of `train` and of `test` are called.
         captions: descriptions of the pictures of `train` and of `test`; None if there are none at all.
     """
 
@@ -76,6 +77,7 @@ class ImageData:
     test: Arrays
     skipped: dict[str, str]
     source: str
+    names: tuple[Sequence[str], Sequence[str]]
     captions: tuple[Captions, Captions] | None = None
 
 
@@ -117,7 +119,8 @@ def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bo
     )
     spec = ImageSpec(as_size(*train.tensors["image"].shape[2:]), facts["channels"], tuple(facts["classes"]))
     captions = facts["captions"] and (_captions(facts["captions"]["train"]), _captions(facts["captions"]["test"]))
-    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], captions)
+    names = (facts["names"]["train"], facts["names"]["test"])
+    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], names, captions)
 
 
 def described(data: ImageData) -> tuple[ImageData, Captions, Captions]:
@@ -127,17 +130,18 @@ def described(data: ImageData) -> tuple[ImageData, Captions, Captions]:
         UserError: none has, or none on one side.
     """
     sides = []
-    for arrays, captions in zip((data.train, data.test), data.captions or (), strict=False):
+    for arrays, names, captions in zip((data.train, data.test), data.names, data.captions or (), strict=False):
         rows = [row for row, texts in enumerate(captions.texts) if texts]
         if rows:
-            sides.append((Arrays(arrays.gather(torch.tensor(rows))), captions[rows]))
+            kept = Arrays(arrays.gather(torch.tensor(rows)))
+            sides.append((kept, [names[row] for row in rows], captions[rows]))
     if len(sides) < 2:
         raise UserError(
             f"--data {data.name} has no descriptions; put a metadata.jsonl with file_name and text, or a .txt with the "
             "name of each picture, beside the pictures, or use --core cgan"
         )
-    (train, known), (test, held_out) = sides
-    return replace(data, train=train, test=test, captions=(known, held_out)), known, held_out
+    (train, names, known), (test, others, held_out) = sides
+    return replace(data, train=train, test=test, names=(names, others), captions=(known, held_out)), known, held_out
 
 
 def to_model(image: Tensor) -> Tensor:
@@ -184,13 +188,15 @@ def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, An
     if not test.any():
         raise UserError(f"--data {options.data}: needs two different pictures or more, as some are held out")
     labels, classes = _present_classes(pictures, rows)
-    for side, chosen in (("train", rows[~test]), ("test", rows[test])):
+    sides = {"train": rows[~test], "test": rows[test]}
+    for side, chosen in sides.items():
         _copy(scratch[:, :channels], chosen, folder / f"{side}.image.npy")
         if labels is not None:
             _copy(labels, chosen, folder / f"{side}.label.npy")
     (folder / "scratch.npy").unlink()
     skipped = {name: reason for name, reason in zip(pictures.names, reasons, strict=True) if reason}
-    facts = {"channels": channels, "classes": classes, "source": pictures.source}
+    names = {side: [pictures.names[row] for row in chosen] for side, chosen in sides.items()}
+    facts = {"channels": channels, "classes": classes, "source": pictures.source, "names": names}
     return facts | {"skipped": {**pictures.skipped, **skipped}, "captions": _by_side(pictures, rows, keys, test)}
 
 

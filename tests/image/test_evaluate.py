@@ -3,7 +3,9 @@
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from image.config import EvaluateConfig
 from image.data.loading import ImageData, load_images
 from image.evaluate import main
 from image.judges.extractor import Extractor, load_extractor
+from image.judges.features import find_extractor
 from image.judges.inception import Inception
 from image.judges.labels import classifier_judge, find_classifier
 from image.metrics import (
@@ -32,6 +35,7 @@ from image.metrics import (
     likelihood,
     memory,
     quality,
+    voters,
     voting_judge,
 )
 from image.models import load_image_model
@@ -59,8 +63,10 @@ def material(samples: Tensor, held_out: Tensor, train: Tensor, **more: Any) -> M
         blank,
         more.get("labels"),
         held_out,
+        more.get("unseen", held_out),
         train,
         more.get("floor", torch.arange(n)),
+        more.get("seen", False),
     )
 
 
@@ -166,27 +172,58 @@ def test_a_classifier_is_bundled_or_none(data: ImageData) -> None:
 
 def test_the_vote_of_neighbours_tells_shapes_apart(data: ImageData, cgan_run: Path) -> None:
     sets = gather(load_image_model(str(cgan_run)), data, load_extractor(), 10_000, 0, "prior")
-    judge = voting_judge(sets, data.train.tensors["label"])
-    assert sets.held_out_labels is not None
-    right = judge(sets.held_out, sets.held_out_features) == sets.held_out_labels
+    rows, training = voters(sets, len(data.train)), data.train.tensors
+    judge = voting_judge(training["image"][rows], training["label"][rows], load_extractor())
+    assert sets.real_labels is not None
+    right = judge(sets.real, sets.real_features) == sets.real_labels
     assert right.float().mean() > 0.9
 
 
 # --- what is compared
 
 
-def test_samples_are_asked_for_the_held_out_pictures_labels(data: ImageData, cgan_run: Path) -> None:
+def test_samples_are_asked_for_the_real_pictures_labels(data: ImageData, cgan_run: Path) -> None:
     model = load_image_model(str(cgan_run))
     sets = gather(model, data, load_extractor(), 16, 4, "prior")
     assert len(sets) == len(sets.floor) == len(set(sets.floor.tolist())) == 16
-    assert sets.wanted is not None and torch.equal(sets.wanted, sets.held_out_labels)
+    assert sets.wanted is not None and torch.equal(sets.wanted, sets.real_labels)
     assert torch.equal(sets.samples, model.sample(16, sets.wanted, seed=4))
     assert len(sets.train_features) == len(data.train)
 
 
-def test_no_more_pictures_are_compared_than_there_are(data: ImageData, vae_run: Path) -> None:
+def test_where_few_are_held_out_one_half_of_the_training_pictures_is_compared_and_the_other_its_floor(
+    data: ImageData, vae_run: Path
+) -> None:
     sets = gather(load_image_model(str(vae_run)), data, load_extractor(), 10_000, 0, "mixture")
-    assert len(sets) == len(data.test) < 100 and sets.wanted is None
+    assert len(data.test) < 100 and sets.seen and sets.wanted is None
+    assert len(sets) == len(sets.real) == len(sets.floor) == len(data.train) // 2
+    assert len(sets.unseen_features) == len(data.test)
+    twins = data.train.tensors["image"][sets.floor].flatten(1)
+    assert not (sets.real.flatten(1)[:, None] == twins).all(2).any()
+
+
+def test_where_enough_are_held_out_these_are_compared(data: ImageData, vae_run: Path) -> None:
+    many = replace(data, test=data.train, train=data.test)
+    sets = gather(load_image_model(str(vae_run)), many, load_extractor(), 10_000, 0, "prior")
+    assert not sets.seen and len(sets) == len(many.train)  # no more than would be the floor
+    assert torch.equal(sets.unseen_features, sets.real_features)
+    held_out = many.test.tensors["image"].flatten(1)
+    assert (sets.real.flatten(1)[:, None] == held_out).all(2).any(1).all()
+
+
+def test_small_sets_have_errors_and_large_ones_need_none() -> None:
+    few = quality(material(noise(60, 4), noise(60, 4, seed=1), noise(80, 4, seed=2)), "features@1a2b3c4d")
+    assert all(figure.errors is not None for figure in few if figure.name != "diversity")
+    many = quality(material(noise(1000, 2), noise(1000, 2, seed=1), noise(1000, 2, seed=2)), "features@1a2b3c4d")
+    assert [figure.name for figure in many if figure.errors is not None] == ["kd_features@1a2b3c4d"]
+
+
+def test_no_picture_votes_on_itself() -> None:
+    train = noise(40, 4)
+    few = material(train[:20], train[:20], train, floor=torch.arange(20, 40), seen=True)
+    assert voters(few, 40).tolist() == list(range(20, 40))
+    many = material(train[:20], train[:20], train)
+    assert sorted(voters(many, 40).tolist()) == list(range(40))
 
 
 # --- likelihood
@@ -267,6 +304,23 @@ def test_inception_says_what_it_needs() -> None:
 # --- the whole
 
 
+@pytest.mark.parametrize("told", ["config.json", "run.json"])
+def test_who_was_taught_by_the_judge_is_said_to_be_flattered(told: str, cgan_run: Path, tmp_path: Path) -> None:
+    if find_extractor().name.startswith("features"):
+        pytest.skip("needs SqueezeNet's weights")
+    weights = shutil.copytree(cgan_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "samples"))
+    settings = json.loads((weights / told).read_text())
+    (weights / told).write_text(json.dumps(settings | {"critic": "aided"}))
+    if told == "config.json":
+        record = json.loads((weights / "run.json").read_text())
+        record.pop("critic")
+        (weights / "run.json").write_text(json.dumps(record))
+    for extractor, flattered in (("squeezenet", True), ("features", False)):
+        main(EvaluateConfig(weights=str(weights), extractor=extractor, out=tmp_path / extractor, device="cpu"))  # type: ignore[arg-type]
+        titles = list(json.loads((tmp_path / extractor / "evaluation.json").read_text())["tables"])
+        assert titles[0].endswith("(the critic was taught by this network's features, so they flatter)") == flattered
+
+
 @pytest.fixture(scope="module", params=["cgan_run", "vae_run"])
 def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluation") / "out"
@@ -276,14 +330,16 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def test_the_json_holds_figures_floors_and_the_protocol(evaluated: Path, data: ImageData) -> None:
     found = json.loads((evaluated / "evaluation.json").read_text())
-    assert found["n"] == len(data.test) and found["seed"] == 0 and found["extractor"].startswith("features@")
-    assert f"N = {len(data.test)} samples (10,000 asked for" in found["protocol"]
+    n = len(data.train) // 2  # too few are held out
+    assert found["n"] == n and found["seed"] == 0 and found["extractor"] == find_extractor().name
+    assert f"N = {n} samples (10,000 asked for" in found["protocol"]
+    assert f"only {len(data.test)} are held out" in found["protocol"]
     rows = [row for table in found["tables"].values() for row in table]
     assert {row["figure"] for row in rows} >= {f"fd_{found['extractor']}", "coverage", "class entropy, nats"}
     assert all("real" in row or "training" in row for row in rows)
     kernel = next(row for row in rows if row["figure"].startswith("kd_"))
     assert kernel["samples error"] > 0 and kernel["real error"] > 0
-    assert sum(count["real"] for count in found["classes"]) == len(data.test)
+    assert sum(count["real"] for count in found["classes"]) == n
     assert any("ELBO" in row["figure"] for row in rows) == (found["weights"].endswith("vae"))
 
 

@@ -19,7 +19,8 @@ LEFT = ("batch", "critic", "augment", "mirror", "finish")
 
 def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
     images = torch.zeros(1, 3, 1, 1, dtype=torch.uint8).expand(count, 3, 1, 1)
-    return ImageData("x", ImageSpec(size, 3), Arrays({"image": images}), Arrays({"image": images[:1]}), {}, "")
+    train, test = Arrays({"image": images}), Arrays({"image": images[:1]})
+    return ImageData("x", ImageSpec(size, 3), train, test, {}, "", ([""] * count, [""]))
 
 
 def decided(config: TrainConfig, of: ImageData | None = None) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def test_few_pictures_are_augmented_and_mirrored() -> None:
     few = decided(TrainConfig(data="folder", core="gan", device="cpu"))
     assert few == {
         "batch": 16, "critic": "aided", "augment": ("translation", "colour", "cutout"), "mirror": True,
-        "finish": "block",
+        "finish": "smooth",
     }  # fmt: skip
     assert decided(TrainConfig(data="folder", core="gan"), data(FEW))["augment"] == ()
 
@@ -75,7 +76,7 @@ def record(folder: Path, change: Callable[[dict[str, Any]], object]) -> TrainCon
 
 
 def test_a_run_goes_on_as_it_began_though_its_data_have_grown(tmp_path: Path) -> None:
-    began = {"batch": 8, "critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "block"}
+    began = {"batch": 8, "critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "smooth"}
     config = record(tmp_path, lambda then: then.update(began))
     assert decided(config, data(FEW)) == began | {"augment": ("cutout",)}
 

@@ -18,6 +18,7 @@ from common.errors import UserError
 from image.config import TrainConfig
 from image.data.loading import ImageData, load_images
 from image.games import network_config
+from image.judges.features import find_extractor
 from image.models import load_image_model
 from image.monitor import ImageMonitor
 from image.networks import build_generator, build_vae
@@ -133,6 +134,17 @@ def test_the_alarm_s_memory_survives_a_resume(data: ImageData) -> None:
     later, _ = monitor(data)
     later.restore(json.loads(json.dumps(eyes.state())))
     assert later.state() == eyes.state() != monitor(data)[0].state()
+
+
+def test_a_run_of_old_is_judged_on_by_the_features_it_began_with(data: ImageData) -> None:
+    eyes, _ = monitor(data)
+    assert eyes.extractor.name == eyes.state()["extractor"] == find_extractor().name
+    old = {name: value for name, value in eyes.state().items() if name != "extractor"}
+    eyes.restore(old)
+    assert eyes.extractor.name.startswith("features@") and eyes.real.shape[1] == 128
+    later, _ = monitor(data)
+    later.restore(eyes.state())
+    assert later.extractor.name == eyes.extractor.name
 
 
 # --- config and card

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from image.config import EvaluateConfig, GenerateConfig, TrainConfig
+from image.data.__main__ import main as look
+from image.data.config import DataConfig
 from image.data.loading import CHUNK, at_a_time
 from image.edit.__main__ import main as edit
 from image.edit.config import EditConfig
@@ -102,6 +104,13 @@ def test_they_are_measured(wide: Path, wide_run: Path, vae_wide_run: Path, tmp_p
         out = tmp_path / weights.name
         evaluate(EvaluateConfig(weights=str(weights), data=str(wide), n=16, device="cpu", out=out))
         assert (out / "report.html").is_file() and (out / "evaluation.json").is_file()
+
+
+def test_they_are_looked_at(wide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    look(DataConfig(data=str(wide), size="24x16", minutes=0.1, device="cpu", out=tmp_path / "look"))
+    told = capsys.readouterr().out
+    assert "0 would be enlarged to 24 x 16" in told and "--size 24x16" in told
+    assert (tmp_path / "look" / "contact-sheet.png").is_file()
 
 
 @pytest.fixture(scope="module")

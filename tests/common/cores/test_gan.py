@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from common.config import AugmentConfig, GanConfig, LossName
 from common.cores.augment import Augmentation
+from common.cores.blocks import spectrally_normalised
 from common.cores.conditions import ClassCondition, dropping
 from common.cores.game import Batch, Game, only
 from common.cores.gan import (
@@ -20,7 +21,6 @@ from common.cores.gan import (
     GanGame,
     interpolation_penalty,
     pixel_loss,
-    spectrally_normalised,
     zero_centred_penalty,
 )
 from common.randomness import Draw

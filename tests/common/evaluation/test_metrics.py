@@ -25,6 +25,7 @@ from common.evaluation.metrics import (
     nearest_class,
     neighbourhoods,
     squared_mmd,
+    standard_errors,
 )
 
 
@@ -34,6 +35,26 @@ def normal(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
 
 def line(*values: float) -> torch.Tensor:
     return torch.tensor(values)[:, None]
+
+
+# standard errors
+
+
+def test_the_standard_error_of_a_mean_by_hand():
+    # Two of four: means 0, 2 and 4 with 1/6, 4/6 and 1/6, variance 4/3; and the mean of four has (16/3) / 4.
+    values = line(0.0, 0.0, 4.0, 4.0)
+    (error,) = standard_errors(lambda real, fake: [float(real.mean())], values, values, subsets=2000)
+    assert error == pytest.approx(math.sqrt(4 / 3), rel=0.05)
+
+
+def test_standard_errors_tell_how_far_other_samples_move_a_figure():
+    def figures(real, fake):
+        return frechet_distance(real, fake), neighbourhoods(real, fake).coverage
+
+    pairs = [(normal(200, 4, seed), normal(200, 4, 100 + seed) + 0.5) for seed in range(40)]
+    moved = torch.tensor([figures(*pair) for pair in pairs]).std(0)
+    said = torch.tensor([standard_errors(figures, *pair) for pair in pairs[:10]]).mean(0)
+    assert (said / moved).log().abs().max() < math.log(1.7)
 
 
 # Fréchet distance

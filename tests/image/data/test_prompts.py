@@ -119,7 +119,7 @@ def test_words_go_with_weights_that_read_them(weights: Path) -> None:
 
 def test_pixels_alone_teach_what_the_words_mean(folder: Path, tmp_path: Path) -> None:
     """Without a critic; and what was so learned is what a run against a critic begins as."""
-    begun = run(folder, tmp_path / "pixels", 40, adversarial=0.0, pixel=10.0, lr=3e-3, snapshot=400)
+    begun = run(folder, tmp_path / "pixels", 60, adversarial=0.0, pixel=10.0, lr=3e-3, snapshot=600)
     model = load_image_model(str(begun))
     assert model.tokenizer is not None
     means = model.sample(3, model.tokenizer.tokens([f"{colour} noise" for colour in COLOURS])).float().mean((2, 3))

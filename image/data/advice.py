@@ -1,0 +1,89 @@
+"""What to train on a data set, by what users and the bundled weights have shown. Nothing here imports torch."""
+
+from collections.abc import Sequence
+
+from common.training.forecast import Milestone
+from image.config import Core, Size
+
+SIDES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)  # of which networks are, up to the largest that was tried
+VAES = ("vae", "cvae")
+SMALL = 32  # pixels; the side up to which pictures count as small
+FEW = 1_000  # training pictures below which a GAN needs to see fewer images, for want of more to learn
+
+# Training images. Of GANs nothing is to be seen before 30,000, and at 45,000 of 330 drawings there were blobs.
+# Small pictures: from digits-cgan (200,000) to fashion-cgan (450,000). Others: what users found.
+GAN_FIRST, GAN_PAYS = 30_000, 100_000
+GAN_CLEAR_SMALL, GAN_CLEAR_FEW, GAN_CLEAR = (200_000, 450_000), (200_000, 400_000), (1_000_000, 2_000_000)
+# VAEs of the same 330 drawings could be read after 3 minutes, and shapes strewn over 330 pictures were blurred spots
+# after 28,000, drawn by the mixture (by the prior still clouds); fashion-vae was trained on 300,000.
+VAE_FIRST, VAE_DONE = (20_000, 30_000), (100_000, 300_000)
+
+
+def milestones(core: Core, training: int, size: int) -> list[Milestone]:
+    """What is to be seen of a run, and after how many training images.
+
+    Args:
+        core: of the run.
+        training: pictures to train on.
+        size: their longer side in pixels.
+    """
+    if core in VAES:
+        return [Milestone("blurred shapes", *VAE_FIRST), Milestone("as clear as it gets", *VAE_DONE)]
+    clear = GAN_CLEAR_SMALL if size <= SMALL else GAN_CLEAR_FEW if training < FEW else GAN_CLEAR
+    return [Milestone("first shapes", GAN_FIRST, GAN_FIRST), Milestone("clear pictures", *clear)]
+
+
+def choose_size(asked: Size | None, sides: Sequence[int]) -> tuple[Size, str]:
+    """The size to train at, and why.
+
+    Args:
+        asked: by the user, or None.
+        sides: the shorter side of each picture, in pixels.
+    """
+    if asked is not None:
+        return asked, "as asked"
+    middle = sorted(sides)[(len(sides) - 1) // 2]
+    size = max((side for side in SIDES if side <= middle), default=SIDES[0])
+    if size == middle:
+        return size, "the pictures' own"
+    if size == SIDES[-1]:
+        return size, "larger ones have not been tried, and twice the side takes four times as long"
+    return size, "the largest to which half of the pictures need not be enlarged"
+
+
+def choose_core(is_labelled: bool, minutes: float, rate: float) -> tuple[Core, str]:
+    """A GAN, or a VAE where time is short; and why.
+
+    Args:
+        minutes: to train for.
+        rate: images a second of a GAN.
+    """
+    seen = 60 * minutes * rate
+    told = f"in {minutes:g} minutes a GAN sees some {_rounded(seen):,} images here"
+    if seen >= GAN_PAYS:
+        return "cgan" if is_labelled else "gan", f"{told}, enough to be sharper than a VAE"
+    blurred = "a VAE's pictures are blurred, but sooner there (draw them by --sampler mixture)"
+    return "cvae" if is_labelled else "vae", f"{told} and would hardly show more than blobs; {blurred}"
+
+
+def told_augmentation(augment: Sequence[str] | None, training: int) -> str:
+    """What is done to the pictures that a GAN's critics see, None where there are none; and why."""
+    if augment is None:
+        return "none, as a VAE has no critic that could learn the pictures by heart"
+    if not augment:
+        return f"none, as {training:,} pictures are too many to be learned by heart"
+    return f"{', '.join(augment)}, without a flag: a critic could learn {training:,} pictures by heart"
+
+
+def told_mirror(mirror: bool | None) -> str:
+    """Whether mirror images are learned from, too."""
+    if mirror:
+        return (
+            "without a flag, mirror images are learned from too; --mirror False where left is not right, as in writing"
+        )
+    return "no mirror images, as these pictures would mean something else"
+
+
+def _rounded(count: float) -> int:
+    """A count of which only two digits are known."""
+    return int(float(f"{count:.1e}"))

@@ -1,0 +1,67 @@
+"""What is recommended, by how many pictures there are and how long one has."""
+
+import pytest
+
+from image.data.advice import (
+    GAN_PAYS,
+    SIDES,
+    choose_core,
+    choose_size,
+    milestones,
+    told_augmentation,
+)
+from image.networks import stages
+
+
+def test_every_side_that_is_recommended_has_networks() -> None:
+    assert [side for side in range(8, SIDES[-1] + 1) if _has_networks(side)] == list(SIDES)
+
+
+def _has_networks(side: int) -> bool:
+    try:
+        return bool(stages(side))
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("asked", "sides", "size"),
+    [
+        (128, [20, 30], 128),
+        (None, [28] * 5, 28),
+        (None, [500] * 5, 64),
+        (None, [50] * 5, 48),
+        (None, [30, 500, 500], 64),
+        (None, [30, 45, 500], 40),
+        (None, [3, 3, 3], 8),
+    ],
+)
+def test_the_size_is_one_that_most_pictures_fill(asked: int | None, sides: list[int], size: int) -> None:
+    assert choose_size(asked, sides)[0] == size
+
+
+@pytest.mark.parametrize(
+    ("is_labelled", "minutes", "core"), [(True, 3, "cvae"), (False, 3, "vae"), (True, 600, "cgan"), (False, 600, "gan")]
+)
+def test_a_vae_where_time_is_short(is_labelled: bool, minutes: float, core: str) -> None:
+    chosen, why = choose_core(is_labelled, minutes, rate=52)
+    assert chosen == core and f"in {minutes} minutes" in why
+
+
+def test_the_border_is_what_a_gan_needs() -> None:
+    assert choose_core(False, 1, GAN_PAYS / 60)[0] == "gan"
+    assert choose_core(False, 1, GAN_PAYS / 61)[0] == "vae"
+
+
+@pytest.mark.parametrize(
+    ("augment", "begins"),
+    [(None, "none, as a VAE"), ((), "none, as 296 pictures"), (("translation", "colour"), "translation, colour, ")],
+)
+def test_why_critics_see_altered_pictures(augment: tuple[str, ...] | None, begins: str) -> None:
+    assert told_augmentation(augment, 296).startswith(begins)
+
+
+def test_vaes_show_something_sooner_and_many_large_pictures_take_longest() -> None:
+    assert milestones("vae", 300, 64)[0].least < milestones("gan", 300, 64)[0].least
+    ends = [milestones("gan", count, size)[-1].most for count, size in ((300, 64), (5_000, 28), (5_000, 64))]
+    assert ends == sorted(ends)
