@@ -45,7 +45,7 @@ def prepare(config: TrainConfig) -> Run:
 
 def translator_config(config: TrainConfig) -> TranslatorConfig:
     """The translator that a run's settings ask for."""
-    return TranslatorConfig(config.task, WIDTHS[config.net_size])
+    return TranslatorConfig(config.task, WIDTHS[config.net_size], head=config.head or "shuffle")
 
 
 def build_translation_game(config: TrainConfig) -> Game:
