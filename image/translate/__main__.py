@@ -1,8 +1,11 @@
 """`python -m image.translate`: make pictures of pictures."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from common.cli import run
 from common.errors import UserError
@@ -61,6 +64,8 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
         def change(picture: "Picture", allocate: "Allocate") -> "Picture":
+            for doubt in model.doubts(picture):
+                tqdm.write(f"{PROGRAM}: {job.source} {doubt}", file=sys.stderr)
             try:
                 return model.picture(picture, hole, advance)
             except UserError as error:

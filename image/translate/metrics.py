@@ -12,6 +12,7 @@ from image.judges.extractor import SIDE, Extractor
 from image.translate.patches import Album
 
 PEAK = 255.0
+AREA, FLAT = 8, 2  # side of what `weave` averages over, in pixels, and by how many levels it may differ
 
 RGB = NDArray[np.uint8]
 
@@ -22,6 +23,22 @@ def colourfulness(picture: RGB) -> float:
     red_green, yellow_blue = red - green, (red + green) / 2 - blue
     spread = math.hypot(red_green.std(), yellow_blue.std())
     return spread + 0.3 * math.hypot(red_green.mean(), yellow_blue.mean())
+
+
+def weave(made: Tensor, true: Tensor) -> float | None:
+    """The pattern that repeats with every second pixel, as pixel shuffles leave it: its deviation in grey levels.
+
+    That is the energy at the three Nyquist frequencies of the grid (along, across and both) in areas of 8 x 8 pixels,
+    of what was made where true pictures, uint8 (N, 3, H, W), are of one colour and not white; None without such areas.
+    """
+    areas, others = (
+        rearrange(side.float(), "n c (h y) (w x) -> (n h w) c y x", y=AREA, x=AREA) for side in (made, true)
+    )
+    least, most = others.amin((2, 3)), others.amax((2, 3))
+    is_flat = (most - least).amax(1) <= FLAT
+    is_coloured = least.amin(1) < PEAK - FLAT
+    found = rearrange(areas[is_flat & is_coloured], "n c (h y) (w x) -> n c (y x) (h w)", y=2, x=2).mean(3)
+    return float((found - found.mean(2, keepdim=True)).square().mean().sqrt()) if len(found) else None
 
 
 def squared_error(first: NDArray[Any], second: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> float:

@@ -21,6 +21,7 @@ from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
 from image.translate.config import TaskName
 from image.translate.networks import Translator, TranslatorConfig
+from image.translate.pages import Page
 from image.translate.tasks import GAIN, with_hole
 
 TILE = 2_048  # longest side of what goes through the network at a time, in pixels
@@ -90,7 +91,7 @@ class TranslationModel:
             UserError: there is no hole to fill, or it is of another size than the picture.
         """
         pixels, most = picture.pixels, np.iinfo(picture.pixels.dtype).max
-        colours, alpha = np.split(pixels, [1 if picture.is_grey else 3], 2)
+        colours, alpha = _split(picture)
         icc = None if picture.is_grey else picture.icc  # the profile of a grey picture would not fit its colours
         if self.task == "colorize":
             changed = self._coloured(colours, most, advance)
@@ -100,9 +101,17 @@ class TranslationModel:
             alpha = np.where(hole[..., None], most, alpha).astype(pixels.dtype)
             alpha = alpha[..., : 0 if (alpha == most).all() else None]
         else:
-            changed = self._drawn(_over_white(colours, alpha, most), most, advance).astype(pixels.dtype)
+            paint = self._painted if self.task == "edges" else self._drawn
+            changed = paint(_over_white(colours, alpha, most), most, advance).astype(pixels.dtype)
             alpha = alpha[..., :0]
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
+
+    def doubts(self, picture: Picture) -> list[str]:
+        """Why a picture may be beyond what the network has learned, in words; of drawings alone."""
+        if self.task != "edges":
+            return []
+        most = np.iinfo(picture.pixels.dtype).max
+        return self._page(_over_white(*_split(picture), most), most).doubts()
 
     def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
         numbers = _channels_first(colours.astype(np.int64))
@@ -117,11 +126,18 @@ class TranslationModel:
             colours.dtype
         )
 
+    def _painted(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
+        page = self._page(colours, most)
+        share = page.light.numel() / page.drawing.numel()
+        painted = self.translate(page.drawing, lambda count: advance(count * share))
+        return _to_pixels(page.enlarged(painted), most)
+
+    def _page(self, colours: Pixels, most: int) -> Page:
+        return Page.of((_to_tensor(colours, most).mean(1, keepdim=True) + 1) / 2, int(self.data["patch"]))
+
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
-        source = _to_tensor(colours, most)
-        if self.network.task.inputs == 1:
-            source = source.mean(1, keepdim=True)
-        return _to_pixels(self.translate(source.expand(-1, self.network.task.inputs, -1, -1), advance), most)
+        source = _to_tensor(colours, most).expand(-1, 3, -1, -1)
+        return _to_pixels(self.translate(source, advance), most)
 
 
 def load_translation_model(
@@ -165,6 +181,12 @@ def _hole(hole: NDArray[np.bool_] | None, alpha: Pixels, size: tuple[int, int]) 
     if found.all():
         raise UserError("the hole is the whole picture; leave something of it")
     return found
+
+
+def _split(picture: Picture) -> tuple[Pixels, Pixels]:
+    """Colours (H, W, 1 or 3), and alpha (H, W, 0 or 1)."""
+    colours, alpha = np.split(picture.pixels, [1 if picture.is_grey else 3], 2)
+    return colours, alpha
 
 
 def _over_white(colours: Pixels, alpha: Pixels, most: int) -> Pixels:

@@ -87,10 +87,10 @@ class Translator(nn.Module):
 
 
 class SmoothHead(nn.Module):
-    """Features (N, C, H / 2, W / 2) and the source -> outputs (N, outputs, H, W), with a few convolutions of all pixels.
+    """Features (N, width, H / 2, W / 2) and sources -> outputs (N, outputs, H, W), by a few convolutions of all pixels.
 
-    No layer treats pixels by their place, so that no pattern repeats with every second one, and strokes are those of the
-    source to the pixel.
+    No layer treats pixels by their place, so that no pattern repeats with every second one; and strokes are those of
+    the source to the pixel.
     """
 
     def __init__(self, width: int, inputs: int, outputs: int) -> None:
