@@ -23,8 +23,9 @@ GRAIN = 0.6  # at most, share of the ink that the tooth of the paper keeps off
 DARKEST, SHADE, NOISE = 0.7, 0.25, 0.04  # tone of the darkest paper, fall of light across it, deviation of noise
 
 COARSE = 4  # paper is sought at this part of the resolution
-WINDOW = 8  # paper is sought in windows of this part of the side, of which the widest stroke covers less
+WINDOW = 5  # and in windows of this part of the side; the widest stroke covers less
 LIGHTEST = 0.08  # ink that counts as paper
+BLACK = 0.05  # light of the darkest paper
 FULL = 0.25  # the least darkness that is made black
 
 
@@ -126,14 +127,7 @@ def _cloud(draw: Draw, cells: int, like: Tensor) -> Tensor:
 
 
 def cleaned(light: Tensor) -> Tensor:
-    """A drawing whose paper is white and whose strokes are black, of a scan.
-
-    Args:
-        light: (N, 1, H, W) from 0 to 1.
-
-    Returns:
-        (N, 1, H, W) in [-1, 1].
-    """
+    """Scans, (N, 1, H, W) from 0 to 1, as drawings with white paper and black strokes, (N, 1, H, W) in [-1, 1]."""
     return on_white(light, *paper(light))
 
 
@@ -143,12 +137,12 @@ def paper(light: Tensor) -> tuple[Tensor, Tensor]:
     Paper is the closing of the light, which fills in whatever is darker than around and narrower than a window.
     """
     coarse = F.avg_pool2d(light, COARSE, ceil_mode=True)
-    window = max(min(coarse.shape[2:]) // WINDOW, 1) // 2 * 2 + 3
+    window = max(min(coarse.shape[2:]) // WINDOW, 2) | 1  # odd
     around = {"kernel_size": window, "stride": 1, "padding": window // 2}
     closed = F.avg_pool2d(-F.max_pool2d(-F.max_pool2d(coarse, **around), **around), **around, count_include_pad=False)
-    white = F.interpolate(closed, light.shape[2:], mode="bilinear", align_corners=False).clamp(min=0.05)
-    share = (light / white).flatten(1)
-    white = white * share.median(1)[0][:, None, None, None]
+    white = F.interpolate(closed, light.shape[2:], mode="bilinear", align_corners=False)
+    usual = (light / white.clamp(min=BLACK)).flatten(1).median(1)[0]  # noise has made paper of the lightest places
+    white = (white * usual[:, None, None, None]).clamp(min=BLACK)
     darkest = (1 - light / white).flatten(1).quantile(0.99, 1).clamp(min=FULL)
     return white, darkest[:, None, None, None]
 

@@ -1,6 +1,8 @@
 """Translators learn, are judged, resume exactly, and translate pictures of any kind and size."""
 
+import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ def model(task: TaskName, depth: int = 1, tile: int = 2_048) -> TranslationModel
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-    return TranslationModel(network, tile=tile)
+    return TranslationModel(network, data={"patch": 32}, tile=tile)
 
 
 def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
@@ -91,7 +93,7 @@ def test_a_few_steps_learn(adversarial: float, folder: Path) -> None:
     batch = crops.gather(crops.indices(0, 0, 4))
     optimizers = {name: torch.optim.Adam(player.network.parameters(), 2e-3) for name, player in game.players.items()}
     found: list[float] = []
-    for _ in range(30):
+    for _ in range(60):
         for name, player in game.players.items():
             loss, figures = player.loss(batch, Draw(0, rows=4))
             optimizers[name].zero_grad()
@@ -202,6 +204,42 @@ def test_drawings_lie_on_white() -> None:
     white = Picture(np.full((8, 8, 1), 255, np.uint8))
     translator = model("edges")
     assert np.array_equal(translator.picture(clear).pixels, translator.picture(white).pixels)
+
+
+def test_drawings_of_any_size_are_painted_at_the_size_that_is_known() -> None:
+    translator, done = model("edges"), list[float]()
+    large = Picture(noise(90, 60, 3))
+    assert translator.picture(large, advance=done.append).pixels.shape == (90, 60, 3)
+    assert sum(done) == pytest.approx(90 * 60)
+    assert translator.doubts(large) and not model("colorize").doubts(large)
+
+
+def test_weights_that_name_no_head_end_in_a_shuffle(weights: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(weights["edges"], tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
+    assert config["network"].pop("head") == "shuffle"
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    first, second = (load_translation_model(str(folder)) for folder in (weights["edges"], tmp_path / "old"))
+    drawing = Picture(noise(32, 32, 1))
+    assert np.array_equal(first.picture(drawing).pixels, second.picture(drawing).pixels)
+
+
+def test_a_run_of_before_heads_goes_on(folder: Path, tmp_path: Path) -> None:
+    out = run("edges", folder, tmp_path / "old", 2)
+    settings = json.loads((out / "run.json").read_text())
+    assert settings.pop("head") is None
+    (out / "run.json").write_text(json.dumps(settings))
+    run("edges", folder, out, 4, resume=True)
+    assert load_translation_model(str(out)).network.config.head == "shuffle"
+
+
+def test_doubtful_drawings_are_said(
+    weights: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (64, 64), 255).save(tmp_path / "blank.png")
+    translate(TranslateConfig(paths=(str(tmp_path / "blank.png"),), weights=str(weights["edges"])))
+    said = capsys.readouterr()
+    assert "blank.png shows no lines" in said.err and "blank_drawn.png" in said.out
 
 
 def test_weights_of_no_use_are_told(weights: dict[str, Path]) -> None:
