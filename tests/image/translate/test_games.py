@@ -93,7 +93,7 @@ def test_a_few_steps_learn(adversarial: float, folder: Path) -> None:
     batch = crops.gather(crops.indices(0, 0, 4))
     optimizers = {name: torch.optim.Adam(player.network.parameters(), 2e-3) for name, player in game.players.items()}
     found: list[float] = []
-    for _ in range(60):
+    for _ in range(100):
         for name, player in game.players.items():
             loss, figures = player.loss(batch, Draw(0, rows=4))
             optimizers[name].zero_grad()
