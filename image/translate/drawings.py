@@ -138,9 +138,10 @@ def paper(light: Tensor) -> tuple[Tensor, Tensor]:
     """
     coarse = F.avg_pool2d(light, COARSE, ceil_mode=True)
     window = max(min(coarse.shape[2:]) // WINDOW, 2) | 1  # odd
-    around = {"kernel_size": window, "stride": 1, "padding": window // 2}
-    closed = F.avg_pool2d(-F.max_pool2d(-F.max_pool2d(coarse, **around), **around), **around, count_include_pad=False)
-    white = F.interpolate(closed, light.shape[2:], mode="bilinear", align_corners=False)
+    reach = window // 2
+    closed = -F.max_pool2d(-F.max_pool2d(coarse, window, 1, reach), window, 1, reach)
+    smooth = F.avg_pool2d(closed, window, 1, reach, count_include_pad=False)
+    white = F.interpolate(smooth, light.shape[2:], mode="bilinear", align_corners=False)
     usual = (light / white.clamp(min=BLACK)).flatten(1).median(1)[0]  # noise has made paper of the lightest places
     white = (white * usual[:, None, None, None]).clamp(min=BLACK)
     darkest = (1 - light / white).flatten(1).quantile(0.99, 1).clamp(min=FULL)
