@@ -63,11 +63,12 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
     hole = None if config.mask is None else read_mask(config.mask)
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
+        def note(line: str) -> None:
+            tqdm.write(f"{PROGRAM}: {job.source}: {line}", file=sys.stderr)
+
         def change(picture: "Picture", allocate: "Allocate") -> "Picture":
-            for doubt in model.doubts(picture):
-                tqdm.write(f"{PROGRAM}: {job.source} {doubt}", file=sys.stderr)
             try:
-                return model.picture(picture, hole, advance)
+                return model.picture(picture, hole, advance, note)
             except UserError as error:
                 raise UserError(f"{job.source}: {error}") from error
 

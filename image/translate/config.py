@@ -11,10 +11,9 @@ from common.errors import UserError
 from common.inputs import DataName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
 from common.weights_folders import WeightsName, network_setting
-from image.config import DATA_SETS
+from image.config import DATA_SETS, Finish
 
 TaskName = Literal["colorize", "edges", "inpaint", "pairs"]
-Head = Literal["shuffle", "smooth"]  # the last layers, see `image.translate.networks`
 NetSize = Literal["debug", "small", "base", "large"]
 Data = Annotated[str, DataName((*PHOTO_SETS, *DATA_SETS))]
 Translator = Annotated[str, WeightsName("image", ("translator",))]
@@ -42,7 +41,7 @@ class TrainConfig(GanConfig, RunConfig):
     reverse: bool = False  # pairs: from B to A
     patch: int = 128  # side of what is learned from at a time, in pixels
     net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels at half the resolution
-    head: Head | None = None  # last layers: smooth, which leaves no pattern of pixels, or shuffle; default: shuffle
+    finish: Finish | None = None  # last layers; shuffle is faster, convolution (default of edges) shows no weave
     critic_width: int = 64  # channels of the critic at half the resolution
     pixel: float = 30.0  # weight of the mean absolute difference
     adversarial: float = 1.0  # weight of what the critic says; 0 does without it

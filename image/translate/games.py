@@ -1,5 +1,7 @@
 """From settings to the game of a translator: adversarial and pixel losses (Isola et al. 2017: pix2pix)."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,9 @@ from common.data.arrays import count_reasons
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
-from image.translate.config import DEFAULT_DATA, WIDTHS, TrainConfig
+from common.training.runs import folder_of, recorded
+from image.config import Finish
+from image.translate.config import DEFAULT_DATA, WIDTHS, TaskName, TrainConfig
 from image.translate.data import load_pairs
 from image.translate.monitor import TranslationMonitor
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
@@ -26,10 +30,12 @@ def prepare(config: TrainConfig) -> Run:
         UserError: the data are of no use.
     """
     data = load_pairs(config.data or DEFAULT_DATA[config.task], config.task, config.patch, config.reverse)
+    name = f"image-{data.name}-{config.task}"
+    config = settled(config, name)
     return Run(
         "image.translate.train",
         config,
-        f"image-{data.name}-{config.task}",
+        name,
         build_translation_game(config),
         Crops(data.train, config.patch),
         TranslationMonitor(config, data, translator_config(config), pick_device(config.device)),
@@ -43,9 +49,26 @@ def prepare(config: TrainConfig) -> Run:
     )
 
 
+def settled(config: TrainConfig, name: str) -> TrainConfig:
+    """The settings with the last layers decided or, of a run that goes on, as it began with.
+
+    Args:
+        name: of the folder of the run where --out names none.
+    """
+    usual = usual_finish(config.task)
+    if config.resume:
+        usual = recorded(folder_of(config, name)).get("finish", "shuffle")  # of runs that do not tell
+    return replace(config, finish=config.finish or usual)
+
+
+def usual_finish(task: TaskName) -> Finish:
+    """The last layers where --finish names none."""
+    return "convolution" if task == "edges" else "shuffle"
+
+
 def translator_config(config: TrainConfig) -> TranslatorConfig:
     """The translator that a run's settings ask for."""
-    return TranslatorConfig(config.task, WIDTHS[config.net_size], head=config.head or "shuffle")
+    return TranslatorConfig(config.task, WIDTHS[config.net_size], finish=config.finish or usual_finish(config.task))
 
 
 def build_translation_game(config: TrainConfig) -> Game:

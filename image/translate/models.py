@@ -81,17 +81,20 @@ class TranslationModel:
         picture: Picture,
         hole: NDArray[np.bool_] | None = None,
         advance: Callable[[float], Any] = lambda count: None,
+        note: Callable[[str], Any] = lambda line: None,
     ) -> Picture:
         """Translate a picture, with 8 or 16 bits; what is not translated stays what it was to the last bit.
 
         Args:
             hole: of inpainting, (H, W); by default where the picture is invisible.
+            advance: is told how many pixels are done.
+            note: is told, in a line, why the result may be poor.
 
         Raises:
             UserError: there is no hole to fill, or it is of another size than the picture.
         """
         pixels, most = picture.pixels, np.iinfo(picture.pixels.dtype).max
-        colours, alpha = _split(picture)
+        colours, alpha = np.split(pixels, [1 if picture.is_grey else 3], 2)
         icc = None if picture.is_grey else picture.icc  # the profile of a grey picture would not fit its colours
         if self.task == "colorize":
             changed = self._coloured(colours, most, advance)
@@ -101,17 +104,12 @@ class TranslationModel:
             alpha = np.where(hole[..., None], most, alpha).astype(pixels.dtype)
             alpha = alpha[..., : 0 if (alpha == most).all() else None]
         else:
-            paint = self._painted if self.task == "edges" else self._drawn
-            changed = paint(_over_white(colours, alpha, most), most, advance).astype(pixels.dtype)
-            alpha = alpha[..., :0]
+            opaque, alpha = _over_white(colours, alpha, most), alpha[..., :0]
+            if self.task == "edges":
+                changed = self._painted(opaque, most, advance, note)
+            else:
+                changed = self._drawn(opaque, most, advance)
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
-
-    def doubts(self, picture: Picture) -> list[str]:
-        """Why a picture may be beyond what the network has learned, in words; of drawings alone."""
-        if self.task != "edges":
-            return []
-        most = np.iinfo(picture.pixels.dtype).max
-        return self._page(_over_white(*_split(picture), most), most).doubts()
 
     def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
         numbers = _channels_first(colours.astype(np.int64))
@@ -126,18 +124,20 @@ class TranslationModel:
             colours.dtype
         )
 
-    def _painted(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
-        page = self._page(colours, most)
-        share = page.light.numel() / page.drawing.numel()
+    def _painted(
+        self, colours: Pixels, most: int, advance: Callable[[float], Any], note: Callable[[str], Any]
+    ) -> Pixels:
+        light = (_to_tensor(colours, most).mean(1, keepdim=True) + 1) / 2
+        page = Page.of(light, int(self.data["patch"]))
+        for doubt in page.doubts():
+            note(doubt)
+        share = light.numel() / page.drawing.numel()
         painted = self.translate(page.drawing, lambda count: advance(count * share))
-        return _to_pixels(page.enlarged(painted), most)
-
-    def _page(self, colours: Pixels, most: int) -> Page:
-        return Page.of((_to_tensor(colours, most).mean(1, keepdim=True) + 1) / 2, int(self.data["patch"]))
+        return _to_pixels(page.enlarged(painted), most).astype(colours.dtype)
 
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
         source = _to_tensor(colours, most).expand(-1, 3, -1, -1)
-        return _to_pixels(self.translate(source, advance), most)
+        return _to_pixels(self.translate(source, advance), most).astype(colours.dtype)
 
 
 def load_translation_model(
@@ -181,12 +181,6 @@ def _hole(hole: NDArray[np.bool_] | None, alpha: Pixels, size: tuple[int, int]) 
     if found.all():
         raise UserError("the hole is the whole picture; leave something of it")
     return found
-
-
-def _split(picture: Picture) -> tuple[Pixels, Pixels]:
-    """Colours (H, W, 1 or 3), and alpha (H, W, 0 or 1)."""
-    colours, alpha = np.split(picture.pixels, [1 if picture.is_grey else 3], 2)
-    return colours, alpha
 
 
 def _over_white(colours: Pixels, alpha: Pixels, most: int) -> Pixels:

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.cores.blocks import ResidualBlock, spectrally_normalised, subpixels
-from image.translate.config import Head, TaskName
+from image.config import Finish
+from image.translate.config import TaskName
 from image.translate.tasks import TASKS
 
 WIDEST = 4  # the narrow end has at most this many times the width
 MIDDLE = 2  # blocks at the narrow end
-FINE = 16  # channels of the smooth head
+FULL = 16  # channels at full resolution of a finish by convolutions
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class TranslatorConfig:
     Attributes:
         width: channels at half the resolution.
         depth: doublings of the distance between pixels from there on.
-        head: the last layers.
+        finish: the last layers.
     """
 
     task: TaskName
     width: int
     depth: int = 4
-    head: Head = "shuffle"  # of weights that do not say
+    finish: Finish = "shuffle"  # of weights that do not say
 
     @property
     def stride(self) -> int:
@@ -41,7 +42,7 @@ class TranslatorConfig:
     def radius(self) -> int:
         """How far an input may be from an output that depends on it, in pixels, or somewhat less."""
         levels = sum(2 << level for level in range(self.depth))  # distances between pixels at which there are blocks
-        ends = 2 * (1 + 2) if self.head == "shuffle" else 2 * (1 + 2) + 3  # first and last layers
+        ends = 2 * (1 + 2) if self.finish == "shuffle" else 2 * (1 + 2) + 3  # first and last layers
         middle = 2 * MIDDLE * self.stride
         return ends + middle + (1 + 1 + 2) * levels + (2 + 2 + 1 + 2) * levels  # on the way down, and up again
 
@@ -69,8 +70,8 @@ class Translator(nn.Module):
         self.up = nn.ModuleList(ResidualBlock(wide, narrow, "up") for narrow, wide in reversed(pairs))
         self.join = nn.ModuleList(ResidualBlock(2 * narrow, narrow) for narrow, _ in reversed(pairs))
         inputs, outputs = self.task.inputs, self.task.outputs
-        smooth = config.head == "smooth"
-        self.last = SmoothHead(widths[0], inputs, outputs) if smooth else subpixels(widths[0], outputs)
+        at_full = config.finish == "convolution"
+        self.last = FullFinish(widths[0], inputs, outputs) if at_full else subpixels(widths[0], outputs)
 
     def forward(self, source: Tensor) -> Tensor:
         x = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
@@ -82,11 +83,11 @@ class Translator(nn.Module):
         for up, join, early in zip(self.up, self.join, reversed(passed), strict=True):
             x = join(torch.cat([up(x), early], 1))
         x = F.leaky_relu(x, 0.2)
-        smooth = isinstance(self.last, SmoothHead)
-        return self.task.keep(source, self.last(x, source) if smooth else F.pixel_shuffle(self.last(x), 2))
+        at_full = isinstance(self.last, FullFinish)
+        return self.task.keep(source, self.last(x, source) if at_full else F.pixel_shuffle(self.last(x), 2))
 
 
-class SmoothHead(nn.Module):
+class FullFinish(nn.Module):
     """Features (N, width, H / 2, W / 2) and sources -> outputs (N, outputs, H, W), by a few convolutions of all pixels.
 
     No layer treats pixels by their place, so that no pattern repeats with every second one; and strokes are those of
@@ -95,9 +96,9 @@ class SmoothHead(nn.Module):
 
     def __init__(self, width: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(width, FINE, 3, padding=1)
-        self.joined = nn.Conv2d(FINE + inputs, FINE, 3, padding=1)
-        self.final = nn.Conv2d(FINE, outputs, 3, padding=1)
+        self.narrow = nn.Conv2d(width, FULL, 3, padding=1)
+        self.joined = nn.Conv2d(FULL + inputs, FULL, 3, padding=1)
+        self.final = nn.Conv2d(FULL, outputs, 3, padding=1)
 
     def forward(self, features: Tensor, source: Tensor) -> Tensor:
         x = F.interpolate(self.narrow(features), scale_factor=2, mode="bilinear", align_corners=False)

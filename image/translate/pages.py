@@ -7,8 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from image.translate.drawings import on_white, paper
+from image.translate.guided import guided
 
-SOFT = 1e-2  # variance of drawings below which an area is flat
+REACH = 1  # of the windows in which colours follow strokes, in pixels of what was painted
+SOFT = 1e-2  # variance of drawings below which such a window has one colour
 LARGER = 10  # times the known side, from which on a drawing is far larger
 NO_LINES, ALL_LINES = 0.003, 0.3  # shares of the page that strokes cover, beyond which it is no line drawing
 HALF, TONES = 0.6, 0.15  # a drawing within +-HALF is neither paper nor stroke, and more than this share of it a photo
@@ -43,40 +45,32 @@ class Page:
     def enlarged(self, painted: Tensor) -> Tensor:
         """What was painted, (1, C, h, w), at the size of the scan, (1, C, H, W), by its strokes.
 
-        Colours are a linear function of the drawing around each place, so that they end where the strokes of the scan
-        are, which are sharper (He & Sun 2015: the fast guided filter).
+        Colours end where the strokes of the scan are, which are sharper.
         """
         height, width = self.light.shape[2:]
         if painted.shape[2:] == (height, width):
             return painted
-        guide, colours = _around(self.drawing), _around(painted)
-        slope = (_around(self.drawing * painted) - guide * colours) / (_around(self.drawing**2) - guide**2 + SOFT)
-        slope, offset = (_resized(_around(part), height, width) for part in (slope, colours - slope * guide))
-        return slope * on_white(self.light, _resized(self.white, height, width), self.darkest) + offset
+        drawing = on_white(self.light, _resized(self.white, height, width), self.darkest)
+        return guided(painted, self.drawing, drawing, REACH, SOFT)
 
     def doubts(self) -> list[str]:
         """Why it may be beyond what a network has learned, in words."""
         found, (height, width), side = list[str](), self.light.shape[2:], max(self.drawing.shape[2:])
         covered, between = (_share(self.drawing < 0), _share(self.drawing.abs() < HALF))
         if between > TONES or covered > ALL_LINES:
-            found.append("looks like a photo and not like a line drawing; its colours will be wild")
+            found.append("this looks like a photo and not like a line drawing; its colours will be wild")
         elif self.white.mean() < DIM:
-            found.append("is dark, and a drawing has dark strokes on light paper; invert it, or scan it anew")
+            found.append("the page is dark, and a drawing has dark strokes on light paper; invert it, or scan it anew")
         elif covered < NO_LINES:
-            found.append("shows no lines; a drawing has dark strokes on light paper")
+            found.append("the drawing shows no lines; they are dark strokes on light paper")
         if max(height, width) > LARGER * side:
-            size = f"{width:,} x {height:,} pixels, and drawings are painted at {side}"
-            found.append(f"is far larger than what was learned from ({size}); details get lost")
+            size = f"{width:,} x {height:,} pixels, and such are painted at {side}"
+            found.append(f"the drawing is far larger than what was learned from ({size}); details get lost")
         return found
 
 
 def _share(flags: Tensor) -> float:
     return flags.float().mean().item()
-
-
-def _around(images: Tensor) -> Tensor:
-    """The mean of 3 x 3 places."""
-    return F.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
 
 
 def _resized(images: Tensor, height: int, width: int) -> Tensor:

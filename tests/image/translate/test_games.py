@@ -209,28 +209,29 @@ def test_drawings_lie_on_white() -> None:
 def test_drawings_of_any_size_are_painted_at_the_size_that_is_known() -> None:
     translator, done = model("edges"), list[float]()
     large = Picture(noise(90, 60, 3))
-    assert translator.picture(large, advance=done.append).pixels.shape == (90, 60, 3)
-    assert sum(done) == pytest.approx(90 * 60)
-    assert translator.doubts(large) and not model("colorize").doubts(large)
+    notes: list[str] = []
+    assert translator.picture(large, advance=done.append, note=notes.append).pixels.shape == (90, 60, 3)
+    assert sum(done) == pytest.approx(90 * 60) and len(notes) == 1
 
 
-def test_weights_that_name_no_head_end_in_a_shuffle(weights: dict[str, Path], tmp_path: Path) -> None:
-    shutil.copytree(weights["edges"], tmp_path / "old")
+def test_weights_that_name_no_finish_end_in_a_shuffle(folder: Path, tmp_path: Path) -> None:
+    new = run("edges", folder, tmp_path / "new", finish="shuffle")
+    shutil.copytree(new, tmp_path / "old")
     config = json.loads((tmp_path / "old" / "config.json").read_text())
-    assert config["network"].pop("head") == "shuffle"
+    assert config["network"].pop("finish") == "shuffle"
     (tmp_path / "old" / "config.json").write_text(json.dumps(config))
-    first, second = (load_translation_model(str(folder)) for folder in (weights["edges"], tmp_path / "old"))
+    first, second = (load_translation_model(str(folder)) for folder in (new, tmp_path / "old"))
     drawing = Picture(noise(32, 32, 1))
     assert np.array_equal(first.picture(drawing).pixels, second.picture(drawing).pixels)
 
 
-def test_a_run_of_before_heads_goes_on(folder: Path, tmp_path: Path) -> None:
-    out = run("edges", folder, tmp_path / "old", 2)
+def test_a_run_of_before_there_was_a_choice_goes_on(folder: Path, tmp_path: Path) -> None:
+    out = run("edges", folder, tmp_path / "old", 2, finish="shuffle")
     settings = json.loads((out / "run.json").read_text())
-    assert settings.pop("head") is None
+    assert settings.pop("finish") == "shuffle"
     (out / "run.json").write_text(json.dumps(settings))
     run("edges", folder, out, 4, resume=True)
-    assert load_translation_model(str(out)).network.config.head == "shuffle"
+    assert load_translation_model(str(out)).network.config.finish == "shuffle"
 
 
 def test_doubtful_drawings_are_said(
@@ -239,7 +240,7 @@ def test_doubtful_drawings_are_said(
     Image.new("L", (64, 64), 255).save(tmp_path / "blank.png")
     translate(TranslateConfig(paths=(str(tmp_path / "blank.png"),), weights=str(weights["edges"])))
     said = capsys.readouterr()
-    assert "blank.png shows no lines" in said.err and "blank_drawn.png" in said.out
+    assert "blank.png: the drawing shows no lines" in said.err and "blank_drawn.png" in said.out
 
 
 def test_weights_of_no_use_are_told(weights: dict[str, Path]) -> None:
