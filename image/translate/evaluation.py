@@ -173,7 +173,7 @@ def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: E
         "translates them. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
         "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Sketches: the "
         "lines as a trembling hand draws and a scanner reads them, but for some that are clean. Weave: what repeats "
-        "with every second pixel, deviation where 8 x 8 pixels of the true picture are of one colour and not white. "
+        "with every second pixel, amplitude in the median area whose 8 x 8 true pixels are of one colour, not white. "
         "Fréchet distance: of "
         f"the features `{extractor.name}` of all tiles of 32 x 32 pixels, no FID; under true, that between the tiles "
         "of one half of the true pictures and those of the other, which are half as many."

@@ -1,19 +1,20 @@
 """From settings to the game of a translator: adversarial and pixel losses (Isola et al. 2017: pix2pix)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from common.cores.game import Batch, Game
-from common.cores.gan import GanGame, pixel_loss
+from common.cores.gan import GanGame, pixel_loss, psnr_loss
 from common.data.arrays import count_reasons
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
 from image.config import Finish
-from image.translate.config import DEFAULT_DATA, WIDTHS, TaskName, TrainConfig
+from image.translate.config import DEFAULT_DATA, WIDTHS, Difference, TaskName, TrainConfig
 from image.translate.data import load_pairs
 from image.translate.monitor import TranslationMonitor
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
@@ -21,6 +22,7 @@ from image.translate.patches import Crops
 from image.translate.tasks import TASKS
 
 LR = 2e-4
+DIFFERENCES: dict[Difference, Callable[..., Tensor]] = {"absolute": pixel_loss, "psnr": psnr_loss}
 
 
 def prepare(config: TrainConfig) -> Run:
@@ -82,7 +84,7 @@ def build_translation_game(config: TrainConfig) -> Game:
 
     def content(made: Tensor, batch: Batch, draw: Draw, source: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         target = _channels_last(task.target(batch))
-        pixel = pixel_loss(made, target, task.weight(source, target, config.saturation))
+        pixel = DIFFERENCES[config.difference](made, target, task.weight(source, target, config.saturation))
         return config.pixel * pixel if config.adversarial else pixel, {"pixel": pixel}
 
     return GanGame(

@@ -32,7 +32,9 @@ def test_the_weave_by_hand() -> None:
     true = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
     true[..., 8:] = 255  # white areas do not count
     dots = torch.zeros(16, 16, dtype=torch.uint8)
-    dots[::2, ::2] = 8  # 6 above and 2 below the mean
-    assert weave(true + dots, true) == pytest.approx(math.sqrt((36 + 3 * 4) / 4))
-    assert weave(true + 5, true) == 0 == weave(true, true)
+    dots[::2, ::2] = 8  # waves of amplitude 2 along, across and both
+    assert weave(true + dots, true) == pytest.approx(math.sqrt(3 * 2**2))
+    ramp = 3 * torch.arange(16, dtype=torch.uint8)
+    for smooth in (0, 5, ramp, ramp[:, None]):
+        assert weave(true + smooth, true) == pytest.approx(0, abs=1e-9)
     assert weave(true, true * 0 + 255) is None
