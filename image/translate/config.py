@@ -42,7 +42,7 @@ class TrainConfig(GanConfig, RunConfig):
     reverse: bool = False  # pairs: from B to A
     patch: int = 128  # side of what is learned from at a time, in pixels
     net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels at half the resolution
-    finish: Finish | None = None  # last layers; shuffle is faster, convolution (default of edges) shows no weave
+    finish: Finish | None = None  # last layers; shuffle is faster, smooth (default of edges) shows no weave
     critic_width: int = 64  # channels of the critic at half the resolution
     pixel: float = 30.0  # weight of the difference from true pictures
     difference: Difference = "absolute"  # absolute: its mean; psnr: its square, of each picture by its logarithm

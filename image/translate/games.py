@@ -65,7 +65,7 @@ def settled(config: TrainConfig, name: str) -> TrainConfig:
 
 def usual_finish(task: TaskName) -> Finish:
     """The last layers where --finish names none."""
-    return "convolution" if task == "edges" else "shuffle"
+    return "smooth" if task == "edges" else "shuffle"
 
 
 def translator_config(config: TrainConfig) -> TranslatorConfig:

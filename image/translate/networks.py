@@ -15,7 +15,7 @@ from image.translate.tasks import TASKS
 
 WIDEST = 4  # the narrow end has at most this many times the width
 MIDDLE = 2  # blocks at the narrow end
-FULL = 16  # channels at full resolution of a finish by convolutions
+FULL = 16  # channels at full resolution of a smooth finish
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Translator(nn.Module):
         self.up = nn.ModuleList(ResidualBlock(wide, narrow, "up") for narrow, wide in reversed(pairs))
         self.join = nn.ModuleList(ResidualBlock(2 * narrow, narrow) for narrow, _ in reversed(pairs))
         inputs, outputs = self.task.inputs, self.task.outputs
-        at_full = config.finish == "convolution"
+        at_full = config.finish == "smooth"
         self.last = FullFinish(widths[0], inputs, outputs) if at_full else subpixels(widths[0], outputs)
 
     def forward(self, source: Tensor) -> Tensor:
@@ -90,20 +90,25 @@ class Translator(nn.Module):
 class FullFinish(nn.Module):
     """Features (N, width, H / 2, W / 2) and sources -> outputs (N, outputs, H, W), by a few convolutions of all pixels.
 
-    No layer treats pixels by their place, so that no pattern repeats with every second one; and strokes are those of
-    the source to the pixel.
+    A coarse picture is doubled bilinearly, and what is fine, which is nothing at the start, is added. No layer treats
+    pixels by their place, so that no pattern repeats with every second one; and strokes are those of the source to the
+    pixel.
     """
 
     def __init__(self, width: int, inputs: int, outputs: int) -> None:
         super().__init__()
+        self.coarse = nn.Conv2d(width, outputs, 3, padding=1)
         self.narrow = nn.Conv2d(width, FULL, 3, padding=1)
         self.joined = nn.Conv2d(FULL + inputs, FULL, 3, padding=1)
         self.final = nn.Conv2d(FULL, outputs, 3, padding=1)
+        nn.init.zeros_(self.final.weight)
 
     def forward(self, features: Tensor, source: Tensor) -> Tensor:
-        x = F.interpolate(self.narrow(features), scale_factor=2, mode="bilinear", align_corners=False)
+        coarse, x = (
+            F.interpolate(layer(features), scale_factor=2, mode="bilinear") for layer in (self.coarse, self.narrow)
+        )
         x = F.leaky_relu(self.joined(torch.cat([F.leaky_relu(x, 0.2), source.to(x.dtype)], 1)), 0.2)
-        return self.final(x)
+        return coarse + self.final(x)
 
 
 class PatchCritic(nn.Module):
