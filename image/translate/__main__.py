@@ -1,8 +1,11 @@
 """`python -m image.translate`: make pictures of pictures."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from common.cli import run
 from common.errors import UserError
@@ -60,9 +63,12 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
     hole = None if config.mask is None else read_mask(config.mask)
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
+        def note(line: str) -> None:
+            tqdm.write(f"{PROGRAM}: {job.source}: {line}", file=sys.stderr)
+
         def change(picture: "Picture", allocate: "Allocate") -> "Picture":
             try:
-                return model.picture(picture, hole, advance)
+                return model.picture(picture, hole, advance, note)
             except UserError as error:
                 raise UserError(f"{job.source}: {error}") from error
 

@@ -11,9 +11,10 @@ from common.errors import UserError
 from common.inputs import DataName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
 from common.weights_folders import WeightsName, network_setting
-from image.config import DATA_SETS
+from image.config import DATA_SETS, Finish
 
 TaskName = Literal["colorize", "edges", "inpaint", "pairs"]
+Difference = Literal["absolute", "psnr"]
 NetSize = Literal["debug", "small", "base", "large"]
 Data = Annotated[str, DataName((*PHOTO_SETS, *DATA_SETS))]
 Translator = Annotated[str, WeightsName("image", ("translator",))]
@@ -41,8 +42,10 @@ class TrainConfig(GanConfig, RunConfig):
     reverse: bool = False  # pairs: from B to A
     patch: int = 128  # side of what is learned from at a time, in pixels
     net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels at half the resolution
+    finish: Finish | None = None  # last layers; shuffle is faster, smooth (default of edges) shows no weave
     critic_width: int = 64  # channels of the critic at half the resolution
-    pixel: float = 30.0  # weight of the mean absolute difference
+    pixel: float = 30.0  # weight of the difference from true pictures
+    difference: Difference = "absolute"  # absolute: its mean; psnr: its square, of each picture by its logarithm
     adversarial: float = 1.0  # weight of what the critic says; 0 does without it
     saturation: float = 0.0  # colorize: how much more a difference counts where the true colours are strong
     loss: LossName = "hinge"  # adversarial loss

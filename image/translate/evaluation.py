@@ -1,7 +1,7 @@
 """One evaluation of a translator from the weights to the report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from image.judges.extractor import Extractor, load_extractor
 from image.translate.chroma import chroma, coloured, rounded_luma
 from image.translate.config import EvaluateConfig
 from image.translate.data import PairData, load_pairs
-from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features
+from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features, weave
 from image.translate.models import TranslationModel, load_translation_model
 from image.translate.patches import Album, as_batch
 from image.translate.tasks import TASKS
@@ -42,12 +42,14 @@ class Trial:
         sources: what the model is given, float (N, C, H, W).
         made: what it makes of them.
         mean: the mean colour of what it may have been trained on, (3,).
+        rough: what it makes of drawings as people make them, of `edges`.
     """
 
     true: Tensor
     sources: Tensor
     made: Tensor
     mean: NDArray[np.float64]
+    rough: Tensor | None = None
 
 
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
@@ -85,10 +87,14 @@ def attempt(model: TranslationModel, data: PairData, side: int, config: Evaluate
     """Translate the middles of held-out pictures."""
     true = middles(data.test, side, config.n)
     batch, task = as_batch(true), TASKS[model.task]
-    sources = task.source(batch, Draw(config.seed, rows=len(true)), False)
-    rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
-    made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
-    return Trial(batch["picture"], sources, made, mean_colour(data.train))
+
+    def translated(sources: Tensor) -> Tensor:
+        rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
+        return torch.cat([task.picture(source, model.translate(source)) for source in rows])
+
+    sources, varied = (task.source(batch, Draw(config.seed, rows=len(true)), vary) for vary in (False, True))
+    rough = translated(varied) if model.task == "edges" else None
+    return Trial(batch["picture"], sources, translated(sources), mean_colour(data.train), rough)
 
 
 def mean_colour(album: Album) -> NDArray[np.float64]:
@@ -149,8 +155,14 @@ def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
         _both("mean difference, grey levels", lambda made: _difference(made, trial.true), trial, mean, "lower"),
         _both("PSNR of RGB, dB", lambda made: _mean_psnr(made, trial.true), trial, mean),
     ]
+    if trial.rough is not None:
+        rough = replace(trial, made=trial.rough)
+        figures.append(_both("PSNR from sketches, dB", lambda made: _mean_psnr(made, trial.true), rough, mean))
     against = Table("Pictures against the mean colour", ("translated", "mean colour"), figures)
-    return [against, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
+    woven = Metric(
+        "weave, grey levels", weave(trial.made, trial.true), weave(trial.true, trial.true), "lower", len(trial.true)
+    )
+    return [against, Table("Against true pictures", ("translated", "true"), [woven, _distance(trial, extractor)])]
 
 
 def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: Extractor) -> str:
@@ -159,7 +171,10 @@ def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: E
     return (
         f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each, as the model "
         "translates them. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
-        "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Fréchet distance: of "
+        "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Sketches: the "
+        "lines as a trembling hand draws and a scanner reads them, but for some that are clean. Weave: what repeats "
+        "with every second pixel, amplitude in the median area whose 8 x 8 true pixels are of one colour, not white. "
+        "Fréchet distance: of "
         f"the features `{extractor.name}` of all tiles of 32 x 32 pixels, no FID; under true, that between the tiles "
         "of one half of the true pictures and those of the other, which are half as many."
     )

@@ -1,15 +1,20 @@
 """From settings to the game of a translator: adversarial and pixel losses (Isola et al. 2017: pix2pix)."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from common.cores.game import Batch, Game
-from common.cores.gan import GanGame, pixel_loss
+from common.cores.gan import GanGame, pixel_loss, psnr_loss
 from common.data.arrays import count_reasons
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
-from image.translate.config import DEFAULT_DATA, WIDTHS, TrainConfig
+from common.training.runs import folder_of, recorded
+from image.config import Finish
+from image.translate.config import DEFAULT_DATA, WIDTHS, Difference, TaskName, TrainConfig
 from image.translate.data import load_pairs
 from image.translate.monitor import TranslationMonitor
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
@@ -17,6 +22,7 @@ from image.translate.patches import Crops
 from image.translate.tasks import TASKS
 
 LR = 2e-4
+DIFFERENCES: dict[Difference, Callable[..., Tensor]] = {"absolute": pixel_loss, "psnr": psnr_loss}
 
 
 def prepare(config: TrainConfig) -> Run:
@@ -26,10 +32,12 @@ def prepare(config: TrainConfig) -> Run:
         UserError: the data are of no use.
     """
     data = load_pairs(config.data or DEFAULT_DATA[config.task], config.task, config.patch, config.reverse)
+    name = f"image-{data.name}-{config.task}"
+    config = settled(config, name)
     return Run(
         "image.translate.train",
         config,
-        f"image-{data.name}-{config.task}",
+        name,
         build_translation_game(config),
         Crops(data.train, config.patch),
         TranslationMonitor(config, data, translator_config(config), pick_device(config.device)),
@@ -43,9 +51,26 @@ def prepare(config: TrainConfig) -> Run:
     )
 
 
+def settled(config: TrainConfig, name: str) -> TrainConfig:
+    """The settings with the last layers decided or, of a run that goes on, as it began with.
+
+    Args:
+        name: of the folder of the run where --out names none.
+    """
+    usual = usual_finish(config.task)
+    if config.resume:
+        usual = recorded(folder_of(config, name)).get("finish", "shuffle")  # of runs that do not tell
+    return replace(config, finish=config.finish or usual)
+
+
+def usual_finish(task: TaskName) -> Finish:
+    """The last layers where --finish names none."""
+    return "smooth" if task == "edges" else "shuffle"
+
+
 def translator_config(config: TrainConfig) -> TranslatorConfig:
     """The translator that a run's settings ask for."""
-    return TranslatorConfig(config.task, WIDTHS[config.net_size])
+    return TranslatorConfig(config.task, WIDTHS[config.net_size], finish=config.finish or usual_finish(config.task))
 
 
 def build_translation_game(config: TrainConfig) -> Game:
@@ -59,7 +84,7 @@ def build_translation_game(config: TrainConfig) -> Game:
 
     def content(made: Tensor, batch: Batch, draw: Draw, source: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         target = _channels_last(task.target(batch))
-        pixel = pixel_loss(made, target, task.weight(source, target, config.saturation))
+        pixel = DIFFERENCES[config.difference](made, target, task.weight(source, target, config.saturation))
         return config.pixel * pixel if config.adversarial else pixel, {"pixel": pixel}
 
     return GanGame(

@@ -21,6 +21,7 @@ from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
 from image.translate.config import TaskName
 from image.translate.networks import Translator, TranslatorConfig
+from image.translate.pages import Page
 from image.translate.tasks import GAIN, with_hole
 
 TILE = 2_048  # longest side of what goes through the network at a time, in pixels
@@ -80,11 +81,14 @@ class TranslationModel:
         picture: Picture,
         hole: NDArray[np.bool_] | None = None,
         advance: Callable[[float], Any] = lambda count: None,
+        note: Callable[[str], Any] = lambda line: None,
     ) -> Picture:
         """Translate a picture, with 8 or 16 bits; what is not translated stays what it was to the last bit.
 
         Args:
             hole: of inpainting, (H, W); by default where the picture is invisible.
+            advance: is told how many pixels are done.
+            note: is told, in a line, why the result may be poor.
 
         Raises:
             UserError: there is no hole to fill, or it is of another size than the picture.
@@ -100,8 +104,11 @@ class TranslationModel:
             alpha = np.where(hole[..., None], most, alpha).astype(pixels.dtype)
             alpha = alpha[..., : 0 if (alpha == most).all() else None]
         else:
-            changed = self._drawn(_over_white(colours, alpha, most), most, advance).astype(pixels.dtype)
-            alpha = alpha[..., :0]
+            opaque, alpha = _over_white(colours, alpha, most), alpha[..., :0]
+            if self.task == "edges":
+                changed = self._painted(opaque, most, advance, note)
+            else:
+                changed = self._drawn(opaque, most, advance)
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
 
     def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
@@ -117,11 +124,20 @@ class TranslationModel:
             colours.dtype
         )
 
+    def _painted(
+        self, colours: Pixels, most: int, advance: Callable[[float], Any], note: Callable[[str], Any]
+    ) -> Pixels:
+        light = (_to_tensor(colours, most).mean(1, keepdim=True) + 1) / 2
+        page = Page.of(light, int(self.data["patch"]))
+        for doubt in page.doubts():
+            note(doubt)
+        share = light.numel() / page.drawing.numel()
+        painted = self.translate(page.drawing, lambda count: advance(count * share))
+        return _to_pixels(page.enlarged(painted), most).astype(colours.dtype)
+
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
-        source = _to_tensor(colours, most)
-        if self.network.task.inputs == 1:
-            source = source.mean(1, keepdim=True)
-        return _to_pixels(self.translate(source.expand(-1, self.network.task.inputs, -1, -1), advance), most)
+        source = _to_tensor(colours, most).expand(-1, 3, -1, -1)
+        return _to_pixels(self.translate(source, advance), most).astype(colours.dtype)
 
 
 def load_translation_model(
