@@ -18,6 +18,7 @@ from common.config import (
     require_unset,
 )
 from common.errors import UserError
+from common.files import require_free
 from common.inputs import DataName
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights, read_config
@@ -47,6 +48,11 @@ WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64} 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
 WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The names of the pictures that lie directly in a folder, which need not be there, in order."""
+    return sorted(path.name for path in folder.glob("*") if path.suffix.lower() in PICTURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +155,7 @@ class GenerateConfig(DeviceConfig):
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
+    overwrite: bool = False  # write anew what is there
     n: int | None = None  # samples (default 64, as many of each class where it can be), strips or columns (default 8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
@@ -184,6 +191,9 @@ class GenerateConfig(DeviceConfig):
         encoded = self.reconstruct is not None or self.sampler == "mixture"
         wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=bool(self.text))
         wanted.check(f"--weights {self.source}", self.source)
+        require_free(self.out, self.overwrite)
+        if self.ending == "" and not self.overwrite and (found := pictures_in(Path(self.out))):
+            raise UserError(f"--out {self.out} holds {found[0]} already; name a new folder, or add --overwrite")
 
     @property
     def source(self) -> str:

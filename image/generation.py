@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from common.cores.latents import Point, analogy, combine, slerp, walk
 from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_gif, save_picture, there_and_back
-from image.config import PICTURES, WITHOUT_TEXT, GenerateConfig
+from image.config import WITHOUT_TEXT, GenerateConfig, pictures_in
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_for
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
@@ -90,8 +90,7 @@ def _write_singles(gallery: Gallery, folder: Path) -> str:
 
 def _require_no_others(folder: Path, names: Sequence[str]) -> None:
     """Refuse a folder in which new pictures would mix with those of an earlier run."""
-    found = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES] if folder.is_dir() else []
-    if others := sorted(set(found) - set(names)):
+    if others := sorted(set(pictures_in(folder)) - set(names)):
         raise UserError(
             f"--out {folder} holds pictures that would mix with the new ones, such as {others[0]} "
             f"({len(others)} in all); name a new folder, or empty this one"

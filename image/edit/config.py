@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from common.config import DeviceConfig, require, require_seed
+from common.files import require_free
 from common.inputs import InputFile
 from common.weights_folders import WeightsName
 from image.config import GENERATORS, PICTURES, Classifier, Data
@@ -41,6 +42,7 @@ class EditConfig(SearchConfig):
     direction: tuple[str, ...] = ()  # class=+2 (from -2, away from it, to +2, all of it), or 1=-3 for the first unnamed
     to: InputFile | None = None  # another picture, to which a way leads
     out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif: an animation; default: beside the picture
+    overwrite: bool = False  # write anew what is there
     least: float = MIN_PSNR  # dB of PSNR that the reconstruction must reach
 
     def __post_init__(self) -> None:
@@ -48,6 +50,10 @@ class EditConfig(SearchConfig):
         require(not (self.direction and self.to), "to", "and --direction exclude each other; name one")
         is_known = self.out is None or self.out.suffix.lower() in (".gif", *PICTURES)
         require(is_known, "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        require_free(self.target, self.overwrite)
 
     @property
     def target(self) -> Path:

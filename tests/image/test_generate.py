@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,18 @@ def test_pictures_of_two_runs_do_not_mix(cgan_run: Path, tmp_path: Path) -> None
         assert before == {path: path.read_bytes() for path in folder.iterdir()}
     generate(cgan_run, folder, n=4, seed=1)  # the same names, all overwritten
     assert before.keys() == set(folder.iterdir()) and before != {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("out", ["sheet.png", "folder"])
+def test_nothing_that_is_there_is_replaced_unasked(out: str, tmp_path: Path) -> None:
+    config = GenerateConfig(out=str(tmp_path / out))
+    config.check_inputs()
+    (tmp_path / "folder").mkdir()
+    for name in ("sheet.png", "folder/0000.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"--out .*{out} .* already; name .*, or add --overwrite"):
+        config.check_inputs()
+    replace(config, overwrite=True).check_inputs()
 
 
 def test_what_is_no_picture_may_stay_in_the_folder(vae_run: Path, tmp_path: Path) -> None:

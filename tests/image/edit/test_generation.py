@@ -161,6 +161,18 @@ def test_a_morph_comes_back(cgan_run: Path, shapes: Path, tmp_path: Path) -> Non
     assert EditConfig(picture=picture).target == picture.with_name("0_edited.png")
 
 
+def test_edits_replace_nothing_unasked(shapes: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes((shapes / "bars" / "0.png").read_bytes())
+    EditConfig(picture=picture).check_inputs()
+    (tmp_path / "a_edited.png").touch()
+    with pytest.raises(UserError, match=r"a_edited\.png is there already"):
+        EditConfig(picture=picture).check_inputs()
+    with pytest.raises(UserError, match=r"a\.png is there already"):  # not even by an edit of itself
+        EditConfig(picture=picture, out=picture).check_inputs()
+    EditConfig(picture=picture, overwrite=True).check_inputs()
+
+
 def test_pictures_beyond_a_model_are_told_and_nothing_is_written(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     with pytest.raises(UserError, match=r"0\.png: its reconstruction by shapes-cgan has a PSNR of"):
