@@ -156,9 +156,10 @@ class GenerateConfig(DeviceConfig):
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
     overwrite: bool = False  # write anew what is there
-    n: int | None = None  # samples (default 64, as many of each class where it can be), strips or columns (default 8)
+    n: int | None = None  # pictures of each --label or --text, or of all (default about 64); strips or columns (8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
+    list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
     truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
@@ -180,17 +181,20 @@ class GenerateConfig(DeviceConfig):
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(bool(self.out), "out", "names nothing; name a file or a folder")
         require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
-        fits = not self.ending or (self.n or 0) <= ON_A_SHEET
+        fits = not self.ending or (self.n or 0) * max(1, len(self.label + self.text)) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        if not self.text and "words" in read_config(find_weights(self.source, "image")):
+        describes = bool(self.text) or self.list_text
+        if not describes and "words" in read_config(find_weights(self.source, "image")):
             raise UserError(f"--weights {self.source} {WITHOUT_TEXT}")
         encoded = self.reconstruct is not None or self.sampler == "mixture"
-        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=bool(self.text))
+        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=describes)
         wanted.check(f"--weights {self.source}", self.source)
+        if self.list_text:
+            return
         require_free(self.out, self.overwrite)
         if self.ending == "" and not self.overwrite and (found := pictures_in(Path(self.out))):
             raise UserError(f"--out {self.out} holds {found[0]} already; name a new folder, or add --overwrite")
@@ -198,7 +202,8 @@ class GenerateConfig(DeviceConfig):
     @property
     def source(self) -> str:
         """The weights asked for, or those that draw what is asked for."""
-        return ("emoji-text" if self.text else "digits-cgan") if self.weights is None else self.weights
+        suited = "emoji-text" if self.text or self.list_text else "digits-cgan"
+        return suited if self.weights is None else self.weights
 
     @property
     def ending(self) -> str:
@@ -208,7 +213,8 @@ class GenerateConfig(DeviceConfig):
 
     def _require_one_mode(self) -> None:
         """Refuse two modes at once, and flags that the mode would leave unread."""
-        modes = [name for name in ("interpolate", "arithmetic", "reconstruct") if getattr(self, name)]
+        names = ("interpolate", "arithmetic", "reconstruct", "list_text")
+        modes = [name.replace("_", "-") for name in names if getattr(self, name)]
         if len(modes) > 1:
             raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
         mode = f"with --{modes[0]}" if modes else "without --interpolate"
@@ -216,7 +222,7 @@ class GenerateConfig(DeviceConfig):
         unread = {
             "to_seed": self.interpolate != "seeds",
             "frames": not walks,
-            "label": bool(self.arithmetic or self.reconstruct),
+            "label": bool(self.arithmetic or self.reconstruct or self.list_text),
             "text": bool(modes),
             "truncation": bool(self.reconstruct),
             "sampler": bool(self.reconstruct),

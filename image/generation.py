@@ -36,6 +36,7 @@ class Gallery:
         fps: frames a second.
         headings: what stands above the pictures of each row, "" for nothing.
         notes: what whoever asked should know.
+        refused: what is wrong with descriptions that were not drawn.
     """
 
     what: str
@@ -44,6 +45,7 @@ class Gallery:
     fps: float
     headings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -100,7 +102,7 @@ def _require_no_others(folder: Path, names: Sequence[str]) -> None:
 def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
     """Independent samples, a row a class; as an animation one after the other."""
     classes = choose(model, config.label)
-    count = config.n or _default_samples(len(classes))
+    count = _asked(config, classes) or _default_samples(len(classes))
     labels = even_labels(classes, count)
     images = model.decode(_latents(model, config, count, config.seed), labels)
     what = f"{count} samples of {model.name}{_shared_out(count, len(classes))}"
@@ -111,19 +113,40 @@ def drawings(model: ImageModel, config: GenerateConfig, tokenizer: PromptTokeniz
     """Samples of each description, a row each; as an animation one after the other."""
     if not config.text:
         raise UserError(f"--weights {model.name} {WITHOUT_TEXT}")
-    texts = [tokenizer.prompt(text) for text in config.text]
+    prompts, refused = _prompts(tokenizer, config.text)
+    texts = list(prompts.values())
     count = config.n or max(1, SAMPLES // len(texts))
-    z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])
+    z = torch.cat([_latents(model, config, count, config.seed + row) for row in prompts])
     tokens = repeat(tokenizer.tokens(texts), "texts l -> (texts n) l", n=count)
     images = model.decode(z, tokens, config.guidance)
-    rows = list(zip(texts, images.split(count), strict=True)) if len(texts) > 1 else [("", images)]
+    guessed = tokenizer.unknown(texts)
+    labels = [" ".join(f"{word}?" if word in guessed else word for word in text.split()) for text in texts]
+    rows = list(zip(labels, images.split(count), strict=True)) if len(texts) > 1 or guessed else [("", images)]
     notes = [
-        f"{word!r} was in no description that was learned from, so what it means is guessed at"
-        for word in tokenizer.unknown(texts)
+        f"{word!r} was in no description that was learned from, so what it means is guessed at ({word}? on a sheet)"
+        for word in guessed
     ]
     shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
-    what = f"{count} sample{'s' if count > 1 else ''} of {shown} by {model.name}"
-    return Gallery(what, rows, list(images.split(1)), fps=4, notes=tuple(notes))
+    each = f", {count} of each description" if len(texts) > 1 else ""
+    what = f"{len(images)} sample{'s' if len(images) > 1 else ''} of {shown} by {model.name}{each}"
+    return Gallery(what, rows, list(images.split(1)), fps=4, notes=tuple(notes), refused=refused)
+
+
+def _prompts(tokenizer: PromptTokenizer, texts: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Descriptions that can be drawn, by the places at which they were asked for, and what is wrong with others.
+
+    Raises:
+        UserError: none can be.
+    """
+    prompts, refused = {}, []
+    for row, text in enumerate(texts):
+        try:
+            prompts[row] = tokenizer.prompt(text)
+        except UserError as error:
+            refused.append(str(error))
+    if not prompts:
+        raise UserError("; ".join(refused))
+    return prompts, tuple(refused)
 
 
 def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -182,6 +205,11 @@ def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -
     return model.latents(count, seed, config.sampler) * config.truncation
 
 
+def _asked(config: GenerateConfig, classes: Sequence[int]) -> int | None:
+    """How many pictures or strips --n asks for: of each class that --label names, or of all."""
+    return config.n and config.n * (len(classes) if config.label else 1)
+
+
 def _default_samples(classes: int) -> int:
     return SAMPLES if not 0 < classes <= SAMPLES else classes * math.ceil(SAMPLES / classes)
 
@@ -199,7 +227,7 @@ def _shared_out(count: int, classes: int) -> str:
 
 
 def _between_seeds(model: ImageModel, config: GenerateConfig, classes: list[int]) -> Gallery:
-    count = config.n or _default_strips(len(classes))
+    count = _asked(config, classes) or _default_strips(len(classes))
     seeds = (config.seed, config.seed + 1 if config.to_seed is None else config.to_seed)
     start, end = (_latents(model, config, count, seed) for seed in seeds)
     labels, shares = even_labels(classes, count), _shares(config, legs=1)

@@ -72,6 +72,9 @@ def test_config_and_figures_agree_on_the_endings() -> None:
         ({"n": 0}, "--n"),
         ({"n": -3}, "--n"),
         ({"n": 20_000}, "--n"),
+        ({"n": 6_000, "label": ("a", "b")}, "--n"),
+        ({"list_text": True, "text": ("a",)}, "--text"),
+        ({"list_text": True, "label": ("a",)}, "--label"),
         ({"seed": -1}, "--seed"),
         ({"truncation": 0.0}, "--truncation"),
         ({"out": "x.bmp"}, "x.bmp"),
@@ -169,7 +172,15 @@ def test_by_default_all_classes_get_as_many_samples(cgan: ImageModel) -> None:
 def test_the_share_of_a_class_is_told(cgan: ImageModel) -> None:
     said = {n: make_gallery(cgan, GenerateConfig(n=n)).what.split(", ")[1] for n in (1, 4, 5)}
     assert said == {1: "0 or 1 of each class", 4: "2 of each class", 5: "2 or 3 of each class"}
-    assert make_gallery(cgan, GenerateConfig(n=2, label=("bars",))).what.endswith("samples of shapes-cgan")
+    assert make_gallery(cgan, GenerateConfig(n=2, label=("bars",))).what == "2 samples of shapes-cgan"
+
+
+def test_n_counts_the_pictures_of_each_class_that_is_named(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(n=3, label=("discs", "bars")))
+    assert [len(images) for _, images in gallery.rows] == [3, 3]
+    assert gallery.what == "6 samples of shapes-cgan, 3 of each class"
+    strips = make_gallery(cgan, GenerateConfig(n=2, label=("discs", "bars"), interpolate="seeds", frames=2)).rows
+    assert [label for label, _ in strips] == ["discs", "discs", "bars", "bars"]
 
 
 def test_labels_are_chosen_once_each_and_all_by_default(cgan: ImageModel) -> None:
