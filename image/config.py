@@ -46,6 +46,7 @@ Batch = Annotated[int, arg(help_behavior_hint="(default: 64; GANs of 48 pixels o
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
+ANIMATIONS = (".gif", ".mp4")
 WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
 
@@ -154,7 +155,7 @@ class GenerateConfig(DeviceConfig):
     """Settings of `python -m image.generate`."""
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
-    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
+    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif, .mp4: an animation; a folder: single pictures
     overwrite: bool = False  # write anew what is there
     n: int | None = None  # pictures of each --label or --text, or of all (default about 64); strips or columns (8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
@@ -166,7 +167,7 @@ class GenerateConfig(DeviceConfig):
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
-    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in a .gif
+    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in an animation
     arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
     reconstruct: Data | None = None  # VAEs: held-out pictures of this data set above their reconstructions
 
@@ -180,7 +181,8 @@ class GenerateConfig(DeviceConfig):
         require(0 <= self.guidance <= 20, "guidance", f"must be 0 to 20, not {self.guidance}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(bool(self.out), "out", "names nothing; name a file or a folder")
-        require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
+        endings = (*ANIMATIONS, *PICTURES)
+        require(self.ending in ("", *endings), "out", f"{self.out} must end in {', '.join(endings)}, /")
         fits = not self.ending or (self.n or 0) * max(1, len(self.label + self.text)) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
@@ -218,7 +220,7 @@ class GenerateConfig(DeviceConfig):
         if len(modes) > 1:
             raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
         mode = f"with --{modes[0]}" if modes else "without --interpolate"
-        walks = self.interpolate or (self.arithmetic and self.ending == ".gif")
+        walks = self.interpolate or (self.arithmetic and self.ending in ANIMATIONS)
         unread = {
             "to_seed": self.interpolate != "seeds",
             "frames": not walks,

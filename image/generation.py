@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from common.cores.latents import Point, analogy, combine, slerp, walk
 from common.errors import UserError
-from common.pictures.sheets import grid, pictures, save_gif, save_picture, there_and_back
-from image.config import WITHOUT_TEXT, GenerateConfig, pictures_in
+from common.pictures.sheets import grid, pictures, save_animation, save_picture, there_and_back
+from image.config import ANIMATIONS, WITHOUT_TEXT, GenerateConfig, pictures_in
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_for
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
@@ -73,8 +73,8 @@ def write_gallery(gallery: Gallery, config: GenerateConfig) -> str:
     """
     if config.ending == "":
         return _write_singles(gallery, Path(config.out))
-    if config.ending == ".gif":
-        save_gif([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
+    if config.ending in ANIMATIONS:
+        save_animation([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
     else:
         save_picture(draw_sheet(gallery.rows, gallery.headings), config.out)
     return config.out
@@ -163,7 +163,7 @@ def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
     goal = combine(analogy, *points)
     images = [model.decode(point.z, point.labels) for point in (*points, goal)]
     labels = (terms[0], f"- {terms[1]}", f"+ {terms[2]}", "=")
-    shares = _shares(config, legs=1) if config.ending == ".gif" else []
+    shares = _shares(config, legs=1) if config.ending in ANIMATIONS else []
     way = [combine(partial(slerp, share=share), points[0], goal) for share in shares]
     frames = [model.decode(point.z, point.labels) for point in way]
     what = f"{' '.join(labels[:3])} by {model.name}, {len(images[0])} times"
@@ -257,7 +257,7 @@ def _one_hot(model: ImageModel, classes: Sequence[int]) -> Tensor:
 def _shares(config: GenerateConfig, legs: int) -> list[float]:
     """How far along the way each picture of a strip is, from 0 to 1; by default a sheet shows every stop itself."""
     on_a_sheet = legs * max(1, round((IN_A_STRIP - 1) / legs)) + 1
-    pictures = config.frames or (A_STEP * legs if config.ending == ".gif" else on_a_sheet)
+    pictures = config.frames or (A_STEP * legs if config.ending in ANIMATIONS else on_a_sheet)
     return torch.linspace(0, 1, pictures, dtype=torch.float64).tolist()
 
 

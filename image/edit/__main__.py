@@ -2,6 +2,7 @@
 
 from common.cli import run
 from common.errors import UserError
+from image.config import ANIMATIONS
 from image.edit.config import EditConfig
 
 PROGRAM = "image.edit"
@@ -11,11 +12,11 @@ def main(config: EditConfig) -> None:
     """Edit a picture of one's own: smile=+2 along a direction, or --to another picture.
 
     The picture is first found in the model's latent space, and how well is said; a sheet shows it, its reconstruction
-    and five steps along each direction (for a GAN's unnamed ones too: 1=+3), a .gif the way there and back.
+    and five steps along each direction (for a GAN's unnamed ones too: 1=+3), a .gif or .mp4 the way there and back.
     """
     import torch  # only once the command line is known to be good
 
-    from common.pictures.sheets import grid, save_gif, save_picture
+    from common.pictures.sheets import grid, save_animation, save_picture
     from common.training.devices import pick_device
     from image.edit.directions import parse_direction
     from image.edit.generation import edits, morph
@@ -42,8 +43,8 @@ def main(config: EditConfig) -> None:
         rows, frames = morph(model, images, point)
     else:
         rows, frames = edits(model, images, again, point, directions)
-    if config.target.suffix.lower() == ".gif":
-        save_gif([grid(frame) for frame in frames], config.target, 12)
+    if config.target.suffix.lower() in ANIMATIONS:
+        save_animation([grid(frame) for frame in frames], config.target, 12)
     else:
         save_picture(draw_sheet(rows), config.target)
     print(f"wrote {config.target}")
