@@ -168,7 +168,8 @@ class GenerateConfig(DeviceConfig):
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
     frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in an animation
-    arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
+    arithmetic: tuple[str, ...] = ()  # A B C for A - B + C, each LABEL, LABEL@SEED (SEED if unlabelled) or a picture
+    mix: tuple[int, int] | None = None  # GANs: coarse shapes of one seed's pictures in the style of another's
     reconstruct: Data | None = None  # VAEs: held-out pictures of this data set above their reconstructions
 
     def __post_init__(self) -> None:
@@ -176,6 +177,8 @@ class GenerateConfig(DeviceConfig):
         for name, least in (("n", 1), ("frames", 2), ("seed", 0), ("to_seed", 0)):
             value = getattr(self, name)
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
+        for seed in self.mix or ():
+            require(0 <= seed < 1 << 31, "mix", f"takes two seeds, 0 to 2^31 - 1, not {seed}")
         given = " ".join(self.arithmetic)
         require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
         require(0 <= self.guidance <= 20, "guidance", f"must be 0 to 20, not {self.guidance}")
@@ -215,7 +218,7 @@ class GenerateConfig(DeviceConfig):
 
     def _require_one_mode(self) -> None:
         """Refuse two modes at once, and flags that the mode would leave unread."""
-        names = ("interpolate", "arithmetic", "reconstruct", "list_text")
+        names = ("interpolate", "arithmetic", "mix", "reconstruct", "list_text")
         modes = [name.replace("_", "-") for name in names if getattr(self, name)]
         if len(modes) > 1:
             raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
@@ -226,6 +229,7 @@ class GenerateConfig(DeviceConfig):
             "frames": not walks,
             "label": bool(self.arithmetic or self.reconstruct or self.list_text),
             "text": bool(modes),
+            "seed": self.mix is not None,
             "truncation": bool(self.reconstruct),
             "sampler": bool(self.reconstruct),
         }

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from common.cores.latents import Point, analogy, combine, slerp, walk
 from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_animation, save_picture, there_and_back
-from image.config import ANIMATIONS, WITHOUT_TEXT, GenerateConfig, pictures_in
+from image.config import ANIMATIONS, PICTURES, WITHOUT_TEXT, GenerateConfig, pictures_in
 from image.data.prompts import PromptTokenizer
+from image.edit.inversion import find_picture
 from image.models import ImageModel, load_for
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
@@ -62,6 +63,8 @@ def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
         return interpolations(model, config)
     if config.arithmetic:
         return arithmetic(model, config)
+    if config.mix:
+        return mixtures(model, config, config.mix)
     return reconstructions(model, config, config.reconstruct) if config.reconstruct else samples(model, config)
 
 
@@ -159,15 +162,29 @@ def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
 def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
     """A row each for A, B, C and A - B + C; as an animation from A to the result, there and back."""
     terms = config.arithmetic
-    points = [_point(model, config, text) for text in terms]
+    notes: list[str] = []
+    points = [_point(model, config, text, notes) for text in terms]
     goal = combine(analogy, *points)
     images = [model.decode(point.z, point.labels) for point in (*points, goal)]
-    labels = (terms[0], f"- {terms[1]}", f"+ {terms[2]}", "=")
+    first, second, third = (Path(term).name if _is_picture(term) else term for term in terms)
+    labels = (first, f"- {second}", f"+ {third}", "=")
     shares = _shares(config, legs=1) if config.ending in ANIMATIONS else []
     way = [combine(partial(slerp, share=share), points[0], goal) for share in shares]
     frames = [model.decode(point.z, point.labels) for point in way]
-    what = f"{' '.join(labels[:3])} by {model.name}, {len(images[0])} times"
-    return Gallery(what, list(zip(labels, images, strict=True)), there_and_back(frames), fps=12)
+    what = f"{' '.join(labels[:3])} by {model.name}, {len(goal.z)} time{'s' if len(goal.z) > 1 else ''}"
+    return Gallery(what, list(zip(labels, images, strict=True)), there_and_back(frames), fps=12, notes=tuple(notes))
+
+
+def mixtures(model: ImageModel, config: GenerateConfig, seeds: tuple[int, int]) -> Gallery:
+    """Pictures of two seeds, and those with the coarse shapes of the first in the style of the second."""
+    classes = choose(model, config.label)
+    count = _asked(config, classes) or _default_strips(len(classes))
+    labels = even_labels(classes, count)
+    coarse, fine = (_latents(model, config, count, seed) for seed in seeds)
+    images = [model.decode(coarse, labels), model.decode(fine, labels), model.decode(coarse, labels, fine=fine)]
+    names = (f"seed {seeds[0]}", f"seed {seeds[1]}", f"{seeds[0]} in the\nstyle of {seeds[1]}")
+    what = f"{count} pictures of seed {seeds[0]} in the style of those of seed {seeds[1]} by {model.name}"
+    return Gallery(what, list(zip(names, images, strict=True)), images, fps=1)
 
 
 def reconstructions(model: ImageModel, config: GenerateConfig, data: str) -> Gallery:
@@ -276,8 +293,20 @@ def _strips(model: ImageModel, labels: Sequence[str], pictures: list[Tensor], st
     return Gallery(what, rows, there_and_back(pictures), fps=12, headings=headings)
 
 
-def _point(model: ImageModel, config: GenerateConfig, text: str) -> Point:
-    """What "label", "label@seed" or, without labels, "seed" stands for."""
+def _is_picture(text: str) -> bool:
+    return Path(text).suffix.lower() in PICTURES and Path(text).is_file()
+
+
+def _point(model: ImageModel, config: GenerateConfig, text: str, notes: list[str]) -> Point:
+    """What "label", "label@seed" or, without labels, "seed" stands for; or, of a picture file, where it is found.
+
+    Args:
+        notes: is told how well a picture was found.
+    """
+    if _is_picture(text):
+        point, psnr = find_picture(model, Path(text))
+        notes.append(f"{text}: found by {model.name} with a PSNR of {psnr:.1f} dB")
+        return point
     label, at, seed = text.rpartition("@") if model.classes else ("", "@", text)
     if not at:
         label, seed = text, str(config.seed)

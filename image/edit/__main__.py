@@ -1,7 +1,6 @@
 """`python -m image.edit`: edit a picture of one's own through a model's latent space."""
 
 from common.cli import run
-from common.errors import UserError
 from image.config import ANIMATIONS
 from image.edit.config import EditConfig
 
@@ -20,7 +19,7 @@ def main(config: EditConfig) -> None:
     from common.training.devices import pick_device
     from image.edit.directions import parse_direction
     from image.edit.generation import edits, morph
-    from image.edit.inversion import invert, read_square, reconstruction_psnr
+    from image.edit.inversion import invert, read_square, reconstruction_psnr, require_likeness
     from image.judges.extractor import load_extractor
     from image.models import load_image_model
     from image.sheets import draw_sheet
@@ -33,11 +32,7 @@ def main(config: EditConfig) -> None:
     point = invert(model, images, load_extractor(device=device), config.steps, config.starts, config.seed)
     again = model.decode(point.z, point.labels)
     for path, psnr in zip(paths, reconstruction_psnr(images, again).tolist(), strict=True):
-        if psnr < config.least:
-            raise UserError(
-                f"{path}: its reconstruction by {model.name} has a PSNR of {psnr:.1f} dB, so it is nothing that this "
-                f"model draws; name other weights, or a --least below {config.least:g}"
-            )
+        require_likeness(model, path, psnr, config.least, f", or a --least below {config.least:g}")
         print(f"{path}: found by {model.name} with a PSNR of {psnr:.1f} dB")
     if config.to is not None:
         rows, frames = morph(model, images, point)

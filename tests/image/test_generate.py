@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from common.errors import UserError
-from common.pictures.sheets import PICTURE_OPTIONS
+from common.pictures.sheets import PICTURE_OPTIONS, pictures, save_picture
 from image.__main__ import COMMANDS
 from image.config import PICTURES, GenerateConfig
 from image.generate import main
@@ -73,6 +73,9 @@ def test_config_and_figures_agree_on_the_endings() -> None:
         ({"n": -3}, "--n"),
         ({"n": 20_000}, "--n"),
         ({"n": 6_000, "label": ("a", "b")}, "--n"),
+        ({"mix": (1, -1)}, "--mix"),
+        ({"mix": (1, 2), "seed": 3}, "--seed"),
+        ({"mix": (1, 2), "interpolate": "seeds"}, "exclude each other"),
         ({"list_text": True, "text": ("a",)}, "--text"),
         ({"list_text": True, "label": ("a",)}, "--label"),
         ({"seed": -1}, "--seed"),
@@ -277,6 +280,28 @@ def test_arithmetic_of_seeds_ends_its_animation_at_the_result(vae: ImageModel) -
     lengths = [vector.norm(dim=1, keepdim=True) for vector in (*z, result)]
     result = result / lengths[3] * lengths[0] / lengths[1] * lengths[2]
     assert (vae.decode(result).int() - gallery.rows[3][1].int()).abs().max() <= 1
+
+
+def test_arithmetic_takes_pictures(cgan: ImageModel, vae: ImageModel, tmp_path: Path) -> None:
+    save_picture(pictures(cgan.sample(1, torch.tensor([1]), seed=5))[0], tmp_path / "mine.png")
+    gallery = make_gallery(cgan, GenerateConfig(arithmetic=(str(tmp_path / "mine.png"), "bars@2", "bars@2"), n=3))
+    assert [len(images) for _, images in gallery.rows] == [1, 3, 3, 3] and "mine.png: found by" in gallery.notes[0]
+    first, _, _, result = (images.int() for _, images in gallery.rows)
+    assert (first - result).abs().max() <= 1  # A - B + B is A
+    Image.effect_noise((16, 16), 250).save(tmp_path / "noise.png")
+    with pytest.raises(UserError, match=r"noise\.png: its reconstruction .* dB, .* name other weights"):
+        make_gallery(vae, GenerateConfig(arithmetic=("1", str(tmp_path / "noise.png"), "2")))
+
+
+def test_mixtures_take_shapes_of_one_seed_and_style_of_another(cgan: ImageModel, vae: ImageModel) -> None:
+    rows = [images for _, images in make_gallery(cgan, GenerateConfig(mix=(3, 4), n=4)).rows]
+    labels = torch.tensor([0, 0, 1, 1])
+    assert torch.equal(rows[0], cgan.sample(4, labels, seed=3)) and torch.equal(rows[1], cgan.sample(4, labels, seed=4))
+    assert not torch.equal(rows[2], rows[0]) and not torch.equal(rows[2], rows[1])
+    same = [images for _, images in make_gallery(cgan, GenerateConfig(mix=(3, 3), n=4)).rows]
+    assert torch.equal(same[2], rows[0])
+    with pytest.raises(UserError, match="has no styles to mix"):
+        make_gallery(vae, GenerateConfig(mix=(3, 4)))
 
 
 # --- reconstruction
