@@ -45,6 +45,7 @@ def draw(
         UserError: a setting or the weights are of no use.
     """
     settings, words = dict(locals()), {"label": label, "text": text}
+    from common.errors import UserError
     from common.pictures.sheets import pictures
     from common.training.devices import pick_device
     from image.config import GenerateConfig
@@ -54,4 +55,6 @@ def draw(
     several = {name: (given,) if isinstance(given, str) else tuple(given) for name, given in words.items()}
     config = GenerateConfig(out="pictures/", **settings | several)
     gallery = make_gallery(load_image_model(config.source, pick_device(device)), config)
+    if gallery.refused:
+        raise UserError("; ".join(gallery.refused))
     return [picture for _, images in gallery.rows for picture in pictures(images)]
