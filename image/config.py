@@ -19,6 +19,7 @@ from common.config import (
     require_unset,
 )
 from common.errors import UserError
+from common.files import require_free
 from common.inputs import DataName
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights, read_config
@@ -46,6 +47,7 @@ Batch = Annotated[int, arg(help_behavior_hint="(default: 64; GANs of 48 pixels o
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
+ANIMATIONS = (".gif", ".mp4")
 WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
 # Settings of networks, and of the words that they read, which come with the --weights that a run begins with.
@@ -69,6 +71,11 @@ def height_and_width(size: Size) -> tuple[int, int]:
 def as_size(height: int, width: int) -> Size:
     """The --size that stands for a height and a width in pixels."""
     return height if height == width else f"{width}x{height}"
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The names of the pictures that lie directly in a folder, which need not be there, in order."""
+    return sorted(path.name for path in folder.glob("*") if path.suffix.lower() in PICTURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,18 +184,21 @@ class GenerateConfig(DeviceConfig):
     """Settings of `python -m image.generate`."""
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
-    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
-    n: int | None = None  # samples (default 64, as many of each class where it can be), strips or columns (default 8)
+    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif, .mp4: an animation; a folder: single pictures
+    overwrite: bool = False  # write anew what is there
+    n: int | None = None  # pictures of each --label or --text, or of all (default about 64); strips or columns (8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
+    list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
     truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
-    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in a .gif
-    arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
+    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in an animation
+    arithmetic: tuple[str, ...] = ()  # A B C for A - B + C, each LABEL, LABEL@SEED (SEED if unlabelled) or a picture
+    mix: tuple[int, int] | None = None  # GANs: coarse shapes of one seed's pictures in the style of another's
     reconstruct: Data | None = None  # VAEs: held-out pictures of this data set above their reconstructions
 
     def __post_init__(self) -> None:
@@ -196,28 +206,38 @@ class GenerateConfig(DeviceConfig):
         for name, least in (("n", 1), ("frames", 2), ("seed", 0), ("to_seed", 0)):
             value = getattr(self, name)
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
+        for seed in self.mix or ():
+            require(0 <= seed < 1 << 31, "mix", f"takes two seeds, 0 to 2^31 - 1, not {seed}")
         given = " ".join(self.arithmetic)
         require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
         require(0 <= self.guidance <= 20, "guidance", f"must be 0 to 20, not {self.guidance}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(bool(self.out), "out", "names nothing; name a file or a folder")
-        require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
-        fits = not self.ending or (self.n or 0) <= ON_A_SHEET
+        endings = (*ANIMATIONS, *PICTURES)
+        require(self.ending in ("", *endings), "out", f"{self.out} must end in {', '.join(endings)}, /")
+        fits = not self.ending or (self.n or 0) * max(1, len(self.label + self.text)) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        if not self.text and "words" in read_config(find_weights(self.source, "image")):
+        describes = bool(self.text) or self.list_text
+        if not describes and "words" in read_config(find_weights(self.source, "image")):
             raise UserError(f"--weights {self.source} {WITHOUT_TEXT}")
         encoded = self.reconstruct is not None or self.sampler == "mixture"
-        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=bool(self.text))
+        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=describes)
         wanted.check(f"--weights {self.source}", self.source)
+        if self.list_text:
+            return
+        require_free(self.out, self.overwrite)
+        if self.ending == "" and not self.overwrite and (found := pictures_in(Path(self.out))):
+            raise UserError(f"--out {self.out} holds {found[0]} already; name a new folder, or add --overwrite")
 
     @property
     def source(self) -> str:
         """The weights asked for, or those that draw what is asked for."""
-        return ("emoji-text" if self.text else "digits-cgan") if self.weights is None else self.weights
+        suited = "emoji-text" if self.text or self.list_text else "digits-cgan"
+        return suited if self.weights is None else self.weights
 
     @property
     def ending(self) -> str:
@@ -227,16 +247,18 @@ class GenerateConfig(DeviceConfig):
 
     def _require_one_mode(self) -> None:
         """Refuse two modes at once, and flags that the mode would leave unread."""
-        modes = [name for name in ("interpolate", "arithmetic", "reconstruct") if getattr(self, name)]
+        names = ("interpolate", "arithmetic", "mix", "reconstruct", "list_text")
+        modes = [name.replace("_", "-") for name in names if getattr(self, name)]
         if len(modes) > 1:
             raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
         mode = f"with --{modes[0]}" if modes else "without --interpolate"
-        walks = self.interpolate or (self.arithmetic and self.ending == ".gif")
+        walks = self.interpolate or (self.arithmetic and self.ending in ANIMATIONS)
         unread = {
             "to_seed": self.interpolate != "seeds",
             "frames": not walks,
-            "label": bool(self.arithmetic or self.reconstruct),
+            "label": bool(self.arithmetic or self.reconstruct or self.list_text),
             "text": bool(modes),
+            "seed": self.mix is not None,
             "truncation": bool(self.reconstruct),
             "sampler": bool(self.reconstruct),
         }

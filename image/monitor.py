@@ -17,7 +17,7 @@ from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from image.config import TrainConfig, height_and_width
 from image.data.loading import ImageData, at_a_time, in_parts, to_model
-from image.data.prompts import PromptTokenizer
+from image.data.prompts import NAMES, PromptTokenizer
 from image.judges.extractor import load_extractor
 from image.judges.features import FeatureExtractor, find_extractor, warning_of
 from image.models import ImageModel
@@ -110,8 +110,10 @@ class ImageMonitor(Monitor):
         }
         if self.config.critic == "aided":
             config["critic"] = "aided"  # whose features judge it no more impartially
-        if self.tokenizer is not None:
+        if self.tokenizer is not None and self.data.captions is not None:
+            learned = {text for texts in self.data.captions[0].texts for text in texts[:NAMES]}
             config["words"] = " ".join(sorted(self.tokenizer.words))
+            config["descriptions"] = "\n".join(sorted(learned))
         return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:

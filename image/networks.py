@@ -23,6 +23,7 @@ from image.config import MAX_SIDE, MIN_SIDE, Finish, Likelihood, Net, Output, Si
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 JUDGED_MAPS = {1: 128, 2: 256, 6: 512}  # channels of SqueezeNet's maps after fire 3, fire 5 and fire 9
 AIDE_WIDTH = 64
+COARSE = 1  # blocks that make the coarse shapes, where styles are mixed
 WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
@@ -216,14 +217,21 @@ class ResidualTrunk(nn.Module):
             last = [subpixels(channels[-1], outputs), nn.PixelShuffle(2)]
         self.last = nn.Sequential(nn.LeakyReLU(0.2), *last)
 
-    def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
-        """(N, inputs) -> (N, outputs, H, W), with what words add to the maps, times `strength`."""
+    def forward(
+        self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0, fine: Tensor | None = None
+    ) -> Tensor:
+        """(N, inputs) -> (N, outputs, H, W), with what words add to the maps, times `strength`.
+
+        Args:
+            fine: another vector, of which all blocks but the first `COARSE` take the style (Karras et al. 2019).
+        """
         style = self.style(vector)
+        fine_style = style if fine is None else self.style(fine)
         height, width = self.start
         x = rearrange(self.project(vector), "n (c h w) -> n c h w", h=height, w=width)
         x = x.contiguous(memory_format=torch.channels_last)
-        for block, attention in zip_longest(self.blocks, [None, *self.attention]):
-            x = block(x, style)
+        for number, (block, attention) in enumerate(zip_longest(self.blocks, [None, *self.attention])):
+            x = block(x, style if number < COARSE else fine_style)
             if attention is not None and reading is not None:
                 x = attention(x, reading, strength)
         return self.last(x)
@@ -258,12 +266,16 @@ class ResidualGenerator(nn.Module):
         self.bounded = config.output == "tanh"
         self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), config.channels)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        if self.condition is not None:
-            embedded = F.normalize(self.condition(_labels(labels, z, self.condition)))
-            z = torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
-        images = self.trunk(z)
+    def forward(self, z: Tensor, labels: Tensor | None = None, fine: Tensor | None = None) -> Tensor:
+        """Images; if `fine` latents (N, latent) are given, with the coarse shapes of z in the style of those."""
+        images = self.trunk(self._vector(z, labels), fine=None if fine is None else self._vector(fine, labels))
         return torch.tanh(images) if self.bounded else images
+
+    def _vector(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        if self.condition is None:
+            return z
+        embedded = F.normalize(self.condition(_labels(labels, z, self.condition)))
+        return torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
 
 
 def without_classes(generator: ResidualGenerator) -> dict[str, Tensor]:

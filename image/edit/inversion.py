@@ -14,7 +14,8 @@ from common.errors import UserError
 from common.pictures.reading import READ, naming
 from common.progress import progress_bar
 from image.data.loading import at_a_time, fitted, to_model
-from image.judges.extractor import Extractor
+from image.edit.config import MIN_PSNR
+from image.judges.extractor import Extractor, load_extractor
 from image.models import ImageModel
 
 CANDIDATES = 1_024  # samples among which starts are sought
@@ -61,6 +62,28 @@ def invert(
         best = rearrange(error, "(n starts) -> n starts", starts=starts).argmin(1)
         best += starts * torch.arange(len(images), device=error.device)
         return Point(z[best].cpu(), None if logits is None else _weights(logits[best]).cpu())
+
+
+def find_picture(model: ImageModel, path: Path) -> tuple[Point, float]:
+    """Where a picture file lies, and the PSNR of its reconstruction, dB.
+
+    Raises:
+        UserError: it cannot be read, or its reconstruction is worse than `MIN_PSNR`.
+    """
+    image = read_picture(path, model)
+    point = invert(model, image, load_extractor(device=model.device))
+    psnr = reconstruction_psnr(image, model.decode(point.z, point.labels)).item()
+    require_likeness(model, path, psnr, MIN_PSNR)
+    return point, psnr
+
+
+def require_likeness(model: ImageModel, path: Path, psnr: float, least: float, advice: str = "") -> None:
+    """Raise a UserError if a reconstruction is worse than `least`, in dB; `advice` is what else can be done."""
+    if psnr < least:
+        raise UserError(
+            f"{path}: its reconstruction by {model.name} has a PSNR of {psnr:.1f} dB, so it is nothing that this model "
+            f"draws; name other weights{advice}"
+        )
 
 
 def reconstruction_psnr(images: Tensor, again: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """`python -m image.translate`: make pictures of pictures."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,8 @@ def plan_outputs(config: TranslateConfig) -> FileJobs:
 
     suffix = SUFFIXES[config.trained_task] if config.suffix is None else config.suffix
     target = targets(config.paths, config.out, suffix, ending, tuple(FORMATS), config.ending)
-    return plan(config.paths, ENDINGS, "pictures", target, config.overwrite)
+    marks = [re.escape(one) for one in (*SUFFIXES.values(), suffix)]
+    return plan(config.paths, ENDINGS, "pictures", target, config.overwrite, marks)
 
 
 def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], None]) -> None:

@@ -19,7 +19,7 @@ from common.errors import UserError
 from common.pictures.reading import Picture, read_picture
 from common.randomness import Draw
 from image.judges.extractor import load_extractor
-from image.translate.__main__ import PROGRAM
+from image.translate.__main__ import PROGRAM, plan_outputs
 from image.translate.__main__ import main as translate
 from image.translate.chroma import rounded_luma
 from image.translate.config import Difference, EvaluateConfig, TaskName, TrainConfig, TranslateConfig
@@ -341,3 +341,11 @@ def test_baselines_by_hand() -> None:
     assert difference.value == 0 and difference.reference == pytest.approx((true.float() - 100).abs().mean().item())
     filled = fillings(trial, extractor)[0].figures[0]
     assert filled.value == math.inf and 0 < filled.reference < 20  # type: ignore[operator]
+
+
+def test_results_of_other_tasks_are_no_inputs(tmp_path: Path) -> None:
+    for name in ("a.png", "a_drawn.png", "a_colour.jpg", "b_colour.png"):
+        (tmp_path / name).touch()
+    batch = plan_outputs(TranslateConfig(paths=(str(tmp_path),), out=tmp_path / "out"))
+    assert [path.name for path in batch.made] == ["a_colour.jpg", "a_drawn.png"]
+    assert [job.source.name for job in batch.jobs] == ["a.png", "b_colour.png"]
