@@ -1,4 +1,4 @@
-"""`python benchmarks/image_recipe.py --data DATA`: what each part of the default recipe is worth, in equal minutes.
+"""`python benchmarks/image_recipe.py`: what each part of the default recipe is worth, in equal minutes on `--data`.
 
 Each line is the default recipe with one part taken back, or all of them. Runs that are there already are measured and
 not trained anew, so that lines can be added, and trained on several machines.
