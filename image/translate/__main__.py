@@ -58,11 +58,13 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
     """Make the pictures one by one, and tell `fail` what goes wrong."""
     # torch loads only once the command line is known to be good, and if there is something to do
     from common.pictures.conversion import convert_picture
+    from common.pictures.reading import read_picture
     from common.training.devices import pick_device
     from image.translate.models import load_translation_model
 
     model = load_translation_model(config.source, pick_device(config.device), config.tile)
     hole = None if config.mask is None else read_mask(config.mask)
+    hints = None if config.hints is None else read_picture(config.hints)
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
         def note(line: str) -> None:
@@ -70,7 +72,7 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
 
         def change(picture: "Picture", allocate: "Allocate") -> "Picture":
             try:
-                return model.picture(picture, hole, advance, note)
+                return model.picture(picture, hole, advance, note, hints)
             except UserError as error:
                 raise UserError(f"{job.source}: {error}") from error
 

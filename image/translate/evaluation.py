@@ -21,14 +21,16 @@ from common.weights_folders import digest_of, find_weights
 from image.data.loading import to_model
 from image.judges.extractor import Extractor, load_extractor
 from image.translate.chroma import chroma, coloured, rounded_luma
+from image.translate.colorizer import Colorizer
 from image.translate.config import EvaluateConfig
 from image.translate.data import PairData, load_pairs
+from image.translate.lab import ab_of
 from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features, weave
 from image.translate.models import TranslationModel, load_translation_model
 from image.translate.patches import Album, as_batch
 from image.translate.tasks import TASKS
 
-SHOWN = 8  # pictures on the sheet
+SHOWN = 24  # pictures on the sheet
 
 RGB = NDArray[np.uint8]
 
@@ -60,8 +62,9 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """
     device = pick_device(config.device)
     model = load_translation_model(config.weights, device)
-    side = int(model.data["patch"])
-    data = load_pairs(config.data, model.task, side)
+    side = config.side or int(model.data["patch"])
+    scenes = config.side is not None or isinstance(model.network, Colorizer)
+    data = load_pairs(config.data, model.task, side, scenes=scenes)
     trial, extractor = attempt(model, data, side, config), load_extractor(device=device)
     measure = {"colorize": colours, "inpaint": fillings}.get(model.task, drawings)
     facts = {
@@ -74,7 +77,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "n": len(trial.true),
         "extractor": extractor.name,
     }
-    evaluation = Evaluation(facts, protocol(model, data, trial, extractor), measure(trial, extractor))
+    evaluation = Evaluation(facts, protocol(data, trial, extractor, scenes), measure(trial, extractor))
     shown = zip(TASKS[model.task].shown(trial.sources[:SHOWN]), trial.made, trial.true, strict=False)
     strips = [("", torch.stack(row)) for row in shown]
     pictures = sheet(strips, headings=("given", "translated", "true"))
@@ -121,11 +124,16 @@ def colours(trial: Trial, extractor: Extractor) -> list[Table]:
                         "chroma PSNR, dB", lambda made: _mean_psnr(_chroma(made), _chroma(trial.true)), trial, others
                     ),
                     _both("PSNR of RGB, dB", lambda made: _mean_psnr(made, trial.true), trial, others),
+                    _both("error of a* and b*", lambda made: _colour_error(made, trial.true), trial, others, "lower"),
                 ],
             )
         )
     made, true = (float(np.mean([colourfulness(one) for one in _pictures(side)])) for side in (trial.made, trial.true))
-    figures = [Metric("colourfulness", made, true, "as real", len(trial.true)), _distance(trial, extractor)]
+    figures = [
+        Metric("colourfulness", made, true, "as real", len(trial.true)),
+        _distance(trial, extractor),
+        Metric("colourfulness, share of the true one", made / true if true else None, 1.0, "as real", len(trial.true)),
+    ]
     return [*tables, Table("Against true pictures", ("translated", "true"), figures)]
 
 
@@ -165,13 +173,15 @@ def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
     return [against, Table("Against true pictures", ("translated", "true"), [woven, _distance(trial, extractor)])]
 
 
-def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: Extractor) -> str:
+def protocol(data: PairData, trial: Trial, extractor: Extractor, scenes: bool) -> str:
     """Say in words how it was measured."""
     n, side = len(trial.true), trial.true.shape[2]
+    shrunk = f", its shorter side made {side} pixels before" if scenes else ""
     return (
-        f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each, as the model "
+        f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each{shrunk}, as the model "
         "translates them. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
-        "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Sketches: the "
+        "over pictures; chroma: Cb and Cr of ITU-T T.871. Error of a* and b*: the root of their mean squared distance "
+        "(CIE L*a*b*) over all pixels. Colourfulness: Hasler & Süsstrunk 2003. Sketches: the "
         "lines as a trembling hand draws and a scanner reads them, but for some that are clean. Weave: what repeats "
         "with every second pixel, amplitude in the median area whose 8 x 8 true pixels are of one colour, not white. "
         "Fréchet distance: of "
@@ -197,6 +207,13 @@ def _both(
 def _mean_psnr(first: Tensor, second: Tensor) -> float:
     pairs = zip(_pictures(first), _pictures(second), strict=True)
     return float(np.mean([psnr(squared_error(*pair)) for pair in pairs]))
+
+
+def _colour_error(first: Tensor, second: Tensor) -> float:
+    """The root of the mean squared distance in a* and b*."""
+    pairs = zip(first.split(1), second.split(1), strict=True)
+    errors = [(ab_of(to_model(made)) - ab_of(to_model(true))).square().sum(1).mean() for made, true in pairs]
+    return torch.stack(errors).mean().sqrt().item()
 
 
 def _difference(first: Tensor, second: Tensor) -> float:

