@@ -36,6 +36,7 @@ from image.networks import (
     without_classes,
 )
 
+HEAD_START = 16_000  # images from which a new critic learns what trained weights still lack
 FEW = 10_000  # training pictures below which those that a critic sees are augmented
 SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
 UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
@@ -198,6 +199,7 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         content=_pixel_content(config.pixel) if config.pixel else None,
         swap=condition.swap if condition is not None and network.pieces else None,
         mismatch=config.mismatch,
+        head_start=HEAD_START if config.weights and config.adversarial else 0,
     ).game()
 
 

@@ -123,6 +123,7 @@ class GanGame:
             critic judges whether the two belong together (Reed et al. 2016). The critic must be a `head` (features,
             raw) over `features` (images), which all conditions of an image share.
         mismatch: weight of what is so judged.
+        head_start: images during which the critic alone learns, as a trained generator would unlearn from a new one.
         default_lr: the learning rate where `config` names none.
         clip: largest norm of the generator's gradient.
     """
@@ -140,6 +141,7 @@ class GanGame:
     content: Content | None = None
     swap: Callable[[Any], Any] | None = None
     mismatch: float = 0.5
+    head_start: int = 0
     default_lr: float = DEFAULT_LR
     clip: float | None = None
 
@@ -198,6 +200,8 @@ class GanGame:
 
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss against the frozen critic, if there is one, and that of the content, if there is one."""
+        if draw.images < self.head_start:
+            return 0 * torch.stack([parameter.sum() for parameter in self.generator.parameters()]).sum(), {}
         raw = self._condition(batch, draw)
         fake = self._make(draw, raw)
         loss, figures = torch.zeros((), device=fake.device), dict[str, Tensor]()
