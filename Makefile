@@ -27,15 +27,15 @@ PHOTO = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f
 demo: $(VENV)/installed
 	@echo "1 of 3: what the bundled models make; under a minute on two quiet cores"
 	$(BIN)/python -m superres.upscale "$(PHOTO)" --out $(DEMO)/cat-four-times-as-large.png --overwrite
-	$(BIN)/python -m image.generate --weights fashion-cgan --out $(DEMO)/garments.png
-	$(BIN)/python -m music.generate --melody examples/ode-to-joy.mid --out $(DEMO)/harmonised.mid $(DEMO)/harmonised.wav $(DEMO)/harmonised.png
-	$(BIN)/python -m text.generate --n 4 --candidates 16 --out $(DEMO)/texts.txt
+	$(BIN)/python -m image.generate --weights fashion-cgan --out $(DEMO)/garments.png --overwrite
+	$(BIN)/python -m music.generate --melody examples/ode-to-joy.mid --out $(DEMO)/harmonised.mid $(DEMO)/harmonised.wav $(DEMO)/harmonised.png --overwrite
+	$(BIN)/python -m text.generate --n 4 --candidates 16 --out $(DEMO)/texts.txt --overwrite
 	@cat $(DEMO)/texts.txt
 	@echo "Look at $(DEMO)/cat-four-times-as-large.png, garments.png and harmonised.png, and listen to harmonised.wav"
 	@echo "2 of 3: a GAN learns to write digits, for two minutes by the clock; look into $(DEMO)/digits/samples meanwhile:"
 	@echo "        noise at first, strokes after some 30,000 images, digits after 50,000 to 80,000"
 	$(BIN)/python -m image.train --minutes 2 --snapshot 10000 --out $(DEMO)/digits --overwrite
-	$(BIN)/python -m image.generate --weights $(DEMO)/digits --n 100 --out $(DEMO)/digits/sheet.png
+	$(BIN)/python -m image.generate --weights $(DEMO)/digits --n 100 --out $(DEMO)/digits/sheet.png --overwrite
 	@echo "3 of 3: how good are they? every figure stands beside that of real digits"
 	$(BIN)/python -m image.evaluate --weights $(DEMO)/digits --n 500 --out $(DEMO)/digits/evaluation
 	@echo "Look at $(DEMO)/digits/sheet.png and $(DEMO)/digits/evaluation/report.html"

@@ -98,7 +98,7 @@ def textbook(config: QualityConfig, data: ImageData, channels: int) -> Result:
         net="dcgan",
         side=spec.size,
         channels=spec.channels,
-        width=channels >> stages(spec.size)[1],
+        width=channels >> stages(spec.size)[2],
         latent=LATENT,
         classes=len(spec.classes) if config.conditional else 0,
     )

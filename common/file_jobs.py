@@ -1,6 +1,7 @@
 """What a command that turns files into files has to do: its inputs, and for each the file that it becomes."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ def plan(
     kinds: str,
     target_of: Callable[[Input], Path],
     overwrite: bool = False,
+    marks: Collection[str] = (),
 ) -> FileJobs:
     """Find the inputs, and lay down the outputs before any work begins.
 
@@ -75,6 +77,8 @@ def plan(
         kinds: such as "pictures or videos".
         target_of: what an input becomes, as by `targets`.
         overwrite: write anew what is there.
+        marks: patterns of what the command puts behind names, with whatever settings. An input so named is left out,
+            as one of its results, if its original is an input too, beside it or where a folder in --out repeats it.
 
     Raises:
         UserError: an input would be overwritten, or two inputs become one file.
@@ -84,7 +88,8 @@ def plan(
     makers: dict[Path, list[Path]] = {}
     for source, target in targets.items():
         makers.setdefault(_real(target), []).append(source)
-    made = [source for source in targets if set(makers.get(_real(source), [])) - {source}]
+    marked = _marked(inputs, marks)
+    made = [source for source in targets if source in marked or set(makers.get(_real(source), [])) - {source}]
     jobs = []
     for target_place, sources in makers.items():
         several = [source for source in sources if source not in made]
@@ -110,6 +115,18 @@ def find_inputs(names: Sequence[str], endings: Collection[str], kinds: str) -> t
         except UserError as error:
             problems.append(str(error))
     return list(found.values()), problems
+
+
+def _marked(inputs: Sequence[Input], marks: Collection[str]) -> set[Path]:
+    """The inputs that by their names are results of others."""
+    originals = {one.inside.with_name(one.path.stem) for one in inputs}
+    marked = set()
+    for one in inputs:
+        plain = re.sub(f"(?:{'|'.join(marks)})$", "", one.path.stem)
+        parts = one.inside.with_name(plain or one.path.stem).parts
+        if plain != one.path.stem and any(PurePath(*parts[k:]) in originals for k in range(len(parts))):
+            marked.add(one.path)
+    return marked
 
 
 def targets(

@@ -39,6 +39,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def require_free(out: str | Path, overwrite: bool) -> None:
+    """Raise a UserError if a file is there that a result would replace and `overwrite` does not allow it."""
+    if Path(out).is_file() and not overwrite:
+        raise UserError(f"--out {out} is there already; name another file, or add --overwrite")
+
+
 @contextmanager
 def folder_for_results(path: Path) -> Iterator[None]:
     """Make a folder before what is to be written there is computed, so that no long work is lost for want of one.

@@ -41,10 +41,27 @@ class DataName(Check):
 
     built_in: Collection[str]
 
+    def is_there(self, value: str) -> bool:
+        """Whether there is such a data set."""
+        return value in self.built_in or os.path.exists(os.path.expanduser(value))
+
     def check(self, given: str, value: str) -> None:
-        if value not in self.built_in and not os.path.exists(os.path.expanduser(value)):
+        if not self.is_there(value):
             known = f"; built in are {', '.join(self.built_in)}" if self.built_in else ""
             raise UserError(f"{given}: no such file or folder{known}")
+
+
+@dataclass(frozen=True)
+class DataNames(DataName):
+    """One data set by its name or path, or several with commas between."""
+
+    def split(self, value: str) -> list[str]:
+        """Each by itself; a path that is there may have commas of its own."""
+        return [value] if self.is_there(value) else value.split(",")
+
+    def check(self, given: str, value: str) -> None:
+        for name in self.split(value):
+            super().check(given if name == value else f"{given}: {name}", name)
 
 
 InputFile = Annotated[Path, FileName()]

@@ -3,6 +3,8 @@
 Loading reads numbers and JSON and runs no code from any file.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +64,48 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} is truncated or damaged ({error}); restore or retrain the weights") from error
+
+
+def load_fitting(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[int, list[str]]:
+    """Load those layers of another network's state dict that fit, all of a layer's tensors or none.
+
+    Layers fit by name and shapes. Of numbered ones (`blocks.0`, `blocks.1`, ...) those of equal shapes are matched in
+    their order, whatever their numbers, as a network for larger images has more of them.
+
+    Returns:
+        How many tensors were taken, and the names of the network's layers that stay as they were.
+    """
+    given, found, new = _layers(tensors), dict[str, Tensor](), []
+    for layer, wanted in _layers(network.state_dict()).items():
+        alike = (
+            name for name, parts in given.items() if _row(name) == _row(layer) and _shapes(parts) == _shapes(wanted)
+        )
+        match = next(alike, None)
+        if match is None:
+            new.append(layer)
+        else:
+            found |= {f"{layer}.{part}" if part else layer: tensor for part, tensor in given.pop(match).items()}
+    network.load_state_dict(found, strict=False)
+    return len(found), new
+
+
+def _layers(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The tensors of each layer by what their names have behind the layer's, which ends in its first number if any."""
+    layers: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        numbered = re.match(r".+?\.\d+(?=\.)", name)
+        layer = numbered[0] if numbered else name.rpartition(".")[0] or name
+        layers.setdefault(layer, {})[name[len(layer) + 1 :]] = tensor
+    return layers
+
+
+def _row(layer: str) -> str:
+    """What the numbered layers of one row have in common."""
+    return re.sub(r"\d+$", "", layer)
+
+
+def _shapes(layer: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in layer.items()}
 
 
 def _rounded(tensor: Tensor) -> Tensor:

@@ -28,8 +28,8 @@ def draw(
     Args:
         weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default digits-cgan, or emoji-text
             for `text`.
-        n: pictures, of `text` of each description; by default 64 in all or somewhat more, so that all classes or
-            descriptions get as many.
+        n: pictures of each `label` or `text` that is named, or of all classes together; by default 64 in all or
+            somewhat more, so that all classes or descriptions get as many.
         label: one or more classes to draw, by name or number; by default all, evenly.
         text: one or more descriptions to draw, by weights that read such.
         guidance: above 1 nearer to the `text`, and less varied.
@@ -45,6 +45,7 @@ def draw(
         UserError: a setting or the weights are of no use.
     """
     settings, words = dict(locals()), {"label": label, "text": text}
+    from common.errors import UserError
     from common.pictures.sheets import pictures
     from common.training.devices import pick_device
     from image.config import GenerateConfig
@@ -54,4 +55,6 @@ def draw(
     several = {name: (given,) if isinstance(given, str) else tuple(given) for name, given in words.items()}
     config = GenerateConfig(out="pictures/", **settings | several)
     gallery = make_gallery(load_image_model(config.source, pick_device(device)), config)
+    if gallery.refused:
+        raise UserError("; ".join(gallery.refused))
     return [picture for _, images in gallery.rows for picture in pictures(images)]

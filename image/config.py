@@ -1,5 +1,6 @@
 """The settings of the image commands; nothing here imports torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +19,7 @@ from common.config import (
     require_unset,
 )
 from common.errors import UserError
+from common.files import require_free
 from common.inputs import DataName
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights, read_config
@@ -30,13 +32,13 @@ Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
 Finish = Literal["shuffle", "smooth"]
 Critic = Literal["plain", "aided"]
+Size = int | str  # of pictures in pixels: one number for squares, or width x height, such as 96x64
 Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
-Describing = Annotated[str, WeightsName("image", GENERATORS, words=True)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
@@ -45,8 +47,35 @@ Batch = Annotated[int, arg(help_behavior_hint="(default: 64; GANs of 48 pixels o
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # what a sheet can be written as (`common.pictures.sheets`)
+ANIMATIONS = (".gif", ".mp4")
 WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red heart"'
 ON_A_SHEET = 10_000  # pictures at most
+# Settings of networks, and of the words that they read, which come with the --weights that a run begins with.
+FROM_WEIGHTS = ("net", "net_size", "output", "finish", "likelihood", "latent", "spectral_norm", "vocabulary", "longest")
+MIN_SIDE, MAX_SIDE = 8, 1_024  # of pictures that are learned from, in pixels
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """What a --size stands for, in pixels: 64 -> (64, 64), 96x64 -> (64, 96).
+
+    Raises:
+        UserError: it is neither one number nor two.
+    """
+    numbers = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", str(size), re.ASCII)
+    if numbers is None:
+        raise UserError(f"--size {size} is no size; give one number for squares, or width x height, such as 96x64")
+    width, height = numbers[1], numbers[2] or numbers[1]
+    return int(height), int(width)
+
+
+def as_size(height: int, width: int) -> Size:
+    """The --size that stands for a height and a width in pixels."""
+    return height if height == width else f"{width}x{height}"
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The names of the pictures that lie directly in a folder, which need not be there, in order."""
+    return sorted(path.name for path in folder.glob("*") if path.suffix.lower() in PICTURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +83,10 @@ class SubjectConfig(Checked):
     """What is trained, on what."""
 
     data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
-    size: int | None = None  # side of the square images in pixels; default: the data's own, or 64
-    fit: Literal["crop", "pad"] = "crop"  # how pictures become square
+    size: Size | None = None  # in pixels: a side of squares, or width x height (96x64); default: the data's own, or 64
+    fit: Literal["crop", "pad"] = "crop"  # how pictures come to that shape
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
+    weights: Generator | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
     core: Core = "cgan"  # c: conditional on the class (gan or vae where there are none); t: on a description in words
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
@@ -67,7 +97,8 @@ class SubjectConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.size is None or self.size > 0, "size", f"must be above 0, not {self.size}")
+        if self.size is not None:
+            height_and_width(self.size)
         vae = self.core in ("vae", "cvae")
         require(not (vae and self.net == "dcgan"), "net", "dcgan has no VAE; use --net residual")
         require(self.core != "tgan" or self.net == "residual", "net", "dcgan reads no text; use --net residual")
@@ -90,7 +121,6 @@ class VocabularyConfig(Checked):
 class TextConfig(VocabularyConfig):
     """What only models of described pictures (--core tgan) read."""
 
-    weights: Describing | None = None  # what it begins as, with its words; a bundled name, a folder or a Hub id
     families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
@@ -131,7 +161,7 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
         if self.core != "tgan":
             require_unset(self, self.core, VocabularyConfig, TextConfig)
         if self.weights is not None:
-            for name in ("net_size", "output", "finish", "latent", "spectral_norm", "vocabulary", "longest"):
+            for name in FROM_WEIGHTS:
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "is that of the --weights; leave it out")
         if not self.adversarial:
@@ -142,24 +172,33 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
 
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.weights is not None:
+            kind, words = "vae" if self.core in ("vae", "cvae") else "gan", True if self.core == "tgan" else None
+            WeightsName("image", (kind,), words).check(f"--weights {self.weights}", self.weights)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateConfig(DeviceConfig):
     """Settings of `python -m image.generate`."""
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
-    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif: an animation; a folder: single pictures
-    n: int | None = None  # samples (default 64, as many of each class where it can be), strips or columns (default 8)
+    out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif, .mp4: an animation; a folder: single pictures
+    overwrite: bool = False  # write anew what is there
+    n: int | None = None  # pictures of each --label or --text, or of all (default about 64); strips or columns (8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
+    list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
     truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
-    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in a .gif
-    arithmetic: tuple[str, ...] = ()  # three words A B C for A - B + C, each a LABEL or LABEL@SEED (SEED if unlabelled)
+    frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in an animation
+    arithmetic: tuple[str, ...] = ()  # A B C for A - B + C, each LABEL, LABEL@SEED (SEED if unlabelled) or a picture
+    mix: tuple[int, int] | None = None  # GANs: coarse shapes of one seed's pictures in the style of another's
     reconstruct: Data | None = None  # VAEs: held-out pictures of this data set above their reconstructions
 
     def __post_init__(self) -> None:
@@ -167,28 +206,38 @@ class GenerateConfig(DeviceConfig):
         for name, least in (("n", 1), ("frames", 2), ("seed", 0), ("to_seed", 0)):
             value = getattr(self, name)
             require(value is None or least <= value < 1 << 31, name, f"must be {least} to 2^31 - 1, not {value}")
+        for seed in self.mix or ():
+            require(0 <= seed < 1 << 31, "mix", f"takes two seeds, 0 to 2^31 - 1, not {seed}")
         given = " ".join(self.arithmetic)
         require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
         require(0 <= self.guidance <= 20, "guidance", f"must be 0 to 20, not {self.guidance}")
         require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
         require(bool(self.out), "out", "names nothing; name a file or a folder")
-        require(self.ending in ("", ".gif", *PICTURES), "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}, /")
-        fits = not self.ending or (self.n or 0) <= ON_A_SHEET
+        endings = (*ANIMATIONS, *PICTURES)
+        require(self.ending in ("", *endings), "out", f"{self.out} must end in {', '.join(endings)}, /")
+        fits = not self.ending or (self.n or 0) * max(1, len(self.label + self.text)) <= ON_A_SHEET
         require(fits, "n", f"{self.n} are too many pictures for one file; name a folder")
         self._require_one_mode()
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        if not self.text and "words" in read_config(find_weights(self.source, "image")):
+        describes = bool(self.text) or self.list_text
+        if not describes and "words" in read_config(find_weights(self.source, "image")):
             raise UserError(f"--weights {self.source} {WITHOUT_TEXT}")
         encoded = self.reconstruct is not None or self.sampler == "mixture"
-        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=bool(self.text))
+        wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=describes)
         wanted.check(f"--weights {self.source}", self.source)
+        if self.list_text:
+            return
+        require_free(self.out, self.overwrite)
+        if self.ending == "" and not self.overwrite and (found := pictures_in(Path(self.out))):
+            raise UserError(f"--out {self.out} holds {found[0]} already; name a new folder, or add --overwrite")
 
     @property
     def source(self) -> str:
         """The weights asked for, or those that draw what is asked for."""
-        return ("emoji-text" if self.text else "digits-cgan") if self.weights is None else self.weights
+        suited = "emoji-text" if self.text or self.list_text else "digits-cgan"
+        return suited if self.weights is None else self.weights
 
     @property
     def ending(self) -> str:
@@ -198,16 +247,18 @@ class GenerateConfig(DeviceConfig):
 
     def _require_one_mode(self) -> None:
         """Refuse two modes at once, and flags that the mode would leave unread."""
-        modes = [name for name in ("interpolate", "arithmetic", "reconstruct") if getattr(self, name)]
+        names = ("interpolate", "arithmetic", "mix", "reconstruct", "list_text")
+        modes = [name.replace("_", "-") for name in names if getattr(self, name)]
         if len(modes) > 1:
             raise UserError(f"--{modes[0]} and --{modes[1]} exclude each other; name one")
         mode = f"with --{modes[0]}" if modes else "without --interpolate"
-        walks = self.interpolate or (self.arithmetic and self.ending == ".gif")
+        walks = self.interpolate or (self.arithmetic and self.ending in ANIMATIONS)
         unread = {
             "to_seed": self.interpolate != "seeds",
             "frames": not walks,
-            "label": bool(self.arithmetic or self.reconstruct),
+            "label": bool(self.arithmetic or self.reconstruct or self.list_text),
             "text": bool(modes),
+            "seed": self.mix is not None,
             "truncation": bool(self.reconstruct),
             "sampler": bool(self.reconstruct),
         }

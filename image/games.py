@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.config import AugmentConfig, RunConfig, Transformation
 from common.cores.augment import Augmentation
@@ -18,14 +18,25 @@ from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
-from image.config import WIDTHS, Core, TrainConfig
+from common.weights import load_fitting
+from image.config import WIDTHS, Core, TrainConfig, height_and_width
 from image.data.advice import milestones
-from image.data.loading import Captions, ImageData, ImageSpec, described, load_images, to_batch_images
+from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
 from image.monitor import ImageMonitor
-from image.networks import NetworkConfig, build_aide, build_critic, build_generator, build_vae, stages
+from image.networks import (
+    NetworkConfig,
+    ResidualGenerator,
+    build_aide,
+    build_critic,
+    build_generator,
+    build_vae,
+    stages,
+    without_classes,
+)
 
+HEAD_START = 16_000  # images from which a new critic learns what trained weights still lack
 FEW = 10_000  # training pictures below which those that a critic sees are augmented
 SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
 UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
@@ -50,20 +61,23 @@ def prepare(config: TrainConfig) -> Run:
     if config.size is not None:
         stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it
     data = load_images(config.data, config.size, config.fit, config.grey)
-    tokenizer = begun = None
+    begun = load_image_model(config.weights) if config.weights else None
+    tokenizer = None
     if config.core == "tgan":
-        data, tokenizer, begun = _described(config, data)
+        data, tokenizer = _described(config, data, begun)
     elif not data.spec.classes:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
     name = f"image-{data.name}-{config.core}"
-    config = settled(config, data, name)
-    network = begun.config if begun else network_config(config, data.spec, len(tokenizer.pieces) if tokenizer else 0)
-    asked = ' --text "..."' if tokenizer else ""
+    trained = begun.config if begun else None
+    config = settled(config, data, name, trained)
+    network = network_config(config, data.spec, tokenizer, trained)
+    game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
+    said = begin(game, begun) if begun else ""
     return Run(
         "image.train",
         config,
         name,
-        build_game(config, network, begun.network if begun else None),
+        game,
         MirroredArrays(data.train) if config.mirror else data.train,
         ImageMonitor(config, data, network, pick_device(config.device), tokenizer),
         examples="images",
@@ -72,24 +86,27 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
-        milestones=milestones(config.core, len(data.train), data.spec.size),
+        begun="" if config.resume else said,
+        milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
         save=tokenizer.pieces.save if tokenizer else None,
     )
 
 
-def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
+def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfig | None = None) -> TrainConfig:
     """The settings with those that are left to the data decided or, of a run that goes on, as it began with.
 
     Args:
         name: of the folder of the run where --out names none.
+        begun: of the trained networks with which the run begins.
     """
     adversarial = config.core.endswith("gan") and config.adversarial > 0
-    aided = config.net == "residual" and data.spec.size >= SMALLEST_AIDED
+    large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
+    net = begun.net if begun else config.net
     few = adversarial and len(data.train) < FEW
-    hurried = adversarial and data.spec.size >= SMALLEST_AIDED and pick_device(config.device).type == "cpu"
+    hurried = adversarial and large and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {
         "batch": 16 if hurried else RunConfig.batch,
-        "critic": "aided" if aided else "plain",
+        "critic": "aided" if large and net == "residual" else "plain",
         "augment": AUGMENTED if few else (),
         "mirror": config.data not in UNMIRRORED,
         "finish": "smooth",
@@ -99,39 +116,56 @@ def settled(config: TrainConfig, data: ImageData, name: str) -> TrainConfig:
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]
-    if config.weights is not None:
+    if begun:
         del chosen["finish"]  # it is theirs
     left = {key: value for key, value in chosen.items() if getattr(config, key) == getattr(TrainConfig, key)}
     return replace(config, **left)
 
 
-def _described(config: TrainConfig, data: ImageData) -> tuple[ImageData, PromptTokenizer, ImageModel | None]:
-    """The pictures with their descriptions in pieces, the vocabulary, and the model that the run begins as."""
+def _described(config: TrainConfig, data: ImageData, begun: ImageModel | None) -> tuple[ImageData, PromptTokenizer]:
+    """The pictures with their descriptions in pieces, and the vocabulary, which is that of the trained model if any.
+
+    Raises:
+        UserError: the data have no descriptions, or the model reads none.
+    """
     data, captions, _ = described(data)
-    if config.weights is None:
-        begun, tokenizer = None, PromptTokenizer.learn(captions, config.vocabulary, config.longest)
+    if begun is None:
+        tokenizer = PromptTokenizer.learn(captions, config.vocabulary, config.longest)
+    elif begun.tokenizer is None:
+        raise UserError(f"--weights {config.weights} take no descriptions; name weights of --core tgan")
     else:
-        begun, tokenizer = begin(config.weights, data.spec, captions)
+        tokenizer = begun.tokenizer.knowing(captions)
     tensors = data.train.tensors | {"text": tokenizer.all_tokens(captions)}
     train = FamilyArrays(tensors, captions.families) if config.families else Arrays(tensors)
-    return replace(data, train=train), tokenizer, begun
+    return replace(data, train=train), tokenizer
 
 
-def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> NetworkConfig:
+def network_config(
+    config: TrainConfig,
+    spec: ImageSpec,
+    tokenizer: PromptTokenizer | None = None,
+    begun: NetworkConfig | None = None,
+) -> NetworkConfig:
     """The networks that a run's settings and its images ask for.
 
     Args:
-        pieces: of the vocabulary of descriptions, if these are the condition.
+        tokenizer: of descriptions, if these are the condition.
+        begun: of the trained networks with which the run begins, in place of the settings.
     """
+    of_data: dict[str, Any] = {
+        "side": spec.size,
+        "channels": spec.channels,
+        "classes": len(spec.classes) if config.core.startswith("c") else 0,
+        "pieces": len(tokenizer.pieces) if tokenizer else 0,
+        "longest": tokenizer.longest if tokenizer else 0,
+    }
+    if begun is not None:
+        return replace(begun, **of_data)
     return NetworkConfig(
+        **of_data,
         net=config.net,
-        side=spec.size,
-        channels=spec.channels,
         width=WIDTHS[config.net_size],
         latent=config.latent,
-        classes=len(spec.classes) if config.core.startswith("c") else 0,
-        pieces=pieces,
-        longest=config.longest if pieces else 0,
         spectral_norm=config.spectral_norm,
         likelihood=config.likelihood,
         output=config.output,
@@ -139,19 +173,16 @@ def network_config(config: TrainConfig, spec: ImageSpec, pieces: int = 0) -> Net
     )
 
 
-def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | None = None) -> Game:
+def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     """The game of the run's core, its networks initialised from the seed.
-
-    Args:
-        begun: a trained generator of that network to begin as.
 
     Raises:
         UserError: no network has that side.
     """
     torch.manual_seed(mix(config.seed, 0))
     if config.core in ("vae", "cvae"):
-        return vae_game(build_vae(network), config, to_batch_images)
-    generator, critic = begun or build_generator(network), build_critic(network)
+        return vae_game(build_vae(network), config, to_batch_images, network.latent)
+    generator, critic = build_generator(network), build_critic(network)
     aide = build_aide(network, config.aid) if config.critic == "aided" else None
     condition = cast(DroppableCondition | None, generator.condition)
     return GanGame(
@@ -168,6 +199,7 @@ def build_game(config: TrainConfig, network: NetworkConfig, begun: nn.Module | N
         content=_pixel_content(config.pixel) if config.pixel else None,
         swap=condition.swap if condition is not None and network.pieces else None,
         mismatch=config.mismatch,
+        head_start=HEAD_START if config.weights and config.adversarial else 0,
     ).game()
 
 
@@ -181,17 +213,19 @@ def _pixel_content(weight: float) -> Content:
     return content
 
 
-def begin(weights: str, spec: ImageSpec, captions: Captions) -> tuple[ImageModel, PromptTokenizer]:
-    """A trained model of described pictures to go on with, and its vocabulary.
+def begin(game: Game, model: ImageModel) -> str:
+    """Let the product of a game begin with what fits of a trained model, and say in one line how much that is.
 
     Raises:
-        UserError: it is none, or not of such pictures.
+        UserError: nothing fits.
     """
-    model = load_image_model(weights)
-    if model.tokenizer is None:
-        raise UserError(f"--weights {weights} take no descriptions; name weights of --core tgan")
-    side, channels = model.config.side, model.config.channels
-    if (spec.size, spec.channels) != (side, channels):
-        told = f"the data have {spec.size} x {spec.size} with {spec.channels}; choose --size {side} or other weights"
-        raise UserError(f"--weights {weights} draw {side} x {side} pixels with {channels} channels, {told}")
-    return model, model.tokenizer.knowing(captions)
+    product, trained = game.players[game.product].network, model.network
+    if isinstance(trained, ResidualGenerator) and product.condition is None:
+        tensors = without_classes(trained)
+    else:
+        tensors = trained.state_dict()
+    taken, new = load_fitting(product, tensors)
+    if not taken:
+        raise UserError(f"--weights {model.name}: none of their layers fit; choose other weights or another --core")
+    anew = f"; new: {', '.join(new)}" if new else ""
+    return f"took {taken} of {len(tensors)} tensors of {model.name}{anew}"

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from common.cores.latents import Point, analogy, combine, slerp, walk
 from common.errors import UserError
-from common.pictures.sheets import grid, pictures, save_gif, save_picture, there_and_back
-from image.config import PICTURES, WITHOUT_TEXT, GenerateConfig
+from common.pictures.sheets import grid, pictures, save_animation, save_picture, there_and_back
+from image.config import ANIMATIONS, PICTURES, WITHOUT_TEXT, GenerateConfig, pictures_in
 from image.data.prompts import PromptTokenizer
+from image.edit.inversion import find_picture
 from image.models import ImageModel, load_for
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
@@ -36,6 +37,7 @@ class Gallery:
         fps: frames a second.
         headings: what stands above the pictures of each row, "" for nothing.
         notes: what whoever asked should know.
+        refused: what is wrong with descriptions that were not drawn.
     """
 
     what: str
@@ -44,6 +46,7 @@ class Gallery:
     fps: float
     headings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -60,6 +63,8 @@ def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
         return interpolations(model, config)
     if config.arithmetic:
         return arithmetic(model, config)
+    if config.mix:
+        return mixtures(model, config, config.mix)
     return reconstructions(model, config, config.reconstruct) if config.reconstruct else samples(model, config)
 
 
@@ -71,8 +76,8 @@ def write_gallery(gallery: Gallery, config: GenerateConfig) -> str:
     """
     if config.ending == "":
         return _write_singles(gallery, Path(config.out))
-    if config.ending == ".gif":
-        save_gif([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
+    if config.ending in ANIMATIONS:
+        save_animation([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
     else:
         save_picture(draw_sheet(gallery.rows, gallery.headings), config.out)
     return config.out
@@ -90,8 +95,7 @@ def _write_singles(gallery: Gallery, folder: Path) -> str:
 
 def _require_no_others(folder: Path, names: Sequence[str]) -> None:
     """Refuse a folder in which new pictures would mix with those of an earlier run."""
-    found = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES] if folder.is_dir() else []
-    if others := sorted(set(found) - set(names)):
+    if others := sorted(set(pictures_in(folder)) - set(names)):
         raise UserError(
             f"--out {folder} holds pictures that would mix with the new ones, such as {others[0]} "
             f"({len(others)} in all); name a new folder, or empty this one"
@@ -101,7 +105,7 @@ def _require_no_others(folder: Path, names: Sequence[str]) -> None:
 def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
     """Independent samples, a row a class; as an animation one after the other."""
     classes = choose(model, config.label)
-    count = config.n or _default_samples(len(classes))
+    count = _asked(config, classes) or _default_samples(len(classes))
     labels = even_labels(classes, count)
     images = model.decode(_latents(model, config, count, config.seed), labels)
     what = f"{count} samples of {model.name}{_shared_out(count, len(classes))}"
@@ -112,19 +116,40 @@ def drawings(model: ImageModel, config: GenerateConfig, tokenizer: PromptTokeniz
     """Samples of each description, a row each; as an animation one after the other."""
     if not config.text:
         raise UserError(f"--weights {model.name} {WITHOUT_TEXT}")
-    texts = [tokenizer.prompt(text) for text in config.text]
+    prompts, refused = _prompts(tokenizer, config.text)
+    texts = list(prompts.values())
     count = config.n or max(1, SAMPLES // len(texts))
-    z = torch.cat([_latents(model, config, count, config.seed + row) for row in range(len(texts))])
+    z = torch.cat([_latents(model, config, count, config.seed + row) for row in prompts])
     tokens = repeat(tokenizer.tokens(texts), "texts l -> (texts n) l", n=count)
     images = model.decode(z, tokens, config.guidance)
-    rows = list(zip(texts, images.split(count), strict=True)) if len(texts) > 1 else [("", images)]
+    guessed = tokenizer.unknown(texts)
+    labels = [" ".join(f"{word}?" if word in guessed else word for word in text.split()) for text in texts]
+    rows = list(zip(labels, images.split(count), strict=True)) if len(texts) > 1 or guessed else [("", images)]
     notes = [
-        f"{word!r} was in no description that was learned from, so what it means is guessed at"
-        for word in tokenizer.unknown(texts)
+        f"{word!r} was in no description that was learned from, so what it means is guessed at ({word}? on a sheet)"
+        for word in guessed
     ]
     shown = ", ".join(texts[:3]) + (", ..." if len(texts) > 3 else "")
-    what = f"{count} sample{'s' if count > 1 else ''} of {shown} by {model.name}"
-    return Gallery(what, rows, list(images.split(1)), fps=4, notes=tuple(notes))
+    each = f", {count} of each description" if len(texts) > 1 else ""
+    what = f"{len(images)} sample{'s' if len(images) > 1 else ''} of {shown} by {model.name}{each}"
+    return Gallery(what, rows, list(images.split(1)), fps=4, notes=tuple(notes), refused=refused)
+
+
+def _prompts(tokenizer: PromptTokenizer, texts: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Descriptions that can be drawn, by the places at which they were asked for, and what is wrong with others.
+
+    Raises:
+        UserError: none can be.
+    """
+    prompts, refused = {}, []
+    for row, text in enumerate(texts):
+        try:
+            prompts[row] = tokenizer.prompt(text)
+        except UserError as error:
+            refused.append(str(error))
+    if not prompts:
+        raise UserError("; ".join(refused))
+    return prompts, tuple(refused)
 
 
 def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
@@ -137,15 +162,29 @@ def interpolations(model: ImageModel, config: GenerateConfig) -> Gallery:
 def arithmetic(model: ImageModel, config: GenerateConfig) -> Gallery:
     """A row each for A, B, C and A - B + C; as an animation from A to the result, there and back."""
     terms = config.arithmetic
-    points = [_point(model, config, text) for text in terms]
+    notes: list[str] = []
+    points = [_point(model, config, text, notes) for text in terms]
     goal = combine(analogy, *points)
     images = [model.decode(point.z, point.labels) for point in (*points, goal)]
-    labels = (terms[0], f"- {terms[1]}", f"+ {terms[2]}", "=")
-    shares = _shares(config, legs=1) if config.ending == ".gif" else []
+    first, second, third = (Path(term).name if _is_picture(term) else term for term in terms)
+    labels = (first, f"- {second}", f"+ {third}", "=")
+    shares = _shares(config, legs=1) if config.ending in ANIMATIONS else []
     way = [combine(partial(slerp, share=share), points[0], goal) for share in shares]
     frames = [model.decode(point.z, point.labels) for point in way]
-    what = f"{' '.join(labels[:3])} by {model.name}, {len(images[0])} times"
-    return Gallery(what, list(zip(labels, images, strict=True)), there_and_back(frames), fps=12)
+    what = f"{' '.join(labels[:3])} by {model.name}, {len(goal.z)} time{'s' if len(goal.z) > 1 else ''}"
+    return Gallery(what, list(zip(labels, images, strict=True)), there_and_back(frames), fps=12, notes=tuple(notes))
+
+
+def mixtures(model: ImageModel, config: GenerateConfig, seeds: tuple[int, int]) -> Gallery:
+    """Pictures of two seeds, and those with the coarse shapes of the first in the style of the second."""
+    classes = choose(model, config.label)
+    count = _asked(config, classes) or _default_strips(len(classes))
+    labels = even_labels(classes, count)
+    coarse, fine = (_latents(model, config, count, seed) for seed in seeds)
+    images = [model.decode(coarse, labels), model.decode(fine, labels), model.decode(coarse, labels, fine=fine)]
+    names = (f"seed {seeds[0]}", f"seed {seeds[1]}", f"{seeds[0]} in the\nstyle of {seeds[1]}")
+    what = f"{count} pictures of seed {seeds[0]} in the style of those of seed {seeds[1]} by {model.name}"
+    return Gallery(what, list(zip(names, images, strict=True)), images, fps=1)
 
 
 def reconstructions(model: ImageModel, config: GenerateConfig, data: str) -> Gallery:
@@ -183,6 +222,11 @@ def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -
     return model.latents(count, seed, config.sampler) * config.truncation
 
 
+def _asked(config: GenerateConfig, classes: Sequence[int]) -> int | None:
+    """How many pictures or strips --n asks for: of each class that --label names, or of all."""
+    return config.n and config.n * (len(classes) if config.label else 1)
+
+
 def _default_samples(classes: int) -> int:
     return SAMPLES if not 0 < classes <= SAMPLES else classes * math.ceil(SAMPLES / classes)
 
@@ -200,7 +244,7 @@ def _shared_out(count: int, classes: int) -> str:
 
 
 def _between_seeds(model: ImageModel, config: GenerateConfig, classes: list[int]) -> Gallery:
-    count = config.n or _default_strips(len(classes))
+    count = _asked(config, classes) or _default_strips(len(classes))
     seeds = (config.seed, config.seed + 1 if config.to_seed is None else config.to_seed)
     start, end = (_latents(model, config, count, seed) for seed in seeds)
     labels, shares = even_labels(classes, count), _shares(config, legs=1)
@@ -230,7 +274,7 @@ def _one_hot(model: ImageModel, classes: Sequence[int]) -> Tensor:
 def _shares(config: GenerateConfig, legs: int) -> list[float]:
     """How far along the way each picture of a strip is, from 0 to 1; by default a sheet shows every stop itself."""
     on_a_sheet = legs * max(1, round((IN_A_STRIP - 1) / legs)) + 1
-    pictures = config.frames or (A_STEP * legs if config.ending == ".gif" else on_a_sheet)
+    pictures = config.frames or (A_STEP * legs if config.ending in ANIMATIONS else on_a_sheet)
     return torch.linspace(0, 1, pictures, dtype=torch.float64).tolist()
 
 
@@ -249,8 +293,20 @@ def _strips(model: ImageModel, labels: Sequence[str], pictures: list[Tensor], st
     return Gallery(what, rows, there_and_back(pictures), fps=12, headings=headings)
 
 
-def _point(model: ImageModel, config: GenerateConfig, text: str) -> Point:
-    """What "label", "label@seed" or, without labels, "seed" stands for."""
+def _is_picture(text: str) -> bool:
+    return Path(text).suffix.lower() in PICTURES and Path(text).is_file()
+
+
+def _point(model: ImageModel, config: GenerateConfig, text: str, notes: list[str]) -> Point:
+    """What "label", "label@seed" or, without labels, "seed" stands for; or, of a picture file, where it is found.
+
+    Args:
+        notes: is told how well a picture was found.
+    """
+    if _is_picture(text):
+        point, psnr = find_picture(model, Path(text))
+        notes.append(f"{text}: found by {model.name} with a PSNR of {psnr:.1f} dB")
+        return point
     label, at, seed = text.rpartition("@") if model.classes else ("", "@", text)
     if not at:
         label, seed = text, str(config.seed)

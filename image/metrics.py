@@ -29,9 +29,9 @@ from common.evaluation.metrics import (
 from common.evaluation.report import ClassCount, Metric
 from common.progress import progress_bar
 from image.config import Sampler
-from image.data.loading import ImageData, to_model
+from image.data.loading import ImageData, at_a_time, in_parts, to_model
 from image.judges.features import FeatureExtractor
-from image.judges.labels import CHUNK, Judge
+from image.judges.labels import Judge
 from image.models import ImageModel
 
 K = 5  # neighbours: of precision, recall, density and coverage, and of the vote on a label
@@ -98,7 +98,7 @@ def gather(
 
 
 def _features(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
-    return extractor.features(progress_bar(images.split(CHUNK), f"features of {what}", leave=False, disable=None))
+    return extractor.features(progress_bar(in_parts(images), f"features of {what}", leave=False, disable=None))
 
 
 def quality(material: Material, extractor_name: str) -> list[Metric]:
@@ -166,8 +166,8 @@ def voting_judge(images: Tensor, labels: Tensor, extractor: FeatureExtractor) ->
         labels: theirs, (V,).
         extractor: best one that learned to tell classes apart.
     """
-    known = extractor.features(images.split(CHUNK))
-    return lambda judged, features: nearest_class(extractor.features(judged.split(CHUNK)), known, labels, K)
+    known = extractor.features(in_parts(images))
+    return lambda judged, features: nearest_class(extractor.features(in_parts(judged)), known, labels, K)
 
 
 def count_classes(material: Material, judge: Judge, names: tuple[str, ...]) -> tuple[list[Metric], list[ClassCount]]:
@@ -254,6 +254,7 @@ def likelihood(held_out: Bounds, training: Bounds, latent: int) -> list[Metric]:
 def _batches(model: ImageModel, arrays: Arrays, seed: int) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Pictures in [-1, 1] on the model's device, with their labels if it takes any."""
     order = torch.randperm(len(arrays), generator=torch.Generator().manual_seed(seed))[:BOUNDED]
-    for rows in progress_bar(order.split(CHUNK), "likelihood", leave=False, disable=None):
+    parts = order.split(at_a_time(*model.config.shape))
+    for rows in progress_bar(parts, "likelihood", leave=False, disable=None):
         batch = arrays.gather(rows)
         yield to_model(batch["image"]).to(model.device), batch["label"].to(model.device) if model.classes else None

@@ -13,11 +13,9 @@ from common.training.devices import placed
 from common.weights import load_model
 from common.weights_folders import find_weights, load_config
 from image.config import GENERATORS, Sampler
-from image.data.loading import ImageData, described, load_images, to_model, to_uint8
+from image.data.loading import ImageData, at_a_time, described, load_images, to_model, to_uint8
 from image.data.prompts import PromptTokenizer
-from image.networks import NetworkConfig, build_generator, build_vae
-
-CHUNK = 256  # samples that go through the network at a time
+from image.networks import NetworkConfig, ResidualGenerator, build_generator, build_vae
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class ImageModel:
         config: what it was built from.
         classes: names of the classes it can be asked for; () if none.
         name: of the weights.
-        data: name of what it was trained on, and how pictures were made square ("fit").
+        data: name of what it was trained on, and how pictures came to their shape ("fit").
         tokenizer: how descriptions are read; None if the network takes none.
     """
 
@@ -91,20 +89,29 @@ class ImageModel:
         return self.decode(self.vae.encode(to_model(images).to(self.device), chosen).mean, labels)
 
     @torch.inference_mode()
-    def decode(self, z: Tensor, labels: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+    def decode(
+        self, z: Tensor, labels: Tensor | None = None, guidance: float = 1.0, fine: Tensor | None = None
+    ) -> Tensor:
         """Images uint8 (N, C, H, W) on the CPU for latents z (N, latent).
 
         Args:
             labels: (N,) int64; weights of all labels and "no label" (N, classes + 1), for what lies between; or None.
                 Of a network that reads descriptions, these as `PromptTokenizer.tokens` makes them, (N, L).
             guidance: of descriptions; above 1 what they change is exaggerated.
+            fine: latents (N, latent) whose style the shapes of `z` get, by a residual GAN without descriptions.
+
+        Raises:
+            UserError: `fine` is given, and the network is another.
         """
+        if fine is not None and not isinstance(self.network, ResidualGenerator):
+            raise UserError(f"--mix: {self.name} has no styles to mix; name a GAN with --net residual, without words")
         if labels is None and isinstance(self.network, VAE) and self.classes:
             labels = torch.arange(len(z)) % len(self.classes)
         parts = []
-        for rows in torch.arange(len(z)).split(CHUNK):
+        for rows in torch.arange(len(z)).split(at_a_time(*self.config.shape)):
             chosen = None if labels is None else labels[rows].to(self.device)
-            parts.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance)).cpu())
+            style = () if fine is None else (fine[rows].to(self.device),)
+            parts.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance, *style)).cpu())
         return torch.cat(parts)
 
     def label(self, name: str) -> int:
@@ -121,12 +128,12 @@ class ImageModel:
         known = f"its labels are {', '.join(self.classes)}" if self.classes else "it takes none"
         raise UserError(f"--label {name}: unknown to {self.name}; {known}")
 
-    def _images(self, z: Tensor, labels: Tensor | None, guidance: float) -> Tensor:
+    def _images(self, z: Tensor, labels: Tensor | None, guidance: float, *fine: Tensor) -> Tensor:
         if self.tokenizer is not None:
             return self.network(z, labels, guidance)
         if isinstance(self.network, VAE):
             return self.network.likelihood.mean(self.network.decode(z, labels))
-        return self.network(z, labels)
+        return self.network(z, labels, *fine)
 
 
 def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageModel:

@@ -1,5 +1,6 @@
 """The trainer's eyes on an image model: sample sheets, quality during training, and the weights' config and card."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from common.randomness import mix
 from common.training.collapse import CollapseAlarm
 from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
-from image.config import TrainConfig
-from image.data.loading import ImageData, to_model
-from image.data.prompts import PromptTokenizer
+from image.config import TrainConfig, height_and_width
+from image.data.loading import ImageData, at_a_time, in_parts, to_model
+from image.data.prompts import NAMES, PromptTokenizer
 from image.judges.extractor import load_extractor
 from image.judges.features import FeatureExtractor, find_extractor, warning_of
 from image.models import ImageModel
@@ -49,14 +50,16 @@ class ImageMonitor(Monitor):
     ):
         self.config, self.data, self.network, self.device, self.tokenizer = config, data, network, device, tokenizer
         self.classes = data.spec.classes if network.classes else ()
+        self.at_a_time = at_a_time(*network.shape)
         self.classifier = load_extractor(device=device)  # in whose features a vote tells classes apart
         self._look_through(find_extractor(device=device))
         self.alarm = CollapseAlarm(GRACE, self.classes)
 
     def _look_through(self, extractor: FeatureExtractor) -> None:
-        images, self.real_labels = self._reference()
-        self.extractor, self.real = extractor, extractor.features(images)
-        self.voters = None if self.real_labels is None else self.classifier.features(images)
+        labels = self.data.train.tensors.get("label")
+        self.real_labels = None if labels is None else labels[self._choice()]
+        self.extractor, self.real = extractor, extractor.features(self._reference())
+        self.voters = None if labels is None else self.classifier.features(self._reference())
         self.floor = neighbourhoods(*halves(self.real)).coverage
 
     def sheet(self, network: nn.Module, path: Path) -> None:
@@ -74,7 +77,7 @@ class ImageMonitor(Monitor):
         wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
         asked = wanted if self.tokenizer is None else self.data.train.tensors["text"][self._choice(), 0]
         samples = self._model(network).sample(count, asked, seed=mix(self.config.seed, 1) % (1 << 32))
-        features = self.extractor.features(samples.split(256))
+        features = self.extractor.features(in_parts(samples))
         if isinstance(network, VAE):
             self._fit_sampler(network)
         around = neighbourhoods(self.real, features)
@@ -107,8 +110,10 @@ class ImageMonitor(Monitor):
         }
         if self.config.critic == "aided":
             config["critic"] = "aided"  # whose features judge it no more impartially
-        if self.tokenizer is not None:
+        if self.tokenizer is not None and self.data.captions is not None:
+            learned = {text for texts in self.data.captions[0].texts for text in texts[:NAMES]}
             config["words"] = " ".join(sorted(self.tokenizer.words))
+            config["descriptions"] = "\n".join(sorted(learned))
         return config, _card(self.config, self.data, self.classes, self.extractor.name, facts)
 
     def state(self) -> dict[str, Any]:
@@ -143,7 +148,7 @@ class ImageMonitor(Monitor):
         """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
         assert vae.sampler is not None
         generator, samples = torch.Generator(self.device).manual_seed(0), []
-        for rows in self._choice().split(256):
+        for rows in self._choice().split(self.at_a_time):
             batch = self.data.train.gather(rows)
             images = to_model(batch["image"]).to(self.device)
             labels = batch["label"].to(self.device) if self.classes else None
@@ -151,11 +156,9 @@ class ImageMonitor(Monitor):
             samples.append(posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=self.device)))
         vae.sampler.fit(torch.cat(samples))
 
-    def _reference(self) -> tuple[list[Tensor], Tensor | None]:
-        """Training images, and their labels."""
-        arrays, order = self.data.train.tensors, self._choice()
-        labels = arrays["label"][order] if "label" in arrays else None
-        return [arrays["image"][rows] for rows in order.split(256)], labels
+    def _reference(self) -> Iterator[Tensor]:
+        """The training images that samples are compared with."""
+        return (self.data.train.tensors["image"][rows] for rows in self._choice().split(self.at_a_time))
 
     def _choice(self) -> Tensor:
         """A fixed random choice of training images, int64."""
@@ -177,10 +180,11 @@ class ImageMonitor(Monitor):
     def _classes_of(self, samples: Tensor) -> Tensor | None:
         if self.real_labels is None or self.voters is None:
             return None
-        return nearest_class(self.classifier.features(samples.split(256)), self.voters, self.real_labels)
+        return nearest_class(self.classifier.features(in_parts(samples)), self.voters, self.real_labels)
 
 
 def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extractor: str, facts: dict[str, Any]) -> str:
+    height, width = height_and_width(data.spec.size)
     asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
     if config.core == "tgan":
         asked = "Takes a description in words."
@@ -188,7 +192,7 @@ def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extrac
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 
-Draws {data.spec.size} x {data.spec.size} images. {asked}
+Draws {width} x {height} images. {asked}
 
 - Command: `{command("image.train", config)}`
 - These weights: after {facts["best_images"]:,} training images, {in_minutes(facts["seconds"])} on \

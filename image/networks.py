@@ -1,4 +1,4 @@
-"""Generators, critics, encoders and decoders of images, for any side of the form start * 2^k with start 4 to 7."""
+"""Generators, critics, encoders and decoders of images, for any size of the form start * 2^k (`stages`)."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -18,11 +18,12 @@ from common.cores.likelihoods import LIKELIHOODS
 from common.cores.vae import VAE, AggregateSampler
 from common.errors import UserError
 from common.pictures.perceptual import SqueezeNet, load_squeezenet
-from image.config import Finish, Likelihood, Net, Output
+from image.config import MAX_SIDE, MIN_SIDE, Finish, Likelihood, Net, Output, Size, as_size, height_and_width
 
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 JUDGED_MAPS = {1: 128, 2: 256, 6: 512}  # channels of SqueezeNet's maps after fire 3, fire 5 and fire 9
 AIDE_WIDTH = 64
+COARSE = 1  # blocks that make the coarse shapes, where styles are mixed
 WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
@@ -31,7 +32,7 @@ class NetworkConfig:
     """Everything that a generator, critic, encoder or decoder is built from; it travels in a weights folder."""
 
     net: Net
-    side: int  # height and width in pixels
+    side: Size  # in pixels, as --size tells it
     channels: int  # 1 or 3
     width: int  # channels at the full resolution
     latent: int
@@ -43,25 +44,54 @@ class NetworkConfig:
     output: Output = "tanh"  # residual generator only
     finish: Finish = "shuffle"  # of the residual generator and decoder
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return height_and_width(self.side)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def stages(side: int) -> tuple[int, int]:
-    """Split a side into (start, doublings): 28 -> (7, 2), 64 -> (4, 4).
+def stages(size: Size) -> tuple[int, int, int]:
+    """Where the maps of a network start, height and width, and how often both double: 28 -> (7, 7, 2).
+
+    The shorter side starts at 4 to 7, the longer one at as many or more: 96x64 -> (4, 6, 4), 128x96 -> (6, 8, 4).
 
     Raises:
-        UserError: the side is not start * 2^k with start 4 to 7 and k >= 1.
+        UserError: no network has that size.
     """
-    doublings = max(int(math.log2(max(side, 1) / 4)), 0)
-    start = side >> doublings
-    if doublings < 1 or start << doublings != side or not 4 <= start <= 7:
-        raise UserError(f"--size {side} is not 4, 5, 6 or 7 doubled once or more; try 28, 32, 64, 96 or 128")
-    return start, doublings
+    height, width = height_and_width(size)
+    doublings = _doublings(min(height, width))
+    if doublings < 1 or height % (1 << doublings) or width % (1 << doublings):
+        one, two = "4, 5, 6 or 7 doubled once or more", "two numbers, the smaller 4 to 7, both doubled equally often"
+        near = " or ".join(map(str, _nearest(height, width)))
+        raise UserError(f"--size {size} is not {one if height == width else two}; try {near}")
+    return height >> doublings, width >> doublings, doublings
+
+
+def _doublings(side: int) -> int:
+    """How often 4, 5, 6 or 7, which have three binary digits, can double without passing a side."""
+    return max(side.bit_length() - 3, 0)
+
+
+def _nearest(height: int, width: int) -> list[Size]:
+    """The two possible sizes that are nearest, by the factors between their sides; of a square, squares."""
+    short, long = sorted((max(height, 1), max(width, 1)))
+    if long > MAX_SIDE:
+        short, long = max(short * MAX_SIDE // long, 1), MAX_SIDE
+    found = {}
+    for side in range(MIN_SIDE, MAX_SIDE + 1):
+        step = 1 << _doublings(side)
+        for other in (side,) if short == long else (long // step * step, long // step * step + step):
+            if side % step == 0 and side <= other <= MAX_SIDE:
+                size = as_size(side, other) if height <= width else as_size(other, side)
+                found[size] = abs(math.log(side / short)) + abs(math.log(other / long))
+    return sorted(sorted(found, key=found.__getitem__)[:2], key=height_and_width)
 
 
 def build_generator(config: NetworkConfig) -> nn.Module:
-    """The generator of `config`: (z (N, latent), raw condition or None) -> images (N, C, side, side) in [-1, 1]."""
+    """The generator of `config`: (z (N, latent), raw condition or None) -> images (N, C, H, W) in [-1, 1]."""
     if config.pieces:
         return TextGenerator(config)
     return {"dcgan": DcganGenerator, "residual": ResidualGenerator}[config.net](config)
@@ -95,8 +125,8 @@ def build_vae(config: NetworkConfig) -> VAE:
 
 
 def widths(config: NetworkConfig) -> list[int]:
-    """Channels at each side, from the smallest to the full one."""
-    _, doublings = stages(config.side)
+    """Channels at each resolution, from the smallest to the full one."""
+    *_, doublings = stages(config.side)
     return [min(config.width << k, config.width * WIDEST[config.net]) for k in range(doublings, -1, -1)]
 
 
@@ -118,11 +148,11 @@ class DcganGenerator(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        start, _ = stages(config.side)
+        height, width, _ = stages(config.side)
         self.condition = _class_condition(config, config.latent)
         channels = widths(config)[:-1]  # the last doubling goes straight to the image
         inputs = config.latent * (2 if config.classes else 1)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, channels[0], start, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, channels[0], (height, width), bias=False)]
         for wide, narrow in pairwise(channels):
             layers += [nn.BatchNorm2d(wide), nn.ReLU(True), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
         layers += [nn.BatchNorm2d(channels[-1]), nn.ReLU(True)]
@@ -141,14 +171,14 @@ class DcganCritic(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        start, _ = stages(config.side)
+        height, width, _ = stages(config.side)
         channels = widths(config)[:-1][::-1]
         layers: list[nn.Module] = [nn.Conv2d(config.channels, channels[0], 4, 2, 1), nn.LeakyReLU(0.2, True)]
         for narrow, wide in pairwise(channels):
             layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
             layers += [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        features = channels[-1] * start * start
+        features = channels[-1] * height * width
         self.head = ProjectionHead(features, _condition(config, features))
         self.apply(_dcgan_initialisation)
 
@@ -171,12 +201,12 @@ class ResidualTrunk(nn.Module):
 
     def __init__(self, config: NetworkConfig, inputs: int, outputs: int, words: int = 0):
         super().__init__()
-        self.start, _ = stages(config.side)
+        *self.start, _ = stages(config.side)
         channels, style = widths(config)[:-1], 2 * config.latent
         self.style = nn.Sequential(
             nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
         )
-        self.project = nn.Linear(inputs, channels[0] * self.start**2)
+        self.project = nn.Linear(inputs, channels[0] * math.prod(self.start))
         blocks = [ResidualBlock(channels[0], channels[0], None, style)]
         for wide, narrow in pairwise(channels):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
@@ -187,13 +217,21 @@ class ResidualTrunk(nn.Module):
             last = [subpixels(channels[-1], outputs), nn.PixelShuffle(2)]
         self.last = nn.Sequential(nn.LeakyReLU(0.2), *last)
 
-    def forward(self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0) -> Tensor:
-        """(N, inputs) -> (N, outputs, side, side), with what words add to the maps, times `strength`."""
+    def forward(
+        self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0, fine: Tensor | None = None
+    ) -> Tensor:
+        """(N, inputs) -> (N, outputs, H, W), with what words add to the maps, times `strength`.
+
+        Args:
+            fine: another vector, of which all blocks but the first `COARSE` take the style (Karras et al. 2019).
+        """
         style = self.style(vector)
-        x = rearrange(self.project(vector), "n (c h w) -> n c h w", h=self.start, w=self.start)
+        fine_style = style if fine is None else self.style(fine)
+        height, width = self.start
+        x = rearrange(self.project(vector), "n (c h w) -> n c h w", h=height, w=width)
         x = x.contiguous(memory_format=torch.channels_last)
-        for block, attention in zip_longest(self.blocks, [None, *self.attention]):
-            x = block(x, style)
+        for number, (block, attention) in enumerate(zip_longest(self.blocks, [None, *self.attention])):
+            x = block(x, style if number < COARSE else fine_style)
             if attention is not None and reading is not None:
                 x = attention(x, reading, strength)
         return self.last(x)
@@ -228,12 +266,31 @@ class ResidualGenerator(nn.Module):
         self.bounded = config.output == "tanh"
         self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), config.channels)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        if self.condition is not None:
-            embedded = F.normalize(self.condition(_labels(labels, z, self.condition)))
-            z = torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
-        images = self.trunk(z)
+    def forward(self, z: Tensor, labels: Tensor | None = None, fine: Tensor | None = None) -> Tensor:
+        """Images; if `fine` latents (N, latent) are given, with the coarse shapes of z in the style of those."""
+        images = self.trunk(self._vector(z, labels), fine=None if fine is None else self._vector(fine, labels))
         return torch.tanh(images) if self.bounded else images
+
+    def _vector(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        if self.condition is None:
+            return z
+        embedded = F.normalize(self.condition(_labels(labels, z, self.condition)))
+        return torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
+
+
+def without_classes(generator: ResidualGenerator) -> dict[str, Tensor]:
+    """The tensors of a generator that takes no class and draws what a conditional one does without a label.
+
+    What "no label" adds to the two layers that read the latent is constant, so their biases can hold it.
+    """
+    tensors = generator.state_dict()
+    if generator.condition is None:
+        return tensors
+    embedded = F.normalize(tensors.pop("condition.embedding.weight")[-1], dim=0) * generator.condition.width**0.5
+    for layer in ("trunk.style.0", "trunk.project"):
+        latent, label = tensors[f"{layer}.weight"].chunk(2, 1)
+        tensors |= {f"{layer}.weight": latent, f"{layer}.bias": tensors[f"{layer}.bias"] + label @ embedded}
+    return tensors
 
 
 class TextGenerator(nn.Module):
@@ -249,7 +306,7 @@ class TextGenerator(nn.Module):
         self.trunk = ResidualTrunk(config, 2 * config.latent, config.channels, self.condition.width)
 
     def forward(self, z: Tensor, texts: Tensor | None = None, guidance: float = 1.0) -> Tensor:
-        """z (N, latent) and descriptions (N, L) -> images (N, C, side, side) in [-1, 1]."""
+        """z (N, latent) and descriptions (N, L) -> images (N, C, H, W) in [-1, 1]."""
         nothing = self.condition.none(len(z), z.device)
         reading = self.condition.encode(nothing if texts is None else texts)
         whole = reading.sentence
@@ -265,7 +322,7 @@ class ResidualCritic(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        start, _ = stages(config.side)
+        height, width, _ = stages(config.side)
         channels = widths(config)[:-1][::-1]
         blocks: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4 * config.channels, channels[0], 3, padding=1)]
         for narrow, wide in pairwise(channels):
@@ -276,13 +333,13 @@ class ResidualCritic(nn.Module):
             nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(channels[-1] * start * start, channels[-1]),
+            nn.Linear(channels[-1] * height * width, channels[-1]),
             nn.LeakyReLU(0.2),
         )
         self.head = ProjectionHead(channels[-1], _condition(config, channels[-1]))
 
     def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, side, side) -> what the head judges, (N, width)."""
+        """Images (N, C, H, W) -> what the head judges, (N, width)."""
         return self.last(self.blocks(images))
 
     def forward(self, images: Tensor, raw: Tensor | None = None) -> Tensor:
@@ -306,13 +363,13 @@ class ResidualEncoder(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        start, _ = stages(config.side)
+        height, width, _ = stages(config.side)
         channels = widths(config)[:-1][::-1]
         blocks: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4 * config.channels, channels[0], 3, padding=1)]
         for narrow, wide in pairwise(channels):
             blocks.append(ResidualBlock(narrow, wide, "down"))
         self.blocks = nn.Sequential(*blocks, ResidualBlock(channels[-1], channels[-1]), nn.LeakyReLU(0.2), nn.Flatten())
-        features = channels[-1] * start * start + (config.latent if config.classes else 0)
+        features = channels[-1] * height * width + (config.latent if config.classes else 0)
         self.last = nn.Linear(features, 2 * config.latent)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -329,7 +386,7 @@ class ResidualDecoder(nn.Module):
         self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), per_channel * config.channels)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """z (N, latent) and embedded condition (N, latent) -> (N, per_channel * C, side, side)."""
+        """z (N, latent) and embedded condition (N, latent) -> (N, per_channel * C, H, W)."""
         return self.trunk(z if condition is None else torch.cat([z, condition], 1))
 
 

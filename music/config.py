@@ -8,6 +8,7 @@ import tyro
 
 from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
 from common.errors import UserError
+from common.files import require_free
 from common.inputs import DataName, InputFile
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config
@@ -67,6 +68,7 @@ class GenerateConfig(DeviceConfig):
 
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
     out: tuple[str, ...] = ("song.mid",)  # one or more of .mid, .wav (sound) and .png (piano roll and spectrogram)
+    overwrite: bool = False  # write anew what is there
     style: str = ""  # chorale, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
@@ -117,6 +119,8 @@ class GenerateConfig(DeviceConfig):
     def check_inputs(self) -> None:
         super().check_inputs()
         WeightsName("music", ("composer",)).check(f"--weights {self.source}", self.source)
+        for out in self.out:
+            require_free(out, self.overwrite)
 
     @property
     def source(self) -> str:

@@ -1,5 +1,6 @@
 """`python -m superres.upscale`: make pictures and videos larger."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from superres.upscaling import TiledUpscaler
 
 PROGRAM = "superres.upscale"
+SUFFIXES = r"_x\d+(\.\d+)?"  # a pattern of those that outputs have unless --suffix names another
 VIDEOS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
     *(".webm", ".wmv"),
@@ -46,7 +48,8 @@ def plan_outputs(config: UpscaleConfig) -> FileJobs:
     target = targets(
         config.paths, config.out, suffix, lambda path: _ending(path, config), (*FORMATS, *VIDEOS), config.ending
     )
-    return plan(config.paths, (*ENDINGS, *VIDEOS), "pictures and videos", target, config.overwrite)
+    marks = (SUFFIXES, re.escape(suffix))
+    return plan(config.paths, (*ENDINGS, *VIDEOS), "pictures and videos", target, config.overwrite, marks)
 
 
 def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None]) -> None:

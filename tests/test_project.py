@@ -133,6 +133,7 @@ def refusal(command: str, *flags: str) -> str:
 
 
 THERE = "pyproject.toml"  # a file, whatever in it
+PICTURE = "docs/images/chorale.png"
 REFUSED = [
     ("image.train", f"--out {ROOT / 'tests'}", f"{ROOT / 'tests'} exists; go on with --resume"),
     ("text.train", f"--resume --out {ROOT / 'tests'}", f"--resume: {ROOT / 'tests'} holds no run"),
@@ -153,6 +154,9 @@ REFUSED = [
     ("image.generate", "--reconstruct digits", "--weights digits-cgan holds image/gan weights; this command wants"),
     ("image.generate", "--weights fashion-vae --reconstruct nowhere", "--reconstruct nowhere: no such file or folder"),
     ("image.generate", "--label 1 --text one", "--label and --text exclude each other"),
+    ("image.generate", f"--out {PICTURE}", f"--out {PICTURE} is there already; name another"),
+    ("image.edit", f"{PICTURE} --out {PICTURE}", f"--out {PICTURE} is there already; name another file, or add"),
+    ("music.generate", f"--out {PICTURE}", f"--out {PICTURE} is there already"),
     ("image.generate", "--n 1 --n 2", "--n is given 2 times"),
     ("image.evaluate", "--weights faces-cgan", "--data: faces-cgan was trained on smiles_faces_64"),
     ("image.evaluate", "--classifier emoji-scorer", "--classifier emoji-scorer holds image/scorer weights"),

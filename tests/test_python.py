@@ -19,9 +19,10 @@ import text.config
 from common.errors import UserError
 
 Function = tuple[Callable[..., Any], type, set[str]]  # with its command's settings, and those that it does not take
-OF_FILES = {"out", "soundfont", "threads"}
+OF_FILES = {"out", "overwrite", "soundfont", "threads"}
+OF_SHEETS = {"interpolate", "to_seed", "frames", "arithmetic", "mix", "reconstruct", "list_text"}
 FUNCTIONS: list[Function] = [
-    (image.draw, image.config.GenerateConfig, {"interpolate", "to_seed", "frames", "arithmetic", "reconstruct"}),
+    (image.draw, image.config.GenerateConfig, OF_SHEETS),
     (music.compose, music.config.GenerateConfig, set()),
     (text.write, text.config.GenerateConfig, set()),
 ]
@@ -46,4 +47,6 @@ def test_pictures_come_back_as_pictures() -> None:
     assert all(np.array_equal(*pair) for pair in zip(drawn, alike, strict=True))
     with pytest.raises(UserError, match="--label shoe"):
         image.draw("digits-cgan", label="shoe")
+    with pytest.raises(UserError, match="never learned"):  # and not fewer pictures than were asked for
+        image.draw(text=["red heart", "\u03a9"], n=1)
     assert superres.enlarge(drawn[0], scale=2).size == (56, 56)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
 from common.errors import UserError
+from common.files import require_free
 from common.inputs import DataName
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
@@ -90,6 +91,7 @@ class GenerateConfig(DeviceConfig):
     restyle: str | None = None  # with --like: the style in which to say it
     seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
     out: Path | None = None  # .txt or .jsonl, which also has the styles; default: the terminal
+    overwrite: bool = False  # write anew what is there
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -125,6 +127,11 @@ class GenerateConfig(DeviceConfig):
                 unset = getattr(self, name) == getattr(type(self), name)
                 given = "interpolate" if self.interpolate else "like"
                 require(unset, name, f"means nothing with --{given}; leave it out")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.out is not None:
+            require_free(self.out, self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ class OptimizerConfig:
     eps: float = 1e-8
     weight_decay: float = 0.0  # decoupled (AdamW)
     clip: float | None = None  # largest norm of the gradient over all parameters
+    slow: tuple[str, float] | None = None  # parts of the network whose names begin so learn at this share of the rate
 
 
 @dataclass

@@ -96,6 +96,7 @@ def interpolation_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake
 
 
 DEFAULT_LR = 5e-4
+EXACT = 1e-4  # mean squared difference of images in [-1, 1] that is as good as none
 Content = Callable[[Tensor, Batch, Draw, Any], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -122,6 +123,7 @@ class GanGame:
             critic judges whether the two belong together (Reed et al. 2016). The critic must be a `head` (features,
             raw) over `features` (images), which all conditions of an image share.
         mismatch: weight of what is so judged.
+        head_start: images during which the critic alone learns, as a trained generator would unlearn from a new one.
         default_lr: the learning rate where `config` names none.
         clip: largest norm of the generator's gradient.
     """
@@ -139,6 +141,7 @@ class GanGame:
     content: Content | None = None
     swap: Callable[[Any], Any] | None = None
     mismatch: float = 0.5
+    head_start: int = 0
     default_lr: float = DEFAULT_LR
     clip: float | None = None
 
@@ -197,6 +200,8 @@ class GanGame:
 
     def generator_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss against the frozen critic, if there is one, and that of the content, if there is one."""
+        if draw.images < self.head_start:
+            return 0 * torch.stack([parameter.sum() for parameter in self.generator.parameters()]).sum(), {}
         raw = self._condition(batch, draw)
         fake = self._make(draw, raw)
         loss, figures = torch.zeros((), device=fake.device), dict[str, Tensor]()
@@ -267,6 +272,21 @@ class GanGame:
 def _twice(raw: Any) -> Any:
     """The raw condition of N examples as that of 2N, which are those examples twice."""
     return None if raw is None else tree_map(lambda tensor: torch.cat([tensor, tensor]), raw)
+
+
+def psnr_loss(made: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The mean over images of the logarithm of the mean squared difference, a scalar (Chen et al. 2022: NAFNet).
+
+    It is the PSNR that it descends, up to a factor. Where several colours are as likely, one of them costs less than a
+    mixture of all.
+
+    Args:
+        weight: as of `pixel_loss`.
+    """
+    apart = (made.float() - real).square()
+    if weight is not None:
+        apart = apart * weight / weight.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
+    return (apart.mean((1, 2, 3)) + EXACT).log().mean()
 
 
 def pixel_loss(made: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -177,17 +177,18 @@ class VAE(nn.Module):
         return self.condition(raw)
 
 
-def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor]) -> Game:
+def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor], latent: int | None = None) -> Game:
     """The game of one player, "vae".
 
     Args:
-        vae: with a latent of `config.latent` dimensions.
         config: how it is trained.
         prepare: from a batch as it is stored to x as the encoder takes it (uint8 to floats in [-1, 1], say).
+        latent: length of the network's z; by default `config.latent`.
     """
+    length = config.latent if latent is None else latent
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        nll, kl = vae(prepare(batch), draw.normal(config.latent), vae.read(batch))
+        nll, kl = vae(prepare(batch), draw.normal(length), vae.read(batch))
         return vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
 
     player = Player(vae, loss, OptimizerConfig(lr=config.lr or DEFAULT_LR), average=config.average, compile=True)

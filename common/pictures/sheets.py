@@ -6,6 +6,7 @@ gives the same pixels.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,40 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -
     wait = max(2, round(100 / fps)) * 10  # milliseconds
     with replacing(path) as temporary:
         frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=wait, loop=0)
+
+
+def save_mp4(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -> None:
+    """Write frames of one size as an MP4 (H.264, 8 bits, colour at half the size), whole or not at all.
+
+    Odd sizes become even by a white line at the right or below, as the codec wants.
+
+    Raises:
+        UserError: the ending is not .mp4, there is no encoder for it, or the file cannot be written.
+    """
+    import av  # slow to import, and few callers write films
+
+    require_ending(path, [".mp4"])
+    if "libx264" not in av.codecs_available:
+        raise UserError(f"cannot write {path}: there is no H.264 encoder here; write a .gif")
+    width, height = (side + side % 2 for side in frames[0].size)
+    with replacing(path) as temporary, av.open(f"file:{temporary}", "w") as container:
+        stream = container.add_stream("libx264", Fraction(fps).limit_denominator(1000), {"crf": "15"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for image in frames:
+            even = Image.new("RGB", (width, height), (BACKGROUND,) * 3)
+            even.paste(image)
+            container.mux(stream.encode(av.VideoFrame.from_image(even)))
+        container.mux(stream.encode(None))
+
+
+def save_animation(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -> None:
+    """Write frames of one size as a .gif or an .mp4, by the ending of `path`, whole or not at all.
+
+    Raises:
+        UserError: another ending, or as `save_gif` and `save_mp4`.
+    """
+    save = save_mp4 if require_ending(path, [".gif", ".mp4"]) == ".mp4" else save_gif
+    save(frames, path, fps)
 
 
 def require_ending(path: str | Path, endings: Collection[str]) -> str:

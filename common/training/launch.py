@@ -31,6 +31,7 @@ class Run:
         training, held_out: how many sources there are of each.
         then: from the folder of the run, the line that says at the end what to do now.
         skipped: what of the data could not be used, in words, or "".
+        begun: what the networks begin with, in words, or "".
         milestones: what is to be seen of such a run, and after how many examples.
         save: writes what lies beside the weights from the start, such as a vocabulary, into the folder of the run.
     """
@@ -48,6 +49,7 @@ class Run:
     then: Callable[[Path], str]
     sources: str = ""
     skipped: str = ""
+    begun: str = ""
     milestones: Sequence[Milestone] = ()
     save: Callable[[Path], None] | None = None
 
@@ -70,6 +72,8 @@ def carry_out(run: Run) -> None:
     open_run(out, run.config)
     introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
     trainer = Trainer(run.config, out)
+    if run.begun and trainer.accelerator.is_main_process:
+        print(f"{run.program}: {run.begun}", file=sys.stderr)
     if run.save is not None and trainer.accelerator.is_main_process:
         run.save(out)
     progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones)

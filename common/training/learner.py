@@ -1,6 +1,7 @@
 """One player at training time: its optimiser, its moving average and the guard against non-finite steps."""
 
 import copy
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -27,10 +28,11 @@ class Learner:
         self.player, self.accelerator = player, accelerator
         network = placed(player.network, accelerator.device)
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if player.average else None
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
         settings = player.optimizer
+        groups = _groups(network, *(settings.slow or ("", 1.0)))
+        self.parameters = [p for group in groups for p in group["params"]]
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            groups,
             lr=settings.lr,
             betas=settings.betas,
             eps=settings.eps,
@@ -109,13 +111,22 @@ class Learner:
 
     def _step(self, finite: Tensor, lr_scale: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.player.optimizer.lr * lr_scale
+            group["lr"] = self.player.optimizer.lr * lr_scale * group["share"]
         # The fused optimiser skips the step by itself where `found_inf` is 1, as it does for torch's GradScaler.
         vars(self.optimizer)["found_inf"] = (~finite).float()
         self.optimizer.step()
         self.streak = torch.where(finite, 0.0, self.streak + 1)
         self.longest = torch.maximum(self.longest, self.streak)
         self.skipped += (~finite).float()
+
+
+def _groups(network: nn.Module, slow: str, share: float) -> list[dict[str, Any]]:
+    """Parameters by the share of the learning rate at which they learn."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(share if name.startswith(slow) else 1.0, []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
 
 
 def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:

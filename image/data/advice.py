@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from common.training.forecast import Milestone
-from image.config import Core
+from image.config import Core, Size
 
 SIDES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)  # of which networks are, up to the largest that was tried
 VAES = ("vae", "cvae")
@@ -25,7 +25,7 @@ def milestones(core: Core, training: int, size: int) -> list[Milestone]:
     Args:
         core: of the run.
         training: pictures to train on.
-        size: their side in pixels.
+        size: their longer side in pixels.
     """
     if core in VAES:
         return [Milestone("blurred shapes", *VAE_FIRST), Milestone("as clear as it gets", *VAE_DONE)]
@@ -33,8 +33,8 @@ def milestones(core: Core, training: int, size: int) -> list[Milestone]:
     return [Milestone("first shapes", GAN_FIRST, GAN_FIRST), Milestone("clear pictures", *clear)]
 
 
-def choose_size(asked: int | None, sides: Sequence[int]) -> tuple[int, str]:
-    """The side to train at, in pixels, and why.
+def choose_size(asked: Size | None, sides: Sequence[int]) -> tuple[Size, str]:
+    """The size to train at, and why.
 
     Args:
         asked: by the user, or None.

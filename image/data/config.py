@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from common.config import DeviceConfig, require
 from common.inputs import DataName
-from image.config import DATA_SETS
+from image.config import DATA_SETS, Size, height_and_width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +16,14 @@ class DataConfig(DeviceConfig):
     """Settings of `python -m image.data`."""
 
     data: Positional[Annotated[str, DataName(DATA_SETS), arg(metavar="DATA")]]  # a folder or .zip, or a built-in name
-    size: int | None = None  # side to train at, in pixels; default: what the pictures are good for, 64 at most
-    fit: Literal["crop", "pad"] = "crop"  # how pictures become square
+    size: Size | None = None  # to train at, such as 64 or 96x64; default: what the pictures are good for, 64 at most
+    fit: Literal["crop", "pad"] = "crop"  # how pictures come to that shape
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     minutes: float = 60.0  # that you have for the training
     out: Path | None = None  # folder of the contact sheet and of data.json; default: runs/<data>-data
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.size is None or self.size > 0, "size", f"must be above 0, not {self.size}")
+        if self.size is not None:
+            height_and_width(self.size)
         require(self.minutes > 0, "minutes", f"must be above 0, not {self.minutes}")

@@ -12,8 +12,9 @@ from common.data.arrays import count_reasons, epoch_order
 from common.pictures.photos import read_each
 from common.pictures.reading import ANIMATED, ORIENTATION
 from common.pictures.sheets import grid, sheet
+from image.config import Size, height_and_width
 from image.data.likeness import ALIKE, THUMBNAIL, Likeness
-from image.data.loading import ImageData
+from image.data.loading import ImageData, in_parts
 from image.data.sources import find
 
 NAMED = 3  # examples in a line; data.json names all
@@ -103,14 +104,15 @@ def class_counts(data: ImageData) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def _sizes(headers: Sequence[Header], size: int) -> str:
+def _sizes(headers: Sequence[Header], size: Size) -> str:
+    height, width = height_and_width(size)
     ordered = sorted(headers, key=lambda header: min(header.width, header.height))
     small, middle, large = ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]
     told = f"{small.width} x {small.height}"
     if (small.width, small.height) != (large.width, large.height):
         told = f"{told} to {large.width} x {large.height}, median {middle.width} x {middle.height}"
-    enlarged = sum(min(header.width, header.height) < size for header in headers)
-    return f"{told} pixels; {enlarged:,} would be enlarged to {size} x {size}"
+    enlarged = sum(header.width < width or header.height < height for header in headers)
+    return f"{told} pixels; {enlarged:,} would be enlarged to {width} x {height}"
 
 
 def _kinds(data: ImageData, headers: Sequence[Header]) -> str:
@@ -124,7 +126,7 @@ def _kinds(data: ImageData, headers: Sequence[Header]) -> str:
 
 
 def _coloured(data: ImageData) -> Iterator[int]:
-    for chunk in (chunk for part in (data.train, data.test) for chunk in part.tensors["image"].split(1024)):
+    for chunk in (chunk for part in (data.train, data.test) for chunk in in_parts(part.tensors["image"])):
         yield int((chunk != chunk[:, :1]).flatten(1).any(1).sum())
 
 

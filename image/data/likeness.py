@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.data.arrays import digest, epoch_order
-from image.data.loading import ImageData
+from image.data.loading import ImageData, in_parts
 
 THUMBNAIL = 8  # pixels a side, at which pictures are compared
 ALIKE = 0.99  # least correlation; at 64 x 64 it still joins JPEGs of quality 30 with their originals, crops seldom
@@ -70,7 +70,7 @@ def look_alikes(thumbnails: Tensor, training: int) -> tuple[Tensor, Tensor, int]
 
 
 def _images(data: ImageData) -> Iterator[Tensor]:
-    """All pictures, (C, size, size), those to train on first."""
+    """All pictures, (C, H, W), those to train on first."""
     for part in (data.train, data.test):
         yield from part.tensors["image"]
 
@@ -78,7 +78,7 @@ def _images(data: ImageData) -> Iterator[Tensor]:
 def _thumbnails(data: ImageData) -> Tensor:
     """All pictures small, without their mean and of length 1, (N, D); of one colour alone, 0."""
     parts = []
-    for chunk in (chunk for part in (data.train, data.test) for chunk in part.tensors["image"].split(1024)):
+    for chunk in (chunk for part in (data.train, data.test) for chunk in in_parts(part.tensors["image"])):
         small = F.adaptive_avg_pool2d(chunk.float(), THUMBNAIL).flatten(1)
         centred = small - small.mean(1, keepdim=True)
         parts.append(F.normalize(centred, eps=1.0))

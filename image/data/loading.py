@@ -16,9 +16,11 @@ from common.data.arrays import Arrays, allocate, cached, digest, families, split
 from common.data.folders import short_name
 from common.errors import UserError
 from common.pictures.photos import read_each
+from image.config import MAX_SIDE, MIN_SIDE, Size, as_size, height_and_width
 from image.data.sources import Pictures, find
 
 Fit = Literal["crop", "pad"]
+CHUNK, CHUNK_SIDE = 256, 64  # images that go through a network at a time, if they are no larger
 FORMAT = 3  # of what is cached; raise it when the same pictures would be decoded or described differently
 WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
 
@@ -28,12 +30,12 @@ class ImageSpec:
     """What a network must know of its images.
 
     Attributes:
-        size: height and width in pixels.
+        size: in pixels, as --size tells it.
         channels: 1 (grey) or 3 (RGB).
         classes: their names, by label; () when the images are unlabelled.
     """
 
-    size: int
+    size: Size
     channels: int
     classes: tuple[str, ...] = ()
 
@@ -56,7 +58,7 @@ class Captions:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set in two parts, each with "image", uint8 (N, C, size, size), and if labelled "label", int64 (N,).
+    """A data set in two parts, each with "image", uint8 (N, C, H, W), and if labelled "label", int64 (N,).
 
     Attributes:
         name: short, fit for a file name.
@@ -79,7 +81,7 @@ class ImageData:
     captions: tuple[Captions, Captions] | None = None
 
 
-def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: bool | None = None) -> ImageData:
+def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bool | None = None) -> ImageData:
     """Load a built-in data set, or the pictures of a folder or .zip file.
 
     In a folder or .zip, pictures lie directly inside (unlabelled) or in at least two sub-folders, one a class. They may
@@ -90,16 +92,19 @@ def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: boo
 
     Args:
         data: one of `image.config.DATA_SETS`, or a path.
-        size: height and width wanted, 8 to 1024 pixels. By default the pictures' own for the built-in sets (64 for
-            celeba and emoji); for folders 64, or less if all pictures are squares of one smaller size.
-        fit: make pictures square by cutting out the centre, or by padding with white. Resizing is Lanczos.
+        size: wanted, as --size tells it, sides of 8 to 1024 pixels. By default that of the pictures of built-in sets
+            (64 for celeba and emoji); for folders 64, or less if all pictures are squares of one smaller size.
+        fit: bring pictures to that shape by cutting out the centre, or by padding with white. Resizing is Lanczos.
         grey: one channel (True) or three (False); by default one if no picture has any colour.
 
     Raises:
         UserError: unusable size, no such data, no readable picture, a failed download, or an unwritable cache.
     """
-    if size is not None and not 8 <= size <= 1024:
-        raise UserError(f"--size {size}: images can be 8 to 1024 pixels wide")
+    if size is not None:
+        height, width = height_and_width(size)
+        if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
+            raise UserError(f"--size {size}: images can be {MIN_SIDE} to {MAX_SIDE} pixels wide and high")
+        size = as_size(height, width)
     key, pictures = find(data)
     key = f"images {FORMAT} {key} {size} {fit} {grey}"
 
@@ -112,7 +117,7 @@ def load_images(data: str, size: int | None = None, fit: Fit = "crop", grey: boo
         Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
         for side in ("train.", "test.")
     )
-    spec = ImageSpec(facts["size"], facts["channels"], tuple(facts["classes"]))
+    spec = ImageSpec(as_size(*train.tensors["image"].shape[2:]), facts["channels"], tuple(facts["classes"]))
     captions = facts["captions"] and (_captions(facts["captions"]["train"]), _captions(facts["captions"]["test"]))
     names = (facts["names"]["train"], facts["names"]["test"])
     return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], names, captions)
@@ -149,20 +154,30 @@ def to_uint8(image: Tensor) -> Tensor:
     return ((image.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def at_a_time(height: int, width: int) -> int:
+    """How many images go through a network at a time: 256, or of more than 64 x 64 pixels as many fewer."""
+    return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // (height * width)))
+
+
+def in_parts(images: Tensor) -> tuple[Tensor, ...]:
+    """Images (N, C, H, W) in the parts that go through a network at a time."""
+    return images.split(at_a_time(*images.shape[2:]))
+
+
 @dataclass(frozen=True)
 class _Options:
     """What the user asked for; see `load_images`."""
 
     data: str
-    size: int | None
+    size: Size | None
     fit: Fit
     grey: bool | None
 
 
 def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, Any]:
     """Write train.image.npy and so on into `folder`, and return what `load_images` must know of them."""
-    size = options.size or pictures.size
-    scratch = allocate(folder / "scratch.npy", (len(pictures.names), 3, size, size), np.uint8)  # so memory stays flat
+    shape = height_and_width(options.size or pictures.size)
+    scratch = allocate(folder / "scratch.npy", (len(pictures.names), 3, *shape), np.uint8)  # so memory stays flat
     reasons = _fill(scratch, pictures, options)
     rows = np.array([row for row, reason in enumerate(reasons) if not reason], dtype=np.int64)
     if not len(rows):
@@ -181,7 +196,7 @@ def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, An
     (folder / "scratch.npy").unlink()
     skipped = {name: reason for name, reason in zip(pictures.names, reasons, strict=True) if reason}
     names = {side: [pictures.names[row] for row in chosen] for side, chosen in sides.items()}
-    facts = {"size": size, "channels": channels, "classes": classes, "source": pictures.source, "names": names}
+    facts = {"channels": channels, "classes": classes, "source": pictures.source, "names": names}
     return facts | {"skipped": {**pictures.skipped, **skipped}, "captions": _by_side(pictures, rows, keys, test)}
 
 
@@ -201,19 +216,19 @@ def _captions(pairs: list[tuple[list[str], str]]) -> Captions:
 
 
 def _fill(scratch: np.ndarray, pictures: Pictures, options: _Options) -> list[str]:
-    """Decode every picture into its row of `scratch`, (N, 3, size, size); return why each failed, or ""."""
-    size = scratch.shape[-1]
+    """Decode every picture into its row of `scratch`, (N, 3, H, W); return why each failed, or ""."""
+    height, width = scratch.shape[2:]
 
     def decode(row: int) -> str:
-        with pictures.read(row, size) as image:
-            scratch[row] = square(image, size, options.fit, bool(options.grey))
+        with pictures.read(row, max(height, width)) as image:
+            scratch[row] = fitted(image, (height, width), options.fit, bool(options.grey))
         return ""
 
     return read_each(decode, range(len(scratch)), options.data)
 
 
-def square(image: Image.Image, size: int, fit: Fit = "crop", grey: bool = False) -> np.ndarray:
-    """Turn any picture into RGB, uint8 (3, size, size): upright, opaque, square; `grey` takes the colour out."""
+def fitted(image: Image.Image, shape: tuple[int, int], fit: Fit = "crop", grey: bool = False) -> np.ndarray:
+    """Turn any picture into RGB of a shape (H, W), uint8 (3, H, W): upright and opaque; `grey` takes the colour out."""
     ImageOps.exif_transpose(image, in_place=True)
     image = _eight_bits(image)
     if image.has_transparency_data:
@@ -221,11 +236,11 @@ def square(image: Image.Image, size: int, fit: Fit = "crop", grey: bool = False)
         image = Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image)
     if grey:
         image = image.convert("L")
-    image = image.convert("RGB")
+    image, (height, width) = image.convert("RGB"), shape
     if fit == "crop":
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
     else:
-        image = ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color=WHITE)
+        image = ImageOps.pad(image, (width, height), Image.Resampling.LANCZOS, color=WHITE)
     return rearrange(np.asarray(image), "h w c -> c h w")
 
 
@@ -238,7 +253,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    return (rows[start : start + 1024] for start in range(0, len(rows), 1024))
+    return (rows[start : start + 64] for start in range(0, len(rows), 64))
 
 
 def _copy(source: np.ndarray, rows: np.ndarray, path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from common.config import DeviceConfig, require, require_seed
+from common.files import require_free
 from common.inputs import InputFile
 from common.weights_folders import WeightsName
-from image.config import GENERATORS, PICTURES, Classifier, Data
+from image.config import ANIMATIONS, GENERATORS, PICTURES, Classifier, Data
 
 Editable = Annotated[str, WeightsName("image", GENERATORS, words=False)]
 
@@ -37,17 +38,23 @@ class SearchConfig(DeviceConfig):
 class EditConfig(SearchConfig):
     """Settings of `python -m image.edit`."""
 
-    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # what is edited; its middle, if it is no square
+    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # what is edited; its middle, if of another shape
     direction: tuple[str, ...] = ()  # class=+2 (from -2, away from it, to +2, all of it), or 1=-3 for the first unnamed
     to: InputFile | None = None  # another picture, to which a way leads
-    out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif: an animation; default: beside the picture
+    out: Path | None = None  # .png, .jpg, .webp: a sheet; .gif, .mp4: an animation; default: beside the picture
+    overwrite: bool = False  # write anew what is there
     least: float = MIN_PSNR  # dB of PSNR that the reconstruction must reach
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(not (self.direction and self.to), "to", "and --direction exclude each other; name one")
-        is_known = self.out is None or self.out.suffix.lower() in (".gif", *PICTURES)
-        require(is_known, "out", f"{self.out} must end in .gif, {', '.join(PICTURES)}")
+        endings = (*ANIMATIONS, *PICTURES)
+        is_known = self.out is None or self.out.suffix.lower() in endings
+        require(is_known, "out", f"{self.out} must end in {', '.join(endings)}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        require_free(self.target, self.overwrite)
 
     @property
     def target(self) -> Path:

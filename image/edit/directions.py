@@ -22,7 +22,7 @@ class Direction:
     Attributes:
         name: as it was asked for.
         label: the class; None for unnamed ones.
-        vector: of unit length, (latent,), for unnamed ones.
+        vector: one step, (latent,), for unnamed ones.
         distance: how far; of classes -2 to 2.
     """
 
@@ -85,9 +85,12 @@ def between(start: Point, end: Point, share: float) -> Point:
 
 @torch.no_grad()
 def unnamed_directions(model: ImageModel, count: int = UNNAMED) -> Tensor:
-    """Those along which the first layers change most, of unit length, (count, latent).
+    """One step along each of those on which the first layers change most, (count, latent).
 
-    The singular vectors of these layers' weights (Shen & Zhou 2021: closed-form factorisation).
+    The singular vectors of these layers' weights (Shen & Zhou 2021: closed-form factorisation). A step changes these
+    layers as much as a standard deviation of the latents does along a direction of average effect; a step of unit
+    length would be a standard deviation too, but along the first ones two or three times as much of a change, so that
+    +3 would lead out of all that was trained.
     """
     network = model.network.decoder if isinstance(model.network, VAE) else model.network
     trunk = getattr(network, "trunk", None)
@@ -99,10 +102,15 @@ def unnamed_directions(model: ImageModel, count: int = UNNAMED) -> Tensor:
 
 
 def factorised(weight: Tensor, count: int) -> Tensor:
-    """The right singular vectors of a matrix (M, D), of which each has a positive largest entry, (count, D)."""
-    vectors = torch.linalg.svd(weight, full_matrices=False).Vh[:count]
+    """The right singular vectors of a matrix (M, D), of which each has a positive largest entry, (count, D).
+
+    Their lengths are such that the matrix makes vectors of one length of all: the root mean square of what it makes of
+    vectors of unit length.
+    """
+    _, stretch, vectors = torch.linalg.svd(weight, full_matrices=False)
+    vectors, stretch = vectors[:count], stretch[:count, None]
     signs = vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()
-    return vectors * signs
+    return vectors * signs * (weight.norm() / weight.shape[1] ** 0.5 / stretch)
 
 
 def _example(model: ImageModel) -> str:

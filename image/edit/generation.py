@@ -1,7 +1,7 @@
 """Pictures of one's own in a model's latent space: found there, moved along directions, and led to each other.
 
 model, extractor = load_image_model("faces-cgan"), load_extractor()
-point = invert(model, pictures, extractor)                      # uint8 (N, C, side, side)
+point = invert(model, pictures, extractor)                      # uint8 (N, C, H, W)
 smiling = moved(point, parse_direction(model, "smile=+2"))
 pictures = model.decode(smiling.z, smiling.labels)
 """
@@ -28,7 +28,7 @@ def edits(
     """A picture moved along each direction, and along all of them together if there are several.
 
     Args:
-        images, again: the picture and its reconstruction, (1, C, side, side).
+        images, again: the picture and its reconstruction, (1, C, H, W).
 
     Returns:
         Rows of a sheet: the picture, its reconstruction and steps along a direction; and frames, there and back.
@@ -55,7 +55,7 @@ def morph(model: ImageModel, images: Tensor, point: Point) -> tuple[Rows, list[T
     """Go from one picture to another: a row of a sheet, and frames, there and back.
 
     Args:
-        images: both pictures, (2, C, side, side).
+        images: both pictures, (2, C, H, W).
     """
 
     def at(share: float) -> Tensor:

@@ -13,12 +13,13 @@ from common.cores.vae import VAE
 from common.errors import UserError
 from common.pictures.reading import READ, naming
 from common.progress import progress_bar
-from image.data.loading import square, to_model
-from image.judges.extractor import Extractor
+from image.data.loading import at_a_time, fitted, to_model
+from image.edit.config import MIN_PSNR
+from image.judges.extractor import Extractor, load_extractor
 from image.models import ImageModel
 
 CANDIDATES = 1_024  # samples among which starts are sought
-COARSE = 16  # side at which they are compared
+COARSE = 16  # side of the squares as which they are compared
 RATE = 0.05  # of Adam
 FEATURES, SPHERE = 0.2, 0.1  # weights of the differences in features, and from the length that latents have
 SURE = 2.0  # logit of a start's class
@@ -33,7 +34,7 @@ def invert(
     pixels and features by Adam (Zhu et al. 2016), while latents stay about as long as those of the prior.
 
     Args:
-        images: uint8 (N, C, side, side).
+        images: uint8 (N, C, H, W).
         extractor: of features, on the model's device.
         starts: of each picture; the one that ends nearest is kept.
     """
@@ -63,6 +64,28 @@ def invert(
         return Point(z[best].cpu(), None if logits is None else _weights(logits[best]).cpu())
 
 
+def find_picture(model: ImageModel, path: Path) -> tuple[Point, float]:
+    """Where a picture file lies, and the PSNR of its reconstruction, dB.
+
+    Raises:
+        UserError: it cannot be read, or its reconstruction is worse than `MIN_PSNR`.
+    """
+    image = read_picture(path, model)
+    point = invert(model, image, load_extractor(device=model.device))
+    psnr = reconstruction_psnr(image, model.decode(point.z, point.labels)).item()
+    require_likeness(model, path, psnr, MIN_PSNR)
+    return point, psnr
+
+
+def require_likeness(model: ImageModel, path: Path, psnr: float, least: float, advice: str = "") -> None:
+    """Raise a UserError if a reconstruction is worse than `least`, in dB; `advice` is what else can be done."""
+    if psnr < least:
+        raise UserError(
+            f"{path}: its reconstruction by {model.name} has a PSNR of {psnr:.1f} dB, so it is nothing that this model "
+            f"draws; name other weights{advice}"
+        )
+
+
 def reconstruction_psnr(images: Tensor, again: Tensor) -> Tensor:
     """PSNR between uint8 pictures (N, C, H, W) and their reconstructions, dB, (N,)."""
     error = (images.double() - again.double()).square().flatten(1).mean(1)
@@ -81,15 +104,19 @@ def _starts(model: ImageModel, images: Tensor, starts: int, seed: int) -> tuple[
     """Latents (N * starts, latent) and logits of classes (N * starts, classes), on the model's device."""
     z = model.latents(CANDIDATES, seed)
     labels = torch.arange(CANDIDATES) % len(model.classes) if model.classes else None
-    small, candidates = (
-        F.interpolate(to_model(side), size=(COARSE, COARSE), mode="area").flatten(1)
-        for side in (images, model.decode(z, labels))
-    )
-    nearest = torch.cdist(small, candidates).topk(starts, largest=False).indices
+    parts = torch.arange(CANDIDATES).split(at_a_time(*images.shape[2:]))
+    drawn = (model.decode(z[rows], None if labels is None else labels[rows]) for rows in parts)
+    apart = torch.cdist(_coarse(images), torch.cat([_coarse(part) for part in drawn]))
+    nearest = apart.topk(starts, largest=False).indices
     rows = rearrange(nearest, "n starts -> (n starts)")
     if labels is None:
         return z[rows].to(model.device), None
     return z[rows].to(model.device), SURE * F.one_hot(labels[rows], len(model.classes)).float().to(model.device)
+
+
+def _coarse(images: Tensor) -> Tensor:
+    """Images uint8 (N, C, H, W), made small, as vectors (N, C * 256)."""
+    return F.interpolate(to_model(images), size=(COARSE, COARSE), mode="area").flatten(1)
 
 
 def _drawn(network: nn.Module, z: Tensor, logits: Tensor | None) -> Tensor:
@@ -101,13 +128,13 @@ def _weights(logits: Tensor) -> Tensor:
     return F.pad(logits.softmax(1), (0, 1))
 
 
-def read_square(path: Path, model: ImageModel) -> Tensor:
-    """A picture file as a model saw those it was trained on, uint8 (1, C, side, side).
+def read_picture(path: Path, model: ImageModel) -> Tensor:
+    """A picture file as a model saw those it was trained on, uint8 (1, C, H, W).
 
     Raises:
         UserError: it cannot be read.
     """
     fit = (model.data or {}).get("fit", "crop")
     with naming(path), Image.open(path, formats=READ) as image:
-        pixels = square(image, model.config.side, fit, grey=model.config.channels == 1)
+        pixels = fitted(image, model.config.shape, fit, grey=model.config.channels == 1)
     return torch.tensor(pixels[: model.config.channels])[None]

@@ -14,7 +14,7 @@ from common.weights import load_model
 from common.weights_folders import digest_of, find_weights, load_config
 from image.data.loading import to_model
 
-SIDE = 32  # the classifier sees every image at this side
+SIDE = 32  # the classifier sees every image as a square of this side
 FEATURES = "features"  # the bundled extractor
 
 
@@ -40,23 +40,25 @@ class Classifier(nn.Module):
         self.head = nn.Linear(2 * width, classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """Images (N, 1 or 3, H, W) in [-1, 1], any side -> (N, 2 * width)."""
+        """Images (N, 1 or 3, H, W) in [-1, 1], of any size -> (N, 2 * width)."""
         return self.layers(standardise(images)).mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, 1 or 3, H, W) in [-1, 1], any side -> logits (N, classes)."""
+        """Images (N, 1 or 3, H, W) in [-1, 1], of any size -> logits (N, classes)."""
         return self.head(self.features(images))
 
 
 def standardise(images: Tensor) -> Tensor:
-    """Bring images (N, 1 or 3, H, W) to (N, 3, 32, 32): small ones padded by their border, large ones area-averaged."""
+    """Bring images (N, 1 or 3, H, W) to (N, 3, 32, 32): small ones padded by their border, large ones area-averaged.
+
+    Height and width each by itself, so large pictures that are not square are seen compressed.
+    """
     images = images.expand(-1, 3, -1, -1)
-    side = images.shape[-1]
-    if side > SIDE:
-        return F.interpolate(images, size=(SIDE, SIDE), mode="area")
-    before = (SIDE - side) // 2
-    after = SIDE - side - before
-    return F.pad(images, (before, after, before, after), mode="replicate") if side < SIDE else images
+    if max(images.shape[2:]) > SIDE:
+        images = F.interpolate(images, size=[min(side, SIDE) for side in images.shape[2:]], mode="area")
+    missing = [SIDE - side for side in (images.shape[3], images.shape[2])]
+    edges = [edge for pixels in missing for edge in (pixels // 2, pixels - pixels // 2)]
+    return F.pad(images, edges, mode="replicate") if any(missing) else images
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,8 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.weights_folders import bundled
-from image.data.loading import ImageData
+from image.data.loading import ImageData, in_parts
 from image.judges.extractor import Extractor, load_extractor
-
-CHUNK = 256  # pictures that go through a network at a time
-
 
 # --- classes
 
@@ -29,7 +26,7 @@ def classifier_judge(classifier: Extractor, data: ImageData) -> Judge:
         raise UserError(f"--classifier {classifier.name} does not know {missing[0]!r}; train one on {data.name}")
     table = torch.full((len(classifier.classes),), len(names))
     table[[classifier.classes.index(name) for name in names]] = torch.arange(len(names))
-    return lambda images, features: table[classifier.labels(images.split(CHUNK))]
+    return lambda images, features: table[classifier.labels(in_parts(images))]
 
 
 def find_classifier(named: str | None, data: ImageData, device: torch.device) -> Extractor | None:

@@ -84,7 +84,8 @@ class ScorerMonitor(Monitor):
     def __init__(self, config: ScorerConfig, data: ImageData, tokenizer: PromptTokenizer) -> None:
         torch.manual_seed(mix(config.seed, 0))
         self.config, self.data, self.tokenizer = config, data, tokenizer
-        self.sizes = {"pieces": len(tokenizer.pieces), "width": config.width, "side": data.spec.size}
+        side = data.train.tensors["image"].shape[-1]
+        self.sizes = {"pieces": len(tokenizer.pieces), "width": config.width, "side": side}
         self.network = Scorer(**self.sizes)
         self.product: nn.Module = self.network
 

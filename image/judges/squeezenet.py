@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from common.pictures.perceptual import SqueezeNet, load_squeezenet
 
-LEAST = 64  # pixels a side, to which smaller pictures are enlarged
+LEAST = 64  # pixels; pictures whose shorter side is smaller are enlarged until it is not
 LAYER = 3  # of `SqueezeNet`'s seven maps, after fire6
 SCALE = 100  # by which features are divided, so that distances are numbers of a few digits
 
 
 class SqueezeNetFeatures:
-    """The means over SqueezeNet's map after fire6, 384 a picture; pictures below 64 x 64 are enlarged to that.
+    """The means over SqueezeNet's map after fire6, 384 a picture; small pictures are enlarged.
 
     Args:
         network: with trained weights.
@@ -31,8 +31,10 @@ class SqueezeNetFeatures:
 
     def _of(self, batch: Tensor) -> Tensor:
         x = batch.to(self.network.mean.device).expand(-1, 3, -1, -1) / 255
-        if x.shape[-1] < LEAST:
-            x = F.interpolate(x, size=(LEAST, LEAST), mode="bilinear", antialias=True)
+        shorter = min(x.shape[2:])
+        if shorter < LEAST:
+            enlarged = [round(side * LEAST / shorter) for side in x.shape[2:]]
+            x = F.interpolate(x, size=enlarged, mode="bilinear", antialias=True)
         return self.network(x)[LAYER].mean((2, 3)) / SCALE
 
 

@@ -11,11 +11,11 @@ from common.data.pieces import END, PAD
 from common.errors import UserError
 from common.weights import load_model
 from common.weights_folders import digest_of, find_weights, load_config
-from image.data.loading import to_model
+from image.data.loading import in_parts, to_model
 from image.data.prompts import PromptTokenizer
 from image.judges.extractor import convolution
 
-CHUNK = 256  # pictures or descriptions that go through a network at a time
+CHUNK = 256  # descriptions that go through a network at a time
 OUTPUTS = 128  # length of what a picture and a description become
 
 
@@ -49,7 +49,7 @@ class Scorer(nn.Module):
     def pictures(self, images: Tensor) -> Tensor:
         """Images (N, 1 or 3, H, W) in [-1, 1] -> (N, OUTPUTS), of length 1."""
         images = images.expand(-1, 3, -1, -1)
-        if images.shape[2] != self.side:
+        if images.shape[2:] != (self.side, self.side):
             images = F.interpolate(images, size=(self.side, self.side), mode="area")
         return F.normalize(self.seen(self.layers(images).amax((2, 3))))
 
@@ -76,7 +76,7 @@ class TrainedScorer:
     def pictures(self, images: Tensor) -> Tensor:
         """Images uint8 (N, C, H, W) -> (N, OUTPUTS) on the CPU."""
         device = self.network.sharpness.device
-        parts = (self.network.pictures(to_model(part.to(device))) for part in images.split(CHUNK))
+        parts = (self.network.pictures(to_model(part.to(device))) for part in in_parts(images))
         return torch.cat([part.float().cpu() for part in parts])
 
     @torch.inference_mode()

@@ -1,5 +1,6 @@
 """`python -m image.translate`: make pictures of pictures."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,18 +50,21 @@ def plan_outputs(config: TranslateConfig) -> FileJobs:
 
     suffix = SUFFIXES[config.trained_task] if config.suffix is None else config.suffix
     target = targets(config.paths, config.out, suffix, ending, tuple(FORMATS), config.ending)
-    return plan(config.paths, ENDINGS, "pictures", target, config.overwrite)
+    marks = [re.escape(one) for one in (*SUFFIXES.values(), suffix)]
+    return plan(config.paths, ENDINGS, "pictures", target, config.overwrite, marks)
 
 
 def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], None]) -> None:
     """Make the pictures one by one, and tell `fail` what goes wrong."""
     # torch loads only once the command line is known to be good, and if there is something to do
     from common.pictures.conversion import convert_picture
+    from common.pictures.reading import read_picture
     from common.training.devices import pick_device
     from image.translate.models import load_translation_model
 
     model = load_translation_model(config.source, pick_device(config.device), config.tile)
     hole = None if config.mask is None else read_mask(config.mask)
+    hints = None if config.hints is None else read_picture(config.hints)
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
         def note(line: str) -> None:
@@ -68,7 +72,7 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
 
         def change(picture: "Picture", allocate: "Allocate") -> "Picture":
             try:
-                return model.picture(picture, hole, advance, note)
+                return model.picture(picture, hole, advance, note, hints)
             except UserError as error:
                 raise UserError(f"{job.source}: {error}") from error
 

@@ -25,11 +25,12 @@ from common.pictures.formats import ENDINGS
 from common.pictures.photos import decode, read_each
 from image.config import DATA_SETS
 from image.data.loading import load_images
-from image.translate.config import TaskName, require_pairs
+from image.translate.config import DATA, TaskName, require_pairs
 from image.translate.patches import Album
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded differently
 TEST, VALIDATION, MIN_HELD_OUT = 0.1, 0.1, 3  # shares of the pictures, but of few about so many, up to a quarter
+LARGEST = 2  # times the side of a patch: the shorter side of the largest scenes to learn from
 SHRINK = 0.75  # patches come from pictures as they are, and from ones so many times as large, again and again
 SOURCES = ("A", "B")  # folders of sources and of true pictures
 PARTS = ("train", "validation", "test")
@@ -65,17 +66,22 @@ class PairData:
         return len(np.unique(self.train.of))
 
 
-def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> PairData:
+def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False, scenes: bool = False) -> PairData:
     """Load the embedded photos, a data set of `image.train`, or the pictures or pairs of a folder or .zip file.
+
+    Pictures of several folders and .zip files come together.
 
     Pairs lie in the folders A and B under the same name, whatever the ending, or side by side in one picture, A to the
     left. About a tenth is held out for tests and a tenth for validation, by content. The first call decodes everything
     into the cache (`common.data.arrays.cached`); later ones only open it.
 
     Args:
-        data: `photos`, one of `image.config.DATA_SETS` (then of `patch` pixels a side), or a path.
+        data: `photos`, one of `image.config.DATA_SETS` (then of `patch` pixels a side), or a path; or several photos
+            and paths with commas between.
         patch: shortest side; what is smaller is left out.
         reverse: from B to A.
+        scenes: shrink pictures, so that patches show whole things and not details: held-out ones until their shorter
+            side is `patch`, those to learn from until it is at most twice that.
 
     Raises:
         UserError: no such data, pairs that do not match, fewer than three pictures that can be used, or an unwritable
@@ -88,14 +94,15 @@ def load_pairs(data: str, task: TaskName, patch: int, reverse: bool = False) -> 
 
     def build(folder: Path) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):  # Pillow's, on files that are odd but readable
-            return _decode_all(folder, found(), data, patch)
+            return _decode_all(folder, found(), data, patch, scenes)
 
-    arrays, facts = cached(f"pairs {FORMAT} {key} {task} {patch} {reverse}", build)
+    arrays, facts = cached(f"pairs {FORMAT} {key} {task} {patch} {reverse}{' scenes' if scenes else ''}", build)
     train, validation, test = (
         Album(torch.from_numpy(arrays[part]), np.array(facts[part], np.int64)[:, 1:], np.array(facts[part])[:, 0])
         for part in PARTS
     )
-    return PairData(short_name(data), train, validation, test, facts["skipped"], facts["source"], digest(key.encode()))
+    name = "-".join(short_name(part) for part in DATA.split(data))
+    return PairData(name, train, validation, test, facts["skipped"], facts["source"], digest(key.encode()))
 
 
 def _of_images(data: str, side: int) -> PairData:
@@ -146,11 +153,24 @@ class Found:
 def _find(data: str, task: TaskName, reverse: bool) -> tuple[str, Callable[[], Found]]:
     """The part of the cache's key that stands for the content, and how to get at the content."""
     if task != "pairs":
-        key, load = photos.find(data)
-        return key, lambda: _of_photos(load(), task)
+        parts = {name: photos.find(name) for name in DATA.split(data)}
+        key = "\n".join(key for key, _ in parts.values())
+        return key, lambda: _of_photos(_together({short_name(name): load() for name, (_, load) in parts.items()}), task)
     files, skipped = find_files(data, ENDINGS, "pictures", ())
     prints = {name: file.fingerprint() for name, file in files.items()}
     return content_key(data, prints, skipped), lambda: _of_pairs(data, files, prints, skipped, reverse)
+
+
+def _together(parts: Mapping[str, photos.Photos]) -> photos.Photos:
+    """The photos of several places, whose files then bear the place's name too."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return photos.Photos(
+        {f"{place}/{name}": file for place, part in parts.items() for name, file in part.files.items()},
+        [print_ for part in parts.values() for print_ in part.fingerprints],
+        "; ".join(part.source for part in parts.values()),
+        {f"{place}/{name}": reason for place, part in parts.items() for name, reason in part.skipped.items()},
+    )
 
 
 def _of_photos(found: photos.Photos, task: TaskName) -> Found:
@@ -239,7 +259,7 @@ def _require_one_size(data: str, first: str, second: str, pair: Sequence[Pixels]
 # --- decoding
 
 
-def _decode_all(folder: Path, found: Found, data: str, least: int) -> dict[str, Any]:
+def _decode_all(folder: Path, found: Found, data: str, least: int, scenes: bool) -> dict[str, Any]:
     """Write a .npy file for each part into `folder`, and return what `load_pairs` must know of them."""
     skipped, names = dict(found.skipped), list(found.prints)
     pictures: dict[str, Pixels] = {}
@@ -248,7 +268,7 @@ def _decode_all(folder: Path, found: Found, data: str, least: int) -> dict[str, 
         pixels = found.read(name)
         if min(pixels.shape[:2]) < least:
             raise ValueError(f"smaller than {least} pixels")
-        return pixels
+        return _reduced(pixels, LARGEST * least) if scenes else pixels
 
     for name, result in zip(names, read_each(read, names, data), strict=True):
         if isinstance(result, str):
@@ -261,6 +281,8 @@ def _decode_all(folder: Path, found: Found, data: str, least: int) -> dict[str, 
         raise UserError(f"--data {data}: {len(pictures)} pictures can be used{left_out}; {advice}")
     facts: dict[str, Any] = {"skipped": skipped, "source": found.source}
     for part, chosen in _parts(pictures, found.prints).items():
+        if scenes and part != "train":
+            pictures |= {name: _reduced(pictures[name], least) for name in chosen}
         versions = [(number, v) for number, name in enumerate(chosen) for v in _versions(pictures[name], part, least)]
         facts[part] = [(number, *pixels.shape[:2]) for number, pixels in versions]
         _write(folder / f"{part}.npy", [pixels for _, pixels in versions], found.channels)
@@ -291,6 +313,12 @@ def _versions(pixels: Pixels, part: str, least: int) -> list[Pixels]:
     while part == "train" and min(found[-1].shape[:2]) * SHRINK >= least:
         found.append(_shrunk(pixels, SHRINK ** len(found)))
     return found
+
+
+def _reduced(pixels: Pixels, side: int) -> Pixels:
+    """A picture whose shorter side is at most `side`."""
+    factor = side / min(pixels.shape[:2])
+    return _shrunk(pixels, factor) if factor < 1 else pixels
 
 
 def _shrunk(pixels: Pixels, factor: float) -> Pixels:

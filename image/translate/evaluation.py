@@ -22,21 +22,17 @@ from common.weights_folders import digest_of, find_weights
 from image.data.loading import to_model
 from image.judges.extractor import FEATURES, SIDE, Extractor, load_extractor
 from image.translate.chroma import chroma, coloured, rounded_luma
+from image.translate.colorizer import Colorizer
 from image.translate.config import EvaluateConfig
 from image.translate.data import PairData, load_pairs
-from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features
+from image.translate.lab import ab_of
+from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features, weave
 from image.translate.models import TranslationModel, load_translation_model
 from image.translate.patches import Album, as_batch
 from image.translate.tasks import TASKS
 
-SHOWN = 8  # pictures on the sheet
-HOLES = (
-    "Holes: a box or an ellipse in each picture, an eighth to 3/8 of its side long; large ones: those that training "
-    "draws, boxes, ellipses and strokes of up to a third of the picture. SqueezeNet distance: of unit-length features, "
-    "over whole pictures; what fills holes learned from these very features, unless by --perceptual 0. Distance in "
-    f"`{FEATURES}`, from which nothing learned: of the tiles of 32 x 32 pixels that holes reach into. "
-)
-
+SHOWN = 24  # pictures on the sheet
+VARIED = ("edges", "inpaint")  # tasks that are measured from sources as training has them, too
 RGB = NDArray[np.uint8]
 
 
@@ -49,12 +45,14 @@ class Trial:
         sources: what the model is given, float (N, C, H, W).
         made: what it makes of them.
         mean: the mean colour of what it may have been trained on, (3,).
+        varied: the same from sources as training has them, of `edges` and `inpaint`: sketches, and larger holes.
     """
 
     true: Tensor
     sources: Tensor
     made: Tensor
     mean: NDArray[np.float64]
+    varied: "Trial | None" = None
 
 
 def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
@@ -65,14 +63,11 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     """
     device = pick_device(config.device)
     model = load_translation_model(config.weights, device)
-    side = int(model.data["patch"])
-    data = load_pairs(config.data, model.task, side)
+    side = config.side or int(model.data["patch"])
+    scenes = config.side is not None or isinstance(model.network, Colorizer)
+    data = load_pairs(config.data, model.task, side, scenes=scenes)
     trial, extractor = attempt(model, data, side, config), load_extractor(device=device)
     measure = {"colorize": colours, "inpaint": fillings}.get(model.task, drawings)
-    tables = measure(trial, extractor)
-    if model.task == "inpaint":  # such holes as it learned from, too, and what all of them are like
-        tables += fillings(attempt(model, data, side, config, True), extractor, "Large holes")
-        tables += [Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
     facts = {
         "weights": config.weights,
         "weights_sha256": digest_of(find_weights(config.weights, "image")),
@@ -83,7 +78,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "n": len(trial.true),
         "extractor": extractor.name,
     }
-    evaluation = Evaluation(facts, protocol(model, data, trial, extractor), tables)
+    evaluation = Evaluation(facts, protocol(data, trial, extractor, scenes), measure(trial, extractor))
     shown = zip(TASKS[model.task].shown(trial.sources[:SHOWN]), trial.made, trial.true, strict=False)
     strips = [("", torch.stack(row)) for row in shown]
     pictures = sheet(strips, headings=("given", "translated", "true"))
@@ -92,14 +87,18 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     return evaluation
 
 
-def attempt(model: TranslationModel, data: PairData, side: int, config: EvaluateConfig, vary: bool = False) -> Trial:
-    """Translate the middles of held-out pictures; `vary` is as in `image.translate.tasks.Task`."""
+def attempt(model: TranslationModel, data: PairData, side: int, config: EvaluateConfig) -> Trial:
+    """Translate the middles of held-out pictures."""
     true = middles(data.test, side, config.n)
     batch, task = as_batch(true), TASKS[model.task]
-    sources = task.source(batch, Draw(config.seed, rows=len(true)), vary)
-    rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
-    made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
-    return Trial(batch["picture"], sources, made, mean_colour(data.train))
+
+    def trial(vary: bool, varied: Trial | None = None) -> Trial:
+        sources = task.source(batch, Draw(config.seed, rows=len(true)), vary)
+        rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
+        made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
+        return Trial(batch["picture"], sources, made, mean_colour(data.train), varied)
+
+    return trial(False, trial(True) if model.task in VARIED else None)
 
 
 def mean_colour(album: Album) -> NDArray[np.float64]:
@@ -126,16 +125,29 @@ def colours(trial: Trial, extractor: Extractor) -> list[Table]:
                         "chroma PSNR, dB", lambda made: _mean_psnr(_chroma(made), _chroma(trial.true)), trial, others
                     ),
                     _both("PSNR of RGB, dB", lambda made: _mean_psnr(made, trial.true), trial, others),
+                    _both("error of a* and b*", lambda made: _colour_error(made, trial.true), trial, others, "lower"),
                 ],
             )
         )
     made, true = (float(np.mean([colourfulness(one) for one in _pictures(side)])) for side in (trial.made, trial.true))
-    figures = [Metric("colourfulness", made, true, "as real", len(trial.true)), _distance(trial, extractor)]
+    figures = [
+        Metric("colourfulness", made, true, "as real", len(trial.true)),
+        _distance(trial, extractor),
+        Metric("colourfulness, share of the true one", made / true if true else None, 1.0, "as real", len(trial.true)),
+    ]
     return [*tables, Table("Against true pictures", ("translated", "true"), figures)]
 
 
-def fillings(trial: Trial, extractor: Extractor, what: str = "Holes") -> list[Table]:
-    """Of holes, against a biharmonic surface (Damelin & Hoang 2018, as scikit-image has it)."""
+def fillings(trial: Trial, extractor: Extractor) -> list[Table]:
+    """Of holes, and of large ones, against a biharmonic surface (Damelin & Hoang 2018, as scikit-image has it)."""
+    tables = [Table("Holes against a smooth surface", ("translated", "biharmonic"), _fillings(trial, extractor))]
+    if trial.varied is not None:
+        figures = _fillings(trial.varied, extractor)
+        tables.append(Table("Large holes against a smooth surface", ("translated", "biharmonic"), figures))
+    return [*tables, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
+
+
+def _fillings(trial: Trial, extractor: Extractor) -> list[Metric]:
     holes, squeezenet = (trial.sources[:, 3] > 0.5).numpy(), load_squeezenet()
     sides, true = (_pictures(trial.made), _surfaces(trial.true, holes)), _pictures(trial.true)
 
@@ -149,7 +161,7 @@ def fillings(trial: Trial, extractor: Extractor, what: str = "Holes") -> list[Ta
     ]
     if squeezenet is not None:
         figures.append(metric("SqueezeNet distance", lambda made: _mean_distance(squeezenet, made, true)))
-    return [Table(f"{what} against a smooth surface", ("translated", "biharmonic"), figures)]
+    return figures
 
 
 def _surfaces(true: Tensor, holes: NDArray[np.bool_]) -> Sequence[RGB]:
@@ -186,19 +198,31 @@ def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
         _both("mean difference, grey levels", lambda made: _difference(made, trial.true), trial, mean, "lower"),
         _both("PSNR of RGB, dB", lambda made: _mean_psnr(made, trial.true), trial, mean),
     ]
+    if trial.varied is not None:
+        figures.append(_both("PSNR from sketches, dB", lambda made: _mean_psnr(made, trial.true), trial.varied, mean))
     against = Table("Pictures against the mean colour", ("translated", "mean colour"), figures)
-    return [against, Table("Against true pictures", ("translated", "true"), [_distance(trial, extractor)])]
+    woven = Metric(
+        "weave, grey levels", weave(trial.made, trial.true), weave(trial.true, trial.true), "lower", len(trial.true)
+    )
+    return [against, Table("Against true pictures", ("translated", "true"), [woven, _distance(trial, extractor)])]
 
 
-def protocol(model: TranslationModel, data: PairData, trial: Trial, extractor: Extractor) -> str:
+def protocol(data: PairData, trial: Trial, extractor: Extractor, scenes: bool) -> str:
     """Say in words how it was measured."""
     n, side = len(trial.true), trial.true.shape[2]
+    shrunk = f", its shorter side made {side} pixels before" if scenes else ""
     return (
-        f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each, as the model "
-        "translates them. "
-        f"{HOLES if model.task == 'inpaint' else ''}"
-        "PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
-        "over pictures; chroma: Cb and Cr of ITU-T T.871. Colourfulness: Hasler & Süsstrunk 2003. Fréchet distance: of "
+        f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each{shrunk}, as the model "
+        "translates them. Holes: a box or an ellipse in each picture, an eighth to 3/8 of its side long; large ones: "
+        "those that training draws, boxes, ellipses and strokes of up to a third of the picture. SqueezeNet distance: "
+        "of unit-length features, over whole pictures; what fills holes learned from these very features, unless by "
+        f"--perceptual 0. Distance in `{FEATURES}`, from which nothing learned: of the tiles of 32 x 32 pixels that "
+        "holes reach into. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
+        "over pictures; chroma: Cb and Cr of ITU-T T.871. Error of a* and b*: the root of their mean squared distance "
+        "(CIE L*a*b*) over all pixels. Colourfulness: Hasler & Süsstrunk 2003. Sketches: the "
+        "lines as a trembling hand draws and a scanner reads them, but for some that are clean. Weave: what repeats "
+        "with every second pixel, amplitude in the median area whose 8 x 8 true pixels are of one colour, not white. "
+        "Fréchet distance: of "
         f"the features `{extractor.name}` of all tiles of 32 x 32 pixels, no FID; under true, that between the tiles "
         "of one half of the true pictures and those of the other, which are half as many."
     )
@@ -221,6 +245,13 @@ def _both(
 def _mean_psnr(first: Tensor, second: Tensor) -> float:
     pairs = zip(_pictures(first), _pictures(second), strict=True)
     return float(np.mean([psnr(squared_error(*pair)) for pair in pairs]))
+
+
+def _colour_error(first: Tensor, second: Tensor) -> float:
+    """The root of the mean squared distance in a* and b*."""
+    pairs = zip(first.split(1), second.split(1), strict=True)
+    errors = [(ab_of(to_model(made)) - ab_of(to_model(true))).square().sum(1).mean() for made, true in pairs]
+    return torch.stack(errors).mean().sqrt().item()
 
 
 def _difference(first: Tensor, second: Tensor) -> float:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from common.cores.blocks import ResidualBlock, subpixels
 from image.translate.config import TaskName
 from image.translate.exemplars import COPIES
-from image.translate.networks import PatchCritic, Translator, TranslatorConfig
+from image.translate.networks import Local, PatchCritic
 from image.translate.tasks import TASKS
 
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -19,7 +19,7 @@ COARSE = 4  # pixels between places at which the dilated blocks work
 
 
 @dataclass(frozen=True)
-class InpainterConfig:
+class InpainterConfig(Local):
     """What an inpainter is built from; it travels in a weights folder.
 
     Attributes:
@@ -35,12 +35,10 @@ class InpainterConfig:
 
     @property
     def stride(self) -> int:
-        """Sides of what goes through the network are multiples of it."""
         return COARSE
 
     @property
     def radius(self) -> int:
-        """How far an input may be from an output that depends on it, in pixels, or somewhat less."""
         ends, down, up, join = 2 * (1 + 2), 2 + 4 + 2, 4 + 2 + 4, 2 + 2
         return ends + down + COARSE * sum(self.dilations) + up + join
 
@@ -100,28 +98,3 @@ class HoleCritic(PatchCritic):
     def forward(self, outputs: Tensor, source: Tensor) -> Tensor:
         logits = super().forward(outputs, source)
         return logits * F.adaptive_max_pool2d(source[:, 3:4], logits.shape[2:]).to(logits.dtype)
-
-
-AnyTranslator = Translator | Inpainter
-AnyTranslatorConfig = TranslatorConfig | InpainterConfig
-
-
-def build_translator(config: AnyTranslatorConfig) -> AnyTranslator:
-    """The network of a config."""
-    return Inpainter(config) if isinstance(config, InpainterConfig) else Translator(config)
-
-
-def build_critic(task: TaskName, width: int) -> PatchCritic:
-    """What judges the outputs of a task."""
-    return (HoleCritic if task == "inpaint" else PatchCritic)(task, width)
-
-
-def read_translator_config(settings: dict[str, Any]) -> AnyTranslatorConfig:
-    """The config that `as_json` wrote; holes were once filled by a `Translator` too.
-
-    Raises:
-        TypeError: these are not the settings of such networks.
-    """
-    if "dilations" not in settings:
-        return TranslatorConfig(**settings)
-    return InpainterConfig(**settings | {"dilations": tuple(settings["dilations"])})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,10 +20,14 @@ from common.weights import load_model
 from common.weights_folders import find_weights, load_config
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
+from image.translate.colorizer import Colorizer, ColorizerConfig
 from image.translate.config import TaskName
 from image.translate.exemplars import guessed
+from image.translate.hints import hinted
 from image.translate.holes import deepest, depth
-from image.translate.inpainter import AnyTranslator, build_translator, read_translator_config
+from image.translate.inpainter import Inpainter, InpainterConfig
+from image.translate.networks import Local, Translator, TranslatorConfig
+from image.translate.pages import Page
 from image.translate.tasks import GAIN
 
 TILE = 2_048  # longest side of what goes through the network at a time, in pixels
@@ -35,13 +39,13 @@ class TranslationModel:
     """A translator with what is needed to use it.
 
     Attributes:
-        network: in evaluation mode.
+        network: in evaluation mode. A colorizer colours pictures as a whole, and all others work in tiles.
         name: of the weights.
         data: what it was trained on: "name", "key" and "patch".
         tile: longest side of what goes through the network at a time, in pixels.
     """
 
-    network: AnyTranslator
+    network: Translator | Inpainter | Colorizer
     name: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     tile: int = TILE
@@ -60,17 +64,26 @@ class TranslationModel:
     def translate(self, source: Tensor, advance: Callable[[float], Any] = lambda count: None) -> Tensor:
         """Sources of any size -> what the network says, float32 on the CPU, (N, C, H, W) -> (N, C', H, W).
 
-        The border is repeated up to a multiple of the network's stride. Tiles overlap by its radius, so that the result
-        is what it would be in one piece, up to rounding. Tiles without a hole to fill stay what they are.
-
         Args:
             advance: is told how many pixels of `source` are done.
         """
-        stride, (height, width) = self.network.config.stride, source.shape[2:]
+        if not isinstance(self.network, Colorizer):
+            return self._tiled(self.network, source, advance)
+        made = self.network(source.to(self.device)).float().cpu()
+        advance(source.shape[2] * source.shape[3])
+        return made
+
+    def _tiled(self, network: Translator | Inpainter, source: Tensor, advance: Callable[[float], Any]) -> Tensor:
+        """As `translate`. The border is repeated up to a multiple of the network's stride.
+
+        Tiles overlap by its radius, so that the result is what it would be in one piece, up to rounding. Tiles
+        without a hole to fill stay what they are.
+        """
+        stride, (height, width) = network.config.stride, source.shape[2:]
         source = F.pad(source, (0, -width % stride, 0, -height % stride), mode="replicate")
-        result = torch.empty(len(source), self.network.task.outputs, *source.shape[2:])
+        result = torch.empty(len(source), network.task.outputs, *source.shape[2:])
         rows, columns = (side // stride for side in source.shape[2:])
-        margin = -(-self.network.config.radius // stride)
+        margin = -(-network.config.radius // stride)
         for row in tiles(rows, columns, max(self.tile // stride, 2 * margin + 1), margin):
             for tile in row:
                 known = source[(..., *tile.placed(stride))]
@@ -78,7 +91,7 @@ class TranslationModel:
                     result[(..., *tile.placed(stride))] = known[:, :3]
                     continue
                 region = source[(..., _times(tile.rows, stride), _times(tile.columns, stride))].to(self.device)
-                output = self.network(region.contiguous(memory_format=torch.channels_last)).float().cpu()
+                output = network(region.contiguous(memory_format=torch.channels_last)).float().cpu()
                 result[(..., *tile.placed(stride))] = output[(..., *tile.kept(stride))]
             advance(height * width * (row[0].rows.stop - row[0].rows.start) / rows)
         return result[..., :height, :width]
@@ -89,6 +102,7 @@ class TranslationModel:
         hole: NDArray[np.bool_] | None = None,
         advance: Callable[[float], Any] = lambda count: None,
         note: Callable[[str], Any] = lambda line: None,
+        hints: Picture | None = None,
     ) -> Picture:
         """Translate a picture, with 8 or 16 bits; what is not translated stays what it was to the last bit.
 
@@ -96,29 +110,36 @@ class TranslationModel:
             hole: of inpainting, (H, W); by default where the picture is invisible.
             advance: is told how many pixels are done.
             note: is told, in a line, why the result may be poor.
+            hints: for a colorizer, colours where they are to be seen, and transparent elsewhere.
 
         Raises:
-            UserError: there is no hole to fill, or it is of another size than the picture.
+            UserError: there is no hole to fill, or hole or hints are of another size than the picture.
         """
         pixels, most = picture.pixels, np.iinfo(picture.pixels.dtype).max
         colours, alpha = np.split(pixels, [1 if picture.is_grey else 3], 2)
         icc = None if picture.is_grey else picture.icc  # the profile of a grey picture would not fit its colours
         if self.task == "colorize":
-            changed = self._coloured(colours, most, advance)
+            changed = self._coloured(colours, most, advance, hints)
         elif self.task == "inpaint":
             hole = _hole(hole, alpha, colours.shape[:2])
             changed = self._filled(colours, hole, most, advance, note)
             alpha = np.where(hole[..., None], most, alpha).astype(pixels.dtype)
             alpha = alpha[..., : 0 if (alpha == most).all() else None]
         else:
-            changed = self._drawn(_over_white(colours, alpha, most), most, advance).astype(pixels.dtype)
-            alpha = alpha[..., :0]
+            opaque, alpha = _over_white(colours, alpha, most), alpha[..., :0]
+            if self.task == "edges":
+                changed = self._painted(opaque, most, advance, note)
+            else:
+                changed = self._drawn(opaque, most, advance)
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
 
-    def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
+    def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any], hints: Picture | None) -> Pixels:
         numbers = _channels_first(colours.astype(np.int64))
         grey = rounded_luma(numbers) if numbers.shape[1] == 3 else numbers
-        chroma = self.translate(2 * grey.float() / most - 1, advance) / GAIN
+        source = 2 * grey.float() / most - 1
+        if hints is not None:
+            source = torch.cat([source, hinted(hints, colours.shape[:2])], 1)
+        chroma = self.translate(source, advance) / GAIN
         return _channels_last(coloured(grey, chroma, most)).astype(colours.dtype)
 
     def _filled(
@@ -131,7 +152,7 @@ class TranslationModel:
     ) -> Pixels:
         """Holes are filled group by group, and only what lies around each group is looked at."""
         given = np.repeat(colours, 3 // colours.shape[2], 2)
-        filled, deep, found = given.copy(), 0.0, list(_groups(hole, self.network.config.radius))
+        filled, deep, found = given.copy(), 0.0, list(_groups(hole, cast(Local, self.network.config).radius))
         for place, own in found:
             source = guessed(_to_tensor(given[place], most), torch.from_numpy(hole[place])[None, None].float())
             filled[place][own] = _to_pixels(self.translate(source), most)[own]
@@ -144,11 +165,20 @@ class TranslationModel:
             )
         return filled
 
+    def _painted(
+        self, colours: Pixels, most: int, advance: Callable[[float], Any], note: Callable[[str], Any]
+    ) -> Pixels:
+        light = (_to_tensor(colours, most).mean(1, keepdim=True) + 1) / 2
+        page = Page.of(light, int(self.data["patch"]))
+        for doubt in page.doubts():
+            note(doubt)
+        share = light.numel() / page.drawing.numel()
+        painted = self.translate(page.drawing, lambda count: advance(count * share))
+        return _to_pixels(page.enlarged(painted), most).astype(colours.dtype)
+
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
-        source = _to_tensor(colours, most)
-        if self.network.task.inputs == 1:
-            source = source.mean(1, keepdim=True)
-        return _to_pixels(self.translate(source.expand(-1, self.network.task.inputs, -1, -1), advance), most)
+        source = _to_tensor(colours, most).expand(-1, 3, -1, -1)
+        return _to_pixels(self.translate(source, advance), most).astype(colours.dtype)
 
 
 def load_translation_model(
@@ -165,15 +195,23 @@ def load_translation_model(
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "translator")
     try:
-        network, data = build_translator(read_translator_config(config["network"])), config["data"]
+        network, data = _network(config["network"]), config["data"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    stride = network.config.stride
-    least = (2 * -(-network.config.radius // stride) + 1) * stride
+    least = 0 if isinstance(network, Colorizer) else network.config.least_tile
     if tile is not None and tile < least:
         raise UserError(f"--tile {tile}: the network needs tiles of {least} pixels or more")
     network = placed(load_model(folder, network), device)
     return TranslationModel(network.eval(), folder.resolve().name, data, tile or TILE)
+
+
+def _network(settings: dict[str, Any]) -> Translator | Inpainter | Colorizer:
+    """An untrained network of these settings; those of before there was a choice of networks do not name one."""
+    if "dilations" in settings:
+        return Inpainter(InpainterConfig(**settings | {"dilations": tuple(settings["dilations"])}))
+    if settings.get("core") == "classes":
+        return Colorizer(ColorizerConfig(**settings))
+    return Translator(TranslatorConfig(**settings))
 
 
 def _times(cut: Cut, stride: int) -> slice:

@@ -8,23 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor
-from torch.nn import functional as F
 
 from common.cores.game import Batch
 from common.randomness import Draw
 from image.data.loading import to_model, to_uint8
 from image.translate.chroma import chroma, coloured, luma
 from image.translate.config import TaskName
+from image.translate.drawings import lines, sketches
 from image.translate.exemplars import guessed
 from image.translate.holes import holes, measured_holes
 
 GAIN = 3.0  # by which chroma is multiplied for the networks, as most of it is small
 GAMMA = 0.35  # the luma of pictures to learn colours from is bent by up to this power of e
-NARROW, WIDE = 1.0, 1.6  # deviations, in pixels, of the two blurs whose difference finds lines
-FAINTEST, USUAL, BOLDEST = 0.008, 0.02, 0.04  # differences from which on there is a line
-SLOPE = 60.0  # how sharply lines begin
 
 
 @dataclass(frozen=True)
@@ -86,40 +82,10 @@ def _with_colours(source: Tensor, output: Tensor) -> Tensor:
 # --- pictures for line drawings
 
 
-def lines(pictures: Tensor, threshold: Tensor | float = USUAL) -> Tensor:
-    """Draw the lines of pictures: dark on light, where a picture is darker than around (Winnemöller et al. 2012: XDoG).
-
-    A dark stroke is one line, and the border between two areas a line on its darker side, in whichever of the colour
-    channels it is clearest. Flat areas are white however dark they are.
-
-    Args:
-        pictures: (N, C, H, W) in [-1, 1].
-        threshold: of each picture, (N, 1, 1, 1): how much darker, in [0, 1].
-
-    Returns:
-        (N, 1, H, W) in [-1, 1].
-    """
-    shades = (pictures + 1) / 2
-    darker = (_blurred(shades, NARROW) - _blurred(shades, WIDE)).amin(1, keepdim=True)
-    return 1 + 2 * torch.tanh(SLOPE * (darker + threshold).clamp(max=0))
-
-
-def _blurred(images: Tensor, deviation: float) -> Tensor:
-    """Convolve with a Gaussian, repeating the border; (N, C, H, W)."""
-    reach = int(3 * deviation + 0.5)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=images.device) / deviation) ** 2)
-    kernel = (kernel / kernel.sum()).to(images.dtype)
-    flat = rearrange(F.pad(images, (reach,) * 4, mode="replicate"), "n c h w -> (n c) 1 h w")
-    flat = F.conv2d(F.conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None])
-    return rearrange(flat, "(n c) 1 h w -> n c h w", c=images.shape[1])
-
-
 def _lines_of(batch: Batch, draw: Draw, vary: bool) -> Tensor:
-    threshold: Tensor | float = USUAL
-    if vary:
-        threshold = FAINTEST * (BOLDEST / FAINTEST) ** draw.uniform(1, 1, 1)
     with torch.autocast(batch["picture"].device.type, enabled=False):  # the differences are small
-        return lines(to_model(batch["picture"]), threshold)
+        pictures = to_model(batch["picture"])
+        return sketches(pictures, draw) if vary else lines(pictures)
 
 
 # --- what is missing in pictures

@@ -85,6 +85,14 @@ def test_results_among_the_inputs_are_left_out(tmp_path: Path) -> None:
     assert [job.source.name for job in planned(tmp_path, "a_out_out.png").jobs] == ["a_out_out.png"]
 
 
+def test_results_by_other_settings_are_left_out_too(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a_x2.png", "b_x2.png", "c.png", "c_x2_x4.png", "sub/d.png", "large/sub/d_x4.jpg")
+    target = targets([str(tmp_path)], None, "_x3", lambda path: ".png", ENDINGS)
+    batch = plan([str(tmp_path)], ENDINGS, "pictures", target, marks=(r"_x\d", ""))
+    assert [path.name for path in batch.made] == ["a_x2.png", "d_x4.jpg"]
+    assert [job.source.name for job in batch.jobs] == ["a.png", "b_x2.png", "c.png", "c_x2_x4.png", "d.png"]
+
+
 def test_outputs_that_would_lose_something_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a.jpg")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")

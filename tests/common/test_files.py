@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.files import folder_for_results, replacing, write_json
+from common.files import folder_for_results, replacing, require_free, write_json
 
 
 def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
@@ -21,6 +21,14 @@ def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_text() == "whole"
     assert os.listdir(path.parent) == ["picture.png"]
+
+
+def test_what_is_there_is_only_replaced_where_this_is_allowed(tmp_path: Path) -> None:
+    require_free(tmp_path / "new.png", overwrite=False)
+    (tmp_path / "old.png").touch()
+    require_free(tmp_path / "old.png", overwrite=True)
+    with pytest.raises(UserError, match=r"--out .*old\.png is there already; name another file, or add --overwrite"):
+        require_free(str(tmp_path / "old.png"), overwrite=False)
 
 
 def test_an_error_inside_leaves_what_was_there(tmp_path: Path) -> None:

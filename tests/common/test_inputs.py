@@ -8,7 +8,7 @@ import pytest
 from tyro.conf import Positional, arg
 
 from common.errors import UserError
-from common.inputs import DataName, InputFile, check_inputs, flag_of
+from common.inputs import DataName, DataNames, InputFile, check_inputs, flag_of
 
 Data = Annotated[str, DataName(("digits", "faces"))]
 
@@ -20,6 +20,7 @@ class ReadConfig:
     picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]
     data: Data = "digits"
     more_data: tuple[Data, ...] = ()
+    several: Annotated[str, DataNames(("digits", "faces"))] = "digits"
     mask: InputFile | None = None
     from_: Annotated[InputFile | None, arg(name="from")] = None
     out: Path = Path("nowhere")  # is written
@@ -42,6 +43,10 @@ def test_what_is_there_passes(tmp_path: Path) -> None:
         ({"data": "none"}, "--data none: no such file or folder; built in are digits, faces"),
         ({"data": "~nobody-here/none"}, "--data ~nobody-here/none: no such file or folder; built in are digits, faces"),
         ({"data": ""}, "--data : no such file or folder; built in are digits, faces"),
+        (
+            {"several": "digits,none"},
+            "--several digits,none: none: no such file or folder; built in are digits, faces",
+        ),
         ({"more_data": ("digits", "none")}, "--more-data none: no such file or folder; built in are digits, faces"),
     ],
 )
@@ -53,6 +58,12 @@ def test_what_is_missing_is_told_with_its_flag(
     with pytest.raises(UserError) as caught:
         check_inputs(ReadConfig(**{"picture": Path("a.png")} | settings))  # type: ignore[arg-type]
     assert str(caught.value) == said
+
+
+def test_several_data_sets_have_commas_between(tmp_path: Path) -> None:
+    (tmp_path / "a,b").mkdir()
+    names, folder = DataNames(("digits",)), str(tmp_path / "a,b")
+    assert names.split(folder) == [folder] and names.split(f"digits,{tmp_path}") == ["digits", str(tmp_path)]
 
 
 def test_flags_are_called_as_the_parser_calls_them() -> None:

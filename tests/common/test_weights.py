@@ -3,6 +3,8 @@
 import json
 import pickle
 import sys
+from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from common.errors import UserError
-from common.weights import load_model, load_tensors, save_weights
+from common.weights import load_fitting, load_model, load_tensors, save_weights
 from common.weights_folders import CARD, CONFIG, MODEL, bundled, find_weights, load_config, network_setting
 
 CONFIGURED = {"domain": "image", "kind": "gan", "classes": ["Ankle boot", "Café"]}
@@ -233,3 +235,37 @@ def test_a_name_on_the_hub_is_taken_from_its_cache(
     found = find_weights("someone/something", domain)
     assert json.loads((found / CONFIG).read_text())["kind"] == "gan"
     load_model(found, network())
+
+
+# --- the layers that fit
+
+
+def stack(*widths: int, first: int = 3) -> nn.Sequential:
+    """Linear layers of these widths, with a layer that is in no row behind them."""
+    rows = nn.Sequential(*(nn.Linear(a, b) for a, b in pairwise([first, *widths])))
+    return nn.Sequential(OrderedDict(row=rows, end=nn.Linear(widths[-1], 1)))
+
+
+def test_all_of_the_same_network_fits() -> None:
+    source, target = stack(8, 8, 4), stack(8, 8, 4)
+    assert load_fitting(target, source.state_dict()) == (8, [])
+    assert all(torch.equal(target.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
+
+
+def test_numbered_layers_are_matched_in_their_order() -> None:
+    source, target = stack(8, 8, 4), stack(8, 8, 8, 4)
+    before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+    assert load_fitting(target, source.state_dict()) == (8, ["row.2"])
+    after, given = target.state_dict(), source.state_dict()
+    for ours, theirs in (("row.0", "row.0"), ("row.1", "row.1"), ("row.3", "row.2"), ("end", "end")):
+        assert torch.equal(after[f"{ours}.weight"], given[f"{theirs}.weight"])
+        assert torch.equal(after[f"{ours}.bias"], given[f"{theirs}.bias"])
+    assert torch.equal(after["row.2.weight"], before["row.2.weight"])
+
+
+def test_a_layer_of_which_a_part_does_not_fit_stays_as_it_was() -> None:
+    source, target = stack(8, 4, first=5), stack(8, 4)
+    bias = target.row[0].bias.clone()
+    assert load_fitting(target, source.state_dict()) == (4, ["row.0"])
+    assert torch.equal(target.row[0].bias, bias)
+    assert load_fitting(stack(8, 4), {"other.0.weight": torch.zeros(8, 3)}) == (0, ["row.0", "row.1", "end"])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from common.errors import UserError
-from common.pictures.sheets import PICTURE_OPTIONS
+from common.pictures.sheets import PICTURE_OPTIONS, pictures, save_picture
 from image.__main__ import COMMANDS
 from image.config import PICTURES, GenerateConfig
 from image.generate import main
@@ -71,6 +72,12 @@ def test_config_and_figures_agree_on_the_endings() -> None:
         ({"n": 0}, "--n"),
         ({"n": -3}, "--n"),
         ({"n": 20_000}, "--n"),
+        ({"n": 6_000, "label": ("a", "b")}, "--n"),
+        ({"mix": (1, -1)}, "--mix"),
+        ({"mix": (1, 2), "seed": 3}, "--seed"),
+        ({"mix": (1, 2), "interpolate": "seeds"}, "exclude each other"),
+        ({"list_text": True, "text": ("a",)}, "--text"),
+        ({"list_text": True, "label": ("a",)}, "--label"),
         ({"seed": -1}, "--seed"),
         ({"truncation": 0.0}, "--truncation"),
         ({"out": "x.bmp"}, "x.bmp"),
@@ -168,7 +175,15 @@ def test_by_default_all_classes_get_as_many_samples(cgan: ImageModel) -> None:
 def test_the_share_of_a_class_is_told(cgan: ImageModel) -> None:
     said = {n: make_gallery(cgan, GenerateConfig(n=n)).what.split(", ")[1] for n in (1, 4, 5)}
     assert said == {1: "0 or 1 of each class", 4: "2 of each class", 5: "2 or 3 of each class"}
-    assert make_gallery(cgan, GenerateConfig(n=2, label=("bars",))).what.endswith("samples of shapes-cgan")
+    assert make_gallery(cgan, GenerateConfig(n=2, label=("bars",))).what == "2 samples of shapes-cgan"
+
+
+def test_n_counts_the_pictures_of_each_class_that_is_named(cgan: ImageModel) -> None:
+    gallery = make_gallery(cgan, GenerateConfig(n=3, label=("discs", "bars")))
+    assert [len(images) for _, images in gallery.rows] == [3, 3]
+    assert gallery.what == "6 samples of shapes-cgan, 3 of each class"
+    strips = make_gallery(cgan, GenerateConfig(n=2, label=("discs", "bars"), interpolate="seeds", frames=2)).rows
+    assert [label for label, _ in strips] == ["discs", "discs", "bars", "bars"]
 
 
 def test_labels_are_chosen_once_each_and_all_by_default(cgan: ImageModel) -> None:
@@ -267,6 +282,28 @@ def test_arithmetic_of_seeds_ends_its_animation_at_the_result(vae: ImageModel) -
     assert (vae.decode(result).int() - gallery.rows[3][1].int()).abs().max() <= 1
 
 
+def test_arithmetic_takes_pictures(cgan: ImageModel, vae: ImageModel, tmp_path: Path) -> None:
+    save_picture(pictures(cgan.sample(1, torch.tensor([1]), seed=5))[0], tmp_path / "mine.png")
+    gallery = make_gallery(cgan, GenerateConfig(arithmetic=(str(tmp_path / "mine.png"), "bars@2", "bars@2"), n=3))
+    assert [len(images) for _, images in gallery.rows] == [1, 3, 3, 3] and "mine.png: found by" in gallery.notes[0]
+    first, _, _, result = (images.int() for _, images in gallery.rows)
+    assert (first - result).abs().max() <= 1  # A - B + B is A
+    Image.effect_noise((16, 16), 250).save(tmp_path / "noise.png")
+    with pytest.raises(UserError, match=r"noise\.png: its reconstruction .* dB, .* name other weights"):
+        make_gallery(vae, GenerateConfig(arithmetic=("1", str(tmp_path / "noise.png"), "2")))
+
+
+def test_mixtures_take_shapes_of_one_seed_and_style_of_another(cgan: ImageModel, vae: ImageModel) -> None:
+    rows = [images for _, images in make_gallery(cgan, GenerateConfig(mix=(3, 4), n=4)).rows]
+    labels = torch.tensor([0, 0, 1, 1])
+    assert torch.equal(rows[0], cgan.sample(4, labels, seed=3)) and torch.equal(rows[1], cgan.sample(4, labels, seed=4))
+    assert not torch.equal(rows[2], rows[0]) and not torch.equal(rows[2], rows[1])
+    same = [images for _, images in make_gallery(cgan, GenerateConfig(mix=(3, 3), n=4)).rows]
+    assert torch.equal(same[2], rows[0])
+    with pytest.raises(UserError, match="has no styles to mix"):
+        make_gallery(vae, GenerateConfig(mix=(3, 4)))
+
+
 # --- reconstruction
 
 
@@ -327,6 +364,18 @@ def test_pictures_of_two_runs_do_not_mix(cgan_run: Path, tmp_path: Path) -> None
         assert before == {path: path.read_bytes() for path in folder.iterdir()}
     generate(cgan_run, folder, n=4, seed=1)  # the same names, all overwritten
     assert before.keys() == set(folder.iterdir()) and before != {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("out", ["sheet.png", "folder"])
+def test_nothing_that_is_there_is_replaced_unasked(out: str, tmp_path: Path) -> None:
+    config = GenerateConfig(out=str(tmp_path / out))
+    config.check_inputs()
+    (tmp_path / "folder").mkdir()
+    for name in ("sheet.png", "folder/0000.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"--out .*{out} .* already; name .*, or add --overwrite"):
+        config.check_inputs()
+    replace(config, overwrite=True).check_inputs()
 
 
 def test_what_is_no_picture_may_stay_in_the_folder(vae_run: Path, tmp_path: Path) -> None:

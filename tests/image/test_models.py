@@ -11,8 +11,8 @@ from common.cores.vae import VAE
 from common.errors import UserError
 from common.weights import save_weights
 from image.config import Net
-from image.data.loading import to_uint8
-from image.models import CHUNK, ImageModel, load_image_model
+from image.data.loading import CHUNK, to_uint8
+from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_generator, build_vae
 
 CLASSES = ("Ankle boot", "7", "Bag")

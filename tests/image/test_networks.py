@@ -1,5 +1,6 @@
 """Networks of images: shapes at every side, labels, and what they are at the start."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -10,14 +11,14 @@ from torch import nn
 from common.cores.blocks import ResidualBlock
 from common.cores.vae import VAE
 from common.errors import UserError
-from image.config import WIDTHS, Net
+from image.config import WIDTHS, Net, Size, height_and_width
 from image.networks import NetworkConfig, build_critic, build_generator, build_vae, stages, widths
 
-SIDES = [28, 32, 64, 128]
+SIDES: list[Size] = [28, 32, 64, 128, "48x32", "32x48", "64x48"]
 
 
 def config(
-    side: int = 28, channels: int = 1, net: Net = "residual", classes: int = 3, **settings: object
+    side: Size = 28, channels: int = 1, net: Net = "residual", classes: int = 3, **settings: object
 ) -> NetworkConfig:
     return NetworkConfig(net, side, channels, WIDTHS["debug"], 8, classes, **settings)  # type: ignore[arg-type]
 
@@ -28,12 +29,12 @@ def config(
 @pytest.mark.parametrize("net", ["dcgan", "residual"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", SIDES)
-def test_generator_and_critic_fit_together(side: int, channels: int, net: Net) -> None:
+def test_generator_and_critic_fit_together(side: Size, channels: int, net: Net) -> None:
     settings = config(side, channels, net)
     generator, critic = build_generator(settings), build_critic(settings)
     labels = torch.tensor([0, 3])
     images = generator(torch.randn(2, 8), labels)
-    assert images.shape == (2, channels, side, side)
+    assert images.shape == (2, channels, *height_and_width(side)) == (2, channels, *settings.shape)
     assert images.abs().max() <= 1
     assert critic(images, labels).shape == (2,)  # (N, 1) would broadcast silently in the losses
 
@@ -41,16 +42,16 @@ def test_generator_and_critic_fit_together(side: int, channels: int, net: Net) -
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("likelihood", ["logistic", "bernoulli"])
-def test_encoder_and_decoder_fit_together(side: int, channels: int, likelihood: str) -> None:
+def test_encoder_and_decoder_fit_together(side: Size, channels: int, likelihood: str) -> None:
     vae = build_vae(config(side, channels, likelihood=likelihood))
-    images, labels = torch.rand(2, channels, side, side) * 2 - 1, torch.tensor([0, 2])
+    images, labels = torch.rand(2, channels, *height_and_width(side)) * 2 - 1, torch.tensor([0, 2])
     posterior = vae.encode(images, labels)
     assert posterior.mean.shape == posterior.log_variance.shape == (2, 8)
     nll, kl = vae(images, torch.randn(2, 8), labels)
     assert nll.shape == (2,)
     assert kl.shape == (2, 8)
     assert torch.isfinite(nll).all()
-    assert vae.likelihood.mean(vae.decode(torch.randn(2, 8), labels)).shape == (2, channels, side, side)
+    assert vae.likelihood.mean(vae.decode(torch.randn(2, 8), labels)).shape == images.shape
 
 
 @pytest.mark.parametrize("net", ["dcgan", "residual"])
@@ -65,19 +66,49 @@ def test_unconditional_networks_take_no_labels(net: Net) -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "start", "doublings"), [(8, 4, 1), (28, 7, 2), (32, 4, 3), (48, 6, 3), (80, 5, 4), (128, 4, 5)]
+    ("size", "stages_of_it"),
+    [
+        (8, (4, 4, 1)),
+        (28, (7, 7, 2)),
+        (32, (4, 4, 3)),
+        (48, (6, 6, 3)),
+        (80, (5, 5, 4)),
+        ("128x128", (4, 4, 5)),
+        (512, (4, 4, 7)),
+        ("96x64", (4, 6, 4)),
+        ("64x96", (6, 4, 4)),
+        ("128x96", (6, 8, 4)),
+        ("192x112", (7, 12, 4)),
+    ],
 )
-def test_stages(side: int, start: int, doublings: int) -> None:
-    assert stages(side) == (start, doublings)
+def test_stages(size: Size, stages_of_it: tuple[int, int, int]) -> None:
+    assert stages(size) == stages_of_it
 
 
-@pytest.mark.parametrize("side", [-4, 0, 1, 4, 7, 9, 27, 30, 36, 100])
-def test_a_side_that_no_doubling_reaches_is_told(side: int) -> None:
-    with pytest.raises(UserError, match=rf"--size {side} .*try 28, 32, 64"):
-        stages(side)
+@pytest.mark.parametrize(
+    ("size", "near"),
+    [
+        (0, (8, 10)),
+        (4, (8, 10)),
+        (9, (8, 10)),
+        (30, (28, 32)),
+        (100, (96, 112)),
+        ("30x30", (28, 32)),
+        (1100, (896, 1024)),
+        ("70x64", (64, "80x64")),
+        ("100x64", ("96x64", "112x64")),
+        ("64x100", ("64x96", "64x112")),
+        ("1920x1080", ("1024x512", "1024x640")),
+    ],
+)
+def test_a_size_that_no_doubling_reaches_is_told_with_the_nearest(size: Size, near: tuple[Size, Size]) -> None:
+    with pytest.raises(UserError, match=rf"--size {size} is not .* doubled .*; try {near[0]} or {near[1]}$"):
+        stages(size)
     for build in (build_generator, build_critic, build_vae):
         with pytest.raises(UserError):
-            build(config(side))
+            build(config(size))
+    for possible in near:
+        stages(possible)
 
 
 def test_narrow_ends_are_wide_but_not_too_wide() -> None:
@@ -90,8 +121,8 @@ def test_narrow_ends_are_wide_but_not_too_wide() -> None:
 
 
 def test_a_config_travels_as_json() -> None:
-    settings = config(spectral_norm=True, likelihood="bernoulli")
-    assert NetworkConfig(**settings.as_json()) == settings
+    for settings in (config(spectral_norm=True, likelihood="bernoulli"), config("48x32")):
+        assert NetworkConfig(**json.loads(json.dumps(settings.as_json()))) == settings
 
 
 # --- labels

@@ -19,7 +19,7 @@ from common.pictures.writing import write_pictures
 from common.weights import save_weights
 from superres.config import UpscaleConfig
 from superres.networks import NetworkConfig, build_generator
-from superres.upscale import PROGRAM, main
+from superres.upscale import PROGRAM, main, plan_outputs
 
 
 @pytest.fixture(scope="session")
@@ -340,3 +340,11 @@ def test_bad_flags_are_one_line_and_code_2(
         run(main, PROGRAM)
     said = capsys.readouterr().err
     assert stop.value.code == 2 and len(said.splitlines()) == 1 and named in said
+
+
+def test_results_with_another_scale_or_format_are_no_inputs(config: UpscaleConfig, tmp_path: Path) -> None:
+    for name in ("a.png", "a_x4.png", "a_x2.5.jpg", "a_small.webp", "film.mp4", "film_x2.mkv", "4k_x2.png"):
+        (tmp_path / name).touch()
+    batch = plan_outputs(replace(config, paths=(str(tmp_path),), scale=3, suffix="_small"))
+    assert [path.name for path in batch.made] == ["a_small.webp", "a_x2.5.jpg", "a_x4.png", "film_x2.mkv"]
+    assert [job.source.name for job in batch.jobs] == ["4k_x2.png", "a.png", "film.mp4"]

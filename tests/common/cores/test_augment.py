@@ -1,11 +1,13 @@
 """Augmentation: each transformation by hand, and the strength that decides how often it is applied."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from common.config import AugmentConfig
-from common.cores.augment import TRANSFORMATIONS, Augmentation, cut_out, recolour, translate
+from common.cores.augment import TRANSFORMATIONS, Augmentation, cut_out, deform, recolour, translate
 from common.randomness import Draw
 
 ALL = ("translation", "cutout", "colour")
@@ -72,6 +74,44 @@ def test_gradients_flow_through(kind: str) -> None:
     assert torch.autograd.gradcheck(lambda x: TRANSFORMATIONS[kind](x, parameters), x)
     gradient = torch.autograd.grad(TRANSFORMATIONS[kind](x, parameters).square().sum(), x)[0]
     assert (gradient.flatten(1).abs().sum(1) > 0).all()
+
+
+# --- pictures that are not square
+
+
+def ramps(height: int, width: int) -> Tensor:
+    """One picture whose channels tell the row and the column, counted from the middle."""
+    y, x = torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2
+    return torch.stack([y[:, None].expand(height, width), x.expand(height, width)])[None].float()
+
+
+@pytest.mark.parametrize("shape", [(8, 16), (16, 8)])
+def test_each_side_is_shifted_by_its_own_share(shape: tuple[int, int]) -> None:
+    images = ramps(*shape)
+    down, left = (side // 8 for side in shape)
+    moved = translate(images, of(0.0, 0.999, 0.5))
+    assert torch.equal(moved[:, 0, down:], images[:, 0, :-down])
+    assert torch.equal(moved[:, 1, :, :-left], images[:, 1, :, left:])
+
+
+@pytest.mark.parametrize("shape", [(8, 16), (16, 8)])
+def test_a_turn_keeps_angles_and_lengths(shape: tuple[int, int]) -> None:
+    images = ramps(*shape)
+    y, x = images[0]
+    rows, columns = deform(images, of(1.0, 0.5, 0.5), angle=0.35)[0]
+    wanted = math.cos(0.35) * y + math.sin(0.35) * x, math.cos(0.35) * x - math.sin(0.35) * y
+    inside = (wanted[0].abs() <= y.max()) & (wanted[1].abs() <= x.max())
+    assert 0.5 < inside.float().mean() < 1
+    torch.testing.assert_close(rows[inside], wanted[0][inside])
+    torch.testing.assert_close(columns[inside], wanted[1][inside])
+
+
+@pytest.mark.parametrize("kind", sorted(TRANSFORMATIONS))
+@pytest.mark.parametrize("shape", [(8, 16), (16, 8)])
+def test_the_module_keeps_the_shape(kind: str, shape: tuple[int, int]) -> None:
+    x = torch.randn(20, 3, *shape, generator=torch.Generator().manual_seed(0))
+    made = augmentation(augment=(kind,))(x, Draw(0, rows=20))
+    assert made.shape == x.shape and torch.isfinite(made).all() and not torch.equal(made, x)
 
 
 # --- the module

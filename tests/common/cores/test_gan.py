@@ -247,6 +247,18 @@ def test_the_generator_s_loss_is_the_adversarial_one(name: LossName) -> None:
     assert loss.item() == pytest.approx(LOSSES[name].generator(real, fake).item(), rel=1e-5)
 
 
+def test_a_trained_generator_waits_for_its_critic() -> None:
+    play, batch = game()
+    play.generator.scale = nn.Parameter(torch.ones(()))  # type: ignore[union-attr]
+    play.head_start = 100
+    waiting, _ = play.generator_loss(batch, Draw(0, 3, 0, 6, images=96))
+    waiting.backward()
+    assert waiting.item() == 0 and not any(p.grad.any() for p in play.generator.parameters() if p.grad is not None)
+    begun, figures = play.generator_loss(batch, Draw(0, 3, 0, 6, images=100))
+    assert begun.item() == figures["generator"].item() != 0
+    assert play.critic_loss(batch, draw_at(3))[0].item() != 0  # and the critic does not wait
+
+
 @pytest.mark.parametrize("name", ["hinge", "wasserstein"])
 def test_a_lazy_penalty_has_the_same_mean(name: LossName) -> None:
     means = []

@@ -2,13 +2,14 @@
 
 import math
 
+import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
 
 from common.errors import UserError
-from common.pictures.sheets import curves, grid, pictures, save_gif, save_picture, sheet
+from common.pictures.sheets import curves, grid, pictures, save_animation, save_gif, save_picture, sheet
 
 
 def flat(*values: int, size: int = 4, channels: int = 1) -> torch.Tensor:
@@ -175,6 +176,23 @@ def test_a_gif_has_its_frames_and_its_time(tmp_path):
             (frame.convert("RGB").getpixel((5, 5)), frame.info["duration"]) for frame in ImageSequence.Iterator(gif)
         ]
     assert shown == [((value,) * 3, 100) for value in (0, 50, 100, 150)]
+
+
+def test_an_mp4_has_its_frames_its_time_and_an_even_size(tmp_path):
+    frames = [grid(flat(value, channels=3, size=96), gap=0).resize((97, 33)) for value in (0, 60, 120, 250)]
+    save_animation(frames, tmp_path / "a.mp4", fps=8)
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert film.streams.video[0].average_rate == 8
+    assert [picture.shape for picture in shown] == [(34, 98, 3)] * 4
+    assert all(abs(int(picture[5, 5, 0]) - value) <= 3 for picture, value in zip(shown, (0, 60, 120, 250), strict=True))
+
+
+def test_animations_have_their_endings(tmp_path):
+    save_animation([grid(flat(0)), grid(flat(9))], tmp_path / "a.GIF")
+    with pytest.raises(UserError, match=r"must end in \.gif, \.mp4"):
+        save_animation([grid(flat(0))], tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.GIF"]
 
 
 def test_a_grey_gif_keeps_every_shade(tmp_path):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from common.errors import UserError
 from image.config import DATA_SETS
-from image.data.loading import ImageData, load_images, square, to_model, to_uint8
+from image.data.loading import ImageData, fitted, load_images, to_model, to_uint8
 from image.data.sources import BUILT_IN, DEBIAN_FASHION, GARMENTS, find
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -77,8 +77,8 @@ def test_what_leaves_the_range_is_clipped_and_halves_are_not_cut_off() -> None:
 
 
 def flat(image: Image.Image, size: int = 16) -> list[int]:
-    """The one colour of a picture after `square`."""
-    pixels = square(image, size)
+    """The one colour of a picture after `fitted`."""
+    pixels = fitted(image, (size, size))
     assert pixels.dtype == np.uint8 and pixels.shape == (3, size, size)
     assert (pixels == pixels[:, :1, :1]).all()
     return pixels[:, 0, 0].tolist()
@@ -119,20 +119,31 @@ def test_crop_takes_the_centre() -> None:
 
 
 def test_pad_keeps_everything_and_adds_white() -> None:
-    pixels = square(Image.new("RGB", (32, 16), RED), 16, "pad")
+    pixels = fitted(Image.new("RGB", (32, 16), RED), (16, 16), "pad")
     assert (pixels[:, 4:12].transpose(1, 2, 0) == RED).all()
     assert (pixels[:, :4] == 255).all() and (pixels[:, 12:] == 255).all()
+
+
+def test_pictures_come_to_a_height_and_a_width() -> None:
+    stripes = np.repeat(np.array([RED, GREEN, GREEN, BLUE], np.uint8)[None], 16, axis=0).repeat(8, axis=1)  # 16 x 32
+    image = Image.fromarray(stripes)
+    assert np.array_equal(fitted(image, (16, 32)), stripes.transpose(2, 0, 1))
+    upright = fitted(image, (16, 8))  # the middle 8 columns
+    assert upright.shape == (3, 16, 8) and (upright.transpose(1, 2, 0) == GREEN).all()
+    padded = fitted(image, (24, 32), "pad")
+    assert np.array_equal(padded[:, 4:20], stripes.transpose(2, 0, 1))
+    assert (padded[:, :4] == 255).all() and (padded[:, 20:] == 255).all()
 
 
 def test_a_square_is_resized_by_lanczos_and_its_own_size_changes_nothing() -> None:
     image = noise(0, (50, 50))
     expected = np.asarray(image.resize((16, 16), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
-    assert np.array_equal(square(image, 16), expected)
-    assert np.array_equal(square(image, 50), np.asarray(image).transpose(2, 0, 1))
+    assert np.array_equal(fitted(image, (16, 16)), expected)
+    assert np.array_equal(fitted(image, (50, 50)), np.asarray(image).transpose(2, 0, 1))
 
 
 def test_grey_is_rec_601_luma() -> None:
-    assert square(Image.new("RGB", (8, 8), GREEN), 8, grey=True)[:, 0, 0].tolist() == [150] * 3  # 0.587 * 255
+    assert fitted(Image.new("RGB", (8, 8), GREEN), (8, 8), grey=True)[:, 0, 0].tolist() == [150] * 3  # 0.587 * 255
 
 
 # --- Folders and .zip files -------------------------------------------------------------------------------------------
@@ -163,7 +174,7 @@ def test_an_unlabelled_folder(folder: Path) -> None:
     assert data.name == "pictures" and data.spec.size == 16 and data.spec.channels == 3 and data.spec.classes == ()
     assert set(data.train.tensors) == {"image"} and data.skipped == {}
     assert len(data.train) + len(data.test) == 30 and len(data.test) >= 1
-    expected = {square(noise(seed), 16).tobytes() for seed in range(30)}
+    expected = {fitted(noise(seed), (16, 16)).tobytes() for seed in range(30)}
     assert {image.numpy().tobytes() for image in everything(data)} == expected
 
 
@@ -175,7 +186,7 @@ def test_one_sub_folder_a_class(folder: Path, prefix: str) -> None:
     fill(root / "cat", 10, first=10, mode="L")
     data = load_images(str(folder), size=16)
     assert data.spec.classes == ("cat", "dog") and data.spec.channels == 1
-    cats = {square(noise(seed, mode="L"), 16)[:1].tobytes() for seed in range(10, 20)}
+    cats = {fitted(noise(seed, mode="L"), (16, 16))[:1].tobytes() for seed in range(10, 20)}
     for part in (data.train, data.test):
         for image, label in zip(part.tensors["image"], part.tensors["label"], strict=True):
             assert (image.numpy().tobytes() in cats) == (label == 0)
@@ -293,9 +304,23 @@ def test_files_that_are_no_zip_get_one_clear_line(tmp_path: Path) -> None:
         load_images(str(tmp_path / "b.zip"))
 
 
-@pytest.mark.parametrize("size", [-64, 0, 7, 1025])
-def test_unusable_sizes_get_one_clear_line(size: int) -> None:
-    with pytest.raises(UserError, match=f"--size {size}: "):
+def test_a_size_is_width_by_height(folder: Path, cache: Path) -> None:
+    fill(folder, 6, size=(48, 32))
+    data = load_images(str(folder), "24x16")
+    assert data.spec.size == "24x16" and data.train.tensors["image"].shape[1:] == (3, 16, 24)
+    expected = {fitted(noise(seed, (48, 32)), (16, 24)).tobytes() for seed in range(6)}
+    assert {image.numpy().tobytes() for image in everything(data)} == expected
+    assert everything(load_images(str(folder), "16x24")).shape[1:] == (3, 24, 16)
+    square = everything(load_images(str(folder), "16x16"))
+    entries = len(list(cache.rglob("*.npy")))
+    again = load_images(str(folder), 16)
+    assert again.spec.size == 16 and torch.equal(everything(again), square)
+    assert len(list(cache.rglob("*.npy"))) == entries  # a square by either name is decoded once
+
+
+@pytest.mark.parametrize("size", [-64, 0, 7, 1025, "64x7", "1025x64", "64x", "64X64", "x", "1e2"])
+def test_unusable_sizes_get_one_clear_line(size: int | str) -> None:
+    with pytest.raises(UserError, match=f"^--size {size}(:| is no size)"):
         load_images("digits", size=size)
 
 
@@ -344,7 +369,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_without_harm(folder: Path) -> Non
     photo = Image.fromarray(gradient.astype(np.uint8))
     photo.save(folder / "photo.jpg", quality=95)
     noise(0, mode="L").save(folder / "other.png")
-    expected = square(photo, 32)[:1].astype(int)
+    expected = fitted(photo, (32, 32))[:1].astype(int)
     assert min(np.abs(image.numpy() - expected).max() for image in everything(load_images(str(folder), size=32))) <= 2
 
 
@@ -396,7 +421,7 @@ def test_emoji() -> None:
     assert group["26BD"] == "activities" and group["1F4BB"] == "objects" and group["2648"] == "symbols"
     assert group["1F1E9-1F1EA"] == "flags" and group["E000"] == "extras" and group["1F3FB"] == "extras"
     with pictures.read(row["1F600"], 32) as image:
-        face = square(image, 32)
+        face = fitted(image, (32, 32))
     assert face[:, 0, 0].tolist() == [255] * 3  # white around
     red, green, blue = face[:, 9, 16].tolist()  # a yellow forehead
     assert red > 200 and green > 200 and blue < 100

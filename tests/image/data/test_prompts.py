@@ -1,5 +1,7 @@
 """Descriptions in pieces, users' own words, and a run of pictures from words."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from common.randomness import Draw
 from image.config import GenerateConfig, TrainConfig
 from image.data.loading import Captions
 from image.data.prompts import PromptTokenizer
-from image.games import build_game
+from image.games import begin, build_game
+from image.generate import main as generate
 from image.generation import make_gallery
 from image.models import load_image_model
 from image.train import main
@@ -91,12 +94,50 @@ def test_descriptions_are_drawn(weights: Path) -> None:
     model = load_image_model(str(weights))
     assert model.tokenizer is not None and "noise" in model.tokenizer.words
     gallery = make_gallery(model, GenerateConfig(text=("Red noise", "green bogus"), n=2))
-    assert [(text, len(images)) for text, images in gallery.rows] == [("red noise", 2), ("green bogus", 2)]
+    assert [(text, len(images)) for text, images in gallery.rows] == [("red noise", 2), ("green bogus?", 2)]
+    assert gallery.what.startswith("4 samples of ") and gallery.what.endswith(", 2 of each description")
     assert len(gallery.notes) == 1 and "'bogus'" in gallery.notes[0]
     one = make_gallery(model, GenerateConfig(text=("red noise",), n=1)).rows
     assert [label for label, _ in one] == [""] and one[0][1].shape == (1, 3, 16, 16)
     strong = make_gallery(model, GenerateConfig(text=("red noise",), n=1, guidance=9.0)).rows[0][1]
     assert not torch.equal(strong, one[0][1])
+
+
+def test_one_guessed_word_is_marked_though_there_is_one_row(weights: Path) -> None:
+    ((label, _),) = make_gallery(load_image_model(str(weights)), GenerateConfig(text=("bogus red",), n=1)).rows
+    assert label == "bogus? red"
+
+
+def test_refused_descriptions_leave_the_others_as_they_are(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = GenerateConfig(text=("red", "\u03a9", "blue"), n=2, weights=str(weights), out=str(tmp_path / "a.png"))
+    with pytest.raises(SystemExit) as stop:
+        generate(asked)
+    assert stop.value.code == 2 and (tmp_path / "a.png").is_file()
+    said = capsys.readouterr()
+    assert "4 samples of red, blue by" in said.out and len(said.err.splitlines()) == 1 and "\u03c9" in said.err
+    model = load_image_model(str(weights))
+    every = make_gallery(model, replace(asked, text=("red", "green", "blue"))).rows
+    assert torch.equal(make_gallery(model, asked).rows[1][1], every[2][1])
+    with pytest.raises(UserError, match=r"never learned.*; --text is empty"):
+        make_gallery(model, replace(asked, text=("\u03a9", "")))
+
+
+def test_what_was_learned_is_listed(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = GenerateConfig(list_text=True, weights=str(weights))
+    asked.check_inputs()
+    generate(asked)
+    learned = ["blue", "blue noise", "green", "green noise", "red", "red noise"]
+    said = capsys.readouterr()
+    assert said.out.splitlines() == learned and "learned from these 6 descriptions" in said.err
+    config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
+    del config["descriptions"]  # as in weights of before
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "model.safetensors").touch()
+    generate(replace(asked, weights=str(tmp_path)))
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["blue", "green", "noise", "red"] and "these 4 words" in said.err
 
 
 def test_guidance_of_0_is_as_without_words(weights: Path) -> None:
@@ -136,7 +177,9 @@ def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: flo
     model = load_image_model(str(weights))
     config = TrainConfig(core="tgan", adversarial=adversarial, pixel=pixel, latent=8, condition_dropout=0.0)
     torch.manual_seed(0)
-    game = build_game(config, model.config, model.network)
+    game = build_game(config, model.config)
+    begin(game, model)
+    game.players["generator"].network.eval()
     side = model.config.side
     batch = {"image": torch.randint(256, (4, 3, side, side)), "text": torch.full((4, 1, 2), 5)}
     with torch.no_grad():
@@ -164,7 +207,7 @@ def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: flo
         ({"adversarial": 0.0, "pixel": 1.0, "augment": ("affine",)}, "--augment means nothing with --adversarial 0"),
         ({"weights": "emoji-text", "net_size": "base"}, "--net-size is that of the --weights"),
         ({"weights": "emoji-text", "longest": 30}, "--longest is that of the --weights"),
-        ({"core": "cgan", "weights": "emoji-text"}, "--weights means nothing with --core cgan"),
+        ({"core": "cgan", "weights": "emoji-text", "net": "dcgan"}, "--net is that of the --weights"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem: str) -> None:
@@ -172,11 +215,17 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem:
         TrainConfig(**{"core": "tgan"} | settings)
 
 
-@pytest.mark.parametrize(
-    ("source", "problem"),
-    [("digits-cgan", "take no descriptions"), ("emoji-text", "draw 64 x 64 pixels .* choose --size 64")],
-)
-def test_weights_that_do_not_fit_are_refused(source: str, problem: str, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=problem):
-        run(folder, tmp_path / "run", 1, weights=source, size=16)
+def test_weights_without_words_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="take no descriptions"):
+        run(folder, tmp_path / "run", 1, weights="digits-cgan", size=16)
     assert not (tmp_path / "run").exists()
+
+
+def test_larger_pictures_begin_with_the_words_of_smaller_ones(weights: Path, folder: Path, tmp_path: Path) -> None:
+    out = run(folder, tmp_path / "run", 1, weights=str(weights), size="48x32", lr=1e-9, average=1e-6)
+    before, after = (load_file(path / "model.safetensors") for path in (weights, out))
+    name = "condition.embedding.weight"
+    torch.testing.assert_close(after[name].float(), before[name].float(), atol=1e-3, rtol=1e-3)
+    model = load_image_model(str(out))
+    assert model.tokenizer is not None and model.tokenizer.pieces.processor.vocab_size() == len(before[name])
+    assert model.sample(1, model.tokenizer.tokens(["red noise"])).shape == (1, 3, 32, 48)

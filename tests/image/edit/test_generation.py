@@ -14,7 +14,7 @@ from image.edit.config import EditConfig, EvaluateConfig
 from image.edit.directions import Direction, between, factorised, moved, parse_direction, unnamed_directions
 from image.edit.evaluation import evaluate
 from image.edit.generation import FRAMES
-from image.edit.inversion import invert, read_square, reconstruction_psnr
+from image.edit.inversion import invert, read_picture, reconstruction_psnr
 from image.judges.classifier import main as train_classifier
 from image.judges.config import ClassifierConfig
 from image.judges.extractor import load_extractor
@@ -35,15 +35,28 @@ def point() -> Point:
 
 
 def test_factorisation_finds_the_axes_of_a_stretch() -> None:
-    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
-    weight = torch.eye(5, 2) @ torch.diag(torch.tensor([3.0, 0.5])) @ turn
-    torch.testing.assert_close(factorised(weight, 2), turn)
+    turn, stretch = torch.tensor([[0.8, -0.6], [0.6, 0.8]]), torch.tensor([7.0, 1.0])
+    weight = torch.eye(5, 2) @ torch.diag(stretch) @ turn
+    torch.testing.assert_close(factorised(weight, 2), turn * 5 / stretch[:, None])  # 5: the root mean square
     torch.testing.assert_close(factorised(-weight, 1), factorised(weight, 1))  # signs are not left to chance
 
 
-def test_unnamed_directions_are_orthonormal(cgan: ImageModel) -> None:
+def test_unnamed_directions_are_orthogonal_and_the_strongest_have_the_shortest_steps(cgan: ImageModel) -> None:
     found = unnamed_directions(cgan, 4)
-    torch.testing.assert_close(found @ found.T, torch.eye(4), atol=1e-5, rtol=0)
+    lengths = found.norm(dim=1)
+    torch.testing.assert_close(found @ found.T, torch.diag(lengths**2), atol=1e-5, rtol=0)
+    assert lengths.tolist() == sorted(lengths.tolist()) and lengths[0] < 1
+
+
+def test_three_steps_along_the_first_direction_do_not_white_faces_out() -> None:
+    model = load_image_model("faces-cgan")
+    z, labels = model.latents(32, seed=1), torch.arange(32) % 2
+    first = unnamed_directions(model, 1)[0]
+    usual, moved_on, too_far = (
+        model.decode(place, labels).float() for place in (z, z + 3 * first, z + 3 * first / first.norm())
+    )
+    assert (moved_on > 250).float().mean() < 0.05 < (too_far > 250).float().mean()
+    assert (moved_on - usual).abs().mean() > 10  # and yet something changes
 
 
 @pytest.mark.parametrize(
@@ -161,6 +174,18 @@ def test_a_morph_comes_back(cgan_run: Path, shapes: Path, tmp_path: Path) -> Non
     assert EditConfig(picture=picture).target == picture.with_name("0_edited.png")
 
 
+def test_edits_replace_nothing_unasked(shapes: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes((shapes / "bars" / "0.png").read_bytes())
+    EditConfig(picture=picture).check_inputs()
+    (tmp_path / "a_edited.png").touch()
+    with pytest.raises(UserError, match=r"a_edited\.png is there already"):
+        EditConfig(picture=picture).check_inputs()
+    with pytest.raises(UserError, match=r"a\.png is there already"):  # not even by an edit of itself
+        EditConfig(picture=picture, out=picture).check_inputs()
+    EditConfig(picture=picture, overwrite=True).check_inputs()
+
+
 def test_pictures_beyond_a_model_are_told_and_nothing_is_written(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     with pytest.raises(UserError, match=r"0\.png: its reconstruction by shapes-cgan has a PSNR of"):
@@ -174,7 +199,7 @@ def test_pictures_beyond_a_model_are_told_and_nothing_is_written(cgan_run: Path,
 
 def test_a_picture_is_cut_to_what_the_model_saw(cgan: ImageModel, tmp_path: Path) -> None:
     Image.new("RGB", (90, 60), "red").save(tmp_path / "wide.png")
-    assert read_square(tmp_path / "wide.png", cgan).shape == (1, 1, 16, 16)
+    assert read_picture(tmp_path / "wide.png", cgan).shape == (1, 1, 16, 16)
 
 
 @pytest.mark.parametrize(

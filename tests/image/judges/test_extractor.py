@@ -44,6 +44,16 @@ def test_large_images_are_averaged_over_areas() -> None:
     torch.testing.assert_close(standardise(image), image.view(2, 3, 32, 2, 32, 2).mean((3, 5)))
 
 
+def test_height_and_width_are_brought_to_the_square_each_by_itself() -> None:
+    image = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(standardise(image), image.view(1, 3, 32, 2, 32, 3).mean((3, 5)))
+    flat = torch.randn(1, 1, 16, 64, generator=torch.Generator().manual_seed(0))
+    seen = standardise(flat)[:, :1]
+    torch.testing.assert_close(seen[:, :, 8:24], flat.view(1, 1, 16, 32, 2).mean(4))
+    assert torch.equal(seen[:, :, :8], seen[:, :, 8:9].expand(-1, -1, 8, -1))
+    assert torch.equal(standardise(flat.mT), standardise(flat).mT)
+
+
 def test_grey_and_the_same_grey_in_colour_are_one(bundled: Extractor) -> None:
     grey = random_images(3, 1, 28, 28)
     torch.testing.assert_close(bundled.features([grey]), bundled.features([grey.expand(-1, 3, -1, -1)]))

@@ -40,8 +40,8 @@ def test_features_are_means_over_a_map_by_hand() -> None:
 
 def test_small_pictures_are_enlarged_and_large_ones_seen_as_they_are() -> None:
     network = Colours()
-    SqueezeNetFeatures(network).features([pictures(2, 1, 28, 28), pictures(2, 3, 96, 96)])  # type: ignore[arg-type]
-    assert network.seen == [(2, 3, 64, 64), (2, 3, 96, 96)]
+    SqueezeNetFeatures(network).features([pictures(2, 1, 28, 28), pictures(2, 3, 96, 96), pictures(1, 3, 32, 48)])  # type: ignore[arg-type]
+    assert network.seen == [(2, 3, 64, 64), (2, 3, 96, 96), (1, 3, 64, 96)]
 
 
 @pytest.fixture(scope="module")

@@ -127,3 +127,21 @@ def test_too_few_pictures_are_told(task: TaskName, count: int, problem: str, tmp
         load_pairs(str(tmp_path / "few"), task, 32)
     with pytest.raises(UserError, match="has no pairs"):
         load_pairs("emoji", "pairs", 32)
+
+
+def test_scenes_are_whole_and_several_folders_come_together(folder: Path, tmp_path: Path) -> None:
+    for seed in range(100, 106):
+        save(tmp_path / "large" / f"{seed}.png", noise(seed, 90, 120))
+    data = load_pairs(f"{folder},{tmp_path / 'large'}", "edges", 32, scenes=True)
+    assert data.name == f"{folder.name}-large" and "12 pictures" in data.source and "6 pictures" in data.source
+    assert data.training + len(data.validation) + len(data.test) == 18
+    assert (data.test.sizes.min(1) == 32).all() and (data.validation.sizes.min(1) == 32).all()
+    sides = data.train.sizes.min(1)
+    assert sides.min() >= 32 and sides.max() == 64 and 48 in sides
+    alone = load_pairs(str(folder), "edges", 32, scenes=True)
+    assert len(alone.test) <= len(data.test)
+
+
+def test_one_of_several_folders_may_be_missing(folder: Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        load_pairs(f"{folder},nowhere", "edges", 32)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,22 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from common.cli import parse
-from common.cores.gan import pixel_loss
+from common.cores.gan import pixel_loss, psnr_loss
 from common.errors import UserError
 from common.pictures.reading import Picture, read_picture
 from common.randomness import Draw
 from image.judges.extractor import load_extractor
-from image.translate.__main__ import PROGRAM
+from image.translate.__main__ import PROGRAM, plan_outputs
 from image.translate.__main__ import main as translate
 from image.translate.chroma import rounded_luma
-from image.translate.config import EvaluateConfig, TaskName, TrainConfig, TranslateConfig
+from image.translate.config import Difference, EvaluateConfig, TaskName, TrainConfig, TranslateConfig
 from image.translate.data import load_pairs
 from image.translate.evaluation import Trial, colours, drawings, evaluate, fillings
 from image.translate.exemplars import guessed
 from image.translate.games import build_translation_game, perceptual_loss, translator_config
-from image.translate.inpainter import InpainterConfig, build_translator
+from image.translate.inpainter import Inpainter, InpainterConfig
 from image.translate.models import GRID, TranslationModel, load_translation_model
-from image.translate.networks import TranslatorConfig
+from image.translate.networks import Translator, TranslatorConfig
 from image.translate.patches import Crops
 from image.translate.tasks import TASKS
 from image.translate.train import main
@@ -64,8 +65,9 @@ def weights(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 def model(task: TaskName, depth: int = 1, tile: int = 2_048) -> TranslationModel:
     torch.manual_seed(0)
-    inpainter = InpainterConfig("inpaint", 4, (1,) * depth)
-    network = build_translator(inpainter if task == "inpaint" else TranslatorConfig(task, 4, depth)).eval()
+    network: Inpainter | Translator = Translator(TranslatorConfig(task, 4, depth)).eval()
+    if task == "inpaint":
+        network = Inpainter(InpainterConfig("inpaint", 4, (1,) * depth)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
@@ -87,22 +89,34 @@ def test_the_difference_is_weighted_by_hand() -> None:
     assert pixel_loss(output, target).item() == pytest.approx(1.5)
 
 
+def test_psnr_is_descended_by_hand() -> None:
+    target = torch.zeros(2, 3, 4, 4)
+    made = torch.stack([torch.full((3, 4, 4), 0.5), torch.full((3, 4, 4), 0.1)])
+    assert psnr_loss(made, target).item() == pytest.approx((math.log(0.25) + math.log(0.01)) / 2, rel=2e-3)
+    half = torch.zeros(2, 1, 4, 4)
+    half[..., :2] = 1
+    made[..., 2:] = 9
+    assert psnr_loss(made, target, half).item() == pytest.approx((math.log(0.25) + math.log(0.01)) / 2, rel=2e-3)
+
+
+@pytest.mark.parametrize("difference", ["absolute", "psnr"])
 @pytest.mark.parametrize("adversarial", [0.0, 1.0])
-def test_a_few_steps_learn(adversarial: float, folder: Path) -> None:
-    config = TrainConfig(**SMALL, task="edges", data=str(folder), adversarial=adversarial, lr=2e-3)
+def test_a_few_steps_learn(adversarial: float, difference: Difference, folder: Path) -> None:
+    config = TrainConfig(**SMALL, task="edges", data=str(folder), adversarial=adversarial, difference=difference)
     data = load_pairs(str(folder), "edges", 32)
     crops, game = Crops(data.train, 32), build_translation_game(config)
     batch = crops.gather(crops.indices(0, 0, 4))
-    optimizers = {name: torch.optim.Adam(player.network.parameters(), 2e-3) for name, player in game.players.items()}
+    optimizers = {name: torch.optim.Adam(player.network.parameters(), 1e-2) for name, player in game.players.items()}
     found: list[float] = []
-    for _ in range(30):
+    for _ in range(40):
         for name, player in game.players.items():
             loss, figures = player.loss(batch, Draw(0, rows=4))
             optimizers[name].zero_grad()
             loss.backward()
             optimizers[name].step()
         found.append(figures.get("pixel", loss).item())
-    assert found[-1] < 0.9 * found[0] and game.product == "generator"
+    drop = 0.1 * found[0] if difference == "absolute" else 0.2
+    assert found[-1] < found[0] - drop and game.product == "generator"
     assert set(game.players) == ({"critic", "generator"} if adversarial else {"generator"})
 
 
@@ -124,18 +138,14 @@ def test_runs_leave_weights_sheets_and_figures(weights: dict[str, Path]) -> None
         assert '"frechet"' in (out / "metrics.jsonl").read_text()
 
 
-def test_a_resumed_run_goes_on_with_the_network_that_it_began_with(folder: Path, tmp_path: Path) -> None:
-    asked = TrainConfig(**SMALL, task="inpaint", data=str(folder), resume=True)
-    assert isinstance(translator_config(asked, tmp_path), InpainterConfig)
-    old = {
-        "quartet": 1,
-        "domain": "image",
-        "kind": "translator",
-        "network": {"task": "inpaint", "width": 4, "depth": 4},
-    }
-    (tmp_path / "config.json").write_text(json.dumps(old))
-    assert translator_config(asked, tmp_path) == TranslatorConfig("inpaint", 4, 4)
-    assert isinstance(translator_config(replace(asked, resume=False), tmp_path), InpainterConfig)
+def test_a_resumed_run_for_holes_goes_on_with_the_network_that_it_began_with(folder: Path, tmp_path: Path) -> None:
+    asked = TrainConfig(**SMALL, task="inpaint", data=str(folder), out=tmp_path, resume=True)
+    assert isinstance(translator_config(asked), InpainterConfig)
+    (tmp_path / "run.json").write_text('{"task": "inpaint"}')
+    assert isinstance(translator_config(asked), TranslatorConfig)
+    assert isinstance(translator_config(replace(asked, resume=False)), InpainterConfig)
+    (tmp_path / "run.json").write_text('{"task": "inpaint", "perceptual": null}')
+    assert isinstance(translator_config(asked), InpainterConfig)
 
 
 def test_the_perceptual_loss_by_hand() -> None:
@@ -160,6 +170,7 @@ def test_the_perceptual_loss_by_hand() -> None:
         ({"pixel": 0.0, "adversarial": 0.0}, "--pixel"),
         ({"task": "edges", "perceptual": -1.0}, "--perceptual"),
         ({"perceptual": 1.0}, "--perceptual"),
+        ({"task": "inpaint", "finish": "smooth"}, "--finish"),
         ({"task": "pairs"}, "--data"),
         ({"task": "edges", "saturation": 1.0}, "--saturation"),
         ({"reverse": True}, "--reverse"),
@@ -178,6 +189,7 @@ def test_settings_of_no_use_are_told(asked: dict[str, Any], flag: str) -> None:
 def test_tiles_change_nothing_whatever_the_size(size: tuple[int, int], depth: int) -> None:
     whole, source = model("edges", depth), torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(0))
     config = whole.network.config
+    assert isinstance(config, TranslatorConfig)
     tiled = TranslationModel(whole.network, tile=(2 * -(-config.radius // config.stride) + 1) * config.stride)
     done: list[float] = []
     found = tiled.translate(source, done.append)
@@ -295,6 +307,43 @@ def test_drawings_lie_on_white() -> None:
     assert np.array_equal(translator.picture(clear).pixels, translator.picture(white).pixels)
 
 
+def test_drawings_of_any_size_are_painted_at_the_size_that_is_known() -> None:
+    translator, done = model("edges"), list[float]()
+    large = Picture(noise(90, 60, 3))
+    notes: list[str] = []
+    assert translator.picture(large, advance=done.append, note=notes.append).pixels.shape == (90, 60, 3)
+    assert sum(done) == pytest.approx(90 * 60) and len(notes) == 1
+
+
+def test_weights_that_name_no_finish_end_in_a_shuffle(folder: Path, tmp_path: Path) -> None:
+    new = run("edges", folder, tmp_path / "new", finish="shuffle")
+    shutil.copytree(new, tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
+    assert config["network"].pop("finish") == "shuffle"
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    first, second = (load_translation_model(str(folder)) for folder in (new, tmp_path / "old"))
+    drawing = Picture(noise(32, 32, 1))
+    assert np.array_equal(first.picture(drawing).pixels, second.picture(drawing).pixels)
+
+
+def test_a_run_of_before_there_was_a_choice_goes_on(folder: Path, tmp_path: Path) -> None:
+    out = run("edges", folder, tmp_path / "old", 2, finish="shuffle")
+    settings = json.loads((out / "run.json").read_text())
+    assert settings.pop("finish") == "shuffle"
+    (out / "run.json").write_text(json.dumps(settings))
+    run("edges", folder, out, 4, resume=True)
+    assert load_translation_model(str(out)).network.config.finish == "shuffle"
+
+
+def test_doubtful_drawings_are_said(
+    weights: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (64, 64), 255).save(tmp_path / "blank.png")
+    translate(TranslateConfig(paths=(str(tmp_path / "blank.png"),), weights=str(weights["edges"])))
+    said = capsys.readouterr()
+    assert "blank.png: the drawing shows no lines" in said.err and "blank_drawn.png" in said.out
+
+
 def test_weights_of_no_use_are_told(weights: dict[str, Path]) -> None:
     asked = TranslateConfig(paths=("a.png",), weights=str(weights["edges"]))
     with pytest.raises(UserError, match="are for --task edges, not inpaint"):
@@ -381,3 +430,11 @@ def test_baselines_by_hand() -> None:
     assert difference.value == 0 and difference.reference == pytest.approx((true.float() - 100).abs().mean().item())
     filled = fillings(trial, extractor)[0].figures[0]
     assert filled.value == math.inf and 0 < filled.reference < 20  # type: ignore[operator]
+
+
+def test_results_of_other_tasks_are_no_inputs(tmp_path: Path) -> None:
+    for name in ("a.png", "a_drawn.png", "a_colour.jpg", "b_colour.png"):
+        (tmp_path / name).touch()
+    batch = plan_outputs(TranslateConfig(paths=(str(tmp_path),), out=tmp_path / "out"))
+    assert [path.name for path in batch.made] == ["a_colour.jpg", "a_drawn.png"]
+    assert [job.source.name for job in batch.jobs] == ["a.png", "b_colour.png"]

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from image.translate.metrics import colourfulness, psnr, squared_error
+from image.translate.metrics import colourfulness, psnr, squared_error, weave
 
 
 def test_grey_has_no_colourfulness() -> None:
@@ -25,3 +26,15 @@ def test_errors_and_psnr_by_hand() -> None:
     assert squared_error(first, second) == 9
     assert squared_error(first, second, np.array([[True, False], [False, False]])) == 36
     assert psnr(255.0**2) == 0 and psnr(255.0**2 / 100) == pytest.approx(20) and psnr(0) == math.inf
+
+
+def test_the_weave_by_hand() -> None:
+    true = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
+    true[..., 8:] = 255  # white areas do not count
+    dots = torch.zeros(16, 16, dtype=torch.uint8)
+    dots[::2, ::2] = 8  # waves of amplitude 2 along, across and both
+    assert weave(true + dots, true) == pytest.approx(math.sqrt(3 * 2**2))
+    ramp = 3 * torch.arange(16, dtype=torch.uint8)
+    for smooth in (0, 5, ramp, ramp[:, None]):
+        assert weave(true + smooth, true) == pytest.approx(0, abs=1e-9)
+    assert weave(true, true * 0 + 255) is None

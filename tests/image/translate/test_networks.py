@@ -1,15 +1,18 @@
 """Translators and critics: shapes, how far they see, gradients."""
 
 import json
+from typing import get_args
 
 import pytest
 import torch
 
+from image.config import Finish
 from image.translate.config import TaskName
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
 from image.translate.tasks import TASKS
 
 tasks = pytest.mark.parametrize("task", list(TASKS))
+finishes = pytest.mark.parametrize("finish", get_args(Finish))
 
 
 def shaken(config: TranslatorConfig) -> Translator:
@@ -23,8 +26,9 @@ def shaken(config: TranslatorConfig) -> Translator:
 
 
 @tasks
-def test_shapes_and_config(task: TaskName) -> None:
-    config = TranslatorConfig(task, 4)
+@finishes
+def test_shapes_and_config(task: TaskName, finish: Finish) -> None:
+    config = TranslatorConfig(task, 4, finish=finish)
     assert TranslatorConfig(**json.loads(json.dumps(config.as_json()))) == config
     network = Translator(config)
     assert config.stride == 32
@@ -32,9 +36,10 @@ def test_shapes_and_config(task: TaskName) -> None:
     assert network(source).shape == (2, TASKS[task].outputs, 32, 64)
 
 
+@finishes
 @pytest.mark.parametrize("depth", [1, 2])
-def test_an_output_sees_no_further_than_the_radius(depth: int) -> None:
-    network = shaken(TranslatorConfig("edges", 4, depth))
+def test_an_output_sees_no_further_than_the_radius(depth: int, finish: Finish) -> None:
+    network = shaken(TranslatorConfig("edges", 4, depth, finish))
     radius, stride = network.config.radius, network.config.stride
     length = (2 * radius // stride + 3) * stride
     source = torch.rand(1, 1, stride, length, dtype=torch.float64)
@@ -60,9 +65,19 @@ def test_the_critic_judges_patches_of_70_pixels(task: TaskName) -> None:
     assert seen.any(0).sum() == 70 and seen.any(1).sum() == 70
 
 
+@finishes
+def test_only_a_shuffle_leaves_a_pattern_on_flat_areas(finish: Finish) -> None:
+    network = shaken(TranslatorConfig("edges", 4, 1, finish))
+    side = 4 * (network.config.radius // 4 + 1)
+    with torch.no_grad():
+        inner = network(torch.ones(1, 1, 2 * side + 4, 2 * side + 4, dtype=torch.float64))[..., side:-side, side:-side]
+    assert ((inner - inner[..., :1, :1]).abs().max() > 1e-3) == (finish == "shuffle")
+
+
 @tasks
-def test_gradients_reach_every_parameter(task: TaskName) -> None:
-    network = Translator(TranslatorConfig(task, 4))
+@finishes
+def test_gradients_reach_every_parameter(task: TaskName, finish: Finish) -> None:
+    network = Translator(TranslatorConfig(task, 4, finish=finish))
     source = torch.rand(2, TASKS[task].inputs, 64, 64)
     if task == "inpaint":
         source[:, 3] = 1  # all is a hole

@@ -7,7 +7,7 @@ from torch import Tensor
 from common.randomness import Draw
 from image.translate.chroma import rounded_luma
 from image.translate.config import TaskName
-from image.translate.tasks import TASKS, lines
+from image.translate.tasks import TASKS
 
 BATCH = {
     "picture": torch.randint(0, 256, (3, 3, 32, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -57,17 +57,6 @@ def test_colourful_places_count_for_more() -> None:
     weight = TASKS["colorize"].weight
     assert weight(target, target, 0.0) is None
     assert weight(target, target, 3.0).flatten().tolist() == pytest.approx([1, 4])  # type: ignore[union-attr]
-
-
-def test_lines_are_where_it_is_darker_than_around() -> None:
-    pictures = torch.ones(1, 3, 21, 21)
-    assert lines(pictures).min() == 1 and lines(-pictures).min() > 0.99
-    pictures[..., 10] = -1
-    found = lines(pictures)[0, 0]
-    assert found.shape == (21, 21) and (found[:, 10] < -0.9).all() and (found[:, :6] > 0.9).all()
-    faint = torch.ones(1, 3, 21, 21)
-    faint[:, 2, :, 10] = 0  # in one channel alone
-    assert lines(faint)[0, 0, 5, 10] < 0
 
 
 def test_a_surface_is_seen_in_a_hole_and_nothing_changed_around() -> None:

@@ -1,0 +1,134 @@
+"""Runs that begin with trained weights: of other data, other classes, another size."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from common.errors import UserError
+from image.config import TrainConfig
+from image.data.loading import ImageSpec
+from image.games import begin, build_game, network_config
+from image.models import ImageModel, load_image_model
+from image.networks import NetworkConfig, build_generator, build_vae, without_classes
+from image.train import main
+
+STILL: dict[str, Any] = {"steps": 1, "batch": 8, "lr": 1e-9, "average": 1e-6, "device": "cpu", "precision": "fp32"}
+
+
+def network(side: int | str, **settings: Any) -> NetworkConfig:
+    return NetworkConfig(**{"net": "residual", "channels": 1, "width": 4, "latent": 8} | settings, side=side)
+
+
+def model(side: int | str, **settings: Any) -> ImageModel:
+    """A model whose layers are all of random numbers."""
+    torch.manual_seed(1)
+    config = network(side, **settings)
+    trained = build_generator(config)
+    for tensor in trained.parameters():
+        torch.nn.init.normal_(tensor)
+    return ImageModel(trained, config, tuple("abcdefgh")[: config.classes], "trained")
+
+
+def begun(trained: ImageModel, config: NetworkConfig) -> tuple[dict[str, torch.Tensor], str]:
+    """What a generator of that config begins with, and what is said of it."""
+    core = "cgan" if config.classes else "gan"
+    game = build_game(TrainConfig(core=core, net_size="debug", latent=8, augment=()), config)
+    said = begin(game, trained)
+    return game.players[game.product].network.state_dict(), said
+
+
+def test_larger_pictures_begin_with_the_blocks_of_the_same_channels() -> None:
+    small = model(32)
+    large, said = begun(small, network(64))
+    given, count = small.network.state_dict(), len(small.network.state_dict())
+    assert said == f"took {count} of {count} tensors of trained; new: trunk.blocks.1"
+    for ours, theirs in ((0, 0), (2, 1), (3, 2)):
+        weight = "trunk.blocks.{}.first.weight"
+        assert torch.equal(large[weight.format(ours)], given[weight.format(theirs)])
+    assert torch.equal(large["trunk.project.weight"], given["trunk.project.weight"])
+    again, _ = begun(ImageModel(build_generator(network(64)), network(64), (), ""), network(32))
+    assert again.keys() == given.keys()
+
+
+def test_another_shape_keeps_all_but_the_first_map() -> None:
+    _, said = begun(model(32), network("48x32"))
+    assert said.endswith("; new: trunk.project")
+
+
+def test_other_classes_are_learned_anew() -> None:
+    assert begun(model(32, classes=3), network(32, classes=5))[1].endswith("; new: condition.embedding")
+    assert "new" not in begun(model(32, classes=3), network(32, classes=3))[1]
+    assert begun(model(32, classes=3), network(32, classes=3, channels=3))[1].endswith("; new: trunk.last.1")
+
+
+def test_without_classes_what_was_drawn_without_a_label_is_drawn() -> None:
+    trained, z = model(32, classes=3), torch.randn(4, 8)
+    tensors, said = begun(trained, network(32))
+    assert "new" not in said
+    plain = build_generator(network(32))
+    plain.load_state_dict(tensors)
+    torch.testing.assert_close(plain(z), trained.network(z))
+    assert without_classes(plain).keys() == plain.state_dict().keys()
+
+
+def test_what_fits_nowhere_is_told() -> None:
+    torch.manual_seed(0)
+    vae = ImageModel(build_vae(network(32)), network(32), (), "a-vae")
+    with pytest.raises(UserError, match="--weights a-vae: none of their layers fit"):
+        begun(vae, network(32))
+
+
+# --- the command
+
+
+def test_a_run_begins_with_trained_weights(
+    cgan_run: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, **STILL))
+    before, after = (load_file(folder / "model.safetensors") for folder in (cgan_run, out))
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name].float(), tensor.float(), atol=1e-3, rtol=1e-3)
+    told = f"image.train: took {len(before)} of {len(before)} tensors of {cgan_run.name}\n"
+    assert told in capsys.readouterr().err
+    main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, resume=True, **STILL | {"steps": 2}))
+    assert "took" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("core", "size"), [("gan", 32), ("cgan", "32x16"), ("cvae", 32), ("vae", 16)])
+def test_every_core_begins_with_weights_of_its_kind(
+    core: str, size: int | str, shapes: Path, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    weights = request.getfixturevalue("cvae_run" if "vae" in core else "cgan_run")
+    main(TrainConfig(data=str(shapes), size=size, core=core, weights=str(weights), out=tmp_path / "run", **STILL))
+    assert load_image_model(str(tmp_path / "run")).config.latent == 8  # that of the weights
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"core": "vae"}, "holds image/gan weights; this command wants image/vae"),
+        ({"core": "tgan"}, "read no descriptions"),
+    ],
+)
+def test_weights_of_another_kind_are_refused(settings: dict[str, Any], problem: str, cgan_run: Path) -> None:
+    with pytest.raises(UserError, match=problem):
+        TrainConfig(weights=str(cgan_run), **settings).check_inputs()
+
+
+@pytest.mark.parametrize("name", ["net", "net_size", "output", "finish", "latent", "spectral_norm"])
+def test_settings_that_come_with_the_weights_are_refused(name: str) -> None:
+    other = {"net": "dcgan", "net_size": "base", "output": "linear", "finish": "shuffle", "latent": 8}.get(name, True)
+    with pytest.raises(UserError, match=f"--{name.replace('_', '-')} is that of the --weights"):
+        TrainConfig(weights="digits-cgan", **{name: other})
+
+
+def test_what_belongs_to_the_data_is_theirs() -> None:
+    config = TrainConfig(weights="emoji-text", core="cgan")
+    trained = network(64, pieces=500, longest=24, output="linear", width=16)
+    found = network_config(config, ImageSpec("48x32", 3, ("a", "b")), None, trained)
+    assert (found.side, found.channels, found.classes, found.pieces, found.longest) == ("48x32", 3, 2, 0, 0)
+    assert (found.width, found.output) == (16, "linear")
