@@ -23,7 +23,7 @@ from image.data.loading import to_model
 from image.judges.extractor import FEATURES, SIDE, Extractor, load_extractor
 from image.translate.chroma import chroma, coloured, rounded_luma
 from image.translate.colorizer import Colorizer
-from image.translate.config import EvaluateConfig
+from image.translate.config import EvaluateConfig, TaskName
 from image.translate.data import PairData, load_pairs
 from image.translate.lab import ab_of
 from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features, weave
@@ -33,6 +33,18 @@ from image.translate.tasks import TASKS
 
 SHOWN = 24  # pictures on the sheet
 VARIED = ("edges", "inpaint")  # tasks that are measured from sources as training has them, too
+OF_TASK: dict[TaskName, str] = {  # what its figures mean
+    "colorize": "Chroma: Cb and Cr of ITU-T T.871. Error of a* and b*: the root of their mean squared distance (CIE "
+    "L*a*b*) over all pixels. Colourfulness: Hasler & Süsstrunk 2003. ",
+    "inpaint": "Holes: a box or an ellipse in each picture, an eighth to 3/8 of its side long; large ones: those that "
+    "training draws, boxes, ellipses and strokes of up to a third of the picture. SqueezeNet distance: of unit-length "
+    "features, over whole pictures; what fills holes learned from these very features, unless by --perceptual 0. "
+    f"Distance in `{FEATURES}`, from which nothing learned: of the tiles of 32 x 32 pixels that holes reach into. ",
+    "edges": "Sketches: the lines as a trembling hand draws and a scanner reads them, but for some that are clean. "
+    "Weave: what repeats with every second pixel, amplitude in the median area whose 8 x 8 true pixels are of one "
+    "colour, not white. ",
+    "pairs": "",
+}
 RGB = NDArray[np.uint8]
 
 
@@ -78,7 +90,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "n": len(trial.true),
         "extractor": extractor.name,
     }
-    evaluation = Evaluation(facts, protocol(data, trial, extractor, scenes), measure(trial, extractor))
+    evaluation = Evaluation(facts, protocol(model.task, data, trial, extractor, scenes), measure(trial, extractor))
     shown = zip(TASKS[model.task].shown(trial.sources[:SHOWN]), trial.made, trial.true, strict=False)
     strips = [("", torch.stack(row)) for row in shown]
     pictures = sheet(strips, headings=("given", "translated", "true"))
@@ -207,24 +219,16 @@ def drawings(trial: Trial, extractor: Extractor) -> list[Table]:
     return [against, Table("Against true pictures", ("translated", "true"), [woven, _distance(trial, extractor)])]
 
 
-def protocol(data: PairData, trial: Trial, extractor: Extractor, scenes: bool) -> str:
+def protocol(task: TaskName, data: PairData, trial: Trial, extractor: Extractor, scenes: bool) -> str:
     """Say in words how it was measured."""
     n, side = len(trial.true), trial.true.shape[2]
     shrunk = f", its shorter side made {side} pixels before" if scenes else ""
     return (
         f"N = {n:,} held-out pictures of {data.name}, the middle {side} x {side} pixels of each{shrunk}, as the model "
-        "translates them. Holes: a box or an ellipse in each picture, an eighth to 3/8 of its side long; large ones: "
-        "those that training draws, boxes, ellipses and strokes of up to a third of the picture. SqueezeNet distance: "
-        "of unit-length features, over whole pictures; what fills holes learned from these very features, unless by "
-        f"--perceptual 0. Distance in `{FEATURES}`, from which nothing learned: of the tiles of 32 x 32 pixels that "
-        "holes reach into. PSNR: of the mean squared error of each picture, in grey levels with a peak of 255, mean "
-        "over pictures; chroma: Cb and Cr of ITU-T T.871. Error of a* and b*: the root of their mean squared distance "
-        "(CIE L*a*b*) over all pixels. Colourfulness: Hasler & Süsstrunk 2003. Sketches: the "
-        "lines as a trembling hand draws and a scanner reads them, but for some that are clean. Weave: what repeats "
-        "with every second pixel, amplitude in the median area whose 8 x 8 true pixels are of one colour, not white. "
-        "Fréchet distance: of "
-        f"the features `{extractor.name}` of all tiles of 32 x 32 pixels, no FID; under true, that between the tiles "
-        "of one half of the true pictures and those of the other, which are half as many."
+        f"translates them. {OF_TASK[task]}PSNR: of the mean squared error of each picture, in grey levels with a peak "
+        f"of 255, mean over pictures. Fréchet distance: of the features `{extractor.name}` of all tiles of 32 x 32 "
+        "pixels, no FID; under true, that between the tiles of one half of the true pictures and those of the other, "
+        "which are half as many."
     )
 
 

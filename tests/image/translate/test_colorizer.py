@@ -196,7 +196,7 @@ def test_hints_of_no_use_are_told(weights: Path) -> None:
         hinted(clear, (8, 9))
     here = Path(__file__)
     with pytest.raises(UserError, match="--hints means nothing"):
-        TranslateConfig(paths=("a.png",), hints=here).check_inputs()
+        TranslateConfig(paths=("a.png",), hints=here, weights="inpaint").check_inputs()
     with pytest.raises(UserError, match="--tile means nothing"):
         TranslateConfig(paths=("a.png",), weights=str(weights), tile=512).check_inputs()
 
