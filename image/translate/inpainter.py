@@ -80,7 +80,10 @@ class Inpainter(nn.Module):
         self.up = ResidualBlock(2 * width, width, "up")
         self.join = ResidualBlock(width, width)
         self.last = FullFinish(width, inputs, 3 + 1 + config.copies)
-        for parameter in (*self.last.coarse.parameters(), self.last.final.bias):  # so that all begins as nothing
+        for parameter in (
+            *self.last.coarse.parameters(),
+            *self.last.final.parameters(),
+        ):  # so that all begins as nothing
             nn.init.zeros_(parameter)
 
     def forward(self, source: Tensor) -> Tensor:
