@@ -189,8 +189,8 @@ class DcganCritic(nn.Module):
 class ResidualTrunk(nn.Module):
     """Makes maps of a vector: residual blocks without normalisation, each modulated by a style made of the vector.
 
-    No block pays for the full resolution: the last doubling is a pixel shuffle, or, as the four pixels of one may go
-    each its own way and show a weave, a `SmoothDoubling`. Zero-initialised residual branches
+    The last doubling is a pixel shuffle, so that no block pays for the full resolution, or, as the four pixels of a
+    shuffle may go each its own way and show a weave, a narrow block of its own. Zero-initialised residual branches
     and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.
 
     Args:
@@ -202,7 +202,8 @@ class ResidualTrunk(nn.Module):
     def __init__(self, config: NetworkConfig, inputs: int, outputs: int, words: int = 0):
         super().__init__()
         *self.start, _ = stages(config.side)
-        channels, style = widths(config)[:-1], 2 * config.latent
+        shuffled = config.finish == "shuffle"
+        channels, style = widths(config)[: -1 if shuffled else None], 2 * config.latent
         self.style = nn.Sequential(
             nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
         )
@@ -211,9 +212,10 @@ class ResidualTrunk(nn.Module):
         for wide, narrow in pairwise(channels):
             blocks.append(ResidualBlock(wide, narrow, "up", style))
         self.blocks = nn.ModuleList(blocks)
-        self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in channels[1:] if words)
-        last: list[nn.Module] = [SmoothDoubling(channels[-1], config.width, outputs)]
-        if config.finish == "shuffle":
+        attentive = channels[1:] if shuffled else channels[1:-1]  # words would cost too much at the full resolution
+        self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in attentive if words)
+        last: list[nn.Module] = [nn.Conv2d(channels[-1], outputs, 3, padding=1)]
+        if shuffled:
             last = [subpixels(channels[-1], outputs), nn.PixelShuffle(2)]
         self.last = nn.Sequential(nn.LeakyReLU(0.2), *last)
 
@@ -235,26 +237,6 @@ class ResidualTrunk(nn.Module):
             if attention is not None and reading is not None:
                 x = attention(x, reading, strength)
         return self.last(x)
-
-
-class SmoothDoubling(nn.Module):
-    """Maps (N, inputs, H, W) -> (N, outputs, 2H, 2W): a coarse image doubled bilinearly, and fine detail beside it.
-
-    The detail is of `width` channels at the full resolution, and nothing at the start.
-    """
-
-    def __init__(self, inputs: int, width: int, outputs: int) -> None:
-        super().__init__()
-        self.coarse = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.detail = nn.Conv2d(inputs, width, 3, padding=1)
-        self.fine = nn.Conv2d(width, outputs, 3, padding=1)
-        nn.init.zeros_(self.fine.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        coarse, detail = (
-            F.interpolate(layer(x), scale_factor=2, mode="bilinear") for layer in (self.coarse, self.detail)
-        )
-        return coarse + self.fine(F.leaky_relu(detail, 0.2))
 
 
 class ResidualGenerator(nn.Module):

@@ -175,11 +175,11 @@ def test_the_last_doubling_starts_without_a_checkerboard() -> None:
     torch.testing.assert_close(cells, cells[..., :1].expand_as(cells))
 
 
-def test_a_smooth_doubling_starts_as_a_coarse_image() -> None:
+def test_a_block_of_its_own_may_make_the_last_doubling() -> None:
     torch.manual_seed(0)
     network = build_generator(replace(config(channels=3), finish="smooth"))
     assert network(torch.randn(2, 8)).shape == build_generator(config(channels=3))(torch.randn(2, 8)).shape
-    assert not network.trunk.last[-1].fine.weight.any()  # type: ignore[union-attr]
+    assert len(network.trunk.blocks) == 1 + len(widths(config())) - 1  # type: ignore[union-attr]
 
 
 def test_dcgan_starts_as_the_paper_says() -> None:
