@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.cores.blocks import ResidualBlock, subpixels
+from common.cores.blocks import ResidualBlock
 from image.translate.config import TaskName
 from image.translate.exemplars import COPIES
-from image.translate.networks import Local, PatchCritic
+from image.translate.networks import FullFinish, Local, PatchCritic
 from image.translate.tasks import TASKS
 
 DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -39,7 +39,7 @@ class InpainterConfig(Local):
 
     @property
     def radius(self) -> int:
-        ends, down, up, join = 2 * (1 + 2), 2 + 4 + 2, 4 + 2 + 4, 2 + 2
+        ends, down, up, join = 2 * (1 + 2) + 3, 2 + 4 + 2, 4 + 2 + 4, 2 + 2
         return ends + down + COARSE * sum(self.dilations) + up + join
 
     def as_json(self) -> dict[str, Any]:
@@ -73,18 +73,23 @@ class Inpainter(nn.Module):
         super().__init__()
         self.config, self.task = config, TASKS[config.task]
         width = config.width
-        self.first = nn.Conv2d(4 * (4 + 3 * config.copies), width, 3, padding=1)
+        inputs = 4 + 3 * config.copies
+        self.first = nn.Conv2d(4 * inputs, width, 3, padding=1)
         self.down = ResidualBlock(width, 2 * width, "down")
         self.middle = nn.Sequential(*(DilatedBlock(2 * width, dilation) for dilation in config.dilations))
         self.up = ResidualBlock(2 * width, width, "up")
         self.join = ResidualBlock(width, width)
-        self.last = subpixels(width, 3 + 1 + config.copies)
-        nn.init.zeros_(self.last.weight)
+        self.last = FullFinish(width, inputs, 3 + 1 + config.copies)
+        for parameter in (
+            *self.last.coarse.parameters(),
+            *self.last.final.parameters(),
+        ):  # so that all begins as nothing
+            nn.init.zeros_(parameter)
 
     def forward(self, source: Tensor) -> Tensor:
         early = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
         x = self.join(early + self.up(self.middle(self.down(early))))
-        output = F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2).to(source.dtype)
+        output = self.last(F.leaky_relu(x, 0.2), source).to(source.dtype)
         change, smooth, copies = output.split((3, 1, self.config.copies), 1)
         shares = torch.cat([smooth + math.log(self.config.copies), copies], 1).softmax(1)
         guesses = [source[:, :3], *source[:, 4:].split(3, 1)]
