@@ -105,6 +105,7 @@ class RunConfig(PrecisionConfig):
     seed: int = 0  # of weights, data order and noise
     resume: bool = False  # go on from the newest checkpoint of --out
     overwrite: bool = False  # delete an existing run of that name first
+    stop_when_done: bool = False  # end as soon as as much training again as the best took has brought nothing better
     snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality
     compile: bool = False  # compile generators (pays on GPUs and long runs)
     final_lr: float = 0.1  # the learning rate at the end, as a share of that at the start (cosine in between)

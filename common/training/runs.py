@@ -31,6 +31,7 @@ FREE_TO_CHANGE = {
     "minutes",
     "resume",
     "overwrite",
+    "stop_when_done",
     "snapshot",
     "device",
     "threads",

@@ -41,6 +41,7 @@ Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
 
 LOG_EVERY = 50  # steps between two looks at the device: figures, guard, clock
 PATIENCE = 10  # so many skipped steps in a row send the run back to its last good state
+LOOKS = 5  # at the quality, at least, that find nothing better before a run is done
 RETURNS = 3  # so many returns, and the run gives up
 DATA_BUDGET = 4 << 30  # bytes of training data that may live on the device
 
@@ -95,6 +96,8 @@ class Trainer:
                     self._look(bar)
                 if self._snapshot_due():
                     self._snapshot(bar)
+            if self._stale():
+                self._say(bar, f"nothing better since {self.progress.best_images:,} examples, so the run is done")
             self._look(bar)
             if self.snapshot_step != self.progress.step:
                 self._snapshot(bar)
@@ -198,12 +201,19 @@ class Trainer:
 
     def _agree(self) -> None:
         """Read the clock and Ctrl-C; several processes take the first one's, at the same step."""
-        seconds, interrupted = time.perf_counter() - self.origin, self.interrupted
+        seconds, stopping = time.perf_counter() - self.origin, self.interrupted or self._stale()
         if self.accelerator.num_processes > 1:
             if self.progress.step % LOG_EVERY:
                 return
-            seconds, interrupted = broadcast_object_list([seconds, interrupted])
-        self.progress.seconds, self.stopping = seconds, interrupted
+            seconds, stopping = broadcast_object_list([seconds, stopping])
+        self.progress.seconds, self.stopping = seconds, stopping
+
+    def _stale(self) -> bool:
+        """Whether --stop-when-done should end the run: as much again as its best took brought nothing better."""
+        progress = self.progress
+        since = progress.images - progress.best_images
+        is_long = since >= max(progress.best_images, LOOKS * self.config.snapshot)
+        return self.config.stop_when_done and progress.best is not None and is_long
 
     def _timed(self) -> bool:
         """Time some early steps, after the first ones, which are slower; true once that is done."""

@@ -32,7 +32,7 @@ from common.training.devices import accelerator_for
 from common.training.learner import AVERAGE_RAMP, Learner
 from common.training.monitor import Progress
 from common.training.runs import check_batch, introduce, open_run
-from common.training.trainer import LOG_EVERY, PATIENCE, Trainer
+from common.training.trainer import LOG_EVERY, LOOKS, PATIENCE, Trainer
 from common.weights import load_tensors
 
 NAN = float("nan")
@@ -506,6 +506,21 @@ def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     assert progress.best == 0.5
     assert progress.best_images == 56
     assert not same(kept[1], weights(out))
+
+
+def test_a_run_that_gets_no_better_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = TinyConfig(steps=30, snapshot=8, stop_when_done=True, out=tmp_path / "run")
+    _, progress = fit(plain_game(), config, Glance([3.0, 1.0] + [2.0] * 28))
+    assert (progress.best_images, progress.images) == (
+        16,
+        16 + LOOKS * 8,
+    )  # so many looks, as the best was reached early
+    assert "nothing better since 16 examples" in capsys.readouterr().err
+    late = replace(config, out=tmp_path / "late")
+    _, progress = fit(plain_game(), late, Glance([20.0 - look for look in range(10)] + [20.0] * 20))
+    assert (progress.best_images, progress.images) == (80, 160)  # as much again as the best took
+    _, progress = fit(plain_game(), replace(late, stop_when_done=False, resume=True), Glance([2.0] * 30))
+    assert progress.images == 240
 
 
 def test_without_a_score_the_latest_weights_are_kept(tmp_path: Path) -> None:
