@@ -73,6 +73,7 @@ def prepare(config: TrainConfig) -> Run:
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
     said = begin(game, begun) if begun else ""
+    drawn = " --sampler mixture" if config.core.endswith("vae") else ""  # far better than the prior
     return Run(
         "image.train",
         config,
@@ -84,7 +85,7 @@ def prepare(config: TrainConfig) -> Run:
         sheets="sheets",
         training=len(data.train),
         held_out=len(data.test),
-        then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
+        then=lambda out: f"try: python -m image.generate --weights {out}{asked}{drawn} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
         begun="" if config.resume else said,
         milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),

@@ -86,6 +86,8 @@ class Trainer:
         self.monitor = monitor
         self._begin(game, data)
         with self._interruptible(), _flushing(), self._bar() as bar:
+            if self.config.resume:
+                self._say(bar, f"goes on after {self.progress.images:,} examples")
             while not self._over():
                 self._step()
                 self._agree()
@@ -133,7 +135,7 @@ class Trainer:
             self._restore(*self.checkpoints.load())
             self.snapshot_step = self.progress.step
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
-        self.pace, self.timed_since = 0.0, math.nan
+        self.pace, self.timed_since, self.started = 0.0, math.nan, self.progress.step
         self.good = self._copy_state()
         self._forget_later_logs()
         if self.accelerator.is_main_process:
@@ -217,12 +219,12 @@ class Trainer:
 
     def _timed(self) -> bool:
         """Time some early steps, after the first ones, which are slower; true once that is done."""
-        if self.progress.step not in TIMED:
+        if self.progress.step - self.started not in TIMED:
             return False
         for learner in self.learners.values():
             learner.skipped.item()  # waits for the device
         seconds, self.timed_since = time.perf_counter() - self.timed_since, time.perf_counter()
-        if math.isnan(seconds):  # this is the first of the two, or the run was resumed between them
+        if math.isnan(seconds):  # this is the first of the two
             return False
         self.pace = (TIMED[1] - TIMED[0]) * self.config.batch / seconds
         return True
