@@ -42,13 +42,8 @@ SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
 UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
 AUGMENTED: tuple[Transformation, ...] = ("translation", "colour", "cutout")  # Zhao et al. 2020: DiffAugment
 SHIFTED = AugmentConfig(augment=("translation", "colour"))  # what a second critic sees
-BEFORE = {
-    "batch": 64,
-    "critic": "plain",
-    "augment": (),
-    "mirror": False,
-    "finish": "shuffle",
-}  # of runs that do not tell
+# Of runs that do not tell:
+BEFORE = {"batch": 64, "critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}
 UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
 
 

@@ -12,7 +12,15 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-SHARED = ("common/training", "e2e", "music", "superres", "superres/video", "text")  # folders of what tests share
+SHARED = (
+    "common/training",
+    "e2e",
+    "image/translate",
+    "music",
+    "superres",
+    "superres/video",
+    "text",
+)  # folders of what tests share
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in SHARED]
 
 

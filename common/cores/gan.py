@@ -7,7 +7,7 @@ equal slices average to the gradient of the whole batch.
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,11 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from common.config import GanConfig
+from common.cores.aide import Aide
 from common.cores.augment import Augmentation
 from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.schedules import cosine
 from common.randomness import Draw
-
-if TYPE_CHECKING:
-    from common.cores.aide import Aide
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class GanGame:
     prepare: Callable[[Batch], Tensor]
     read_condition: Callable[[Batch, Draw], Any] | None = None
     augmentation: Augmentation | None = None
-    aide: "Aide | None" = None
+    aide: Aide | None = None
     aide_augmentation: Augmentation | None = None
     latent: int | None = None
     adversarial: float = 1.0
@@ -233,7 +231,7 @@ class GanGame:
             real_logits = self.aide(seen, raw).float()
         return loss + self.aide.influence(draw) * self.rule.generator(real_logits, self.aide(made, raw).float())
 
-    def _aide_loss(self, aide: "Aide", images: Tensor, raw: Any, draw: Draw) -> Tensor:
+    def _aide_loss(self, aide: Aide, images: Tensor, raw: Any, draw: Draw) -> Tensor:
         """The second critic's loss on real and fake images (2N, ...), which share their conditions; a scalar."""
         logits = aide(self._augment(images, draw, self.aide_augmentation), _twice(raw))
         return self.rule.critic(*logits.float().chunk(2))

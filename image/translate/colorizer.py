@@ -84,9 +84,7 @@ class Colorizer(nn.Module):
         """Begin with the features of a trained network, whose three colours are all the luma."""
         tensors = {name.split(".", 2)[2]: value for name, value in trained.slices.state_dict(prefix="slices.").items()}
         kernel = tensors["0.weight"] / trained.deviation
-        tensors["0.weight"] = (
-            kernel.sum(1, keepdim=True) / 2
-        )  # as the luma is in [-1, 1] and the colours were in [0, 1]
+        tensors["0.weight"] = kernel.sum(1, keepdim=True) / 2  # luma is in [-1, 1], and colours were in [0, 1]
         tensors["0.bias"] = tensors["0.bias"] + (kernel * (0.5 - trained.mean)).sum((1, 2, 3))
         names = {name.split(".", 1)[1]: name for name in self.encoder.state_dict()}
         self.encoder.load_state_dict({names[name]: value for name, value in tensors.items()})

@@ -80,11 +80,9 @@ class Inpainter(nn.Module):
         self.up = ResidualBlock(2 * width, width, "up")
         self.join = ResidualBlock(width, width)
         self.last = FullFinish(width, inputs, 3 + 1 + config.copies)
-        for parameter in (
-            *self.last.coarse.parameters(),
-            *self.last.final.parameters(),
-        ):  # so that all begins as nothing
-            nn.init.zeros_(parameter)
+        for layer in (self.last.coarse, self.last.final):  # so that all begins as nothing
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, source: Tensor) -> Tensor:
         early = self.first(F.pixel_unshuffle(source, 2).contiguous(memory_format=torch.channels_last))
