@@ -12,15 +12,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-SHARED = (
-    "common/training",
-    "e2e",
-    "image/translate",
-    "music",
-    "superres",
-    "superres/video",
-    "text",
-)  # folders of what tests share
+# Folders of what tests share:
+SHARED = ("common/training", "e2e", "image/translate", "music", "superres", "superres/video", "text")
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in SHARED]
 
 
