@@ -12,6 +12,7 @@ from common.files import require_free
 from common.inputs import DataName, InputFile
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config
+from music.io.engraving import require_engraver
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
@@ -21,7 +22,8 @@ DATA_SETS = ("chorales", "dances")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
 Composer = Annotated[str, WeightsName("music", ("composer",))]
 
-ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
+ENGRAVED, SOUNDING = (".svg", ".pdf"), (".wav", ".png")
+ENDINGS = (".mid", ".musicxml", *ENGRAVED, *SOUNDING)  # what a piece can be written as
 LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
 DEFAULT_WEIGHTS = "chorales"
@@ -67,7 +69,8 @@ class GenerateConfig(DeviceConfig):
     """Settings of `python -m music.generate`."""
 
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
-    out: tuple[str, ...] = ("song.mid",)  # one or more of .mid, .wav (sound) and .png (piano roll and spectrogram)
+    # One or more of .mid, .musicxml, .svg and .pdf (engraved), .wav (sound) and .png (piano roll and spectrogram).
+    out: tuple[str, ...] = ("song.mid",)
     overwrite: bool = False  # write anew what is there
     style: str = ""  # chorale, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
@@ -110,8 +113,8 @@ class GenerateConfig(DeviceConfig):
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
         if len(self.jobs) > 1:
             raise UserError(f"--{self.jobs[0]} and --{self.jobs[1]} exclude each other; name one")
-        wordless = all(Path(out).suffix.lower() == ".mid" for out in self.out)
-        require(self.soundfont is None or not wordless, "soundfont", "means nothing to .mid files; name a .wav or .png")
+        sounds = any(out.lower().endswith(SOUNDING) for out in self.out)
+        require(self.soundfont is None or sounds, "soundfont", "means something to .wav and .png alone; name one")
         self._require_read()
         length, sections = self.bars or BARS, len(self.form or "A")
         require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
@@ -121,6 +124,8 @@ class GenerateConfig(DeviceConfig):
         WeightsName("music", ("composer",)).check(f"--weights {self.source}", self.source)
         for out in self.out:
             require_free(out, self.overwrite)
+            if out.lower().endswith(ENGRAVED):
+                require_engraver(out)
 
     @property
     def source(self) -> str:

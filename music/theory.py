@@ -11,7 +11,8 @@ from common.errors import UserError
 STEPS_PER_QUARTER = 4
 METRES = {"2/4": 8, "3/4": 12, "4/4": 16, "2/2": 16, "6/8": 12, "9/8": 18, "12/8": 24}  # steps a bar
 BEATS = {"2/2": 8, "6/8": 6, "9/8": 6, "12/8": 6}  # steps a beat where a beat is not a quarter note
-PITCHES = 128  # of MIDI; 60 is middle C
+PITCHES = 128  # of MIDI
+MIDDLE_C = 60
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 Mode = Literal["major", "minor"]
