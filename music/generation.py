@@ -4,6 +4,7 @@ A network writes a window of a few bars. A longer piece goes on from its last ba
 every window may be drawn several times, and the best by `music.metrics.quality` is kept.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +18,11 @@ from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
 from music.config import BARS, LONGEST, STYLES, GenerateConfig
-from music.io.midi import from_midi
+from music.io.midi import from_midi, settled_key
 from music.metrics import quality
 from music.models import MusicModel, from_score
 from music.rolls import MusicContext
-from music.score import Score, TrackSpec, transpose
+from music.score import Score, TrackSpec, notes, transpose
 from music.theory import METRES, Key, Mode, nearest_interval, parse_key
 
 
@@ -88,9 +89,9 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
         raise UserError(f"--melody: {model.name} has one voice, and none to write beside it; try --weights chorales")
     if model.config.tracks[0].kind == "drums":
         raise UserError(f"--melody: the first track of {model.name} is drums, and cannot sing it; try other --weights")
-    tune = from_midi(path)
+    tune = _read(path, "--melody")
     line = melody(tune, path)
-    key = parse_key(config.key) if config.key else tune.key
+    key = parse_key(config.key) if config.key else _settled_key(tune, path)
     settings = _piece_settings(model, config, _known_metre(model, tune.metre, f"--melody {path}"), key.mode)
     shift = _fitting_shift(model, line, key, f"--melody {path}")
     bars = -(-line.steps // line.bar)
@@ -205,11 +206,27 @@ def melody(score: Score, path: Path) -> Score:
     pitched = [index for index, track in enumerate(score.tracks) if track.kind != "drums"]
     if not pitched:
         raise UserError(f"--melody {path}: there are only drums in it; choose a file with a tune")
-    pitch, onset = score.pitch[pitched[0]], score.onset[pitched[0]]
+    pitch, onset = _detached(score, pitched[0])
     top = pitch & (np.cumsum(pitch[:, ::-1], axis=1)[:, ::-1] == 1)  # (steps, 128): nothing sounds above
     begins = top & (onset | ~np.concatenate([np.zeros_like(top[:1]), top[:-1]]))
     track = replace(score.tracks[pitched[0]], kind="mono")
     return replace(score, tracks=(track,), pitch=top[None], onset=begins[None])
+
+
+def _detached(score: Score, track: int) -> tuple[np.ndarray, np.ndarray]:
+    """What sounds and what begins in a track, (steps, 128) each, without what was played legato.
+
+    A note that lasts into the next ones, but for less than half of its own length and of theirs, ends where they begin:
+    else of descending notes the earlier one would hide the beginning of the later one.
+    """
+    played, pitch = notes(score, track), score.pitch[track].copy()
+    for start, stop, note in played.tolist():
+        later = played[(played[:, 0] > start) & (played[:, 0] < stop)]
+        overlap = stop - later[:, 0]
+        legato = later[(2 * overlap <= stop - start) & (2 * overlap <= later[:, 1] - later[:, 0]), 0]
+        if len(legato):
+            pitch[legato.min() : stop, note] = False
+    return pitch, score.onset[track] & pitch
 
 
 # ---- windows ---------------------------------------------------------------------------------------------------------
@@ -287,13 +304,30 @@ def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
 # ---- what fits -------------------------------------------------------------------------------------------------------
 
 
+def _read(path: Path, flag: str) -> Score:
+    """A piece of a file; what of it is left out is said."""
+    return from_midi(path, lambda line: _say(path, flag, line))
+
+
+def _say(path: Path, flag: str, line: str) -> None:
+    print(f"{flag} {path}: {line}", file=sys.stderr)
+
+
+def _settled_key(tune: Score, path: Path) -> Key:
+    """The key that the notes of a --melody fit; said where the file has it otherwise."""
+    key = settled_key(tune, tune.key)
+    if key != tune.key:
+        _say(path, "--melody", f"its notes are in {key}, which counts, though it says {tune.key}")
+    return key
+
+
 def _like(model: MusicModel, path: Path, flag: str) -> Score:
     """A piece of a file, with the tracks that the model writes.
 
     Raises:
         UserError: it has others, or cannot be read.
     """
-    piece = from_midi(path)
+    piece = _read(path, flag)
     if [track.kind == "drums" for track in piece.tracks] != [track.kind == "drums" for track in model.config.tracks]:
         theirs, ours = (
             ", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, model.config.tracks)

@@ -143,7 +143,7 @@ def test_a_melody_stays_note_for_note(key: Key, bars: int, model: MusicModel, tm
     rng = np.random.default_rng(bars)
     line = [0 if beat % 7 == 3 else int(rng.choice([65, 67, 69, 70, 72])) for beat in range(4 * bars)]
     given = tune(line, key)
-    score = piece(model, melody=saved(given, tmp_path / "tune.mid"))
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"), key=str(key))
     assert same(score.pitch[0], given.pitch[0]) and same(score.onset[0], given.onset[0])
     assert score.key == key and len(score.tracks) == 3 and score.steps == 16 * bars
     assert score.pitch[1:].any()
@@ -185,6 +185,23 @@ def test_a_note_that_is_uncovered_begins_there() -> None:
     pitch[0, 2:4, 64] = onset[0, 2, 64] = True
     top = melody(Score((TrackSpec("", "poly", 0, 127),), pitch, onset), Path("x.mid"))
     assert notes(top, 0).tolist() == [[0, 2, 60], [2, 4, 64], [4, 8, 60]]
+
+
+def test_a_melody_played_legato_keeps_its_beginnings() -> None:
+    pitch, onset = np.zeros((2, 1, 16, PITCHES), bool)
+    for index, note in enumerate((67, 65, 64, 69)):
+        pitch[0, 4 * index : 4 * index + 5, note] = onset[0, 4 * index, note] = True
+    top = melody(Score((TrackSpec("", "poly", 0, 127),), pitch, onset), Path("x.mid"))
+    assert notes(top, 0).tolist() == [[0, 4, 67], [4, 8, 65], [8, 12, 64], [12, 16, 69]]
+
+
+def test_the_key_that_the_notes_fit_is_taken_and_said(
+    model: MusicModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = saved(tune([69, 71, 72, 74, 72, 71, 68, 69], Key(0)), tmp_path / "minor.mid")
+    assert piece(model, melody=given).key == Key(9, "minor")
+    assert "its notes are in A minor, which counts, though it says C major" in capsys.readouterr().err
+    assert piece(model, melody=given, key="C").key == Key(0)
 
 
 def test_melodies_that_no_voice_can_sing_are_told(model: MusicModel, tmp_path: Path) -> None:
