@@ -34,7 +34,7 @@ def compose(
     """Make a piece, as `python -m music.generate` does; `.write("song.mid")` saves it.
 
     Args:
-        style: chorale, or a kind of dance: reel, jig, hornpipe, ...; by default chorale.
+        style: chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; by default chorale.
         key: such as "D minor"; by default C major, or that of `melody`.
         tempo: quarter notes a minute; by default as usual in the style, or that of the given piece.
         metre: such as "3/4"; by default the style's usual one.

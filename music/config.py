@@ -28,7 +28,9 @@ LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
 DEFAULT_WEIGHTS = "chorales"
 BARS = 8  # of a piece, where none are asked for
-STYLES = {"chorale": "chorales"}  # bundled weights by a style that is their only one
+STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
+# Quarter notes a minute at which a style is usually danced; a tune book has no tempi that a model could learn.
+TEMPI = {"reel": 220.0, "jig": 172.0, "slip jig": 166.0, "hornpipe": 160.0, "strathspey": 126.0}
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
 
@@ -72,7 +74,7 @@ class GenerateConfig(DeviceConfig):
     # One or more of .mid, .musicxml, .svg and .pdf (engraved), .wav (sound) and .png (piano roll and spectrogram).
     out: tuple[str, ...] = ("song.mid",)
     overwrite: bool = False  # write anew what is there
-    style: str = ""  # chorale, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
+    style: str = ""  # chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
     metre: str | None = None  # such as 3/4; default: the style's usual one

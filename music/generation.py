@@ -17,7 +17,8 @@ from torch import Tensor
 from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
-from music.config import BARS, LONGEST, STYLES, GenerateConfig
+from common.weights_folders import bundled, load_config
+from music.config import BARS, LONGEST, STYLES, TEMPI, GenerateConfig
 from music.io.midi import from_midi, settled_key
 from music.metrics import quality
 from music.models import MusicModel, from_score
@@ -298,7 +299,8 @@ def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     rolls = rearrange(whole, "... bars steps pitches -> ... (bars steps) pitches")
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
-    return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), settings.model.tempo)
+    tempo = TEMPI.get(settings.style, settings.model.tempo)
+    return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo)
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------
@@ -332,8 +334,23 @@ def _like(model: MusicModel, path: Path, flag: str) -> Score:
         theirs, ours = (
             ", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, model.config.tracks)
         )
-        raise UserError(f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}")
+        told = f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}"
+        raise UserError(f"{told}; {_other_ways(piece, path)}")
     return piece
+
+
+def _other_ways(piece: Score, path: Path) -> str:
+    """What to do with a piece that has other tracks than a model writes."""
+    drums = [track.kind == "drums" for track in piece.tracks]
+    ways = [
+        f"--weights {name} writes such pieces"
+        for name, folder in bundled("music").items()
+        if [track["kind"] == "drums" for track in load_config(folder, "music", "composer")["network"]["tracks"]]
+        == drums
+    ]
+    if drums == [False]:
+        ways.append(f"--melody {path} gives it other voices")
+    return ", and ".join(ways) or "weights that are trained on such pieces can (python -m music.train)"
 
 
 def _piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> PieceSettings:

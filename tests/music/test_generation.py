@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import UserError
-from music.config import DEFAULT_WEIGHTS, GenerateConfig
+from music.config import DEFAULT_WEIGHTS, TEMPI, GenerateConfig
 from music.generation import instruments, make_piece, melody
 from music.io.export import write
 from music.io.midi import from_midi, save_midi, to_midi
 from music.io.sound import TAIL
 from music.metrics import quality
-from music.models import MusicModel, from_score
+from music.models import MusicModel, from_score, load_music_model
 from music.networks import Composer
 from music.score import Score, TrackSpec, notes, transpose
 from music.theory import METRES, PITCHES, Key
@@ -133,6 +133,17 @@ def test_the_best_candidate_is_kept(model: MusicModel) -> None:
         return float(np.mean([quality(score, model.typical or {}) for score in drawn]))
 
     assert faults(8) < faults(1)
+
+
+def test_every_style_finds_its_weights_and_dances_their_tempo() -> None:
+    for style, name in {"": "chorales", "chorale": "chorales", "pop": "pop", "reel": "dances", "jig": "dances"}.items():
+        assert GenerateConfig(style=style).source == name
+    dances = load_music_model("dances")
+    for style in dances.config.styles:
+        score = piece(dances, style=style, bars=1, rounds=0)
+        assert score.tempo == TEMPI[style] > 120
+        assert piece(dances, style=style, bars=1, rounds=0, tempo=90.0).tempo == 90
+    assert set(TEMPI) == set(dances.config.styles)
 
 
 # --- harmonising
@@ -252,7 +263,7 @@ def test_a_piece_of_any_key_can_be_continued_in_its_register(key: str, model: Mu
 
 def test_pieces_that_cannot_be_continued_are_told(model: MusicModel, tunes: Path, tmp_path: Path) -> None:
     alone = saved(tune([60, 62, 64, 65]), tmp_path / "alone.mid")
-    with pytest.raises(UserError, match=r"alone\.mid.*High, Middle, Low"):
+    with pytest.raises(UserError, match=r"alone\.mid.*High, Middle, Low.*--weights dances.*--melody .*alone\.mid"):
         piece(model, continue_=alone)
     three = from_midi(tunes / "march" / "march 0.mid")
     pitch, onset = three.pitch.copy(), three.onset.copy()
