@@ -73,6 +73,8 @@ class GenerateConfig(DeviceConfig):
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
     # One or more of .mid, .musicxml, .svg and .pdf (engraved), .wav (sound) and .png (piano roll and spectrogram).
     out: tuple[str, ...] = ("song.mid",)
+    stems: Path | None = None  # a folder for a .wav of each voice, which sum to the whole
+    chords_out: Path | None = None  # a text file for the chord symbols of each bar, as found in what was written
     overwrite: bool = False  # write anew what is there
     style: str = ""  # chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
@@ -115,8 +117,8 @@ class GenerateConfig(DeviceConfig):
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
         if len(self.jobs) > 1:
             raise UserError(f"--{self.jobs[0]} and --{self.jobs[1]} exclude each other; name one")
-        sounds = any(out.lower().endswith(SOUNDING) for out in self.out)
-        require(self.soundfont is None or sounds, "soundfont", "means something to .wav and .png alone; name one")
+        sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
+        require(self.soundfont is None or sounds, "soundfont", "means something to .wav, .png and --stems alone")
         self._require_read()
         length, sections = self.bars or BARS, len(self.form or "A")
         require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
@@ -128,6 +130,10 @@ class GenerateConfig(DeviceConfig):
             require_free(out, self.overwrite)
             if out.lower().endswith(ENGRAVED):
                 require_engraver(out)
+        if self.chords_out is not None and self.chords_out.exists() and not self.overwrite:
+            raise UserError(f"--chords-out {self.chords_out} is there already; name another, or add --overwrite")
+        if self.stems is not None and self.stems.exists() and not self.overwrite:
+            raise UserError(f"--stems {self.stems} is there already; name another folder, or add --overwrite")
 
     @property
     def source(self) -> str:

@@ -35,6 +35,28 @@ def nearest_interval(semitones: int) -> int:
     return (semitones + 6) % 12 - 6
 
 
+def sharps(key: Key) -> int:
+    """Sharps (or, below 0, flats) of a key's signature: of the two that there may be the fewer, of F sharp's 6."""
+    fifths = (7 * key.tonic - (3 if key.mode == "minor" else 0)) % 12
+    return fifths if fifths <= 6 else fifths - 12
+
+
+def fifths_of(pitch: int, key: Key) -> int:
+    """Where the usual spelling of a pitch in a key stands on the line of fifths, on which C is 0 and G is 1.
+
+    Twelve fifths are in use: from the minor third above a major tonic to the raised fifth degree, and the same of its
+    relative minor, which so has its leading note.
+    """
+    lowest = sharps(key) - 3
+    return lowest + (7 * pitch - lowest) % 12
+
+
+def name_of_fifth(fifth: int) -> str:
+    """The name of a place on the line of fifths: F, C#, B- for B flat (as music21 writes it)."""
+    accidentals, letter = divmod(fifth + 1, 7)
+    return f"{'FCGDAEB'[letter]}{'#' * accidentals}{'-' * -accidentals}"
+
+
 def parse_key(text: str) -> Key:
     """Read a key such as "D minor", "Bb" or "f# minor"; the mode is major where none is named.
 

@@ -11,7 +11,7 @@ import numpy as np
 from common.errors import UserError
 from common.files import replacing
 from music.score import Score, TrackSpec, notes
-from music.theory import BEATS, MIDDLE_C, STEPS_PER_QUARTER, Key
+from music.theory import BEATS, MIDDLE_C, STEPS_PER_QUARTER, Key, fifths_of, name_of_fifth, sharps
 
 VALUES = (24, 16, 12, 8, 6, 4, 3, 2, 1)  # steps that one note, dotted at most once, can last
 NARROW = 24  # semitones: chords of a wider track are set on two staves
@@ -278,26 +278,14 @@ def _tie(goes_on: bool, lasts: bool) -> Any:
 # --- Spelling ---------------------------------------------------------------------------------------------------------
 
 
-def _sharps(key: Key) -> int:
-    """Sharps (or, below 0, flats) of a key's signature: of the two that there may be the fewer, of F sharp's 6."""
-    fifths = (7 * key.tonic - (3 if key.mode == "minor" else 0)) % 12
-    return fifths if fifths <= 6 else fifths - 12
-
-
 def _key_signature(key: Key) -> Any:
     from music21.key import KeySignature
 
-    return KeySignature(_sharps(key)).asKey(key.mode)
+    return KeySignature(sharps(key)).asKey(key.mode)
 
 
 def spelled(pitch: int, key: Key) -> str:
-    """A MIDI pitch by name, in music21's writing (B-4 for B flat), as it is usually spelled in a key.
-
-    Twelve fifths are in use: from the minor third above a major tonic to the raised fourth and fifth degrees, and the
-    same of its relative minor, which so has its leading note.
-    """
-    lowest = _sharps(key) - 3  # on the line of fifths, on which C is 0 and G is 1
-    fifth = lowest + (7 * pitch - lowest) % 12
-    accidentals, letter = divmod(fifth + 1, 7)
-    octave = (pitch - accidentals) // 12 - 1
-    return f"{'FCGDAEB'[letter]}{'#' * accidentals}{'-' * -accidentals}{octave}"
+    """A MIDI pitch by name, in music21's writing (B-4 for B flat), as it is usually spelled in a key."""
+    fifth = fifths_of(pitch, key)
+    octave = (pitch - (fifth + 1) // 7) // 12 - 1  # of the letter, without its accidentals
+    return f"{name_of_fifth(fifth)}{octave}"
