@@ -21,6 +21,7 @@ def compose(
     temperature: float | None = None,
     rounds: int = 12,
     candidates: int = 32,
+    chords: str = "",
     instruments: str = "",
     melody: str | Path | None = None,
     continue_: str | Path | None = None,
@@ -43,6 +44,7 @@ def compose(
         temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
+        chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
         melody: a MIDI file whose tune is kept, and gets the other voices.
         continue_: a MIDI file to go on from.

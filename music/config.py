@@ -12,6 +12,7 @@ from common.files import require_free
 from common.inputs import DataName, InputFile
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config
+from music.chord_symbols import parse_progression
 from music.io.engraving import require_engraver
 from music.theory import METRES, parse_key
 
@@ -85,6 +86,7 @@ class GenerateConfig(DeviceConfig):
     temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
+    chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
     melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
     continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
@@ -111,6 +113,10 @@ class GenerateConfig(DeviceConfig):
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
+        if self.chords:
+            parse_progression(self.chords)
+            require(self.candidates > 1, "chords", "are fitted by choosing among --candidates; ask for 2 or more")
+            require(not self.form, "chords", "means nothing with --form; write them out bar by bar")
         require_seed(self.seed)
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
         require((self.from_ is None) == (self.to is None), "from", "and --to belong together; name both")
@@ -156,10 +162,10 @@ class GenerateConfig(DeviceConfig):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("form", "metre", "rounds", "candidates", "temperature", "seed")
+        blended = ("chords", "form", "metre", "rounds", "candidates", "temperature", "seed")
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
-            "continue": ("form", "metre", "key"),
+            "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
         }

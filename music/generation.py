@@ -11,34 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
 from torch import Tensor
 
 from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
 from common.weights_folders import bundled, load_config
-from music.config import BARS, LONGEST, STYLES, TEMPI, GenerateConfig
+from music.chord_symbols import moved, parse_progression
+from music.chords import key_of
+from music.config import BARS, LONGEST, STYLES, GenerateConfig
 from music.io.midi import from_midi, settled_key
-from music.metrics import quality
 from music.models import MusicModel, from_score
-from music.rolls import MusicContext
 from music.score import Score, TrackSpec, notes, transpose
-from music.theory import METRES, Key, Mode, nearest_interval, parse_key
-
-
-@dataclass(frozen=True)
-class PieceSettings:
-    """What all windows of a piece have in common."""
-
-    model: MusicModel
-    metre: str
-    mode: Mode
-    style: str
-    temperature: float | None
-    rounds: int
-    candidates: int
-    seed: int
+from music.theory import Key, Mode, nearest_interval, parse_key
+from music.windows import PieceSettings, in_bars, to_piece, write_section
 
 
 def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
@@ -64,8 +50,10 @@ def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
 
 def compose(model: MusicModel, config: GenerateConfig) -> Score:
     """A piece from nothing: --bars long, or the sections of --form, of which equal letters are the same music."""
-    key = parse_key(config.key or "C major")
+    chords = parse_progression(config.chords) if config.chords else ()
+    key = parse_key(config.key) if config.key else key_of(chords) if chords else Key()
     settings = _piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
+    settings = replace(settings, chords=moved(chords, -key.tonic))
     form, bars = config.form or "A", config.bars or BARS
     length = bars // len(form)
     sections: dict[str, Tensor] = {}
@@ -73,7 +61,7 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     for letter in form:
         if letter not in sections:
             seed = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
-            sections[letter] = _section(seed, length, so_far)
+            sections[letter] = write_section(seed, length, so_far)
         so_far = sections[letter]
     whole = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
     piece = to_piece(settings, whole)
@@ -98,11 +86,13 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     bars = -(-line.steps // line.bar)
     if bars > LONGEST:
         raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
+    if config.chords:
+        settings = replace(settings, chords=moved(parse_progression(config.chords), shift))
     raised = transpose(line, shift)
     window = model.config.bars
     whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
-    given = _in_bars(model, whole)
-    written = _section(settings, given.shape[2], None, given)[:, :, :bars]
+    given = in_bars(model, whole)
+    written = write_section(settings, given.shape[2], None, given)[:, :, :bars]
     piece = to_piece(settings, written)
     return replace(transpose(piece, -shift), key=key, tempo=tune.tempo)
 
@@ -118,8 +108,8 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     shift = _fitting_shift(model, given, given.key, f"--continue {path}")
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
-    before = _in_bars(model, roll)
-    more = _section(settings, config.bars or BARS, before)
+    before = in_bars(model, roll)
+    more = write_section(settings, config.bars or BARS, before)
     piece = to_piece(settings, torch.cat([before, more], 2))
     return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
 
@@ -173,7 +163,7 @@ class _Blend:
             first, last = number == 0, number == len(latents) - 1
             condition = model.condition(1, self.settings.metre, self.modes[mode], self.settings.style, first, last)
             roll = model.compose(z[None], condition)[0]
-            windows.append(_in_bars(model, roll))
+            windows.append(in_bars(model, roll))
         piece = transpose(to_piece(self.settings, torch.cat(windows, 2)), -self.shift)
         return replace(piece, tempo=self.tempo, key=self.key)
 
@@ -228,79 +218,6 @@ def _detached(score: Score, track: int) -> tuple[np.ndarray, np.ndarray]:
         if len(legato):
             pitch[legato.min() : stop, note] = False
     return pitch, score.onset[track] & pitch
-
-
-# ---- windows ---------------------------------------------------------------------------------------------------------
-
-
-def _section(settings: PieceSettings, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
-    """Write some bars, (2, T, bars, bar_steps, P). All notes at their beginning are struck: they can follow any.
-
-    Args:
-        before: what comes before, (2, T, bars before, bar_steps, P), if anything.
-        given: what of the bars stands already, likewise of `bars` bars; only its first track counts.
-    """
-    config = settings.model.config
-    window, tracks = config.bars, len(config.tracks)
-    context = torch.zeros(2, tracks, 0, config.bar_steps, config.pitches, dtype=torch.bool)
-    if before is not None:
-        context = before[:, :, -(window // 2) :]
-    lead, total = context.shape[2], max(context.shape[2] + bars, window)
-    piece = torch.zeros(2, tracks, total, config.bar_steps, config.pitches, dtype=torch.bool)
-    piece[:, :, :lead] = context
-    known = torch.zeros(tracks, total, dtype=torch.bool)
-    known[:, :lead] = True
-    if given is not None:
-        piece[:, 0, lead : lead + bars] = given[:, 0]
-        known[0] = True
-    starts = sorted({*range(0, total - window, window - window // 2), total - window})
-    for number, start in enumerate(starts):
-        place = slice(start, start + window)
-        first, last = before is None and start == 0, start == total - window
-        seed = mix(settings.seed, number) % (1 << 31)
-        piece[:, :, place] = _window(settings, piece[:, :, place], known[:, place], first, last, seed)
-        known[:, place] = True
-    written = piece[:, :, lead : lead + bars]
-    written[1, :, 0, 0] = written[0, :, 0, 0]
-    return written
-
-
-def _window(settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
-    """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
-    model = settings.model
-    mask = repeat(known, "tracks bars -> tracks (bars steps)", steps=model.config.bar_steps)
-    flat = rearrange(bars, "... bars steps pitches -> ... (bars steps) pitches").clone()
-    flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
-    condition = model.condition(
-        settings.candidates, settings.metre, settings.mode, settings.style, first, last, flat, mask
-    )
-    rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[:, :, None, None], bars, _in_bars(model, _best(settings, rolls, condition)))
-
-
-def _in_bars(model: MusicModel, roll: Tensor) -> Tensor:
-    """Cut a roll into bars, (2, T, S, P) -> (2, T, bars, bar_steps, P)."""
-    return rearrange(roll, "... (bars steps) pitches -> ... bars steps pitches", steps=model.config.bar_steps)
-
-
-def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext) -> Tensor:
-    """The best of the candidates, (2, T, S, P)."""
-    model = settings.model
-    if settings.candidates == 1 or model.typical is None:
-        return rolls[0]
-    scores = model.scores(rolls, condition)
-    return rolls[min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))]
-
-
-def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
-    """Bars (2, T, B, bar_steps, P) as one piece in C."""
-    config, length = settings.model.config, METRES[settings.metre]
-    whole = bars[:, :, :, :length].numpy()
-    rolls = rearrange(whole, "... bars steps pitches -> ... (bars steps) pitches")
-    grid = np.zeros((*rolls.shape[:3], 128), bool)
-    grid[..., config.low : config.high + 1] = rolls
-    tempo = TEMPI.get(settings.style, settings.model.tempo)
-    return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo)
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------

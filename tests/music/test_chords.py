@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from small_pieces import chord, piece
 
 from common.errors import UserError
-from music.chords import QUALITIES, Chord, agreement, chord_sheet, chords_by_beat, misfit, parse_progression
+from music.chord_symbols import QUALITIES, Chord, parse_progression
+from music.chords import agreement, chord_sheet, chords_by_beat, key_of, misfit
 from music.theory import Key
 
 
@@ -87,3 +88,11 @@ def test_the_chords_of_a_piece_are_found() -> None:
     waltz = piece(chord(50, 65, 69, stop=12), kinds=["poly"], steps=12, metre="3/4")
     assert chord_sheet(waltz) == "| Dm |\n"
     assert np.array(parse_progression(chord_sheet(flat))[0]).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("C | F | G7 | C", Key(0)), ("Am | Dm | E7 | Am", Key(9, "minor")), ("Eb | Ab | Bb7 | Eb", Key(3))],
+)
+def test_a_progression_has_a_key(text: str, key: Key) -> None:
+    assert key_of(parse_progression(text)) == key

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import UserError
+from music.chords import chord_agreement
 from music.config import DEFAULT_WEIGHTS, TEMPI, GenerateConfig
 from music.generation import instruments, make_piece, melody
 from music.io.export import write
@@ -133,6 +134,51 @@ def test_the_best_candidate_is_kept(model: MusicModel) -> None:
         return float(np.mean([quality(score, model.typical or {}) for score in drawn]))
 
     assert faults(8) < faults(1)
+
+
+@pytest.mark.parametrize(("chords", "key"), [("C | F G7", None), ("Em | A/C#", "D"), ("Bb", "Bb")])
+def test_chords_that_are_asked_for_are_written(chords: str, key: str | None, model: MusicModel) -> None:
+    asked = {"bars": 3, "metre": "4/4", "key": key, "candidates": 4, "seed": 2}
+    steered, free = piece(model, chords=chords, **asked), piece(model, **asked)
+    assert_playable(steered)
+    agree, sounding = chord_agreement(steered, chords)
+    assert agree >= 0.9 * sounding > 0
+    assert agree / sounding > np.divide(*chord_agreement(free, chords))
+
+
+def test_a_melody_with_chords_stays_and_the_key_is_that_of_the_chords(model: MusicModel, tmp_path: Path) -> None:
+    given = tune([67, 69, 71, 72] * 2, Key(7))
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"), chords="G | Am", candidates=2)
+    assert same(score.pitch[0], given.pitch[0]) and same(score.onset[0], given.onset[0])
+    assert not set((np.flatnonzero(score.pitch[1:, 0].any(0)) % 12).tolist()) - {7, 11, 2}
+    assert piece(model, chords="G | C | D7 | G", candidates=2, bars=1).key == Key(7)
+
+
+def test_chords_that_cannot_be_heeded_are_told(tmp_path: Path) -> None:
+    for asked, message in (
+        ({"chords": "C | Hm"}, "bar 2, chord 1: 'Hm'"),
+        ({"chords": "C", "candidates": 1}, "--chords are fitted by choosing among --candidates"),
+        ({"chords": "C", "form": "AB"}, "--chords means nothing with --form"),
+        ({"chords": "C", "continue_": tmp_path}, "--chords means nothing with --continue"),
+    ):
+        with pytest.raises(UserError, match=message):
+            GenerateConfig(**asked)  # type: ignore[arg-type]
+
+
+def test_stems_and_chords_are_written_beside_the_piece(model: MusicModel, tmp_path: Path) -> None:
+    score = piece(model, bars=1)
+    config = GenerateConfig(
+        out=(str(tmp_path / "x.musicxml"),), stems=tmp_path / "stems", chords_out=tmp_path / "chords.txt"
+    )
+    config.check_inputs()
+    names = write(score, to_midi(score), config)
+    assert [Path(name).name for name in names] == [
+        *("x.musicxml", "01-high.wav", "02-middle.wav", "03-low.wav", "chords.txt")
+    ]
+    assert all(Path(name).stat().st_size for name in names)
+    for flag in ("stems", "chords_out"):
+        with pytest.raises(UserError, match=f"--{flag.replace('_', '-')} .* is there already"):
+            GenerateConfig(out=(str(tmp_path / "y.mid"),), **{flag: getattr(config, flag)}).check_inputs()
 
 
 def test_every_style_finds_its_weights_and_dances_their_tempo() -> None:
