@@ -83,7 +83,8 @@ def _beat(score: Score) -> int:
 
 def _pitched(score: Score) -> np.ndarray:
     """What sounds in any track but drums, bool (steps, 128)."""
-    return score.pitch[[track.kind != "drums" for track in score.tracks]].any(axis=0)
+    sounding: np.ndarray = np.any(score.pitch[[track.kind != "drums" for track in score.tracks]], axis=0)
+    return sounding
 
 
 # --- Found ------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def save_pdf(musicxml: str, path: str | Path) -> None:
         canvas = Canvas(str(temporary), A4, invariant=True)
         canvas.setTitle(Path(path).stem)
         for page in _pages(musicxml, pageHeight=HEIGHT):
-            drawing = svg2rlg(io.BytesIO(page.encode()))
+            drawing: Any = svg2rlg(io.BytesIO(page.encode()))
             drawing.scale(A4[0] / drawing.width, A4[1] / drawing.height)
             renderPDF.draw(drawing, canvas, 0, 0)
             canvas.showPage()

@@ -149,7 +149,7 @@ def settled_key(score: Score, stated: Key | None) -> Key:
     Many files state C major because nothing was stated, or the signature's major key for a minor one or a mode.
     """
     melodic = [track for track, spec in enumerate(score.tracks) if spec.kind != "drums"]
-    sounding = score.pitch[melodic].any(axis=0)  # (steps, 128)
+    sounding: np.ndarray = np.any(score.pitch[melodic], axis=0)  # (steps, 128)
     if not sounding.any():
         return stated or Key()
     estimate = estimate_key(score.pitch[melodic])

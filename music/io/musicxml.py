@@ -119,7 +119,7 @@ def _part(score: Score, staff: _Staff, program: int) -> Any:
     part.insert(0, player)
     for measure in _measures(score, staff):
         part.append(measure)
-    measures = part.getElementsByClass("Measure")
+    measures: Any = part.getElementsByClass("Measure")
     measures.first().insert(0, _clef(staff, part))
     measures.last().rightBarline = "final"
     part.makeBeams(inPlace=True)
@@ -255,7 +255,7 @@ def _written(key: Key, staff: _Staff, segment: _Segment, start: int, stop: int) 
     length = (stop - start) / STEPS_PER_QUARTER
     if staff.track.kind == "drums":
         hits = [note.Unpitched(DRUMS.get(pitch, "C5")) for pitch in segment.pitches]
-        written = hits[0] if len(hits) == 1 else percussion.PercussionChord(hits)
+        written: Any = hits[0] if len(hits) == 1 else percussion.PercussionChord(hits)
         written.quarterLength = length
         return written
     members = [note.Note(spelled(pitch, key)) for pitch in segment.pitches]
