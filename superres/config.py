@@ -46,11 +46,11 @@ class TrainConfig(GanConfig, RunConfig):
 
     data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
-    weights: Upscaler | None = None  # what it begins as (pixel: made larger); a bundled name, a folder or a Hub id
+    weights: Upscaler | None = None  # what it begins as (fast: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
-    net: Net = "fast"  # fast: 48 channels, 10 convolutions deep; base: 64 and 12, twice the work
+    net: Net = "fast"  # fast: 10 convolutions of 48 channels; base: 6 blocks of 3 with attention, twice the work
     width: int | None = None  # channels, other than those of --net
-    depth: int | None = None  # convolutions between the first and the last, other than those of --net
+    depth: int | None = None  # convolutions between the first and the last (base: blocks), other than those of --net
     degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
