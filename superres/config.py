@@ -54,6 +54,7 @@ class TrainConfig(GanConfig, RunConfig):
     degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
+    detail: float = 0.0  # share of the patches of which each is the one with more detail of two
     frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
     pixel: float = 1.0  # gan: weight of the difference between pixels and between spectra
     perceptual: float = 1.0  # gan: weight of the difference between features
@@ -78,6 +79,7 @@ class TrainConfig(GanConfig, RunConfig):
         require(self.depth is None or 1 <= self.depth <= 100, "depth", f"must be 1 to 100, not {self.depth}")
         require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
         require(0.1 <= self.shrunk <= 1, "shrunk", f"must be 0.1 to 1, not {self.shrunk}")
+        require(0 <= self.detail <= 1, "detail", f"must be 0 to 1, not {self.detail}")
         require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
         for name in ("frequency", "pixel", "perceptual", "consistency", "grid", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")

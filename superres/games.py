@@ -45,7 +45,7 @@ def prepare(config: TrainConfig) -> Run:
         config,
         f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}",
         game,
-        Patches(pairs, config.patch, data.scale),
+        Patches(pairs, config.patch, data.scale, config.detail),
         monitor,
         examples="patches",
         sheets="crops",
