@@ -11,7 +11,7 @@ from common.cores.augment import Augmentation
 from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame, pixel_loss
-from common.cores.vae import vae_game
+from common.cores.vae import VAE, vae_game
 from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
 from common.randomness import Draw, mix
@@ -32,6 +32,7 @@ from image.networks import (
     build_critic,
     build_generator,
     build_vae,
+    of_decoder,
     stages,
     without_classes,
 )
@@ -63,7 +64,7 @@ def prepare(config: TrainConfig) -> Run:
     elif not data.spec.classes:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
     name = f"image-{data.name}-{config.core}"
-    trained = begun.config if begun else None
+    trained = _as_generator(begun) if begun else None
     config = settled(config, data, name, trained)
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
@@ -209,6 +210,12 @@ def _pixel_content(weight: float) -> Content:
     return content
 
 
+def _as_generator(begun: ImageModel) -> NetworkConfig:
+    """What a generator is built from that is to begin as a trained model: most VAEs' decoders bound nothing."""
+    is_unbounded = isinstance(begun.network, VAE) and begun.config.likelihood != "bernoulli"
+    return replace(begun.config, output="linear") if is_unbounded else begun.config
+
+
 def begin(game: Game, model: ImageModel) -> str:
     """Let the product of a game begin with what fits of a trained model, and say in one line how much that is.
 
@@ -218,6 +225,8 @@ def begin(game: Game, model: ImageModel) -> str:
     product, trained = game.players[game.product].network, model.network
     if isinstance(trained, ResidualGenerator) and product.condition is None:
         tensors = without_classes(trained)
+    elif isinstance(trained, VAE) and not isinstance(product, VAE):
+        tensors = of_decoder(trained)
     else:
         tensors = trained.state_dict()
     taken, new = load_fitting(product, tensors)

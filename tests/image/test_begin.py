@@ -74,11 +74,30 @@ def test_without_classes_what_was_drawn_without_a_label_is_drawn() -> None:
     assert without_classes(plain).keys() == plain.state_dict().keys()
 
 
-def test_what_fits_nowhere_is_told() -> None:
+@pytest.mark.parametrize(("likelihood", "classes"), [("logistic", 3), ("gaussian", 0)])
+@pytest.mark.parametrize("finish", ["smooth", "shuffle"])
+def test_a_generator_begins_as_the_decoder_of_a_vae(likelihood: str, classes: int, finish: str) -> None:
     torch.manual_seed(0)
-    vae = ImageModel(build_vae(network(32)), network(32), (), "a-vae")
-    with pytest.raises(UserError, match="--weights a-vae: none of their layers fit"):
-        begun(vae, network(32))
+    config = network(32, classes=classes, likelihood=likelihood, finish=finish, output="linear", channels=3)
+    vae, z = build_vae(config), torch.randn(4, 8)
+    for tensor in vae.parameters():
+        torch.nn.init.normal_(tensor, std=0.1)
+    labels = torch.arange(4) % 3 if classes else None
+    if vae.condition is not None:  # the generator makes all classes equally long
+        table = vae.condition.embedding.weight.data
+        table *= 8**0.5 / table.norm(dim=1, keepdim=True)
+    tensors, said = begun(ImageModel(vae.eval(), config, tuple("abc")[:classes], "a-vae"), config)
+    assert "new" not in said
+    generator = build_generator(config)
+    generator.load_state_dict(tensors)
+    expected = vae.likelihood.mean(vae.decode(z, labels))
+    torch.testing.assert_close(generator(z, labels).clamp(-1, 1), expected)
+
+
+def test_what_fits_nowhere_is_told() -> None:
+    dcgan = ImageModel(build_generator(network(32, net="dcgan")), network(32, net="dcgan"), (), "a-dcgan")
+    with pytest.raises(UserError, match="--weights a-dcgan: none of their layers fit"):
+        begun(dcgan, network(32))
 
 
 # --- the command
