@@ -1,5 +1,6 @@
 """Runs that begin with trained weights: of other data, other classes, another size."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,25 @@ def test_what_fits_nowhere_is_told() -> None:
         begun(dcgan, network(32))
 
 
+def test_critics_go_on_too() -> None:
+    torch.manual_seed(1)
+    config = TrainConfig(core="gan", net_size="debug", latent=8, augment=(), critic="aided", batch=8)
+    first, second = (build_game(config, network(32, channels=3)) for _ in range(2))
+    trained = first.players["critic"].network
+    for parameter in trained.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter)
+    product = ImageModel(first.players["generator"].network, network(32, channels=3), (), "trained")
+    kept = {name: tensor for name, tensor in trained.state_dict().items() if not name.startswith("aide.features")}
+    assert begin(second, product, kept).endswith(f" of trained and {len(kept)} of {len(kept)} of its critic")
+    ours = second.players["critic"].network.state_dict()
+    assert all(torch.equal(ours[name], tensor) for name, tensor in kept.items())
+    classes = build_game(replace(config, core="cgan"), network(32, channels=3, classes=2))
+    new = ["critic.head.condition.embedding", *(f"aide.heads.{head}.head.condition.embedding" for head in range(3))]
+    said = begin(classes, product, kept)
+    assert f" and {len(kept)} of {len(kept)} of its critic; new: " in said and said.endswith(", ".join(new))
+
+
 # --- the command
 
 
@@ -111,8 +131,9 @@ def test_a_run_begins_with_trained_weights(
     before, after = (load_file(folder / "model.safetensors") for folder in (cgan_run, out))
     for name, tensor in before.items():
         torch.testing.assert_close(after[name].float(), tensor.float(), atol=1e-3, rtol=1e-3)
-    told = f"image.train: took {len(before)} of {len(before)} tensors of {cgan_run.name}\n"
-    assert told in capsys.readouterr().err
+    critic = load_file(cgan_run / "critic.safetensors")
+    told = f"image.train: took {len(before)} of {len(before)} tensors of {cgan_run.name}"
+    assert f"{told} and {len(critic)} of {len(critic)} of its critic\n" in capsys.readouterr().err
     main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, resume=True, **STILL | {"steps": 2}))
     assert "took" not in capsys.readouterr().err
 
