@@ -83,10 +83,11 @@ def _pixels(picture: "str | Path | Image") -> "NDArray[Any]":
     import numpy as np
     from PIL import Image, ImageOps
 
+    from common.pictures.opening import open_image
     from common.pictures.reading import naming
 
     if not isinstance(picture, Image.Image):
-        with naming(Path(picture)), Image.open(picture) as opened:
+        with naming(Path(picture)), open_image(Path(picture)) as opened:
             return _pixels(ImageOps.exif_transpose(opened))
     if picture.mode not in ("L", "LA", "RGB", "RGBA"):
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")

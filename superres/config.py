@@ -134,6 +134,7 @@ class UpscaleConfig(DeviceConfig):
     overwrite: bool = False  # write anew what is there; by default it is skipped
     tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
     codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
+    drop: bool = False  # of videos: leave out what the output cannot hold, for want of which they are else refused
     crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
 
     def __post_init__(self) -> None:

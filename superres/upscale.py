@@ -21,7 +21,7 @@ PROGRAM = "superres.upscale"
 SUFFIXES = r"_x\d+(\.\d+)?"  # a pattern of those that outputs have unless --suffix names another
 VIDEOS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
-    *(".webm", ".wmv"),
+    *(".vob", ".webm", ".wmv"),
 )
 
 
@@ -91,6 +91,7 @@ def upscale_videos(
                 codec=config.codec,
                 crf=config.crf,
                 overwrite=config.overwrite,
+                drop=config.drop,
                 made_with=made_with,
             )
         except UserError as error:

@@ -159,7 +159,8 @@ def _count(path: Path, index: int) -> tuple[int, int]:
         )
         if needed > container.size:
             raise UserError(_cut_off(path, f"{container.size:,} bytes, where it should have {needed:,}"))
-        begin = (container.start_time or 0) / av.time_base
+        counts_from_zero = "matroska" in container.format.name  # however late the first frame comes
+        begin = 0.0 if counts_from_zero else (container.start_time or 0) / av.time_base
         try:
             for packet in container.demux():
                 if packet.pts is None:

@@ -22,13 +22,22 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 
 from common.errors import UserError
-from common.files import replacing, write_json
+from common.files import replacing, require_nameable, write_json
 from common.progress import progress_bar
 from superres.upscaling import Model, TiledUpscaler
 from superres.video.colours import frame_of, picture_of
 from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
 from superres.video.unchanged_tiles import FrameUpscaler
-from superres.video.writing import SEGMENT, Encoding, join, left_out, pick_encoding, rehearse, suited, write_segment
+from superres.video.writing import (
+    SEGMENT,
+    Encoding,
+    changed_streams,
+    join,
+    pick_encoding,
+    rehearse,
+    suited,
+    write_segment,
+)
 
 FRAMES = 48  # of a segment: two seconds of cinema, and what an interruption costs at most
 PARTS = ".parts"  # behind the output's name, the folder of segments
@@ -105,6 +114,7 @@ def upscale_video(
     codec: str = "auto",
     crf: int | None = None,
     overwrite: bool = False,
+    drop: bool = False,
     made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Upscale a film, and show progress on stderr.
@@ -118,23 +128,25 @@ def upscale_video(
         codec: a name in `superres.video.writing.CODECS`, or "auto": the first that the container holds, h264 mostly.
         crf: constant quality of the encoder, lower is better; None: the codec's usual.
         overwrite: drop segments that were made with other settings.
+        drop: leave out streams that the container cannot hold.
         made_with: what else decides on the pixels, such as the names of weights, for comparison with segments.
 
     Raises:
         UserError: the film is unreadable, cut off, without pictures or changes its size; codec or container is unknown,
-            or unfit for the pictures or the sound; crf is out of range; segments were made with other settings; or the
-            disk is full.
+            or unfit for the pictures or another stream; the output's name is too long; crf is out of range; segments
+            were made with other settings; or the disk is full.
         KeyboardInterrupt: with a text that says how to go on.
     """
+    require_nameable(output, PARTS)
     film, upscaler = survey(source), TiledUpscaler(model, scale, tile)
     encoding = pick_encoding(codec, crf, output, film, _even_size(upscaler, film))
     film = suited(film, encoding.codec)
     settings = {"source": source.name, **_state(source), "scale": upscaler.scale, **(made_with or {})}
     settings |= {"codec": encoding.codec.encoder, "crf": encoding.crf, "frames per segment": FRAMES}
     parts = Parts.of(output, settings, overwrite)
-    lost = [f"{stream} has no place in {output.name}" for stream in left_out(film, output)]
+    changes = changed_streams(film, output, drop)
     rehearse(film, output, encoding)
-    for remark in (*film.remarks, *lost):
+    for remark in (*film.remarks, *changes):
         print(f"{source}: {remark}", file=sys.stderr)
     is_whole = False
     try:

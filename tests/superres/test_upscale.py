@@ -304,9 +304,28 @@ def test_no_input_is_overwritten_and_no_output_made_of_two(config: UpscaleConfig
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     for settings in ({"suffix": ""}, {"out": path}, {"out": tmp_path, "suffix": ""}):
         assert "overwritten" in refused(config, path, overwrite=True, **settings)
-    assert "both become" in refused(config, path, tmp_path / "img.jpg", format="png")
-    assert "both become" in refused(config, path, tmp_path / "sub" / "img.png", out=tmp_path / "large")
+    for other, settings in ((tmp_path / "img.jpg", {"format": "png"}), (tmp_path / "sub" / "img.png", {})):
+        batch = plan_outputs(replace(config, paths=(str(path), str(other)), out=tmp_path / "large", **settings))
+        assert len(batch.jobs) == 1 and "both become" in batch.problems[0]
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+
+
+def test_a_clash_of_names_fails_alone(
+    config: UpscaleConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.jpg", "a.png", "b.png"):
+        draw(tmp_path / name)
+    with pytest.raises(SystemExit) as stop:
+        upscale(config, tmp_path, format="webp", out=tmp_path / "out")
+    assert stop.value.code == 1 and files(tmp_path / "out") == ["a_x2.webp", "b_x2.webp"]
+    assert "both become" in capsys.readouterr().err
+
+
+def test_the_longest_name_is_written(config: UpscaleConfig, tmp_path: Path) -> None:
+    name = "ö" * 123 + ".png"  # of 250 bytes
+    upscale(config, draw(tmp_path / "in" / name), out=tmp_path / "out", suffix="")
+    assert files(tmp_path / "out") == [name]
+    assert "of which 255 are possible" in refused(config, tmp_path / "in" / name, suffix="_large")
 
 
 def test_what_a_format_cannot_hold(config: UpscaleConfig, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def make(
         if turned is not None:
             video.set_display_rotation(turned, hflip=True)
         tone = film.add_stream(audio, RATE) if audio else None
+        if tone is not None and audio in ("wmav1", "wmav2"):
+            tone.bit_rate = 96_000  # there is none by default
         for k, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, "rgb24" if picture.dtype == np.uint8 else "rgb48le")
             frame = frame.reformat(format=pixels)
@@ -71,6 +73,14 @@ def frames(path: Path) -> list[NDArray[Any]]:
     """As they are stored, without conversion of colours."""
     with av.open(str(path)) as film:
         return [frame.to_ndarray() for frame in film.decode(video=0)]
+
+
+def sounds(path: Path) -> NDArray[np.float32]:
+    """The sound, decoded, (channels, samples) in [-1, 1]."""
+    with av.open(str(path)) as film:
+        resampler = av.AudioResampler("fltp")
+        frames = [even for frame in film.decode(audio=0) for even in resampler.resample(frame)]
+        return np.concatenate([frame.to_ndarray() for frame in frames], 1)
 
 
 def others(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
