@@ -1,5 +1,6 @@
 """The settings of the super-resolution commands; nothing here imports torch."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +9,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from common.config import DeviceConfig, GanConfig, RunConfig, require, require_seed, require_unset
 from common.errors import UserError
-from common.inputs import DataName
+from common.inputs import DataName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
 from common.weights_folders import WeightsName, bundled, network_setting
 
@@ -20,6 +21,13 @@ Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
+MOST = 16  # times as large, along each side
+SIZES = {  # flags that give the size of results, and what stands behind their names
+    "width": "_w{:g}",
+    "height": "_h{:g}",
+    "longest": "_l{:g}",
+    "megapixels": "_{:g}mp",
+}
 DEFAULT_WEIGHTS = "x4-fast"
 TWIN = "-gan"  # behind the name of pixel-trained weights: their adversarial twin
 TWICE = "x2-fast"  # better for all that is at most twice as large
@@ -126,9 +134,13 @@ class UpscaleConfig(DeviceConfig):
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
     weights: Upscaler | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
+    width: int | None = None  # of results, in pixels, instead of --scale; each becomes as much larger as it takes
+    height: int | None = None  # of results, likewise
+    longest: int | None = None  # side of results, likewise
+    megapixels: float | None = None  # of results, likewise; 1 is a million pixels
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
-    suffix: str | None = None  # behind the names of outputs; default: _x4 or the like
+    suffix: str | None = None  # behind the names of outputs; default: _x4, _w1920 or the like
     format: str | None = None  # of pictures: png, jpg, webp, tif, gif, bmp or avif; default: the input's
     quality: int = 95  # 1 to 100, of jpg, webp and avif
     overwrite: bool = False  # write anew what is there; by default it is skipped
@@ -141,7 +153,12 @@ class UpscaleConfig(DeviceConfig):
         super().__post_init__()
         if not self.paths:
             raise UserError("nothing to upscale; name a picture, a video, a folder or a pattern")
-        require(self.scale is None or 1 <= self.scale <= 16, "scale", f"must be 1 to 16, not {self.scale}")
+        require(self.scale is None or 1 <= self.scale <= MOST, "scale", f"must be 1 to {MOST}, not {self.scale}")
+        given = [name for name in ("scale", *SIZES) if getattr(self, name) is not None]
+        require(len(given) < 2, " and --".join(given), "exclude each other; name one")
+        for name in SIZES:
+            value = getattr(self, name)
+            require(value is None or 0 < value < math.inf, name, f"must be above 0, not {value}")
         sharpness = self.sharpness
         require(sharpness is None or 0 <= sharpness <= 1, "sharpness", f"must be in [0, 1], not {sharpness}")
         is_known = self.format is None or self.ending in FORMATS
@@ -159,19 +176,74 @@ class UpscaleConfig(DeviceConfig):
     @property
     def source(self) -> str:
         """The weights asked for, or those that suit --scale."""
-        suited = DEFAULT_WEIGHTS if self.scale is None or self.scale > 2 else TWICE
+        return self.source_for(self.scale)
+
+    def source_for(self, scale: float | None) -> str:
+        """The weights asked for, or those that suit a scale; None is theirs."""
+        suited = DEFAULT_WEIGHTS if scale is None or scale > 2 else TWICE
         return suited if self.weights is None else self.weights
 
     @property
-    def factor(self) -> float:
-        """By how much each side becomes longer: --scale, or that of the weights.
+    def mark(self) -> str:
+        """What stands behind the names of outputs.
 
         Raises:
             UserError: there are no such weights, or they are of another kind.
         """
-        return self.scale or network_setting(self.source, "superres", "generator", "scale", SCALES)
+        if self.suffix is not None:
+            return self.suffix
+        for name, pattern in SIZES.items():
+            if (value := getattr(self, name)) is not None:
+                return pattern.format(value)
+        scale = self.scale or network_setting(self.source, "superres", "generator", "scale", SCALES)
+        return f"_x{scale:g}"
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the results' size is given, so that the scale depends on that of the input."""
+        return any(getattr(self, name) is not None for name in SIZES)
+
+    def scale_for(self, height: int, width: int) -> float | None:
+        """By how much each side of a picture or film of this size, upright, becomes longer; None: the weights decide.
+
+        Raises:
+            UserError: it is larger already, or would become more than 16 times as large.
+        """
+        if not self.is_sized:
+            return self.scale
+        before = {"width": width, "height": height, "longest": max(width, height), "megapixels": width * height / 1e6}
+        name = next(name for name in SIZES if getattr(self, name) is not None)
+        ratio = getattr(self, name) / before[name]
+        scale = ratio**0.5 if name == "megapixels" else ratio
+        problem = f"--{name} {getattr(self, name):g} of {width} x {height} pixels"
+        if scale < 1:
+            raise UserError(f"{problem} would make it smaller; name more")
+        if scale > MOST:
+            raise UserError(f"{problem} would make it {scale:.4g} times as large, and {MOST} is the most; name less")
+        return scale
 
     @property
     def ending(self) -> str:
         """The ending of pictures, or "" for that of the input."""
         return f".{self.format.lower().removeprefix('.')}" if self.format else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(DeviceConfig):
+    """Settings of `python -m superres.compare`."""
+
+    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # on which weights are compared
+    weights: tuple[Upscaler, ...] = (DEFAULT_WEIGHTS, DEFAULT_WEIGHTS + TWIN)  # two or more, as --weights of the others
+    out: Path = Path("sheet.png")  # the sheet, .png, .jpg or .webp
+    crops: int = 6  # places that are shown, at most
+    side: int = 48  # of a place, in pixels of the picture
+    overwrite: bool = False  # replace --out if it is there
+    tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        several = 2 <= len(self.weights) == len(set(self.weights))
+        require(several, "weights", "takes two or more that differ, such as x4-fast x4-base")
+        require(1 <= self.crops <= 100, "crops", f"must be 1 to 100, not {self.crops}")
+        require(8 <= self.side <= 512, "side", f"must be 8 to 512, not {self.side}")
+        require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")

@@ -15,8 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
 from common.pictures.formats import ENDINGS, PHOTO_SETS
-from common.pictures.opening import open_image
-from common.pictures.reading import ORIENTATION, UNREADABLE
+from common.pictures.opening import open_image, upright_size
+from common.pictures.reading import UNREADABLE
 from common.progress import progress_bar
 
 EMBEDDED = {  # of the pictures there, the photos
@@ -68,9 +68,7 @@ def size_of(file: File, scale: int) -> tuple[int, int]:
         UNREADABLE: it is no picture that can be read, or has too few pixels.
     """
     with file.open() as opened, open_image(opened) as image:
-        width, height = image.size
-        if image.getexif().get(ORIENTATION, 1) >= 5:  # orientations that lie on their side
-            width, height = height, width
+        height, width = upright_size(image)
     if min(height, width) < scale:
         raise ValueError("is less than a pixel wide when small")
     return height - height % scale, width - width % scale

@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from common.data import folders
 from common.errors import UserError
-from common.pictures.opening import READ, open_image, raw_mode
+from common.pictures.opening import ORIENTATION, READ, open_image, raw_mode, upright_size
 from common.pictures.png_colours import Chunks, colour_chunks
 from common.pictures.tiff_reading import PlainTiff, whole_numbers
 
@@ -31,7 +31,6 @@ MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say noth
 UNREADABLE = (*folders.UNREADABLE, Image.DecompressionBombError)  # what Pillow's decoders raise, too
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SyntaxError, struct.error)
 
-ORIENTATION = ExifTags.Base.Orientation
 # Tags that describe the picture and not the file that it was in.
 DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 18246, 33432, 40091, 40092, 40093, 40094, 40095)
 DETAILS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -102,10 +101,13 @@ class PictureFile:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the first picture, upright, by the header."""
-        is_lying = self.image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8) and not self.is_animation
-        width, height = self.image.size
-        return (width, height) if is_lying and self.image.format != "TIFF" else (height, width)
+        """Height and width of the first picture, upright; of PNGs, which may say it behind the pixels, once decoded.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        with naming(self.path):
+            return self.image.size[::-1] if self.is_animation else upright_size(self.image)
 
     @property
     def pixels(self) -> int:

@@ -20,7 +20,7 @@ from superres.networks import NetworkConfig, build_generator, fuse
 from superres.upscaling import TiledUpscaler
 from superres.video import upscaling as video
 from superres.video.colours import colours_of, frame_of, picture_of
-from superres.video.reading import frames_of, opened, picture_stream, survey
+from superres.video.reading import frames_of, opened, picture_stream, shown_size, survey
 from superres.video.unchanged_tiles import FrameUpscaler
 from superres.video.upscaling import upscale_video
 from superres.video.writing import suffix_for
@@ -225,6 +225,11 @@ def test_names_that_are_too_long_are_refused_before_the_work(tmp_path: Path, mod
     longest = tmp_path / f"{'q' * 245}.mp4"
     upscale_video(source, longest, model)
     assert len(moments(longest)) == 2
+
+
+def test_sizes_are_of_films_as_they_are_shown(tmp_path: Path) -> None:
+    assert shown_size(make(tmp_path / "a.mp4", noise(2), audio=None)) == (HEIGHT, WIDTH)
+    assert shown_size(make(tmp_path / "b.mp4", noise(2), audio=None, turned=90)) == (WIDTH, HEIGHT)
 
 
 def test_films_of_dvds(tmp_path: Path, model: SuperResModel) -> None:
