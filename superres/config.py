@@ -1,7 +1,8 @@
 """The settings of the super-resolution commands; nothing here imports torch."""
 
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,22 @@ Net = Literal["fast", "base"]
 Degradation = Literal["bicubic", "real"]
 Data = Annotated[str, DataName(PHOTO_SETS)]
 Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
+
+
+class SeveralWeights(WeightsName):
+    """The same, or several with commas between."""
+
+    def split(self, value: str) -> list[str]:
+        """Each by itself; a folder that is there may have commas of its own."""
+        return [value] if os.path.exists(value) else value.split(",")
+
+    def check(self, given: str, value: str) -> None:
+        for name in self.split(value):
+            super().check(given if name == value else f"--weights {name}", name)
+
+
+NAMES = SeveralWeights("superres", ("generator",))
+Upscalers = Annotated[str, NAMES]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
@@ -132,7 +149,7 @@ class UpscaleConfig(DeviceConfig):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
-    weights: Upscaler | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
+    weights: Upscalers | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
     width: int | None = None  # of results, in pixels, instead of --scale; each becomes as much larger as it takes
     height: int | None = None  # of results, likewise
@@ -146,6 +163,7 @@ class UpscaleConfig(DeviceConfig):
     overwrite: bool = False  # write anew what is there; by default it is skipped
     tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
     codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
+    preview: float | None = None  # of videos: only so many seconds from all over, by each of --weights a,b,c
     drop: bool = False  # of videos: leave out what the output cannot hold, for want of which they are else refused
     crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
 
@@ -165,13 +183,28 @@ class UpscaleConfig(DeviceConfig):
         require(is_known, "format", f"must be one of {' '.join(FORMATS).replace('.', '')}, not {self.format}")
         require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
         require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")
+        require(self.preview is None or 0 < self.preview < math.inf, "preview", f"must be above 0, not {self.preview}")
+        is_one = len(self.names) == 1 or self.preview is not None
+        require(is_one, "weights", "takes several only with --preview; name one")
+        is_folder = len(self.names) == 1 or self.out is None or not self.out.suffix or self.out.is_dir()
+        require(is_folder, "out", f"{self.out} is one file, which is for one of --weights; name a folder")
         is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
         require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        if self.sharpness is not None:
-            twins(self.source)
+        for one in self.each if self.sharpness is not None else ():
+            twins(one.source)
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """Of --weights, each by itself."""
+        return (None,) if self.weights is None else tuple(NAMES.split(self.weights))
+
+    @property
+    def each(self) -> "list[UpscaleConfig]":
+        """The same settings with each of the --weights."""
+        return [replace(self, weights=name) for name in self.names]
 
     @property
     def source(self) -> str:
@@ -190,6 +223,11 @@ class UpscaleConfig(DeviceConfig):
         Raises:
             UserError: there are no such weights, or they are of another kind.
         """
+        by = "" if self.preview is None else f"_preview-{Path(self.source).name}"
+        return f"{self._size_mark}{by}"
+
+    @property
+    def _size_mark(self) -> str:
         if self.suffix is not None:
             return self.suffix
         for name, pattern in SIZES.items():

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from superres.upscaling import TiledUpscaler
 
 PROGRAM = "superres.upscale"
-SUFFIXES = r"_(x\d+(\.\d+)?|[whl]\d+|\d+(\.\d+)?mp)"  # of outputs, a pattern, unless --suffix names another
+# Of outputs, a pattern, unless --suffix names another
+SUFFIXES = r"_(x\d+(\.\d+)?|[whl]\d+|\d+(\.\d+)?mp)(_preview-[^/]+)?"
 VIDEOS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
     *(".vob", ".webm", ".wmv"),
@@ -34,10 +35,11 @@ def main(config: UpscaleConfig) -> None:
     resolution, transparency, 16 bits and animations stay; sound and subtitles of videos do too. An interrupted video is
     continued by the same command. If some of many files fail, the others are done, and the exit code is 1.
     """
-    batch = plan_outputs(config)
-    with reporting(batch, PROGRAM) as fail:
-        if batch.jobs:
-            upscale(batch.jobs, config, fail)
+    for one in config.each:
+        batch = plan_outputs(one)
+        with reporting(batch, PROGRAM) as fail:
+            if batch.jobs:
+                upscale(batch.jobs, one, fail)
 
 
 def plan_outputs(config: UpscaleConfig) -> FileJobs:
@@ -50,7 +52,8 @@ def plan_outputs(config: UpscaleConfig) -> FileJobs:
         config.paths, config.out, config.mark, lambda path: _ending(path, config), (*FORMATS, *VIDEOS), config.ending
     )
     marks = (SUFFIXES, re.escape(config.mark))
-    batch = plan(config.paths, (*ENDINGS, *VIDEOS), "pictures and videos", target, config.overwrite, marks)
+    endings, kinds = (VIDEOS, "videos") if config.preview else ((*ENDINGS, *VIDEOS), "pictures and videos")
+    batch = plan(config.paths, endings, kinds, target, config.overwrite, marks)
     return _with_sizes(batch, config) if config.is_sized else batch
 
 
@@ -81,8 +84,26 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
         return convert_picture(job.source, job.target, change, suited.size, config.quality)
 
-    each_picture([job for job in jobs if not _is_video(job.source)], make, fail)
-    upscale_videos([job for job in jobs if _is_video(job.source)], upscaler, config, fail)
+    pictures, films = ([job for job in jobs if _is_video(job.source) == is_film] for is_film in (False, True))
+    if (len(jobs) > 1 or films) and config.preview is None:
+        say_estimates(pictures, films, upscaler, config)
+    each_picture(pictures, make, fail)
+    upscale_videos(films, upscaler, config, fail)
+
+
+def say_estimates(
+    pictures: list[Job], films: list[Job], upscaler: Callable[[Path], "TiledUpscaler"], config: UpscaleConfig
+) -> None:
+    """Print what pictures and films will take, before the work begins."""
+    from superres.estimates import estimate, measured_picture
+
+    lines = [estimate(pictures, upscaler, measured_picture(config.quality), "picture")]
+    if films:
+        from superres.video.estimates import measured_film
+
+        lines.append(estimate(films, upscaler, measured_film(config.codec, config.crf), "film"))
+    for line in filter(None, lines):
+        print(line, flush=True)
 
 
 def upscale_videos(
@@ -90,26 +111,39 @@ def upscale_videos(
 ) -> None:
     """Upscale videos one by one, each with a progress bar of its own, and tell `fail` what goes wrong."""
     for job in jobs:
-        from superres.video.upscaling import upscale_video
-
         try:
-            suited = upscaler(job.source)
-            upscale_video(
-                job.source,
-                job.target,
-                suited.model,
-                scale=suited.scale,
-                tile=config.tile,
-                codec=config.codec,
-                crf=config.crf,
-                overwrite=config.overwrite,
-                drop=config.drop,
-                made_with={"weights": config.source_for(suited.scale), "sharpness": config.sharpness},
-            )
+            upscale_film(job, upscaler(job.source), config)
         except UserError as error:
             fail(str(error))
         else:
             print(f"wrote {job.target}")
+
+
+def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> None:
+    """Upscale a film, or scenes of it.
+
+    Raises:
+        UserError: as of `superres.video.upscaling.upscale_video`.
+    """
+    if config.preview is not None:
+        from superres.video.preview import write_preview
+
+        write_preview(job.source, job.target, upscaler, config.preview, config.codec, config.crf)
+        return
+    from superres.video.upscaling import upscale_video
+
+    upscale_video(
+        job.source,
+        job.target,
+        upscaler.model,
+        scale=upscaler.scale,
+        tile=config.tile,
+        codec=config.codec,
+        crf=config.crf,
+        overwrite=config.overwrite,
+        drop=config.drop,
+        made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness},
+    )
 
 
 def _with_sizes(batch: FileJobs, config: UpscaleConfig) -> FileJobs:
@@ -159,9 +193,10 @@ def _size(path: Path) -> tuple[int, int]:
 def _ending(path: Path, config: UpscaleConfig) -> str:
     """Of what becomes of a file."""
     if _is_video(path):
+        from superres.video.preview import ENDING
         from superres.video.writing import suffix_for
 
-        return suffix_for(path)
+        return suffix_for(path) if config.preview is None else ENDING
     return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
 
 

@@ -10,7 +10,7 @@ differ in a few bytes from one time to the next.)
 import json
 import shutil
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
-from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 
 from common.errors import UserError
@@ -139,7 +138,7 @@ def upscale_video(
     """
     require_nameable(output, PARTS)
     film, upscaler = survey(source), TiledUpscaler(model, scale, tile)
-    encoding = pick_encoding(codec, crf, output, film, _even_size(upscaler, film))
+    encoding = pick_encoding(codec, crf, output, film, even_size(upscaler, film))
     film = suited(film, encoding.codec)
     settings = {"source": source.name, **_state(source), "scale": upscaler.scale, **(made_with or {})}
     settings |= {"codec": encoding.codec.encoder, "crf": encoding.crf, "frames per segment": FRAMES}
@@ -173,7 +172,9 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     """
     parts.save()
     with opened(film.path) as container:
-        frames = upscaled_frames(film, container, upscaler, parts.frames)
+        # Those before are decoded only: that takes little beside upscaling, and is exact, which seeking is not.
+        ahead = islice(frames_of(container, picture_stream(container, film.path)), parts.frames, None)
+        frames = upscaled_frames(film, ahead, upscaler)
         bar = progress_bar(
             frames,
             film.path.name,
@@ -197,19 +198,15 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
 
 
-def upscaled_frames(
-    film: Film, container: InputContainer, upscaler: TiledUpscaler, done: int = 0
-) -> Iterator[av.VideoFrame]:
-    """The frames of a film, upscaled, with their timestamps and durations, from the one numbered `done` on.
-
-    Those before are decoded only: that takes little beside upscaling, and is exact, which seeking is not.
+def upscaled_frames(film: Film, frames: Iterable[av.VideoFrame], upscaler: TiledUpscaler) -> Iterator[av.VideoFrame]:
+    """Frames of a film, upscaled, with their timestamps and durations.
 
     Raises:
         UserError: the frames change their size.
     """
     frame_upscaler = FrameUpscaler(upscaler, film.height, film.width)
     reformatter, large = VideoReformatter(), None
-    for frame in islice(frames_of(container, picture_stream(container, film.path)), done, None):
+    for frame in frames:
         if (frame.height, frame.width) != (film.height, film.width):
             raise UserError(
                 f"{film.path} changes from {film.width} x {film.height} pixels to {frame.width} x {frame.height} "
@@ -222,7 +219,7 @@ def upscaled_frames(
         yield large
 
 
-def _even_size(upscaler: TiledUpscaler, film: Film) -> tuple[int, int]:
+def even_size(upscaler: TiledUpscaler, film: Film) -> tuple[int, int]:
     """Height and width of the output: even, since colours are stored at half the size."""
     height, width = upscaler.size(film.height, film.width)
     return height + height % 2, width + width % 2

@@ -126,19 +126,29 @@ def suited(film: Film, codec: Codec) -> Film:
 
 
 def write_segment(
-    path: Path, first: av.VideoFrame, others: Iterable[av.VideoFrame], film: Film, encoding: Encoding
+    path: Path,
+    first: av.VideoFrame,
+    others: Iterable[av.VideoFrame],
+    film: Film,
+    encoding: Encoding,
+    is_shown: bool = False,
 ) -> tuple[int, int]:
     """Encode frames, whose timestamps are then counted from the first one on.
+
+    Args:
+        is_shown: it is to be looked at by itself, turned as the film is.
 
     Returns:
         The timestamp of the first one, in units of the film, and how many frames there are.
     """
-    start, shown = _pts(first), list[int]()
+    start, shown = pts(first), list[int]()
     with av.open(address(path), "w", format=SEGMENT) as container:
         stream, stored = _add_encoder(container, film, encoding), count()
+        if is_shown and film.matrix:
+            stream.set_display_matrix(film.matrix)
         for frame in chain([first], others, [None]):
             if frame is not None:
-                frame.pts = _pts(frame) - start
+                frame.pts = pts(frame) - start
                 shown.append(frame.pts)
             for packet in stream.encode(frame):
                 k = next(stored) - REORDERED  # times of decoding only need to be in order; some encoders have none
@@ -360,10 +370,10 @@ def _packets(path: Path) -> Iterator[Packet]:
 
 def _stamp(film: Film, packet: Packet, start: int) -> int:
     """When a packet's frame is shown, in units of the film."""
-    return start + round(_pts(packet) * packet.time_base / film.time_base)
+    return start + round(pts(packet) * packet.time_base / film.time_base)
 
 
-def _pts(coded: "av.VideoFrame | Packet") -> int:
+def pts(coded: "av.VideoFrame | Packet") -> int:
     """The timestamp, which all have that come from `frames_of` or out of an encoder."""
     assert coded.pts is not None
     return coded.pts

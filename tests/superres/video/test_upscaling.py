@@ -3,6 +3,7 @@
 import contextlib
 import json
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.container import InputContainer
 from clips import HEIGHT, MILLISECONDS, WIDTH, frames, make, moments, noise, others, sine, sounds
 from torch import Tensor
 
@@ -20,7 +22,7 @@ from superres.networks import NetworkConfig, build_generator, fuse
 from superres.upscaling import TiledUpscaler
 from superres.video import upscaling as video
 from superres.video.colours import colours_of, frame_of, picture_of
-from superres.video.reading import frames_of, opened, picture_stream, shown_size, survey
+from superres.video.reading import Film, frames_of, opened, picture_stream, shown_size, survey
 from superres.video.unchanged_tiles import FrameUpscaler
 from superres.video.upscaling import upscale_video
 from superres.video.writing import suffix_for
@@ -54,6 +56,10 @@ class Interrupted:
             raise KeyboardInterrupt
         self.left -= 1
         return self.model.upscale(images)
+
+
+def all_of(film: Film, container: InputContainer) -> Iterator[av.VideoFrame]:
+    return frames_of(container, picture_stream(container, film.path))
 
 
 def refused(source: Path, model: Any, match: str, output: str = "out.mp4", **settings: Any) -> None:
@@ -335,7 +341,7 @@ def test_stills_stay_still(tmp_path: Path, model: SuperResModel) -> None:
     source = make(tmp_path / "film.mp4", noise(1) * 8, audio=None, options=LOSSLESS)
     film, upscaler = survey(source), TiledUpscaler(model)
     with opened(source) as container:
-        made = [frame.to_ndarray() for frame in video.upscaled_frames(film, container, upscaler)]
+        made = [frame.to_ndarray() for frame in video.upscaled_frames(film, all_of(film, container), upscaler)]
     assert len(made) == 8 and all(np.array_equal(one, made[0]) for one in made)
 
 
@@ -347,7 +353,7 @@ def test_reused_tiles_encode_as_computed_ones(tmp_path: Path, model: SuperResMod
     source = make(tmp_path / "film.mp4", pictures, audio=None, options=LOSSLESS)
     film, upscaler = survey(source), TiledUpscaler(model)
     with opened(source) as container:
-        made = [frame.to_ndarray() for frame in video.upscaled_frames(film, container, upscaler)]
+        made = [frame.to_ndarray() for frame in video.upscaled_frames(film, all_of(film, container), upscaler)]
     with opened(source) as container:
         for frame, result in zip(frames_of(container, picture_stream(container, source)), made, strict=True):
             colours = colours_of(frame)
