@@ -175,8 +175,9 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
     def check_inputs(self) -> None:
         super().check_inputs()
         if self.weights is not None:
-            kind, words = "vae" if self.core in ("vae", "cvae") else "gan", True if self.core == "tgan" else None
-            WeightsName("image", (kind,), words).check(f"--weights {self.weights}", self.weights)
+            kinds = ("vae",) if self.core in ("vae", "cvae") else GENERATORS
+            words = True if self.core == "tgan" else None
+            WeightsName("image", kinds, words).check(f"--weights {self.weights}", self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
