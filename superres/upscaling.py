@@ -60,7 +60,7 @@ class TiledUpscaler:
         passes: of the network, as many as bring it to `scale` or beyond.
         net_scale: what they enlarge by together.
         radius: how far the passes together look, in input pixels; so far pictures go on beyond their borders, repeated,
-            where the network, which takes what is outside for black, would darken bright corners.
+            where the network, which takes what is outside for grey, would dull bright corners.
         margin: by which tiles overlap what they yield, in input pixels.
         tile: longest side of a tile, in input pixels; halved when memory runs out, for good.
 

@@ -196,6 +196,7 @@ REFUSED = [
     ("superres.upscale", f"{THERE} --weights features", "--weights features: no such folder, and bundled are"),
     ("superres.upscale", f"{THERE} --weights x4-real --sharpness 0.5", "--sharpness: x4-real has no twin x4-real-gan"),
     ("superres.evaluate", "--data nowhere", "--data nowhere: no such file or folder; built in are photos"),
+    ("superres.compare", "photo.png", "photo.png: no such file"),
 ]
 
 

@@ -6,7 +6,11 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+from common.errors import UserError
+from superres.video.upscaling import upscale_video
 
 HEIGHT, WIDTH, RATE = 24, 32, 48_000
 MILLISECONDS = Fraction(1, 1000)
@@ -91,3 +95,12 @@ def others(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
             if packet.size and packet.stream_index:
                 found.setdefault(packet.stream_index, []).append((packet.pts * packet.time_base, bytes(packet)))
     return found
+
+
+def refused(source: Path, model: Any, match: str, output: str = "out.mp4", **settings: Any) -> None:
+    """One line that matches, and nothing written."""
+    before = sorted(source.parent.iterdir())
+    with pytest.raises(UserError, match=match) as caught:
+        upscale_video(source, source.parent / output, model, **settings)
+    assert "\n" not in str(caught.value)
+    assert sorted(source.parent.iterdir()) == before
