@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from common.errors import UserError
-from common.files import replacing, write_json
+from common.files import replacing, write_json, write_text
 from common.weights_folders import CARD, CONFIG, FORMAT, MODEL
 
 N = TypeVar("N", bound=nn.Module)
@@ -30,7 +30,7 @@ def save_weights(folder: Path, network: nn.Module, config: dict[str, Any], card:
         UserError: the disk is full or the folder cannot be written; the weights before are unharmed.
     """
     with replacing(folder / CARD) as temporary:
-        temporary.write_text(card, encoding="utf-8")
+        write_text(temporary, card)
     write_json(folder / CONFIG, {"quartet": FORMAT} | config)
     tensors = {name: _rounded(tensor.detach().cpu()).contiguous() for name, tensor in network.state_dict().items()}
     with replacing(folder / MODEL) as temporary:

@@ -59,4 +59,5 @@ def write(
     from text.models import load_text_model
 
     config = GenerateConfig(**settings)
+    config.check_inputs()
     return [one.text for one in make_texts(load_text_model(weights, pick_device(device)), config)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName
+from common.inputs import DataName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
 
@@ -74,7 +74,7 @@ class GenerateConfig(DeviceConfig):
     """Settings of `python -m text.generate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
-    style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
+    style: Words | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
     temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.8, 0 with --interpolate
@@ -85,10 +85,10 @@ class GenerateConfig(DeviceConfig):
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
     stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
-    prompt: str = ""  # how every text begins
-    interpolate: tuple[str, ...] = ()  # two texts between which --n texts are written
-    like: str = ""  # a text in whose neighbourhood, in latent space, --n texts are written
-    restyle: str | None = None  # with --like: the style in which to say it
+    prompt: Words = ""  # how every text begins
+    interpolate: tuple[Words, ...] = ()  # two texts between which --n texts are written
+    like: Words = ""  # a text in whose neighbourhood, in latent space, --n texts are written
+    restyle: Words | None = None  # with --like: the style in which to say it
     seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
     out: Path | None = None  # .txt or .jsonl, which also has the styles; default: the terminal
     overwrite: bool = False  # write anew what is there
