@@ -10,6 +10,7 @@ from common.files import require_free
 from common.inputs import DataName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
+from text.wishes import Wishes, check_wishes, word_range
 
 Core = Literal["vae", "gan"]
 DecoderName = Literal["gru", "transformer"]
@@ -83,6 +84,11 @@ class GenerateConfig(DeviceConfig):
     candidates: int = 64  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
+    must: tuple[Words, ...] = ()  # words that occur, in any form
+    avoid: tuple[Words, ...] = ()  # words that do not occur, in any form
+    starts_with: Words = ""  # the letter that every text begins with
+    acrostic: Words = ""  # a word whose letters begin the lines of every text, one a line
+    words: str = ""  # how many words a text, or a line of --acrostic, has: 7, or 5-9
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
     stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
     prompt: Words = ""  # how every text begins
@@ -120,13 +126,31 @@ class GenerateConfig(DeviceConfig):
         if self.interpolate and self.like:
             raise UserError("--interpolate and --like exclude each other; name one")
         require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
+        self._check_wishes()
         is_known = self.out is None or self.out.suffix.lower() in (".txt", ".jsonl")
         require(is_known, "out", f"{self.out} must end in .txt or .jsonl")
         if self.interpolate or self.like:
-            for name in ("sampler", "stanzas", "prompt"):
+            for name in ("sampler", "stanzas", "prompt", "acrostic"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 given = "interpolate" if self.interpolate else "like"
                 require(unset, name, f"means nothing with --{given}; leave it out")
+
+    @property
+    def wishes(self) -> Wishes:
+        """What is wished of every text."""
+        return Wishes(self.must, self.avoid, self.starts_with, word_range(self.words) if self.words else None)
+
+    def _check_wishes(self) -> None:
+        check_wishes(self.wishes, self.prompt)
+        wished = [name for name in ("must", "avoid", "starts_with", "acrostic", "words") if getattr(self, name)]
+        for name in wished:
+            for other, drawn in (("beam", self.beam == 1), ("interpolate", not self.interpolate)):
+                require(drawn, name, f"means nothing with --{other}, whose texts are not chosen; leave one of them out")
+        if self.acrostic:
+            require(self.acrostic.isalpha() and len(self.acrostic) <= 100, "acrostic", "must be a word of letters")
+            for name in ("starts_with", "prompt", "stanzas"):
+                unset = getattr(self, name) == getattr(type(self), name)
+                require(unset, name, "means nothing with --acrostic, which says how lines begin; leave one out")
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -1,7 +1,7 @@
 """From latents to pieces: sampling and beam search, for many texts at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -37,6 +37,53 @@ class SamplingParams:
 
 
 GREEDY = SamplingParams(temperature=0.0)
+SURE = 50.0  # added to the logit of a piece that goes on a word that is wanted
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What holds for pieces wherever they stand.
+
+    Attributes:
+        never: bool (V,), pieces that are never written.
+        wanted: words as their pieces, each likelier until it is there.
+        strength: added to the logit of the first piece of a word that is wanted, (N,).
+        first: bool (V,), pieces that neither begin a text nor follow its prompt at once.
+        begin: pieces that begin a text, or follow its prompt.
+        last: a piece that ends a text as `END` does, such as that of the line break; None for no such.
+    """
+
+    never: Tensor
+    wanted: tuple[tuple[int, ...], ...]
+    strength: Tensor
+    first: Tensor
+    begin: tuple[int, ...] = ()
+    last: int | None = None
+
+    def of(self, rows: Tensor) -> "Constraints":
+        """The constraints of some of the texts."""
+        return replace(self, strength=self.strength[rows])
+
+    def applied(self, logits: Tensor, used: Tensor, rows: Tensor) -> Tensor:
+        """Logits (N', V) of some rows of the texts under the constraints, after the pieces used (N', K)."""
+        logits = logits.masked_fill(self.never, -float("inf"))
+        for word in self.wanted:
+            logits = _drawn_to(word, logits, used, self.strength[rows])
+        return logits
+
+
+def _drawn_to(word: tuple[int, ...], logits: Tensor, used: Tensor, strength: Tensor) -> Tensor:
+    """Logits with that raised which begins a word that is not there yet, or goes on with it."""
+    pieces = torch.tensor(word, device=used.device)
+    begun = torch.zeros(len(used), dtype=torch.int64, device=used.device)  # how many of its pieces stand at the end
+    for count in range(1, min(len(word), used.shape[1]) + 1):
+        begun = torch.where((used[:, -count:] == pieces[:count]).all(1), count, begun)
+    is_there = begun == len(word)
+    if used.shape[1] >= len(word):
+        is_there |= (used.unfold(1, len(word), 1) == pieces).all(2).any(1)
+    amount = torch.where(begun > 0, SURE, strength).masked_fill(is_there, 0)
+    following = pieces[begun.clamp(max=len(word) - 1)]
+    return logits.scatter_add(1, following[:, None], amount[:, None].to(logits.dtype))
 
 
 def write(
@@ -47,6 +94,7 @@ def write(
     generator: torch.Generator,
     prompts: Sequence[Sequence[int]],
     barred: Tensor | None = None,
+    constraints: Constraints | None = None,
 ) -> list[list[int]]:
     """Choose piece after piece for every latent (N, D).
 
@@ -54,6 +102,7 @@ def write(
         generator: of the choices, on the CPU, so that a seed means the same on every device.
         prompts: pieces that each text begins with.
         barred: bool (N, V), the pieces that must not follow each prompt at once.
+        constraints: of the other pieces.
 
     Returns:
         The pieces of each text, prompt included, without `END`.
@@ -70,7 +119,11 @@ def write(
         odds = _penalised(logits[:, -1].float(), used, sampling)
         if barred is not None and place <= begun.shape[1]:
             odds = odds.masked_fill((ends[going] == place)[:, None] & barred[going], -float("inf"))
+        if constraints is not None:
+            odds = constraints.applied(odds, used, going)
         piece = _choose(odds, sampling, uniform[going, place])
+        if constraints is not None and constraints.last is not None:
+            piece = piece.masked_fill(piece == constraints.last, END)
         if place < begun.shape[1]:
             piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
         written[going, place], told = piece, piece[:, None]
