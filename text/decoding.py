@@ -41,6 +41,28 @@ SURE = 50.0  # added to the logit of a piece that goes on a word that is wanted
 
 
 @dataclass(frozen=True)
+class LineForm:
+    """What metre and rhyme leave of the pieces of a line of P places.
+
+    Attributes:
+        syllables: of each piece, int64 (V,).
+        fits: bool (P + 1, V), the pieces that may follow after so many syllables.
+        closing: bool (N, V), the pieces that may bring each line to its end.
+    """
+
+    syllables: Tensor
+    fits: Tensor
+    closing: Tensor
+
+    def applied(self, logits: Tensor, used: Tensor, rows: Tensor) -> Tensor:
+        """Logits (N', V) after the pieces of the lines so far (N', K), where those before them are PAD."""
+        places = self.syllables[used].sum(1).clamp(max=len(self.fits) - 1)
+        ends = places[:, None] + self.syllables == len(self.fits) - 1
+        allowed = self.fits[places] & (~ends | (self.syllables == 0) | self.closing[rows])
+        return logits.masked_fill(~allowed & allowed.any(1, keepdim=True), -float("inf"))
+
+
+@dataclass(frozen=True)
 class Constraints:
     """What holds for pieces wherever they stand.
 
@@ -51,6 +73,7 @@ class Constraints:
         first: bool (V,), pieces that neither begin a text nor follow its prompt at once.
         begin: pieces that begin a text, or follow its prompt.
         last: a piece that ends a text as `END` does, such as that of the line break; None for no such.
+        form: of a line; None for any.
     """
 
     never: Tensor
@@ -59,14 +82,24 @@ class Constraints:
     first: Tensor
     begin: tuple[int, ...] = ()
     last: int | None = None
+    form: LineForm | None = None
 
     def of(self, rows: Tensor) -> "Constraints":
         """The constraints of some of the texts."""
-        return replace(self, strength=self.strength[rows])
+        form = None if self.form is None else replace(self.form, closing=self.form.closing[rows])
+        return replace(self, strength=self.strength[rows], form=form)
 
-    def applied(self, logits: Tensor, used: Tensor, rows: Tensor) -> Tensor:
-        """Logits (N', V) of some rows of the texts under the constraints, after the pieces used (N', K)."""
+    def applied(self, logits: Tensor, used: Tensor, rows: Tensor, prompted: Tensor) -> Tensor:
+        """Logits (N', V) of some rows of the texts under the constraints.
+
+        Args:
+            used: the pieces so far, (N', K).
+            prompted: how many of them are the prompt, (N',).
+        """
         logits = logits.masked_fill(self.never, -float("inf"))
+        if self.form is not None:
+            places = torch.arange(used.shape[1], device=used.device)
+            logits = self.form.applied(logits, used.masked_fill(places < prompted[:, None], PAD), rows)
         for word in self.wanted:
             logits = _drawn_to(word, logits, used, self.strength[rows])
         return logits
@@ -120,7 +153,7 @@ def write(
         if barred is not None and place <= begun.shape[1]:
             odds = odds.masked_fill((ends[going] == place)[:, None] & barred[going], -float("inf"))
         if constraints is not None:
-            odds = constraints.applied(odds, used, going)
+            odds = constraints.applied(odds, used, going, ends[going])
         piece = _choose(odds, sampling, uniform[going, place])
         if constraints is not None and constraints.last is not None:
             piece = piece.masked_fill(piece == constraints.last, END)

@@ -14,6 +14,7 @@ from text.config import GenerateConfig
 from text.decoding import SamplingParams
 from text.models import TextModel
 from text.networks import GruDecoder
+from text.verse_writing import Verse
 from text.wishes import Wishes
 
 TEMPERATURE = 0.8  # of samples by default; a way from one text to another is written with the likeliest pieces
@@ -54,8 +55,8 @@ def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
     sampling = sampling_params(model, config)
     if config.interpolate:
         return _interpolation(model, config, sampling, label)
-    if config.acrostic:
-        return _acrostics(model, config, sampling, label)
+    if config.lines:
+        return _line_by_line(model, config, sampling, label)
     return _neighbours(model, config, sampling, label) if config.like else _samples(model, config, sampling, label)
 
 
@@ -103,22 +104,32 @@ def _close(model: TextModel, config: GenerateConfig, first: Tensor, labels: Tens
     return CLOSE * first + (1 - CLOSE**2) ** 0.5 * other
 
 
-def _acrostics(model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None) -> list[Written]:
-    """Texts whose lines begin with the letters of a word; words that must occur are spread over the lines."""
-    labels, count = model.spread(config.n, label).sort().values, len(config.acrostic)
+def _line_by_line(
+    model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None
+) -> list[Written]:
+    """Acrostics and verse; words that must occur are spread over the lines."""
+    labels, count = model.spread(config.n, label).sort().values, config.lines
     wishes = [
-        replace(config.wishes, starts_with=letter, must=config.must[number::count])
-        for number, letter in enumerate(config.acrostic)
+        replace(config.wishes, starts_with=config.acrostic[number : number + 1], must=config.must[number::count])
+        for number in range(count)
     ]
-    texts = by_line(model, config, sampling, labels, wishes)
+    verse = Verse(model.tokenizer, config.metre, config.rhyme) if config.metre else None
+    texts = by_line(model, config, sampling, labels, wishes, verse)
     missed = [
-        tuple(flag for line, wish in zip(lines, wishes, strict=True) for flag in wish.missed(line)) for lines in texts
+        [flag for number, wish in enumerate(wishes) for flag in wish.missed(lines[number])]
+        + (verse.missed(lines) if verse else [])
+        for lines in texts
     ]
-    return _named(model, ["\n".join(lines) for lines in texts], labels, missed)
+    return _named(model, ["\n".join(lines) for lines in texts], labels, [tuple(flags) for flags in missed])
 
 
 def by_line(
-    model: TextModel, config: GenerateConfig, sampling: SamplingParams, labels: Tensor, wishes: Sequence[Wishes]
+    model: TextModel,
+    config: GenerateConfig,
+    sampling: SamplingParams,
+    labels: Tensor,
+    wishes: Sequence[Wishes],
+    verse: Verse | None = None,
 ) -> list[list[str]]:
     """Texts line by line, as many lines as there are wishes, for labels (N,).
 
@@ -131,7 +142,10 @@ def by_line(
     for number, wish in enumerate(wishes):
         z = _close(model, config, first, labels, number) if number else first
         before = [_last_lines(model, lines) if go_on else "" for lines, go_on in zip(texts, has_lines, strict=True)]
-        written = model.write(z, labels, sampling, config.seed + number, before, wish, a_line=True)
+        form, judge = verse.line(texts, number, model.device) if verse else (None, None)
+        written = model.write(
+            z, labels, sampling, config.seed + number, before, wish, a_line=True, form=form, judge=judge
+        )
         for lines, text in zip(texts, written, strict=True):
             lines.append(text.rpartition("\n")[2])
     return texts

@@ -2,8 +2,8 @@
 
 import base64
 import copy
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from common.weights_folders import find_weights, load_config
 from text.config import Sampler
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer
-from text.decoding import Constraints, SamplingParams, search, write
+from text.decoding import Constraints, LineForm, SamplingParams, search, write
 from text.metrics import fingerprint
 from text.networks import NetworkConfig, SequenceVAE, Writer
 from text.wishes import NO_WISHES, Wishes
@@ -126,6 +126,8 @@ class TextModel:
         wishes: Wishes = NO_WISHES,
         *,
         a_line: bool = False,
+        form: LineForm | None = None,
+        judge: Callable[[int, str], int] | None = None,
     ) -> list[str]:
         """A text for each latent (N, D) with its label (N,).
 
@@ -134,11 +136,13 @@ class TextModel:
                 break at the end of one comes a line.
             wishes: what the pieces are bent to, and by what the candidates are chosen first.
             a_line: end with the first line after the prompt.
+            form: of that line.
+            judge: of what else is asked of the text, or line, of a row, how much it misses.
         """
         if sampling.candidates > 1:
-            return self._best(z, labels, sampling, seed, prompts, wishes, a_line)
+            return self._best(z, labels, sampling, seed, prompts, wishes, a_line, form, judge)
         strength = torch.full((len(z),), (GENTLE + STRONG) / 2)
-        return self._written(z, labels, sampling, seed, prompts, self._constraints(wishes, strength, a_line))
+        return self._written(z, labels, sampling, seed, prompts, self._constraints(wishes, strength, a_line, form))
 
     def _written(
         self,
@@ -198,7 +202,7 @@ class TextModel:
         unusual = torch.cat(found)
         return unusual & (~unusual & ~first).any(1, keepdim=True)  # unless it would leave nothing
 
-    def _constraints(self, wishes: Wishes, strength: Tensor, a_line: bool) -> Constraints | None:
+    def _constraints(self, wishes: Wishes, strength: Tensor, a_line: bool, form: LineForm | None) -> Constraints | None:
         """What wishes mean for pieces, with how much likelier words that must occur are made, (N,)."""
         if not wishes and not a_line:
             return None
@@ -219,6 +223,7 @@ class TextModel:
             first.to(self.device),
             tuple(begin),
             tokenizer.line_break if a_line else None,
+            form,
         )
 
     @torch.inference_mode()
@@ -245,6 +250,8 @@ class TextModel:
         prompts: Sequence[str],
         wishes: Wishes,
         a_line: bool,
+        form: LineForm | None,
+        judge: Callable[[int, str], int] | None,
     ) -> list[str]:
         """Of several texts for each latent that which misses the fewest wishes and has the fewest new words.
 
@@ -254,7 +261,8 @@ class TextModel:
         count = sampling.candidates
         rows = repeat(torch.arange(len(z)), "n -> (n candidates)", candidates=count)
         told = [prompts[row] for row in rows] if prompts else ()
-        constraints = self._constraints(wishes, torch.linspace(GENTLE, STRONG, count).repeat(len(z)), a_line)
+        each = None if form is None else replace(form, closing=form.closing[rows.to(self.device)])
+        constraints = self._constraints(wishes, torch.linspace(GENTLE, STRONG, count).repeat(len(z)), a_line, each)
         texts = self._written(z[rows], labels[rows], sampling, seed, told, constraints)
         found = torch.empty(len(rows))
         for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
@@ -262,6 +270,8 @@ class TextModel:
         copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
         lines = [text.rpartition("\n")[2] for text in texts] if a_line else texts
         missed = [len(wishes.missed(line)) if wishes else 0 for line in lines]
+        if judge is not None:
+            missed = [count + judge(row, line) for count, row, line in zip(missed, rows.tolist(), lines, strict=True)]
         ranks = list(zip(copied, missed, map(self._new_words, texts), found.tolist(), strict=True))
         best, taken = list[str](), set[str]()
         for start in range(0, len(texts), count):

@@ -78,7 +78,7 @@ def test_from_python_what_is_not_met_is_a_warning() -> None:
         ({"acrostic": "AB", "starts_with": "A"}, "--starts-with means nothing with --acrostic"),
         ({"must": ("moon",), "beam": 4}, "--must means nothing with --beam"),
         ({"words": "5", "interpolate": ("a", "b")}, "--words means nothing with --interpolate"),
-        ({"like": "a", "acrostic": "AB"}, "--acrostic means nothing with --like"),
+        ({"like": "a", "acrostic": "AB"}, "--like means nothing with --acrostic and --metre"),
     ],
 )
 def test_what_no_text_can_meet_is_refused(wishes: dict[str, object], said: str) -> None:

@@ -42,20 +42,21 @@ class Tokenizer(Pieces):
     @cached_property
     def first_letters(self) -> list[str]:
         """With which letter (`text.words.first_letter`) each piece begins a word; "" if it begins none."""
-        return [first_letter(piece[1:2]) if piece[:1] == SPACE else "" for piece in self._spelt]
+        return [first_letter(piece[1:2]) if piece[:1] == SPACE else "" for piece in self.spelt]
 
     @cached_property
     def capital(self) -> Tensor:
         """Which pieces begin a word with a capital letter, bool (len(self),)."""
-        return torch.tensor([piece[:1] == SPACE and piece[1:2].isupper() for piece in self._spelt])
+        return torch.tensor([piece[:1] == SPACE and piece[1:2].isupper() for piece in self.spelt])
 
     def forms(self, words: Collection[str]) -> Tensor:
         """Which pieces are a whole form of one of these words, bool (len(self),)."""
         stems = set(map(stem, words))
-        return torch.tensor([piece[:1] == SPACE and stem(piece[1:]) in stems for piece in self._spelt])
+        return torch.tensor([piece[:1] == SPACE and stem(piece[1:]) in stems for piece in self.spelt])
 
     @cached_property
-    def _spelt(self) -> list[str]:
+    def spelt(self) -> list[str]:
+        """How each piece is spelt, a space as `SPACE`."""
         return [self.processor.id_to_piece(piece) for piece in range(len(self))]
 
     def style(self, number: int) -> int:
