@@ -22,7 +22,7 @@ class VerseConfig(ThreadConfig):
 
     weights: str = DEFAULT_WEIGHTS  # what writes; a bundled name, a folder or a Hub id
     style: str = "poem"  # in which
-    n: int = 20  # stanzas of each kind; without the wish, texts among which stanzas are sought
+    n: int = 20  # stanzas that are asked for
     candidates: int = 64  # of each line
     seed: int = 0  # of the latents and pieces
     data: str | None = None  # real poems, as text.train takes them, whose stanzas are parted by empty lines
@@ -32,6 +32,8 @@ class VerseConfig(ThreadConfig):
         require(self.n > 0, "n", f"must be above 0, not {self.n}")
 
 
+REAL = 1_000  # stanzas of real poems, evenly drawn from all
+TEXTS = 20  # plain texts for each stanza that is asked for
 SCHEMES: dict[MetreName, str] = {"iambic-tetrameter": "AABB", "iambic-pentameter": "ABAB", "common": "ABCB"}
 
 
@@ -58,12 +60,13 @@ def report(name: str, stanzas: list[list[str]], metre: MetreName, rhyme: str) ->
 
 
 def written(config: VerseConfig, metre: MetreName | None = None, rhyme: str = "") -> list[str]:
-    """Texts of the weights, as the command writes them."""
+    """Texts of the weights, as the command writes them; plain draws without the wish, where few have so many lines."""
     from text.generation import make_texts
     from text.models import load_text_model
 
+    count, candidates = (config.n, config.candidates) if metre else (TEXTS * config.n, 1)
     settings = GenerateConfig(
-        style=config.style, n=config.n, seed=config.seed, candidates=config.candidates, metre=metre, rhyme=rhyme
+        style=config.style, n=count, seed=config.seed, candidates=candidates, metre=metre, rhyme=rhyme
     )
     return [one.text for one in make_texts(load_text_model(config.weights), settings)]
 
@@ -73,7 +76,8 @@ def stanzas_of(data: str) -> list[list[str]]:
     from text.data.sources import read_corpus
 
     parts = (part for entry in read_corpus(data).entries for part in entry.text.split("\n\n"))
-    return [lines for part in parts if len(lines := [line.strip() for line in part.split("\n")]) == 4]
+    found = [lines for part in parts if len(lines := [line.strip() for line in part.split("\n")]) == 4]
+    return found[:: max(1, len(found) // REAL)]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from common.data.pieces import END, PAD, UNKNOWN
 from text.networks import SequenceVAE, reordered
 
 TRIES = 16  # draws of a piece until one is in the nucleus; at top-p 0.5, one in 65,536 would want more
-DROPPED_EVERY = 8  # pieces after which finished texts leave the batch; asking makes the host wait
+DROPPED_EVERY = 8  # pieces after which finished texts leave the batch on a GPU, where asking makes the host wait
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def write(
         if place < begun.shape[1]:
             piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
         written[going, place], told = piece, piece[:, None]
-        if place % DROPPED_EVERY == DROPPED_EVERY - 1:
+        every = 1 if z.device.type == "cpu" else DROPPED_EVERY
+        if place % every == every - 1:
             unfinished = (written[going, : place + 1] != END).all(1).nonzero()[:, 0]
             going, told, state = going[unfinished], told[unfinished], reordered(state, unfinished)
             if not len(going):

@@ -264,21 +264,34 @@ class TextModel:
         each = None if form is None else replace(form, closing=form.closing[rows.to(self.device)])
         constraints = self._constraints(wishes, torch.linspace(GENTLE, STRONG, count).repeat(len(z)), a_line, each)
         texts = self._written(z[rows], labels[rows], sampling, seed, told, constraints)
-        found = torch.empty(len(rows))
-        for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
-            found[part] = self._broken(texts, z, labels, rows, part)
         copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
         lines = [text.rpartition("\n")[2] for text in texts] if a_line else texts
         missed = [len(wishes.missed(line)) if wishes else 0 for line in lines]
         if judge is not None:
             missed = [count + judge(row, line) for count, row, line in zip(missed, rows.tolist(), lines, strict=True)]
-        ranks = list(zip(copied, missed, map(self._new_words, texts), found.tolist(), strict=True))
+        ranks = list(zip(copied, missed, map(self._new_words, texts), strict=True))
+        # Only what is first by the cheap ranks is judged as a sentence; the rest can win only if all of that is taken.
+        groups = torch.arange(len(texts)).view(-1, count).tolist()
+        first = [row for group in groups for row in _least(group, ranks)]
+        broken = self._all_broken(texts, z, labels, rows, first)
         best, taken = list[str](), set[str]()
-        for start in range(0, len(texts), count):
-            group = range(start, start + count)
-            best.append(texts[min(group, key=lambda row: (texts[row] in taken, ranks[row]))])
+        for group in groups:
+            able = [row for row in group if texts[row] not in taken] or group
+            least = _least(able, ranks)
+            unknown = [row for row in least if row not in broken]
+            broken |= self._all_broken(texts, z, labels, rows, unknown) if unknown else {}
+            best.append(texts[min(least, key=lambda row: broken[row])])
             taken.add(best[-1])
         return best
+
+    def _all_broken(
+        self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, chosen: Sequence[int]
+    ) -> dict[int, float]:
+        """What `_broken` says of the chosen texts, by number."""
+        ordered, found = torch.tensor(sorted(chosen, key=lambda row: len(texts[row]))), dict[int, float]()
+        for part in ordered.split(CHUNK):  # of like length: less padding
+            found |= zip(part.tolist(), self._broken(texts, z, labels, rows, part).tolist(), strict=True)
+        return found
 
     def _new_words(self, text: str) -> int:
         return sum(word[0].isalnum() and word not in self.words for word in words(text)) if self.words else 0
@@ -305,6 +318,12 @@ class TextModel:
 
     def _condition(self, labels: Tensor) -> Tensor | None:
         return labels.to(self.device) if self.config.styles else None
+
+
+def _least(rows: Sequence[int], ranks: Sequence[Any]) -> list[int]:
+    """The rows of the least rank."""
+    least = min(ranks[row] for row in rows)
+    return [row for row in rows if ranks[row] == least]
 
 
 def _is_open(prompt: str) -> bool:
