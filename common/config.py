@@ -3,8 +3,9 @@
 Nothing here imports torch, so that `--help` answers at once.
 """
 
+import math
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +15,7 @@ from common.inputs import check_inputs, flag_of
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
 Transformation = Literal["translation", "affine", "cutout", "colour"]
+MAX_LR = 1.0  # learning rate
 
 
 def require(condition: bool, flag: str, problem: str) -> None:
@@ -33,11 +35,21 @@ def require_seed(seed: int) -> None:
     require(0 <= seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {seed}")
 
 
+def require_lr(name: str, value: float | None) -> None:
+    """Raise a UserError unless a learning rate is usable: Adam moves every weight by about as much in a step."""
+    require(value is None or 0 < value <= MAX_LR, name, f"must be above 0 and at most {MAX_LR:g}, not {value}")
+
+
 class Checked:
     """Configs check themselves when made; each calls its bases', so that a command may combine several."""
 
     def __post_init__(self) -> None:
-        """The end of the chain."""
+        """The end of the chain: no number is infinite or none at all, whatever else is asked of it."""
+        for field in fields(self) if is_dataclass(self) else ():
+            value = getattr(self, field.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                finite = not isinstance(number, float) or math.isfinite(number)
+                require(finite, flag_of(type(self), field.name), f"must be finite, not {number}")
 
     def check_inputs(self) -> None:
         """Look whether the files, data sets and weights that the settings name are there, before anything heavy loads.
@@ -143,9 +155,10 @@ class ModelConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latent", "lr", "average"):
+        for name in ("latent", "average"):
             value = getattr(self, name)
-            require(value is None or value > 0, name, f"must be above 0, not {value}")
+            require(value > 0, name, f"must be above 0, not {value}")
+        require_lr("lr", self.lr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +196,7 @@ class GanConfig(ModelConfig):
             value = getattr(self, name)
             require(value is None or value >= 0, name, f"must be 0 or more, not {value}")
         require(self.penalty_every >= 1, "penalty_every", f"must be 1 or more, not {self.penalty_every}")
-        require(self.critic_lr is None or self.critic_lr > 0, "critic_lr", f"must be above 0, not {self.critic_lr}")
+        require_lr("critic_lr", self.critic_lr)
         require(all(0 <= beta < 1 for beta in self.betas), "betas", f"must be in [0, 1), not {self.betas}")
         dropout = self.condition_dropout
         require(0 <= dropout <= 1, "condition_dropout", f"must be in [0, 1], not {dropout}")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +12,19 @@ from typing import Any
 
 from common.errors import UserError
 
+if sys.platform != "win32":
+    import fcntl
+
+UNIQUE = "[a-z0-9_]{8}"  # what makes a temporary name unique (`tempfile`)
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` when the block ends without an error.
 
     A reader therefore sees the old file or the new one, never half of one, and a full disk loses nothing. The
-    temporary name keeps the ending, because image and array writers choose their format by it.
+    temporary name keeps the ending, because image and array writers choose their format by it. What a process that was
+    killed left of the same file goes.
 
     Raises:
         UserError: the folder cannot be made or written, or the disk is full.
@@ -24,19 +32,72 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, re.escape(path.stem), re.escape(path.suffix))
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _claimed(handle):
+            yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is unharmed") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, stem: str = ".+", suffix: str = r"(\.[^.]+)?") -> None:
+    """Remove the temporary files of `replacing` in a folder, if there is one, whose process is no more.
+
+    Args:
+        stem, suffix: patterns of the files that they were to become.
+    """
+    if not folder.is_dir():
+        return
+    named = re.compile(rf"\.{stem}-{UNIQUE}{suffix}")
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if named.fullmatch(entry.name) and entry.is_file()]
+    for path in found:
+        if _is_abandoned(path):
+            Path(path).unlink(missing_ok=True)
+
+
+@contextmanager
+def _claimed(handle: int) -> Iterator[None]:
+    """Lock an open file, which ends with the process whatever ends that; Windows has no such locks, and sweeps not."""
+    if sys.platform == "win32":
+        os.close(handle)
+        yield
+        return
+    try:
+        _is_free(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_abandoned(path: str) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _is_free(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_free(handle: int) -> bool:
+    """Take the lock of an open file; False if another process has it, or the file system knows none."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def require_free(out: str | Path, overwrite: bool) -> None:

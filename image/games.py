@@ -84,7 +84,7 @@ def prepare(config: TrainConfig) -> Run:
         skipped=count_reasons(data.skipped) if data.skipped else "",
         begun="" if config.resume else said,
         milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
-        save=tokenizer.pieces.save if tokenizer else None,
+        beside=tokenizer.pieces.files if tokenizer else {},
     )
 
 

@@ -49,6 +49,10 @@ class Arrays:
         """Size of all arrays together, in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        return digest_of(self.tensors)
+
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
         return {name: send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
@@ -85,6 +89,10 @@ class FamilyArrays(Arrays):
         sizes = Counter(families)
         self.weights = torch.tensor([sizes[family] ** -0.5 for family in families])
 
+    def digest(self) -> str:
+        """What stands for the content, families among it; see `digest_of`."""
+        return digest_of(self.tensors | {"weights": self.weights})
+
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
         """The rows of global step `step`, int64 (batch,), drawn with replacement, a function of the arguments alone."""
         generator = torch.Generator().manual_seed(mix(seed, step))
@@ -108,6 +116,10 @@ class MirroredArrays:
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        return self.arrays.digest()
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
         """The rows of global step `step`, int64 (batch,) in [0, 2N), a function of the arguments alone."""
@@ -158,6 +170,15 @@ def batch_indices(n: int, seed: int, step: int, batch: int) -> Tensor:
 def digest(content: bytes) -> str:
     """A 128-bit BLAKE2b hash (RFC 7693) in hexadecimal."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """A hash, as `digest`, of tensors' names, types, shapes and values."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return hashed.hexdigest()
 
 
 def split(keys: Sequence[str], test_share: float, seed: int = 0) -> np.ndarray:

@@ -20,6 +20,10 @@ class Batches(Protocol):
         """The numbers of global step `step`, int64 (batch,), a function of the arguments alone."""
         ...
 
+    def digest(self) -> str:
+        """What stands for the content, so that a run that goes on can tell whether it has changed."""
+        ...
+
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """The examples of these numbers, tensors (N, ...) by name, on the device that `on` chose."""
         ...

@@ -10,7 +10,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.data.arrays import batch_indices, send
+from common.data.arrays import batch_indices, digest_of, send
 from common.randomness import mix
 
 
@@ -67,6 +67,11 @@ class Crops:
     def nbytes(self) -> int:
         """Size of all pictures together, in bytes."""
         return self.pixels.nbytes
+
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        tables = {"sizes": torch.from_numpy(self.album.sizes), "of": torch.from_numpy(np.asarray(self.album.of))}
+        return digest_of(tables | {"pixels": self.album.pixels})
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
         """The patches of global step `step`, int64 (batch, 4), a function of the arguments alone."""

@@ -11,7 +11,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.data.arrays import send
+from common.data.arrays import digest_of, send
 from common.randomness import mix
 
 SYMMETRIES = 8  # of a square
@@ -58,6 +58,12 @@ class Patches:
     def nbytes(self) -> int:
         """Size of all pictures together, in bytes."""
         return sum(pair.high.nbytes + pair.lows.nbytes for pair in self.pairs)
+
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        sides = [(f"{number} high", pair.high) for number, pair in enumerate(self.pairs)]
+        sides += [(f"{number} low", pair.lows) for number, pair in enumerate(self.pairs)]
+        return digest_of(dict(sides))
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
         """The patches of global step `step`, int64 (batch,), a function of the arguments alone: any, evenly."""

@@ -339,3 +339,19 @@ def test_skipped_files_are_counted_by_their_reason() -> None:
     assert count_reasons(skipped) == "3 files: 2 truncated (a.png); 1 no picture (notes.txt)"
     assert count_reasons(skipped, "tunes").startswith("3 tunes: 2 truncated")
     assert count_reasons({f"{i}": f"reason {i}" for i in range(9)}).endswith("(3); and 5 more reasons")
+
+
+def test_the_digest_of_data_changes_with_every_value_name_type_and_shape() -> None:
+    arrays = {"image": torch.arange(12, dtype=torch.uint8).view(3, 4), "label": torch.arange(3)}
+    changed = [
+        arrays | {"image": arrays["image"] + (torch.arange(12).view(3, 4) == 11).to(torch.uint8)},
+        arrays | {"label": arrays["label"].int()},
+        {"image": arrays["image"], "mode": arrays["label"]},
+        arrays | {"image": arrays["image"].view(3, 2, 2)},
+    ]
+    digests = {Arrays(values).digest() for values in (arrays, *changed)}
+    assert len(digests) == 5
+    assert Arrays(dict(reversed(arrays.items()))).digest() == Arrays(arrays).digest()
+    assert MirroredArrays(Arrays(arrays)).digest() == Arrays(arrays).digest()
+    families = [FamilyArrays(arrays, names).digest() for names in (["a", "a", "b"], ["a", "b", "c"])]
+    assert families[0] != families[1]
