@@ -7,14 +7,34 @@ import math
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+from tyro.constructors import PrimitiveConstructorSpec
 
 from common.errors import UserError
 from common.inputs import check_inputs, flag_of
 
+
+def _resume(words: list[str]) -> bool | Literal["auto"]:
+    """What stands behind --resume."""
+    if words not in ([], ["auto"]):
+        raise ValueError(f"--resume takes nothing or auto, not {' '.join(words)}")
+    return "auto" if words else True
+
+
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
 Transformation = Literal["translation", "affine", "cutout", "colour"]
+Resume = Annotated[
+    bool | Literal["auto"],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[auto]",
+        instance_from_str=_resume,
+        is_instance=lambda value: value in (True, False, "auto"),
+        str_from_instance=lambda value: [] if value is True else [str(value)],
+    ),
+]
 MAX_LR = 1.0  # learning rate
 
 
@@ -115,7 +135,7 @@ class RunConfig(PrecisionConfig):
     batch: int = 64  # examples a step, over all processes together
     accumulate: int = 1  # split each batch into so many parts that go through the device one by one
     seed: int = 0  # of weights, data order and noise
-    resume: bool = False  # go on from the newest checkpoint of --out
+    resume: Resume = False  # go on from the newest checkpoint of --out; auto: from the newest whole one, or begin
     overwrite: bool = False  # delete an existing run of that name first
     stop_when_done: bool = False  # end as soon as as much training again as the best took has brought nothing better
     snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality

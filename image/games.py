@@ -17,7 +17,7 @@ from common.errors import UserError
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
-from common.training.runs import folder_of, recorded
+from common.training.runs import decided, folder_of, recorded
 from common.weights import load_fitting
 from image.config import WIDTHS, Core, TrainConfig, height_and_width
 from image.data.advice import milestones
@@ -64,7 +64,7 @@ def prepare(config: TrainConfig) -> Run:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
     name = f"image-{data.name}-{config.core}"
     trained = begun.config if begun else None
-    config = settled(config, data, name, trained)
+    config = settled(decided(config, folder_of(config, name)), data, name, trained)
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
     said = begin(game, begun) if begun else ""

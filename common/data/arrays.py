@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from filelock import FileLock
 from numpy.typing import DTypeLike
 from torch import Tensor
 
+from common.data.order import NEWEST, Order, batch_indices
 from common.errors import UserError
 from common.randomness import mix
 
@@ -57,9 +57,9 @@ class Arrays:
         """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
         return {name: send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,), a function of the arguments alone (`batch_indices`)."""
-        return batch_indices(len(self), seed, step, batch)
+        return batch_indices(len(self), seed, step, batch, order)
 
     def on(self, device: torch.device | str, budget_bytes: int) -> Self:
         """Arrays whose batches come out on `device`.
@@ -93,7 +93,7 @@ class FamilyArrays(Arrays):
         """What stands for the content, families among it; see `digest_of`."""
         return digest_of(self.tensors | {"weights": self.weights})
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,), drawn with replacement, a function of the arguments alone."""
         generator = torch.Generator().manual_seed(mix(seed, step))
         return torch.multinomial(self.weights, batch, replacement=True, generator=generator)
@@ -121,10 +121,10 @@ class MirroredArrays:
         """What stands for the content; see `digest_of`."""
         return self.arrays.digest()
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,) in [0, 2N), a function of the arguments alone."""
         coins = torch.randint(2, (batch,), generator=torch.Generator().manual_seed(mix(seed, step, 1)))
-        return self.arrays.indices(seed, step, batch) + len(self) * coins
+        return self.arrays.indices(seed, step, batch, order) + len(self) * coins
 
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """The rows `indices`, int64 (B,) in [0, 2N): {name: (B, ...)}."""
@@ -148,23 +148,6 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-
-
-@lru_cache(maxsize=4)
-def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
-    """The order in which epoch `epoch` sees `n` items: a permutation, int64 (n,), on the CPU. Shared: do not write."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, epoch)))
-
-
-def batch_indices(n: int, seed: int, step: int, batch: int) -> Tensor:
-    """The items of global step `step`, int64 (batch,), a function of the arguments alone.
-
-    Batches cross the borders of epochs: the steps laid end to end are the epochs' permutations laid end to end, so
-    every item is seen once an epoch whether or not `batch` divides `n`, and `batch` may exceed `n`.
-    """
-    start, stop = step * batch, (step + 1) * batch
-    epochs = range(start // n, (stop - 1) // n + 1)
-    return torch.cat([epoch_order(n, seed, e)[max(start - e * n, 0) : stop - e * n] for e in epochs])
 
 
 def digest(content: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from common.config import RunConfig
@@ -10,7 +10,7 @@ from common.cores.game import Game
 from common.data.batches import Batches
 from common.training.forecast import Milestone
 from common.training.monitor import Monitor
-from common.training.runs import check_batch, conclude, folder_of, holding, introduce, open_run
+from common.training.runs import check_batch, conclude, decided, folder_of, holding, introduce, open_run
 from common.training.trainer import Trainer
 
 
@@ -69,6 +69,7 @@ def carry_out(run: Run) -> None:
             became non-finite again and again.
     """
     out = run.out
+    run = replace(run, config=decided(run.config, out))
     if run.skipped:
         print(f"{run.program}: skipped {run.skipped}", file=sys.stderr)
     check_batch(run.config, len(run.batches))

@@ -7,13 +7,14 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from common.config import RunConfig
+from common.config import RunConfig, Settings
+from common.data.order import NEWEST, Order
 from common.errors import UserError
 from common.files import replacing, sweep, write_json
 from common.inputs import flag_of
@@ -49,6 +50,16 @@ FREE_TO_CHANGE = {
 def folder_of(settings: RunConfig, name: str) -> Path:
     """The folder of a run: --out, or the one of that name in runs/."""
     return settings.out or Path("runs") / name
+
+
+def decided(settings: Settings, out: Path) -> Settings:
+    """The settings of a run with --resume auto told apart: it begins where there is no checkpoint to go on from.
+
+    A run that ended before its first checkpoint is begun anew.
+    """
+    if settings.resume != "auto" or any((out / "checkpoints").glob("step-*.safetensors")):
+        return settings
+    return replace(settings, resume=False, overwrite=(out / SETTINGS).is_file())
 
 
 def check_batch(settings: RunConfig, training: int) -> None:
@@ -147,7 +158,7 @@ def check_folder(out: Path, settings: RunConfig) -> None:
     """
     if int(os.environ.get("RANK", 0)) > 0:
         return  # the first process does it for all
-    _check_taken(out, settings)
+    _check_taken(out, decided(settings, out))
     if (out / LOCK).exists():
         with holding(out):
             pass
@@ -214,7 +225,7 @@ def open_run(
         _check_beside(out, beside or {})
     else:
         _clear(out)
-        write_json(out / SETTINGS, now)
+        write_json(out / SETTINGS, now | {"order": NEWEST})
     for folder in FOLDERS:
         sweep(out / folder)
     for name, content in (beside or {}).items():
@@ -253,6 +264,11 @@ def recorded(out: Path) -> dict[str, Any]:
     """The settings that the run in a folder began with, as plain values; {} if there is none."""
     record = out / SETTINGS
     return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+
+
+def order_of(out: Path) -> Order:
+    """The order of the epochs with which the run in a folder began; runs of before it was recorded have a list."""
+    return recorded(out).get("order", "shuffled")
 
 
 def _plain(settings: RunConfig) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from common.config import RunConfig
 from common.cores.game import Game
 from common.cores.schedules import cosine
 from common.data.batches import Batches
+from common.data.order import NEWEST
 from common.errors import UserError
 from common.inputs import flag_of
 from common.progress import progress_bar, terminal_size
@@ -34,7 +35,7 @@ from common.training.devices import accelerator_for, flushing, hardware
 from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
-from common.training.runs import LOG, forget_later_logs
+from common.training.runs import LOG, forget_later_logs, order_of
 from common.weights import save_weights
 
 Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
@@ -63,6 +64,7 @@ class Trainer:
         self.accelerator = accelerator_for(config, out)
         self.checkpoints = Checkpoints(out / "checkpoints")
         self.progress = Progress()
+        self.order = order_of(out) if config.resume else NEWEST
         processes = self.accelerator.num_processes * config.accumulate
         if config.batch % processes:
             raise UserError(f"--batch {config.batch} cannot be split over {processes} processes and parts")
@@ -132,7 +134,7 @@ class Trainer:
         self.snapshot_step = self.returned_step = -1
         self.interrupted = self.stopping = False
         if self.config.resume:
-            self._restore(*self.checkpoints.load())
+            self._restore(*self.checkpoints.load(or_older=self.config.resume == "auto"))
             self.snapshot_step = self.progress.step
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
         self.pace, self.timed_since, self.started = 0.0, math.nan, self.progress.step
@@ -149,7 +151,7 @@ class Trainer:
 
     def _step(self) -> None:
         progress, config = self.progress, self.config
-        indices = self.data.indices(config.seed, progress.step, config.batch)
+        indices = self.data.indices(config.seed, progress.step, config.batch, self.order)
         slices = self._slices()
         batches = [self.data.gather(indices[part]) for part in slices]
         set_seed(mix(config.seed, progress.step, self.accelerator.process_index) % (1 << 32))  # for dropout alone
@@ -379,7 +381,7 @@ class Trainer:
         """
         streak = max(int(learner.streak.item()) for learner in self.learners.values())
         step, part = max(self.progress.step - 1 - streak, 0), self._slices()[0]
-        batch = self.data.gather(self.data.indices(self.config.seed, step, self.config.batch)[part])
+        batch = self.data.gather(self.data.indices(self.config.seed, step, self.config.batch, self.order)[part])
         draws = [replace(self._draw(index, part, self._done()), step=step) for index in range(len(self.learners))]
         turns = zip(self.learners.values(), draws, strict=True)
         sound = [bool(learner.is_sound(self.game, batch, draw)) for learner, draw in turns]

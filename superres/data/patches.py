@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.data.arrays import digest_of, send
+from common.data.order import NEWEST, Order
 from common.randomness import mix
 
 SYMMETRIES = 8  # of a square
@@ -65,7 +66,7 @@ class Patches:
         sides += [(f"{number} low", pair.lows) for number, pair in enumerate(self.pairs)]
         return digest_of(dict(sides))
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The patches of global step `step`, int64 (batch,), a function of the arguments alone: any, evenly."""
         generator = torch.Generator().manual_seed(mix(seed, step))
         return torch.randint(len(self), (batch,), generator=generator)

@@ -10,7 +10,7 @@ import pytest
 
 from common.config import RunConfig
 from common.errors import UserError
-from common.training.runs import EARLY, check_folder, hint_if_early, holding, in_minutes, open_run
+from common.training.runs import EARLY, check_folder, decided, hint_if_early, holding, in_minutes, open_run
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,24 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
     with holding(out):
         open_run(out, replace(settings, overwrite=True))
     assert json.loads((out / "run.json").read_text())["steps"] == 1
+
+
+def test_auto_goes_on_where_there_is_a_checkpoint_and_else_begins(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1, resume="auto")
+    begun = decided(settings, out)
+    assert (begun.resume, begun.overwrite) == (False, False)
+    open_run(out, begun)
+    check_folder(out, settings)
+    again = decided(settings, out)  # it ended before its first checkpoint
+    assert (again.resume, again.overwrite) == (False, True)
+    open_run(out, again)
+    (out / "checkpoints").mkdir()
+    (out / "checkpoints" / "step-000000001.safetensors").touch()
+    assert decided(settings, out) is settings
+    check_folder(out, settings)
+    with pytest.raises(UserError, match="was started with --seed 0, not 1"):
+        open_run(out, replace(settings, seed=1))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").touch()
+    with pytest.raises(UserError, match="thesis exists"):
+        check_folder(tmp_path / "thesis", settings)

@@ -114,6 +114,25 @@ def test_resuming_again_and_again_changes_nothing(tmp_path: Path) -> None:
     assert not same(newest(tmp_path / "flat"), newest(tmp_path / "whole"))  # the cosine did something there
 
 
+def test_a_run_of_before_the_order_was_recorded_goes_on_in_the_old_one(tmp_path: Path) -> None:
+    config = TinyConfig(steps=4, final_lr=1, out=tmp_path / "run")
+    open_run(tmp_path / "run", config)
+    begun = Trainer(config, tmp_path / "run")
+    begun.order = "shuffled"
+    begun.fit(plain_game(), DATA, Glance())
+    record = tmp_path / "run" / "run.json"
+    assert json.loads(record.read_text()).pop("order") == "keyed"
+    record.write_text(json.dumps({k: v for k, v in json.loads(record.read_text()).items() if k != "order"}))
+    trainer, _ = fit(plain_game(), replace(config, steps=8, resume=True))
+    assert trainer.order == "shuffled"
+    whole = Trainer(replace(config, steps=8, out=tmp_path / "whole"), tmp_path / "whole")
+    whole.order = "shuffled"
+    whole.fit(plain_game(), DATA, Glance())
+    fit(plain_game(), TinyConfig(steps=8, final_lr=1, out=tmp_path / "new"))
+    assert same(newest(tmp_path / "whole"), newest(tmp_path / "run"))
+    assert not same(newest(tmp_path / "new"), newest(tmp_path / "run"))
+
+
 def test_resuming_a_finished_run_leaves_it_as_it_is(tmp_path: Path) -> None:
     config = TinyConfig(steps=4, out=tmp_path / "run")
     first = play("plain", config)
@@ -223,6 +242,18 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_resumes(tiny: Any, tmp_
 
 
 # --- Ctrl-C
+
+
+def test_auto_begins_goes_on_and_passes_over_a_damaged_checkpoint(tiny: Any, tmp_path: Path) -> None:
+    out, flags = tmp_path / "run", ("--snapshot", 16, "--resume", "auto")
+    assert tiny("--steps", 4, "--out", out, *flags)[0] == 0
+    older, damaged = Checkpoints(out / "checkpoints").paths()
+    damaged.write_bytes(damaged.read_bytes()[:-1] + bytes([damaged.read_bytes()[-1] ^ 1]))
+    code, said = tiny("--steps", 4, "--out", out, *flags)[:2]
+    assert code == 0 and f"goes on from {older.name}" in said
+    assert tiny("--steps", 4, "--out", tmp_path / "whole", "--snapshot", 16)[0] == 0
+    assert same(newest(out), newest(tmp_path / "whole"))
+    refused(tiny("--steps", 4, "--out", out, "--resume", "always"), "--resume")
 
 
 def test_ctrl_c_saves_and_exits_with_130(root: Path, tmp_path: Path) -> None:
