@@ -17,7 +17,7 @@ from common.errors import UserError
 from common.files import replacing
 from common.weights import load_exactly
 
-FORMAT = "quartet-checkpoint-1"
+FORMAT, OLDER = "quartet-checkpoint-2", "quartet-checkpoint-1"  # which had no digest
 KEPT = 2  # the newest, and the one before it
 
 
@@ -81,9 +81,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(path, framework="pt") as file:
         header = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if header.get("format") != FORMAT:
+    if header.get("format") not in (FORMAT, OLDER) or "facts" not in header:
         raise ValueError("not a checkpoint of this program")
-    if header.get("digest", "") not in ("", _digest(tensors, header["facts"])):  # those of before have none
+    if header["format"] == FORMAT and header.get("digest") != _digest(tensors, header["facts"]):
         raise ValueError("damaged (its content has another digest)")
     return tensors, json.loads(header["facts"])
 
