@@ -14,6 +14,7 @@ from common.inputs import Check
 
 FORMAT = 1
 CONFIG, MODEL, CARD = "config.json", "model.safetensors", "README.md"
+CRITIC = "critic.safetensors"  # of GANs
 NOT_AS_WRITTEN = (  # what reading and building raise where a config is another's or damaged
     ValueError,
     TypeError,
