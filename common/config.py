@@ -5,9 +5,9 @@ Nothing here imports torch, so that `--help` answers at once.
 
 import math
 import re
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from tyro.constructors import PrimitiveConstructorSpec
 
@@ -24,6 +24,8 @@ def _resume(words: list[str]) -> bool | Literal["auto"]:
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
+Order = Literal["shuffled", "keyed"]  # of an epoch; shuffled: a list of all items, as runs of before have it
+NEWEST: Order = "keyed"
 Transformation = Literal["translation", "affine", "cutout", "colour"]
 Resume = Annotated[
     bool | Literal["auto"],
@@ -65,11 +67,11 @@ class Checked:
 
     def __post_init__(self) -> None:
         """The end of the chain: no number is infinite or none at all, whatever else is asked of it."""
-        for field in fields(self) if is_dataclass(self) else ():
-            value = getattr(self, field.name)
+        for name in (field.name for field in fields(cast(Any, self))):
+            value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
                 finite = not isinstance(number, float) or math.isfinite(number)
-                require(finite, flag_of(type(self), field.name), f"must be finite, not {number}")
+                require(finite, flag_of(type(self), name), f"must be finite, not {number}")
 
     def check_inputs(self) -> None:
         """Look whether the files, data sets and weights that the settings name are there, before anything heavy loads.

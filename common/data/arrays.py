@@ -19,7 +19,8 @@ from filelock import FileLock
 from numpy.typing import DTypeLike
 from torch import Tensor
 
-from common.data.order import NEWEST, Order, batch_indices
+from common.config import NEWEST, Order
+from common.data.order import batch_indices
 from common.errors import UserError
 from common.randomness import mix
 

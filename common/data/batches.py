@@ -5,7 +5,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from common.data.order import Order
+from common.config import Order
 
 
 class Batches(Protocol):

@@ -1,17 +1,15 @@
 """The order in which epochs see their items: a function of seed, epoch and place, without a list of all."""
 
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.config import NEWEST, Order
 from common.randomness import mix
 
-Order = Literal["shuffled", "keyed"]  # shuffled: a list of all items, as runs of before have it
-NEWEST: Order = "keyed"
 ROUNDS = 8
 BLOCK = 1 << 16  # places that are computed together, as NumPy takes as long for one as for some hundred
 Words = NDArray[np.uint32]

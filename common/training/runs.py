@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from common.config import RunConfig, Settings
-from common.data.order import NEWEST, Order
+from common.config import NEWEST, Order, RunConfig, Settings
 from common.errors import UserError
 from common.files import replacing, sweep, write_json
 from common.inputs import flag_of

@@ -21,11 +21,10 @@ from accelerate.utils import broadcast_object_list, set_seed
 from torch import Tensor
 from tqdm import tqdm
 
-from common.config import RunConfig
+from common.config import NEWEST, RunConfig
 from common.cores.game import Game
 from common.cores.schedules import cosine
 from common.data.batches import Batches
-from common.data.order import NEWEST
 from common.errors import UserError
 from common.inputs import flag_of
 from common.progress import progress_bar, terminal_size
@@ -383,8 +382,7 @@ class Trainer:
         step, part = max(self.progress.step - 1 - streak, 0), self._slices()[0]
         batch = self.data.gather(self.data.indices(self.config.seed, step, self.config.batch, self.order)[part])
         draws = [replace(self._draw(index, part, self._done()), step=step) for index in range(len(self.learners))]
-        turns = zip(self.learners.values(), draws, strict=True)
-        sound = [bool(learner.is_sound(self.game, batch, draw)) for learner, draw in turns]
+        sound = [bool(own.is_sound(self.game, batch, draws[k])) for k, own in enumerate(self.learners.values())]
         self._load_state(state)  # a loss moves statistics of batches
         return all(sound)
 

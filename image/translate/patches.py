@@ -10,8 +10,9 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.config import NEWEST, Order
 from common.data.arrays import digest_of, send
-from common.data.order import NEWEST, Order, batch_indices
+from common.data.order import batch_indices
 from common.randomness import mix
 
 

@@ -11,8 +11,8 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.config import NEWEST, Order
 from common.data.arrays import digest_of, send
-from common.data.order import NEWEST, Order
 from common.randomness import mix
 
 SYMMETRIES = 8  # of a square

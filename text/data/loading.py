@@ -9,8 +9,9 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from common.config import NEWEST, Order
 from common.data.arrays import Arrays, families, split
-from common.data.order import NEWEST, Order, batch_indices
+from common.data.order import batch_indices
 from common.data.pieces import PAD, padded
 from common.errors import UserError
 from common.randomness import mix

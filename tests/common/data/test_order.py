@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from common.data.order import BLOCK, NEWEST, Order, batch_indices, epoch_order, permuted
+from common.config import NEWEST, Order
+from common.data.order import BLOCK, batch_indices, epoch_order, permuted
 
 ORDERS = pytest.mark.parametrize("order", ["shuffled", "keyed"])
 
