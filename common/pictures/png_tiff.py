@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin, TiffTags
 
+from common.pictures.png_colours import Chunks
+
 AT_A_TIME = 1 << 20  # bytes of a picture that are compressed together
 LEVEL = 5  # of compression
 METRE = 0.0254  # inches in it are 1 / METRE
@@ -23,16 +25,26 @@ TIFF_HEADER = b"II*\0\0\0\0\0"  # little-endian; the last four bytes will point 
 Pixels = NDArray[Any]
 
 
-def write_png(file: IO[bytes], pixels: Pixels, icc: bytes | None, dpi: tuple[float, float] | None, exif: bytes) -> None:
+def write_png(
+    file: IO[bytes],
+    pixels: Pixels,
+    icc: bytes | None,
+    dpi: tuple[float, float] | None,
+    exif: bytes,
+    chunks: Chunks = (),
+) -> None:
     """Write a PNG (ISO/IEC 15948).
 
     Args:
         exif: a TIFF structure; b"" for none.
+        chunks: further ones that belong before the pixels.
     """
     height, width, channels = pixels.shape
     file.write(b"\x89PNG\r\n\x1a\n")
     depth = 8 * pixels.dtype.itemsize
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, PNG_COLOURS[channels], 0, 0, 0))
+    for kind, content in chunks:
+        _chunk(file, kind, content)
     if icc:
         _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
     if dpi:
