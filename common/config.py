@@ -3,17 +3,41 @@
 Nothing here imports torch, so that `--help` answers at once.
 """
 
+import math
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from tyro.constructors import PrimitiveConstructorSpec
 
 from common.errors import UserError
 from common.inputs import check_inputs, flag_of
 
+
+def _resume(words: list[str]) -> bool | Literal["auto"]:
+    """What stands behind --resume."""
+    if words not in ([], ["auto"]):
+        raise ValueError(f"--resume takes nothing or auto, not {' '.join(words)}")
+    return "auto" if words else True
+
+
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
+Order = Literal["shuffled", "keyed"]  # of an epoch; shuffled: a list of all items, as runs of before have it
+NEWEST: Order = "keyed"
 Transformation = Literal["translation", "affine", "cutout", "colour"]
+Resume = Annotated[
+    bool | Literal["auto"],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[auto]",
+        instance_from_str=_resume,
+        is_instance=lambda value: value in (True, False, "auto"),
+        str_from_instance=lambda value: [] if value is True else [str(value)],
+    ),
+]
+MAX_LR = 1.0  # learning rate
 
 
 def require(condition: bool, flag: str, problem: str) -> None:
@@ -33,11 +57,21 @@ def require_seed(seed: int) -> None:
     require(0 <= seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {seed}")
 
 
+def require_lr(name: str, value: float | None) -> None:
+    """Raise a UserError unless a learning rate is usable: Adam moves every weight by about as much in a step."""
+    require(value is None or 0 < value <= MAX_LR, name, f"must be above 0 and at most {MAX_LR:g}, not {value}")
+
+
 class Checked:
     """Configs check themselves when made; each calls its bases', so that a command may combine several."""
 
     def __post_init__(self) -> None:
-        """The end of the chain."""
+        """The end of the chain: no number is infinite or none at all, whatever else is asked of it."""
+        for name in (field.name for field in fields(cast(Any, self))):
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                finite = not isinstance(number, float) or math.isfinite(number)
+                require(finite, flag_of(type(self), name), f"must be finite, not {number}")
 
     def check_inputs(self) -> None:
         """Look whether the files, data sets and weights that the settings name are there, before anything heavy loads.
@@ -103,7 +137,7 @@ class RunConfig(PrecisionConfig):
     batch: int = 64  # examples a step, over all processes together
     accumulate: int = 1  # split each batch into so many parts that go through the device one by one
     seed: int = 0  # of weights, data order and noise
-    resume: bool = False  # go on from the newest checkpoint of --out
+    resume: Resume = False  # go on from the newest checkpoint of --out; auto: from the newest whole one, or begin
     overwrite: bool = False  # delete an existing run of that name first
     stop_when_done: bool = False  # end as soon as as much training again as the best took has brought nothing better
     snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality
@@ -143,9 +177,10 @@ class ModelConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latent", "lr", "average"):
+        for name in ("latent", "average"):
             value = getattr(self, name)
-            require(value is None or value > 0, name, f"must be above 0, not {value}")
+            require(value > 0, name, f"must be above 0, not {value}")
+        require_lr("lr", self.lr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +218,7 @@ class GanConfig(ModelConfig):
             value = getattr(self, name)
             require(value is None or value >= 0, name, f"must be 0 or more, not {value}")
         require(self.penalty_every >= 1, "penalty_every", f"must be 1 or more, not {self.penalty_every}")
-        require(self.critic_lr is None or self.critic_lr > 0, "critic_lr", f"must be above 0, not {self.critic_lr}")
+        require_lr("critic_lr", self.critic_lr)
         require(all(0 <= beta < 1 for beta in self.betas), "betas", f"must be in [0, 1), not {self.betas}")
         dropout = self.condition_dropout
         require(0 <= dropout <= 1, "condition_dropout", f"must be in [0, 1], not {dropout}")

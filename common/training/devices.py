@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,6 +61,16 @@ def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
         log_with="tensorboard",
         project_dir=out,
     )
+
+
+@contextmanager
+def flushing() -> Iterator[None]:
+    """Denormal numbers are 0 within: moments of near-zero gradients would slow a CPU down many times."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def peak_memory(device: torch.device) -> int | None:
