@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from common.errors import UserError
-from common.inputs import check_inputs, flag_of
+from common.inputs import InputFile, check_inputs, flag_of
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
@@ -83,6 +83,29 @@ class DeviceConfig(ThreadConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig(DeviceConfig):
+    """What every command that makes files with trained weights shares."""
+
+    settings_from: InputFile | None = None  # take the settings that this result was made with; flags beside it win
+    provenance: bool = True  # write into results how they were made: command, seed, version and weights
+
+    @property
+    def source(self) -> str:
+        """The weights in use, by bundled name, path or Hub id."""
+        raise NotImplementedError
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All weights in use."""
+        return (self.source,)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether results are inputs that were changed, and not made from nothing."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

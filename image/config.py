@@ -12,6 +12,7 @@ from common.config import (
     Checked,
     DeviceConfig,
     GanConfig,
+    OutputConfig,
     RunConfig,
     VaeConfig,
     require,
@@ -180,7 +181,7 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m image.generate`."""
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
@@ -238,6 +239,10 @@ class GenerateConfig(DeviceConfig):
         """The weights asked for, or those that draw what is asked for."""
         suited = "emoji-text" if self.text or self.list_text else "digits-cgan"
         return suited if self.weights is None else self.weights
+
+    @property
+    def is_composite(self) -> bool:
+        return self.reconstruct is not None or any(Path(term).suffix.lower() in PICTURES for term in self.arithmetic)
 
     @property
     def ending(self) -> str:

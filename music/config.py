@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
+from common.config import (
+    DeviceConfig,
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName, InputFile
@@ -63,7 +72,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m music.generate`."""
 
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
@@ -140,6 +149,10 @@ class GenerateConfig(DeviceConfig):
         if self.style not in known:
             raise UserError(f"--style {self.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
         return known[self.style]
+
+    @property
+    def is_composite(self) -> bool:
+        return bool(self.jobs)
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""

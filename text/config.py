@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
+from common.config import (
+    DeviceConfig,
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName
@@ -70,7 +79,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m text.generate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -132,6 +141,14 @@ class GenerateConfig(DeviceConfig):
         super().check_inputs()
         if self.out is not None:
             require_free(self.out, self.overwrite)
+
+    @property
+    def source(self) -> str:
+        return self.weights
+
+    @property
+    def is_composite(self) -> bool:
+        return bool(self.interpolate or self.like or self.prompt)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,11 +23,14 @@ TIFF_HEADER = b"II*\0\0\0\0\0"  # little-endian; the last four bytes will point 
 Pixels = NDArray[Any]
 
 
-def write_png(file: IO[bytes], pixels: Pixels, icc: bytes | None, dpi: tuple[float, float] | None, exif: bytes) -> None:
+def write_png(
+    file: IO[bytes], pixels: Pixels, icc: bytes | None, dpi: tuple[float, float] | None, exif: bytes, xmp: bytes = b""
+) -> None:
     """Write a PNG (ISO/IEC 15948).
 
     Args:
         exif: a TIFF structure; b"" for none.
+        xmp: a packet; b"" for none.
     """
     height, width, channels = pixels.shape
     file.write(b"\x89PNG\r\n\x1a\n")
@@ -39,6 +42,8 @@ def write_png(file: IO[bytes], pixels: Pixels, icc: bytes | None, dpi: tuple[flo
         _chunk(file, b"pHYs", struct.pack(">IIB", *(round(value / METRE) for value in dpi), 1))
     if exif:
         _chunk(file, b"eXIf", exif)
+    if xmp:
+        _chunk(file, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
     compressor = zlib.compressobj(LEVEL)
     above = np.zeros((1, width * channels * pixels.dtype.itemsize), np.uint8)
     for strip in _strips(pixels):
