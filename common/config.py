@@ -6,10 +6,10 @@ Nothing here imports torch, so that `--help` answers at once.
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from common.errors import UserError
-from common.inputs import InputFile, check_inputs, flag_of
+from common.inputs import DataName, InputFile, check_inputs, flag_of
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
@@ -83,6 +83,22 @@ class DeviceConfig(ThreadConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesConfig(DeviceConfig):
+    """What a command that measures weights or, instead, samples of any origin reads."""
+
+    samples: Annotated[str | None, DataName(())] = None  # measure these and no weights; they are of the kind of --data
+    data: str | None = None
+
+    def _refuse_unread(self, of_weights: tuple[str, ...], of_samples: tuple[str, ...] = ()) -> None:
+        """Refuse settings that weights alone or samples alone are measured by, where it is the other."""
+        require(self.samples is None or self.data is not None, "samples", "are held against --data; name it")
+        unread, told = (of_samples, "without") if self.samples is None else (of_weights, "with")
+        for name in unread:
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset, name, f"means nothing {told} --samples; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ from tyro.conf import arg
 from common.config import (
     AugmentConfig,
     Checked,
-    DeviceConfig,
     GanConfig,
     OutputConfig,
     RunConfig,
+    SamplesConfig,
     VaeConfig,
     require,
     require_seed,
@@ -275,7 +275,7 @@ class GenerateConfig(OutputConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m image.evaluate`."""
 
     weights: Generator = "digits-cgan"  # a bundled name, a folder (weights or a run) or a Hub id
@@ -286,12 +286,16 @@ class EvaluateConfig(DeviceConfig):
     extractor: Features | None = None  # whose features are compared; default: squeezenet, or else features, our own
     classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled
     scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
+    size: Size | None = None  # --samples: of all pictures in pixels; default: that of --data as it is learned from
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "sampler", "classifier", "scorer"), ("size",))
+        if self.size is not None:
+            height_and_width(self.size)
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from common.config import (
-    DeviceConfig,
     GanConfig,
     OutputConfig,
     RunConfig,
+    SamplesConfig,
     VaeConfig,
     require,
     require_seed,
@@ -176,7 +176,7 @@ class GenerateConfig(OutputConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m music.evaluate`."""
 
     weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -184,13 +184,14 @@ class EvaluateConfig(DeviceConfig):
     n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
     candidates: int = 32  # of the column of picked compositions
     seed: int = 0  # of the latents and of the choice of windows
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "candidates"))
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from common.config import (
-    DeviceConfig,
     GanConfig,
     OutputConfig,
     RunConfig,
+    SamplesConfig,
     VaeConfig,
     require,
     require_seed,
@@ -152,7 +152,7 @@ class GenerateConfig(OutputConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m text.evaluate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -160,13 +160,14 @@ class EvaluateConfig(DeviceConfig):
     n: int = 1_000  # held-out texts, and as many samples
     importance: int = 32  # samples of the importance-weighted bound
     seed: int = 0  # of the latents and pieces and of the choice of texts
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 10, "n", f"must be 10 or more, not {self.n}")
         require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "importance"))
 
     def check_inputs(self) -> None:
         super().check_inputs()
