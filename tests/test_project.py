@@ -138,6 +138,8 @@ REFUSED = [
     ("image.train", f"--out {ROOT / 'tests'}", f"{ROOT / 'tests'} exists; go on with --resume"),
     ("text.train", f"--resume --out {ROOT / 'tests'}", f"--resume: {ROOT / 'tests'} holds no run"),
     ("common.provenance", "nowhere.png", "nowhere.png: no such file"),
+    ("common.hub", "push docs ada/garden", "docs has no config.json and no model.safetensors and no README.md"),
+    ("common.hub", "push image/weights/digits-cgan garden", "garden is no name on the Hub"),
     ("image.data", "nowhere", "nowhere: no such file or folder; built in are digits, fashion-mnist"),
     ("image.data", "digits --minutes 0", "--minutes must be above 0"),
     ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),
