@@ -29,7 +29,7 @@ from common.provenance.record import Record, made_by, recording
 from common.training.runs import check_folder
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch's and NumPy's
-UNTOLD = ("out", "resume", "overwrite", "settings_from", "provenance", "threads")  # flags that decide on no content
+UNTOLD = ("out", "resume", "overwrite", "settings_from", "provenance", "threads", "track")  # they change no content
 KINDS = {"int": "a whole number", "INT": "a whole number", "float": "a number", "FLOAT": "a number"}  # of the parser
 MISMATCHES = (  # how the parser says that a value is of another type
     r"Error parsing (?P<flag>\S+): no type matching (?P<wanted>.+) could be instantiated from (?P<given>.+?)\.?",

@@ -5,6 +5,7 @@ Nothing here imports torch, so that `--help` answers at once.
 
 import re
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from common.inputs import DataName, InputFile, check_inputs, flag_of
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "none"]
 Transformation = Literal["translation", "affine", "cutout", "colour"]
 
 
@@ -145,6 +147,7 @@ class RunConfig(PrecisionConfig):
     resume: bool = False  # go on from the newest checkpoint of --out
     overwrite: bool = False  # delete an existing run of that name first
     stop_when_done: bool = False  # end as soon as as much training again as the best took has brought nothing better
+    track: tuple[Tracker, ...] = ("tensorboard",)  # who is told of the figures beside metrics.jsonl; several, or none
     snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality
     compile: bool = False  # compile generators (pays on GPUs and long runs)
     final_lr: float = 0.1  # the learning rate at the end, as a share of that at the start (cosine in between)
@@ -161,6 +164,24 @@ class RunConfig(PrecisionConfig):
         require_seed(self.seed)
         require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
+        require(bool(self.track), "track", "names nothing; name one or more, or none")
+        require(len(self.track) == 1 or "none" not in self.track, "track", "none excludes all others; name it alone")
+        require(len(set(self.track)) == len(self.track), "track", "names one twice; name each once")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        for name in self.track:
+            is_there = name == "none" or is_installed(name)
+            require(is_there, "track", f"{name} is not installed; `pip install {name}`, or leave it out")
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is such a distribution; a folder of its name, as trackers leave them, is none."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 Settings = TypeVar("Settings", bound=RunConfig)

@@ -140,6 +140,7 @@ REFUSED = [
     ("common.provenance", "nowhere.png", "nowhere.png: no such file"),
     ("common.hub", "push docs ada/garden", "docs has no config.json and no model.safetensors and no README.md"),
     ("common.hub", "push image/weights/digits-cgan garden", "garden is no name on the Hub"),
+    ("text.train", "--track wandb none --out there", "--track none excludes all others; name it alone"),
     ("image.data", "nowhere", "nowhere: no such file or folder; built in are digits, fashion-mnist"),
     ("image.data", "digits --minutes 0", "--minutes must be above 0"),
     ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),

@@ -32,6 +32,7 @@ FREE_TO_CHANGE = {
     "resume",
     "overwrite",
     "stop_when_done",
+    "track",
     "snapshot",
     "device",
     "threads",
@@ -164,7 +165,7 @@ def open_run(out: Path, settings: RunConfig) -> None:
     check_folder(out, settings)
     if int(os.environ.get("RANK", 0)) > 0:
         return
-    record, now = out / SETTINGS, _plain(settings)
+    record, now = out / SETTINGS, plain(settings)
     if settings.resume:
         _check_same(recorded(out), now, out)
         return
@@ -179,7 +180,8 @@ def recorded(out: Path) -> dict[str, Any]:
     return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
 
 
-def _plain(settings: RunConfig) -> dict[str, Any]:
+def plain(settings: RunConfig) -> dict[str, Any]:
+    """Settings as values of JSON, by their names."""
     return json.loads(json.dumps(asdict(settings), default=str))
 
 

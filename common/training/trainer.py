@@ -35,6 +35,7 @@ from common.training.devices import accelerator_for, hardware
 from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
+from common.training.tracking import start_tracking, trackers
 from common.weights import save_weights
 
 Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
@@ -59,7 +60,7 @@ class Trainer:
             counted = flag_of(type(config), "examples")
             raise UserError(f"the run has no end: give --steps, --{counted} or --minutes")
         self.config, self.out = config, out
-        self.accelerator = accelerator_for(config, out)
+        self.accelerator = accelerator_for(config, out, trackers(config.track, out))
         self.checkpoints = Checkpoints(out / "checkpoints")
         self.progress = Progress()
         processes = self.accelerator.num_processes * config.accumulate
@@ -139,7 +140,7 @@ class Trainer:
         self.good = self._copy_state()
         self._forget_later_logs()
         if self.accelerator.is_main_process:
-            self.accelerator.init_trackers("tensorboard")
+            start_tracking(self.accelerator, self.config)
         if self.config.compile:
             for player in game.players.values():
                 if player.compile:
