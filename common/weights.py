@@ -1,5 +1,7 @@
 """Weights folders: `config.json`, `model.safetensors` and `README.md` (the card), as the Hugging Face Hub likes them.
 
+GANs have a `critic.safetensors` beside them, with which other runs may begin.
+
 Loading reads numbers and JSON and runs no code from any file.
 """
 
@@ -15,16 +17,22 @@ from torch import Tensor, nn
 
 from common.errors import UserError
 from common.files import replacing, write_json
-from common.weights_folders import CARD, CONFIG, FORMAT, MODEL
+from common.weights_folders import CARD, CONFIG, CRITIC, FORMAT, MODEL
 
 N = TypeVar("N", bound=nn.Module)
 
 
-def save_weights(folder: Path, network: nn.Module, config: dict[str, Any], card: str) -> None:
-    """Write a weights folder. Each file is replaced whole; the card comes first and the tensors last.
+def save_weights(
+    folder: Path, network: nn.Module, config: dict[str, Any], card: str, critic: nn.Module | None = None
+) -> None:
+    """Write a weights folder. Each file is replaced whole; the card comes first and the network's tensors last.
 
     Tensors of 32-bit floats are rounded to 16 bits (relative error 2^-11, far below what a metric can tell), so that
     weights are half as large; those with numbers that 16 bits cannot hold stay as they are.
+
+    Args:
+        critic: against which the network learned, for runs that begin with these weights; what of it never learns is
+            left out.
 
     Raises:
         UserError: the disk is full or the folder cannot be written; the weights before are unharmed.
@@ -32,10 +40,17 @@ def save_weights(folder: Path, network: nn.Module, config: dict[str, Any], card:
     with replacing(folder / CARD) as temporary:
         temporary.write_text(card, encoding="utf-8")
     write_json(folder / CONFIG, {"quartet": FORMAT} | config)
-    tensors = {name: _rounded(tensor.detach().cpu()).contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(folder / MODEL) as temporary:
+    if critic is not None:
+        frozen = {name for name, parameter in critic.named_parameters() if not parameter.requires_grad}
+        _save(folder / CRITIC, {name: tensor for name, tensor in critic.state_dict().items() if name not in frozen})
+    _save(folder / MODEL, network.state_dict())
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    rounded = {name: _rounded(tensor.detach().cpu()).contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
         try:
-            save_file(tensors, temporary)
+            save_file(rounded, temporary)
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -90,10 +105,11 @@ def load_fitting(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[int
 
 
 def _layers(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """The tensors of each layer by what their names have behind the layer's, which ends in its first number if any."""
+    """The tensors of each layer by what their names have behind the layer's, which ends in its last number if any."""
     layers: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        numbered = re.match(r".+?\.\d+(?=\.)", name)
+        read = ".condition." in name  # by what depends on the data, so it must not keep the rest from being taken
+        numbered = None if read else re.match(r".+\.\d+(?=\.)", name)
         layer = numbered[0] if numbered else name.rpartition(".")[0] or name
         layers.setdefault(layer, {})[name[len(layer) + 1 :]] = tensor
     return layers

@@ -13,6 +13,7 @@ from common.inputs import Check
 
 FORMAT = 1
 CONFIG, MODEL, CARD = "config.json", "model.safetensors", "README.md"
+CRITIC = "critic.safetensors"  # of GANs
 
 
 @dataclass(frozen=True)

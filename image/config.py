@@ -32,6 +32,7 @@ Sampler = Literal["prior", "mixture"]
 Likelihood = Literal["bernoulli", "logistic", "gaussian"]
 Output = Literal["tanh", "linear"]
 Finish = Literal["shuffle", "smooth"]
+Fit = Literal["crop", "pad", "squares"]
 Critic = Literal["plain", "aided"]
 Size = int | str  # of pictures in pixels: one number for squares, or width x height, such as 96x64
 Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
@@ -85,7 +86,7 @@ class SubjectConfig(Checked):
 
     data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
     size: Size | None = None  # in pixels: a side of squares, or width x height (96x64); default: the data's own, or 64
-    fit: Literal["crop", "pad"] = "crop"  # how pictures come to that shape
+    fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     weights: Generator | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
     core: Core = "cgan"  # c: conditional on the class (gan or vae where there are none); t: on a description in words
@@ -176,8 +177,9 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
     def check_inputs(self) -> None:
         super().check_inputs()
         if self.weights is not None:
-            kind, words = "vae" if self.core in ("vae", "cvae") else "gan", True if self.core == "tgan" else None
-            WeightsName("image", (kind,), words).check(f"--weights {self.weights}", self.weights)
+            kinds = ("vae",) if self.core in ("vae", "cvae") else GENERATORS
+            words = True if self.core == "tgan" else None
+            WeightsName("image", kinds, words).check(f"--weights {self.weights}", self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)

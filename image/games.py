@@ -1,5 +1,6 @@
 """From settings to a game: image networks joined with a core."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,14 +12,15 @@ from common.cores.augment import Augmentation
 from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame, pixel_loss
-from common.cores.vae import vae_game
+from common.cores.vae import VAE, vae_game
 from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import folder_of, recorded
-from common.weights import load_fitting
+from common.weights import load_fitting, load_tensors
+from common.weights_folders import CRITIC, find_weights
 from image.config import WIDTHS, Core, TrainConfig, height_and_width
 from image.data.advice import milestones
 from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
@@ -32,6 +34,7 @@ from image.networks import (
     build_critic,
     build_generator,
     build_vae,
+    of_decoder,
     stages,
     without_classes,
 )
@@ -63,11 +66,11 @@ def prepare(config: TrainConfig) -> Run:
     elif not data.spec.classes:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
     name = f"image-{data.name}-{config.core}"
-    trained = begun.config if begun else None
+    trained = _as_generator(begun) if begun else None
     config = settled(config, data, name, trained)
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
-    said = begin(game, begun) if begun else ""
+    said = begin(game, begun, _critic(config)) if begun else ""
     drawn = " --sampler mixture" if config.core.endswith("vae") else ""  # far better than the prior
     return Run(
         "image.train",
@@ -195,7 +198,8 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         content=_pixel_content(config.pixel) if config.pixel else None,
         swap=condition.swap if condition is not None and network.pieces else None,
         mismatch=config.mismatch,
-        head_start=HEAD_START if config.weights and config.adversarial else 0,
+        head_start=HEAD_START if config.weights and config.adversarial and not has_critic(config.weights) else 0,
+        keeps_critic=True,
     ).game()
 
 
@@ -209,8 +213,29 @@ def _pixel_content(weight: float) -> Content:
     return content
 
 
-def begin(game: Game, model: ImageModel) -> str:
+def _critic(config: TrainConfig) -> dict[str, Tensor] | None:
+    """The critic beside the --weights of a GAN's run, if there is one."""
+    if config.weights is None or not has_critic(config.weights):
+        return None
+    return load_tensors(find_weights(config.weights, "image") / CRITIC)
+
+
+def _as_generator(begun: ImageModel) -> NetworkConfig:
+    """What a generator is built from that is to begin as a trained model: most VAEs' decoders bound nothing."""
+    is_unbounded = isinstance(begun.network, VAE) and begun.config.likelihood != "bernoulli"
+    return replace(begun.config, output="linear") if is_unbounded else begun.config
+
+
+def has_critic(weights: str) -> bool:
+    """Whether a critic lies beside trained weights."""
+    return (find_weights(weights, "image") / CRITIC).exists()
+
+
+def begin(game: Game, model: ImageModel, critic: Mapping[str, Tensor] | None = None) -> str:
     """Let the product of a game begin with what fits of a trained model, and say in one line how much that is.
+
+    Args:
+        critic: the tensors of the one against which it learned, with which the game's begins as far as they fit.
 
     Raises:
         UserError: nothing fits.
@@ -218,10 +243,16 @@ def begin(game: Game, model: ImageModel) -> str:
     product, trained = game.players[game.product].network, model.network
     if isinstance(trained, ResidualGenerator) and product.condition is None:
         tensors = without_classes(trained)
+    elif isinstance(trained, VAE) and not isinstance(product, VAE):
+        tensors = of_decoder(trained)
     else:
         tensors = trained.state_dict()
     taken, new = load_fitting(product, tensors)
     if not taken:
         raise UserError(f"--weights {model.name}: none of their layers fit; choose other weights or another --core")
-    anew = f"; new: {', '.join(new)}" if new else ""
-    return f"took {taken} of {len(tensors)} tensors of {model.name}{anew}"
+    said = f"took {taken} of {len(tensors)} tensors of {model.name}"
+    if critic is not None and game.critic is not None:
+        found, more = load_fitting(game.players[game.critic].network, critic)
+        said = f"{said} and {found} of {len(critic)} of its critic"
+        new += [layer for layer in more if not layer.startswith("aide.features")]  # which never learn
+    return f"{said}; new: {', '.join(new)}" if new else said

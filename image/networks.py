@@ -275,6 +275,14 @@ def without_classes(generator: ResidualGenerator) -> dict[str, Tensor]:
     return tensors
 
 
+def of_decoder(vae: VAE) -> dict[str, Tensor]:
+    """The tensors of a VAE's decoder by the names that a generator gives them; of its outputs, those of the mean."""
+    prefix, outputs = "decoder.", ("decoder.trunk.last.1.weight", "decoder.trunk.last.1.bias")
+    tensors = vae.state_dict()
+    tensors |= {name: tensors[name].chunk(vae.likelihood.per_channel)[0] for name in outputs}
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
+
+
 class TextGenerator(nn.Module):
     """The residual trunk, fed with the latent and a description: its whole beside the latent, its words at doublings.
 

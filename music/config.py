@@ -35,6 +35,7 @@ LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
 DEFAULT_WEIGHTS = "chorales"
 BARS = 8  # of a piece, where none are asked for
+FROM_WEIGHTS = ("bars", "net_size", "latent", "bar_latent")  # settings that come with the --weights of a run
 STYLES = {"chorale": "chorales"}  # bundled weights by a style that is their only one
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
@@ -46,6 +47,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
     data: Data = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
+    weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
     bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
@@ -66,9 +68,18 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
             for name in ("content", "compile"):
                 unset = getattr(self, name) == getattr(type(self), name)
                 require(unset, name, "means nothing with --core vae; leave it out")
+        if self.weights is not None:
+            for name in FROM_WEIGHTS:
+                unset = getattr(self, name) == getattr(type(self), name)
+                require(unset, name, "is that of the --weights; leave it out")
         part = self.batch // self.accumulate
         # The critic compares groups of four, which must not mix real and composed pieces.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        if self.weights is not None:
+            WeightsName("music", ("composer",)).check(f"--weights {self.weights}", self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,17 +8,21 @@ from common.cores.gan import GanGame
 from common.cores.vae import DEFAULT_LR as VAE_LR
 from common.cores.vae import vae_loss, warm_up
 from common.data.arrays import count_reasons
+from common.errors import UserError
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.forecast import Milestone
 from common.training.launch import Run
+from common.weights import load_fitting
 from music.config import WIDTHS, TrainConfig
 from music.data.loading import load_music
+from music.models import MusicModel, load_music_model
 from music.monitor import MusicMonitor
 from music.networks import Composer, MusicCritic
 from music.rolls import MusicContext, MusicSpec, NetworkConfig, read_condition, rolls
 
 DEFAULT_LR = 3e-4  # of the composer
+HEAD_START = 10_000  # windows from which a new critic learns what trained weights still lack
 
 
 def prepare(config: TrainConfig) -> Run:
@@ -27,13 +31,16 @@ def prepare(config: TrainConfig) -> Run:
     Raises:
         UserError: the data are of no use.
     """
-    data = load_music(config.data, config.bars)
-    network = network_config(config, data.spec)
+    begun = load_music_model(config.weights) if config.weights else None
+    data = load_music(config.data, begun.config.bars if begun else config.bars)
+    network = network_config(config, data.spec, begun.config if begun else None)
+    game = build_game(config, network)
+    said = begin(game, begun) if begun else ""
     return Run(
         "music.train",
         config,
         f"music-{data.name}-{config.core}",
-        build_game(config, network),
+        game,
         data.train,
         MusicMonitor(config, data, network, pick_device(config.device)),
         examples="windows",
@@ -42,14 +49,35 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m music.generate --weights {out} --out song.mid",
         skipped=count_reasons(data.skipped, "tunes") if data.skipped else "",
+        begun="" if config.resume else said,
         milestones=[Milestone("notes in the scale and chords", 10_000, 10_000)],
     )
 
 
-def network_config(config: TrainConfig, spec: MusicSpec) -> NetworkConfig:
-    """The networks that a run's settings and its music ask for."""
+def network_config(config: TrainConfig, spec: MusicSpec, begun: NetworkConfig | None = None) -> NetworkConfig:
+    """The networks that a run's settings and its music ask for.
+
+    Args:
+        begun: of the trained networks with which the run begins, whose sizes take the place of the settings'.
+    """
+    if begun is not None:
+        return NetworkConfig(**vars(spec), width=begun.width, latent=begun.latent, bar_latent=begun.bar_latent)
     width = WIDTHS[config.net_size]
     return NetworkConfig(**vars(spec), width=width, latent=config.latent, bar_latent=config.bar_latent)
+
+
+def begin(game: Game, model: MusicModel) -> str:
+    """Let the composer of a game begin with what fits of a trained one, and say in one line how much that is.
+
+    Raises:
+        UserError: nothing fits.
+    """
+    tensors = model.network.state_dict()
+    taken, new = load_fitting(game.players[game.product].network, tensors)
+    if not taken:
+        raise UserError(f"--weights {model.name}: none of their layers fit this music; leave the flag out")
+    anew = f"; new: {', '.join(new)}" if new else ""
+    return f"took {taken} of {len(tensors)} tensors of {model.name}{anew}"
 
 
 def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
@@ -87,4 +115,5 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         latent=network.latents,
         content=extra,
         default_lr=DEFAULT_LR,
+        head_start=HEAD_START if config.weights else 0,
     ).game()

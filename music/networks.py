@@ -14,7 +14,7 @@ from common.cores.likelihoods import Likelihood
 from common.cores.vae import VAE
 from common.randomness import Draw
 from music.readout import NoteReadout
-from music.rolls import PATCH, MusicContext, NetworkConfig, empty_condition
+from music.rolls import PATCH, MusicContext, NetworkConfig, empty_condition, steps_before
 
 HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
 
@@ -228,23 +228,63 @@ class Composer(nn.Module):
         return self.vae.likelihood.mean(self.vae.decode(z, condition))
 
 
+class Successions(nn.Module):
+    """What is wrong between voices is often an interval that stands twice: a map of those, (N, C, S / PATCH).
+
+    For each pair of mono tracks it sees the interval class, 0 to 11, with which both move from one step to the next
+    and which is the same before and after, so that parallel fifths and octaves are one number each.
+    """
+
+    fold: Tensor
+    before: Tensor
+
+    def __init__(self, config: NetworkConfig, channels: int) -> None:
+        super().__init__()
+        self.mono = [index for index, track in enumerate(config.tracks) if track.kind == "mono"]
+        pitch_class = torch.arange(config.low, config.high + 1) % 12
+        self.register_buffer("fold", F.one_hot(pitch_class, 12).float(), persistent=False)  # (P, 12)
+        self.register_buffer("before", steps_before(config), persistent=False)
+        pairs = len(self.mono) * (len(self.mono) - 1) // 2
+        self.mix = nn.Conv1d(12 * pairs, channels, PATCH, stride=PATCH, bias=False) if pairs else None
+
+    def forward(self, roll: Tensor, condition: MusicContext) -> Tensor | float:
+        if self.mix is None:
+            return 0.0
+        pitch, before = roll[:, 0, self.mono], self.before[condition["metre"]]  # (N, M, S, P), (N, S)
+        earlier = before[:, None, :, None]
+        moved = 1 - (pitch * pitch.gather(2, earlier.expand_as(pitch))).sum(3)  # (N, M, S)
+        upper, lower = torch.triu_indices(len(self.mono), len(self.mono), 1).unbind()
+        chroma = pitch @ self.fold
+        interval = torch.stack([(chroma[:, upper] * chroma[:, lower].roll(k, 3)).sum(3) for k in range(12)], 2)
+        again = interval * interval.gather(3, before[:, None, None, :].expand_as(interval))  # (N, pairs, 12, S)
+        both = (moved[:, upper] * moved[:, lower]).unsqueeze(2)
+        return self.mix(rearrange(again * both, "n pairs classes steps -> n (pairs classes) steps"))
+
+
 class MusicCritic(nn.Module):
-    """Judges a roll and what of it was given: time blocks, the minibatch deviation, and a projection head."""
+    """Judges a roll and what of it was given, as a whole and each bar by itself.
+
+    Time blocks and, for the whole, the minibatch deviation and a projection head.
+    """
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        width = config.width
+        width, self.bars = config.width, config.bars
         self.features = RollFeatures(config, width)
+        self.successions = Successions(config, width)
         self.blocks = nn.ModuleList(TimeBlock(width) for _ in range(HALVINGS + 2))
         self.deviation = MinibatchDeviation()
         narrow = config.steps // PATCH >> HALVINGS
+        self.bar = nn.Linear(width * narrow // config.bars, 1)
         self.last = nn.Sequential(nn.Flatten(), nn.Linear((width + 1) * narrow, 2 * width), nn.LeakyReLU(0.2))
         self.head = ProjectionHead(2 * width, MusicCondition(config, 2 * width))
 
     def forward(self, roll: Tensor, condition: MusicContext) -> Tensor:
-        """Rolls (N, 2, T, S, P) and condition -> logits (N,)."""
-        x = self.features(roll, condition["mask"])
+        """Rolls (N, 2, T, S, P) and condition -> logits (N, 1 + bars), of the whole and of each bar."""
+        x = self.features(roll, condition["mask"]) + self.successions(roll, condition)
         for level, block in enumerate(self.blocks):
             x = block(F.avg_pool1d(x, 2) if 0 < level <= HALVINGS else x)
-        x = self.deviation(F.leaky_relu(x, 0.2).unsqueeze(3))
-        return self.head(self.last(x), condition)
+        x = F.leaky_relu(x, 0.2)
+        bars = self.bar(rearrange(x, "n c (bars steps) -> n bars (c steps)", bars=self.bars)).squeeze(2)
+        whole = self.head(self.last(self.deviation(x.unsqueeze(3))), condition)
+        return torch.cat([whole.unsqueeze(1), bars], 1)

@@ -46,14 +46,15 @@ class TrainConfig(GanConfig, RunConfig):
 
     data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
-    weights: Upscaler | None = None  # what it begins as (pixel: made larger); a bundled name, a folder or a Hub id
+    weights: Upscaler | None = None  # what it begins as (fast: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
-    net: Net = "fast"  # fast: 48 channels, 10 convolutions deep; base: 64 and 12, twice the work
+    net: Net = "fast"  # fast: 10 convolutions of 48 channels; base: 6 blocks of 3 with attention, twice the work
     width: int | None = None  # channels, other than those of --net
-    depth: int | None = None  # convolutions between the first and the last, other than those of --net
+    depth: int | None = None  # convolutions between the first and the last (base: blocks), other than those of --net
     degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
+    detail: float = 0.0  # share of the patches of which each is the one with more detail of two
     frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
     pixel: float = 1.0  # gan: weight of the difference between pixels and between spectra
     perceptual: float = 1.0  # gan: weight of the difference between features
@@ -78,6 +79,7 @@ class TrainConfig(GanConfig, RunConfig):
         require(self.depth is None or 1 <= self.depth <= 100, "depth", f"must be 1 to 100, not {self.depth}")
         require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
         require(0.1 <= self.shrunk <= 1, "shrunk", f"must be 0.1 to 1, not {self.shrunk}")
+        require(0 <= self.detail <= 1, "detail", f"must be 0 to 1, not {self.detail}")
         require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
         for name in ("frequency", "pixel", "perceptual", "consistency", "grid", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")

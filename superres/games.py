@@ -19,7 +19,7 @@ from superres.data.patches import Patches
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
 from superres.monitor import PhotoMonitor, SharpMonitor
-from superres.networks import SIZES, Generator, NetworkConfig, build_generator, grown
+from superres.networks import ATTENTIVE, SIZES, Generator, NetworkConfig, branched, build_generator, grown
 
 PIXEL_LR, GAN_LR = 8e-4, 2e-4
 CLIP = 0.02  # largest norm of the gradient of a pixel-trained generator, twice the usual one; some leap
@@ -45,7 +45,7 @@ def prepare(config: TrainConfig) -> Run:
         config,
         f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}",
         game,
-        Patches(pairs, config.patch, data.scale),
+        Patches(pairs, config.patch, data.scale, config.detail),
         monitor,
         examples="patches",
         sheets="crops",
@@ -61,7 +61,8 @@ def prepare(config: TrainConfig) -> Run:
 def network_config(config: TrainConfig) -> NetworkConfig:
     """The generator that a run's settings ask for."""
     depth, width = SIZES[config.net]
-    return NetworkConfig(config.net, config.scale, config.depth or depth, config.width or width)
+    attention = config.net in ATTENTIVE
+    return NetworkConfig(config.net, config.scale, config.depth or depth, config.width or width, attention)
 
 
 def build_pixel_game(config: TrainConfig) -> Game:
@@ -81,11 +82,16 @@ def build_pixel_game(config: TrainConfig) -> Game:
 
 
 def _begun(weights: str, network: NetworkConfig) -> Generator:
-    """A generator that computes as yet what smaller trained weights do."""
+    """A generator that computes as yet what trained weights do, which may be smaller if they are without attention."""
     generator, *_ = load_generator(weights)
     small = generator.config
     if small.scale != network.scale:
         raise UserError(f"--weights {weights} upscale {small.scale} times; choose that --scale, or other weights")
+    if small.attention or network.attention:
+        sizes = (small.depth, small.width, small.attention)
+        if sizes != (network.depth, network.width, network.attention):
+            raise UserError(f"--weights {weights} are of another network; choose its --net, --width and --depth")
+        return branched(generator)
     if small.width > network.width or small.depth > network.depth:
         sizes = f"{small.width} channels and {small.depth} convolutions, more than {network.width} and {network.depth}"
         raise UserError(f"--weights {weights} have {sizes}; choose another --net, --width or --depth")

@@ -1,9 +1,10 @@
 """Generators of super-resolution: from pictures (N, 3, H, W) to pictures (N, 3, H * scale, W * scale), in [0, 1].
 
 They are purely local: an output depends on no input pixel further than `radius` away, and padding is zeros alone, so
-that a picture may be upscaled in tiles. In float32 on the CPU tiles are exact to the last bit: there are 3 x 3
-convolutions alone, which always take the same path through torch. Outputs are not clipped. They work at low resolution
-up to a last pixel shuffle (Shi et al. 2016), and add what they compute to the input with its pixels repeated.
+that a picture may be upscaled in tiles. In float32 on the CPU tiles are exact to the last bit: there are convolutions
+alone, which always take the same path through torch, and what rounds alike everywhere. Outputs are not clipped. They
+work at low resolution up to a last pixel shuffle (Shi et al. 2016), and add what they compute to the input with its
+pixels repeated.
 
 In training, every 3 x 3 convolution is a sum of branches (`BranchedConv`), which learns faster; `fuse` makes plain
 convolutions of them, which compute the same.
@@ -21,7 +22,8 @@ from torch.nn import functional as F
 
 NetName = Literal["fast", "base"]
 SCALES = (2, 3, 4, 8)
-SIZES: dict[NetName, tuple[int, int]] = {"fast": (10, 48), "base": (12, 64)}  # depth and width
+SIZES: dict[NetName, tuple[int, int]] = {"fast": (10, 48), "base": (6, 48)}  # depth and width
+ATTENTIVE: tuple[NetName, ...] = ("base",)
 COLOURS = 3
 SMALL = 20480  # numbers: for one such picture torch picks another convolution, which rounds otherwise
 GREY = 0.5  # subtracted from inputs, so that the zeros around them are grey and not black
@@ -35,24 +37,26 @@ class NetworkConfig:
     Attributes:
         net: fast or base, what it is called.
         scale: outputs per input pixel, along each side.
-        depth: convolutions between the first and the last.
+        depth: convolutions between the first and the last or, with attention, blocks of three.
         width: channels.
+        attention: whether it is an `AttentiveGenerator`.
     """
 
     net: NetName
     scale: int
     depth: int
     width: int
+    attention: bool = False  # as weights of before, which do not tell
 
     @classmethod
     def usual(cls, net: NetName, scale: int) -> "NetworkConfig":
-        """The settings of the usual size: 0.23 M parameters (fast) or 0.47 M (base) when fused, at x4."""
-        return cls(net, scale, *SIZES[net])
+        """The settings of the usual size: 0.23 M parameters (fast) or 0.43 M (base) when fused, at x4."""
+        return cls(net, scale, *SIZES[net], net in ATTENTIVE)
 
     @property
     def radius(self) -> int:
         """How far the inputs may be from an output that depends on them, in input pixels."""
-        return self.depth + 2
+        return 3 * self.depth + 3 if self.attention else self.depth + 2
 
     def as_json(self) -> dict[str, Any]:
         """The settings as plain values, for config.json."""
@@ -74,17 +78,30 @@ def build_generator(config: NetworkConfig, fused: bool = False) -> "Generator":
     Args:
         fused: of plain convolutions, as `fuse` makes it: for weights that were saved so.
     """
-    return Generator(config, fused)
+    return AttentiveGenerator(config, fused) if config.attention else Generator(config, fused)
+
+
+@torch.no_grad()
+def branched(generator: "Generator") -> "Generator":
+    """A generator of branched convolutions, which learn faster, that computes the same as yet."""
+    copied = build_generator(generator.config)
+    copied.load_state_dict(generator.state_dict(), strict=False)
+    for name, conv in copied.named_modules():
+        if isinstance(conv, BranchedConv):
+            plain = generator.get_submodule(name)
+            conv.hold(plain.fused() if isinstance(plain, BranchedConv) else plain)
+    return copied
 
 
 @torch.no_grad()
 def grown(generator: "Generator", config: NetworkConfig) -> "Generator":
-    """A wider and deeper generator that computes the same as yet (Chen et al. 2016: Net2Net).
+    """A wider and deeper generator without attention that computes the same as yet (Chen et al. 2016: Net2Net).
 
     The channels of the given one see nothing of the new channels, and its layers are followed by ones that pass on what
     they get.
 
     Args:
+        generator: without attention.
         config: of the same scale, no narrower and no shallower.
     """
     large, small, width = build_generator(config), fuse(generator), generator.config.width
@@ -115,10 +132,10 @@ def fuse(generator: "Generator") -> "Generator":
 class Conv(nn.Conv2d):
     """A plain 3 x 3 convolution, of weights that multiply deviations by `gain`, and no bias as yet."""
 
-    def __init__(self, inputs: int, outputs: int, gain: float = 1.0) -> None:
-        super().__init__(inputs, outputs, 3, padding=1)
+    def __init__(self, inputs: int, outputs: int, gain: float = 1.0, kernel: int = 3) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
         assert self.bias is not None
-        nn.init.normal_(self.weight, std=gain / (9 * inputs) ** 0.5)
+        nn.init.normal_(self.weight, std=gain / (kernel**2 * inputs) ** 0.5)
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,9 +203,13 @@ class Generator(nn.Module):
         super().__init__()
         self.config, width = config, config.width
         self.first = _layer(fused, COLOURS, width)
+        self._build(config, fused)
+        self.last = _layer(fused, width, COLOURS * config.scale**2, gain=0.1)
+
+    def _build(self, config: NetworkConfig, fused: bool) -> None:
+        width = config.width
         self.convs = nn.ModuleList(_layer(fused, width, width, identity=True, gain=0.3) for _ in range(config.depth))
         self.activations = nn.ModuleList(nn.PReLU(width, init=0.1) for _ in range(config.depth + 1))
-        self.last = _layer(fused, width, COLOURS * config.scale**2, gain=0.1)
 
     @property
     def radius(self) -> int:
@@ -197,12 +218,56 @@ class Generator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H * scale, W * scale)."""
-        x = self.activations[0](self.first(images - GREY))
-        for conv, activation in zip(self.convs, self.activations[1:], strict=True):
-            x = activation(conv(x))
+        x = self._between(self.first(images - GREY))
         # Repeated channels are repeated pixels once they are shuffled.
         repeated = repeat(images, "n c h w -> n (c pixels) h w", pixels=self.config.scale**2)
         return F.pixel_shuffle(self.last(x) + repeated, self.config.scale)
+
+    def _between(self, x: Tensor) -> Tensor:
+        """What the last convolution gets of the first one's output, both (N, width, H, W)."""
+        x = self.activations[0](x)
+        for conv, activation in zip(self.convs, self.activations[1:], strict=True):
+            x = activation(conv(x))
+        return x
+
+
+class AttentiveGenerator(Generator):
+    """Blocks whose outputs are attended to by their own strength, without a parameter for it (Wan et al. 2024: SPAN).
+
+    The first maps, the first block's, the last one's and those within the last are joined by a 1 x 1 convolution.
+    """
+
+    def _build(self, config: NetworkConfig, fused: bool) -> None:
+        width = config.width
+        self.blocks = nn.ModuleList(AttentiveBlock(width, fused) for _ in range(config.depth))
+        self.after = _layer(fused, width, width)
+        self.join = Conv(4 * width, width, kernel=1)
+
+    def _between(self, x: Tensor) -> Tensor:
+        found, within = [x], x
+        for block in self.blocks:
+            following, within = block(found[-1])
+            found.append(following)
+        return self.join(torch.cat([x, found[1], self.after(found[-1]), within], 1))
+
+
+class AttentiveBlock(nn.Module):
+    """Three convolutions, f, and half of (x + f(x)) * softsign(f(x)): what stands out by either sign is kept.
+
+    The paper's sigmoid minus a half, and its SiLU, round otherwise at the ends of a tile; a division never does.
+    """
+
+    def __init__(self, width: int, fused: bool) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_layer(fused, width, width, identity=True, gain=0.7) for _ in range(3))
+        self.activations = nn.ModuleList(nn.PReLU(width, init=0.1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, width, H, W) -> the block's output and the first convolution's, both of that shape."""
+        first, second, third = self.convs
+        within = first(x)
+        found = third(self.activations[1](second(self.activations[0](within))))
+        return 0.5 * (x + found) * F.softsign(found), within
 
 
 def _layer(fused: bool, inputs: int, outputs: int, identity: bool = False, gain: float = 1.0) -> nn.Module:
@@ -210,7 +275,8 @@ def _layer(fused: bool, inputs: int, outputs: int, identity: bool = False, gain:
 
 
 def _convolved(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """A 3 x 3 convolution, by one and the same algorithm whatever the height and width."""
+    """A convolution to the same size, by one and the same algorithm whatever the height and width."""
+    padding = kernel.shape[-1] // 2
     if len(x) == 1 and x.numel() <= SMALL and x.device.type == "cpu":
-        return F.conv2d(torch.cat([x, x]), kernel, bias, padding=1)[:1]  # for two pictures torch picks the usual one
-    return F.conv2d(x, kernel, bias, padding=1)
+        return F.conv2d(torch.cat([x, x]), kernel, bias, padding=padding)[:1]  # for two, torch picks the usual one
+    return F.conv2d(x, kernel, bias, padding=padding)

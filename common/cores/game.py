@@ -49,10 +49,16 @@ class Player:
 
 @dataclass
 class Game:
-    """Players in the order of their turns, and whose (averaged) network is the product that gets saved."""
+    """Players in the order of their turns.
+
+    Attributes:
+        product: whose (averaged) network gets saved.
+        critic: whose network gets saved beside it, for runs that begin with the product; None for none.
+    """
 
     players: dict[str, Player]
     product: str
+    critic: str | None = None
 
 
 @contextmanager

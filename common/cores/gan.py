@@ -124,6 +124,7 @@ class GanGame:
         head_start: images during which the critic alone learns, as a trained generator would unlearn from a new one.
         default_lr: the learning rate where `config` names none.
         clip: largest norm of the generator's gradient.
+        keeps_critic: whether the critic is saved beside the generator, for runs that begin with it.
     """
 
     generator: nn.Module
@@ -142,6 +143,7 @@ class GanGame:
     head_start: int = 0
     default_lr: float = DEFAULT_LR
     clip: float | None = None
+    keeps_critic: bool = False
 
     def __post_init__(self) -> None:
         self.rule = LOSSES[self.config.loss]
@@ -166,7 +168,7 @@ class GanGame:
             average=config.average,
             compile=True,
         )
-        return Game(players, product="generator")
+        return Game(players, "generator", "critic" if self.keeps_critic and "critic" in players else None)
 
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's loss: adversarial, plus R1 and R2 (or the interpolation penalty) when their step has come."""

@@ -382,7 +382,8 @@ class Trainer:
         if better := verdict.score is None or progress.best is None or verdict.score < progress.best:
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
             config, card = self.monitor.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
-            save_weights(self.out, product, config, card)
+            critic = self.learners[self.game.critic].player.network if self.game.critic else None
+            save_weights(self.out, product, config, card, critic)
         best = "  (best so far)" if better and verdict.score is not None else ""
         self._say(bar, f"{progress.images:>9,} examples  {seen}{best}")
         for line in (verdict.warning or "").splitlines():

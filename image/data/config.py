@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from common.config import DeviceConfig, require
 from common.inputs import DataName
-from image.config import DATA_SETS, Size, height_and_width
+from image.config import DATA_SETS, Fit, Size, height_and_width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class DataConfig(DeviceConfig):
 
     data: Positional[Annotated[str, DataName(DATA_SETS), arg(metavar="DATA")]]  # a folder or .zip, or a built-in name
     size: Size | None = None  # to train at, such as 64 or 96x64; default: what the pictures are good for, 64 at most
-    fit: Literal["crop", "pad"] = "crop"  # how pictures come to that shape
+    fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     minutes: float = 60.0  # that you have for the training
     out: Path | None = None  # folder of the contact sheet and of data.json; default: runs/<data>-data

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from common.data.arrays import Arrays, allocate, cached, digest, families, split
 from common.data.folders import short_name
 from common.errors import UserError
 from common.pictures.photos import read_each
-from image.config import MAX_SIDE, MIN_SIDE, Size, as_size, height_and_width
+from image.config import MAX_SIDE, MIN_SIDE, Fit, Size, as_size, height_and_width
 from image.data.sources import Pictures, find
+from image.data.squares import in_squares
 
-Fit = Literal["crop", "pad"]
 CHUNK, CHUNK_SIDE = 256, 64  # images that go through a network at a time, if they are no larger
 FORMAT = 3  # of what is cached; raise it when the same pictures would be decoded or described differently
 WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
@@ -94,7 +94,8 @@ def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bo
         data: one of `image.config.DATA_SETS`, or a path.
         size: wanted, as --size tells it, sides of 8 to 1024 pixels. By default that of the pictures of built-in sets
             (64 for celeba and emoji); for folders 64, or less if all pictures are squares of one smaller size.
-        fit: bring pictures to that shape by cutting out the centre, or by padding with white. Resizing is Lanczos.
+        fit: bring pictures to that shape by cutting out the centre, by padding with white, or by cutting out the
+            centre of each of nine squares (`image.data.squares`). Resizing is Lanczos.
         grey: one channel (True) or three (False); by default one if no picture has any colour.
 
     Raises:
@@ -110,7 +111,8 @@ def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bo
 
     def build(folder: Path) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):  # Pillow's, on files that are odd but readable
-            return _decode(folder, pictures(), _Options(data, size, fit, grey))
+            chosen = in_squares(pictures()) if fit == "squares" else pictures()
+            return _decode(folder, chosen, _Options(data, size, fit, grey))
 
     arrays, facts = cached(key, build)
     train, test = (
@@ -237,7 +239,7 @@ def fitted(image: Image.Image, shape: tuple[int, int], fit: Fit = "crop", grey: 
     if grey:
         image = image.convert("L")
     image, (height, width) = image.convert("RGB"), shape
-    if fit == "crop":
+    if fit != "pad":
         image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
     else:
         image = ImageOps.pad(image, (width, height), Image.Resampling.LANCZOS, color=WHITE)

@@ -36,10 +36,11 @@ class Patches:
         pairs: no side of their small pictures is below `patch`.
         patch: side of a small patch, in pixels.
         scale: by how much large ones are larger.
+        detail: share of the patches of which each is the one with more detail of two.
     """
 
-    def __init__(self, pairs: Sequence[Pair], patch: int, scale: int) -> None:
-        self.pairs, self.patch, self.scale = list(pairs), patch, scale
+    def __init__(self, pairs: Sequence[Pair], patch: int, scale: int, detail: float = 0.0) -> None:
+        self.pairs, self.patch, self.scale, self.detail = list(pairs), patch, scale, detail
         self.device = torch.device("cpu")
         self.flat: dict[str, Tensor] = {}  # `pixels`, where they are held on an accelerator
         self.tables = {
@@ -60,9 +61,18 @@ class Patches:
         return sum(pair.high.nbytes + pair.lows.nbytes for pair in self.pairs)
 
     def indices(self, seed: int, step: int, batch: int) -> Tensor:
-        """The patches of global step `step`, int64 (batch,), a function of the arguments alone: any, evenly."""
+        """The patches of global step `step`, int64 (batch,), a function of the arguments alone: any, evenly.
+
+        But of the share `detail` each is the better of two.
+        """
         generator = torch.Generator().manual_seed(mix(seed, step))
-        return torch.randint(len(self), (batch,), generator=generator)
+        drawn = torch.randint(len(self), (batch,), generator=generator)
+        if not self.detail:
+            return drawn
+        others = torch.randint(len(self), (batch,), generator=generator)
+        compared = torch.rand(batch, generator=generator) < self.detail
+        one, other = _detail(self._cut(torch.cat([drawn, others]), ("low",))["low"]).chunk(2)
+        return torch.where(compared & (other > one), others, drawn)
 
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Patches, uint8 and channels last, on `device`: "low" (N, 3, p, p) and "high" (N, 3, p * scale, p * scale)."""
@@ -84,13 +94,14 @@ class Patches:
             "high": torch.cat([rearrange(pair.high, "h w c -> (h w) c").to(device) for pair in self.pairs]),
         }
 
-    def _cut(self, indices: Tensor) -> dict[str, Tensor]:
+    def _cut(self, indices: Tensor, names: Sequence[str] = ("low", "high")) -> dict[str, Tensor]:
         """Patches (N, S, S, 3) out of the pictures one by one."""
         picture, version, y, x, symmetry = self._places(indices.numpy())
-        patches: dict[str, list[Tensor]] = {"low": [], "high": []}
+        patches: dict[str, list[Tensor]] = {name: [] for name in names}
         for row in range(len(indices)):
             pair = self.pairs[picture[row]]
-            for name, image, step in (("low", pair.lows[version[row]], 1), ("high", pair.high, self.scale)):
+            for name in names:
+                image, step = (pair.lows[version[row]], 1) if name == "low" else (pair.high, self.scale)
                 top, left, side = y[row] * step, x[row] * step, self.patch * step
                 patches[name].append(mirrored(image[top : top + side, left : left + side], symmetry[row]))
         return {name: torch.stack(images) for name, images in patches.items()}
@@ -146,6 +157,12 @@ def _grid(numbers: Tensor, side: int) -> Tensor:
     y = torch.where((symmetry & 1).bool(), side - 1 - y, y)
     x = torch.where((symmetry & 2).bool(), side - 1 - x, x)
     return corner + y * width + x
+
+
+def _detail(patches: Tensor) -> Tensor:
+    """How much neighbouring pixels of patches uint8 (N, S, S, 3) differ: grey levels, (N,)."""
+    brightness = patches.float().mean(3)
+    return brightness.diff(dim=1).abs().mean((1, 2)) + brightness.diff(dim=2).abs().mean((1, 2))
 
 
 def mirrored(image: Tensor, symmetry: int) -> Tensor:

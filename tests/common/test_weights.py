@@ -15,7 +15,7 @@ from torch import nn
 
 from common.errors import UserError
 from common.weights import load_fitting, load_model, load_tensors, save_weights
-from common.weights_folders import CARD, CONFIG, MODEL, bundled, find_weights, load_config, network_setting
+from common.weights_folders import CARD, CONFIG, CRITIC, MODEL, bundled, find_weights, load_config, network_setting
 
 CONFIGURED = {"domain": "image", "kind": "gan", "classes": ["Ankle boot", "Café"]}
 
@@ -54,6 +54,13 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     for name, tensor in saved.state_dict().items():
         rounded = tensor.half().float() if tensor.is_floating_point() else tensor
         assert torch.equal(rounded, loaded.state_dict()[name])
+
+
+def test_of_a_critic_what_learns_is_saved_too(tmp_path: Path) -> None:
+    critic = network()
+    critic[0].requires_grad_(False)
+    save_weights(tmp_path / "w", network(), CONFIGURED, "", critic)
+    assert load_file(tmp_path / "w" / CRITIC).keys() == {name for name in critic.state_dict() if name[0] != "0"}
 
 
 def test_numbers_beyond_half_precision_are_kept(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs that begin with trained weights: of other data, other classes, another size."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,49 @@ def test_without_classes_what_was_drawn_without_a_label_is_drawn() -> None:
     assert without_classes(plain).keys() == plain.state_dict().keys()
 
 
-def test_what_fits_nowhere_is_told() -> None:
+@pytest.mark.parametrize(("likelihood", "classes"), [("logistic", 3), ("gaussian", 0)])
+@pytest.mark.parametrize("finish", ["smooth", "shuffle"])
+def test_a_generator_begins_as_the_decoder_of_a_vae(likelihood: str, classes: int, finish: str) -> None:
     torch.manual_seed(0)
-    vae = ImageModel(build_vae(network(32)), network(32), (), "a-vae")
-    with pytest.raises(UserError, match="--weights a-vae: none of their layers fit"):
-        begun(vae, network(32))
+    config = network(32, classes=classes, likelihood=likelihood, finish=finish, output="linear", channels=3)
+    vae, z = build_vae(config), torch.randn(4, 8)
+    for tensor in vae.parameters():
+        torch.nn.init.normal_(tensor, std=0.1)
+    labels = torch.arange(4) % 3 if classes else None
+    if vae.condition is not None:  # the generator makes all classes equally long
+        table = vae.condition.embedding.weight.data
+        table *= 8**0.5 / table.norm(dim=1, keepdim=True)
+    tensors, said = begun(ImageModel(vae.eval(), config, tuple("abc")[:classes], "a-vae"), config)
+    assert "new" not in said
+    generator = build_generator(config)
+    generator.load_state_dict(tensors)
+    expected = vae.likelihood.mean(vae.decode(z, labels))
+    torch.testing.assert_close(generator(z, labels).clamp(-1, 1), expected)
+
+
+def test_what_fits_nowhere_is_told() -> None:
+    dcgan = ImageModel(build_generator(network(32, net="dcgan")), network(32, net="dcgan"), (), "a-dcgan")
+    with pytest.raises(UserError, match="--weights a-dcgan: none of their layers fit"):
+        begun(dcgan, network(32))
+
+
+def test_critics_go_on_too() -> None:
+    torch.manual_seed(1)
+    config = TrainConfig(core="gan", net_size="debug", latent=8, augment=(), critic="aided", batch=8)
+    first, second = (build_game(config, network(32, channels=3)) for _ in range(2))
+    trained = first.players["critic"].network
+    for parameter in trained.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter)
+    product = ImageModel(first.players["generator"].network, network(32, channels=3), (), "trained")
+    kept = {name: tensor for name, tensor in trained.state_dict().items() if not name.startswith("aide.features")}
+    assert begin(second, product, kept).endswith(f" of trained and {len(kept)} of {len(kept)} of its critic")
+    ours = second.players["critic"].network.state_dict()
+    assert all(torch.equal(ours[name], tensor) for name, tensor in kept.items())
+    classes = build_game(replace(config, core="cgan"), network(32, channels=3, classes=2))
+    new = ["critic.head.condition.embedding", *(f"aide.heads.{head}.head.condition.embedding" for head in range(3))]
+    said = begin(classes, product, kept)
+    assert f" and {len(kept)} of {len(kept)} of its critic; new: " in said and said.endswith(", ".join(new))
 
 
 # --- the command
@@ -92,8 +131,9 @@ def test_a_run_begins_with_trained_weights(
     before, after = (load_file(folder / "model.safetensors") for folder in (cgan_run, out))
     for name, tensor in before.items():
         torch.testing.assert_close(after[name].float(), tensor.float(), atol=1e-3, rtol=1e-3)
-    told = f"image.train: took {len(before)} of {len(before)} tensors of {cgan_run.name}\n"
-    assert told in capsys.readouterr().err
+    critic = load_file(cgan_run / "critic.safetensors")
+    told = f"image.train: took {len(before)} of {len(before)} tensors of {cgan_run.name}"
+    assert f"{told} and {len(critic)} of {len(critic)} of its critic\n" in capsys.readouterr().err
     main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, resume=True, **STILL | {"steps": 2}))
     assert "took" not in capsys.readouterr().err
 

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from common.cli import command, parse
+from common.errors import UserError
 from music.config import TrainConfig
 from music.data.loading import MusicData
-from music.games import build_game, network_config
+from music.games import begin, build_game, network_config
 from music.metrics import measure
+from music.models import load_music_model
 from music.monitor import WORST, MusicMonitor, features, misfit, overlap, usual_metres
 from music.networks import Composer
 from music.train import main
@@ -142,9 +144,34 @@ def test_a_critic_may_listen(tunes: Path, tmp_path: Path) -> None:
     assert any("penalty" in row and "content" in row for row in rows)
 
 
+@pytest.mark.parametrize("core", ["gan", "vae"])
+def test_a_run_begins_with_trained_weights(
+    core: str, run_folder: Path, tunes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, begun = tmp_path / "run", load_music_model(str(run_folder))
+    settings: dict[str, Any] = {"steps": 1, "batch": 16, "lr": 1e-9, "average": 1e-6, "device": "cpu"}
+    main(TrainConfig(data=str(tunes), core=core, weights=str(run_folder), out=out, **settings))  # type: ignore[arg-type]
+    count = len(begun.network.state_dict())
+    assert f"music.train: took {count} of {count} tensors of {run_folder.name}\n" in capsys.readouterr().err
+    after = load_music_model(str(out))
+    assert after.config == begun.config
+    for name, tensor in begun.network.state_dict().items():
+        torch.testing.assert_close(after.network.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_of_nothing_alike_are_told(run_folder: Path, data: MusicData) -> None:
+    model = load_music_model(str(run_folder))
+    other = replace(model.config, width=4, latent=3, bar_latent=5)
+    game = build_game(TrainConfig(net_size="debug", latent=3, bar_latent=5), other)
+    with pytest.raises(UserError, match="none of their layers fit"):
+        begin(game, model)
+
+
 @pytest.mark.parametrize(
     ("asked", "flag"),
     [
+        ({"weights": "chorales", "bars": 8}, "--bars"),
+        ({"weights": "chorales", "net_size": "large"}, "--net-size"),
         ({"bars": 1}, "--bars"),
         ({"bars": 17}, "--bars"),
         ({"bar_latent": 0}, "--bar-latent"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from common.randomness import Draw
 from music.metrics import parallels
 from music.models import to_scores
-from music.networks import Composer, MusicCritic, RollFeatures
+from music.networks import Composer, MusicCritic, RollFeatures, Successions
 from music.rolls import MusicContext, NetworkConfig, given, random_mask, read_condition, steps_before, valid_steps
 from music.score import TrackSpec
 
@@ -347,6 +347,34 @@ def test_drums_make_no_intervals() -> None:
     assert RollFeatures(config(TRACKS[3:]), 4).mix_intervals is None
 
 
+def test_successions_by_hand() -> None:
+    settings = config(TRACKS[:2])
+    found = Successions(settings, 4)
+    found.mix = nn.Conv1d(12, 12, 1, bias=False)  # type: ignore[assignment]
+    nn.init.dirac_(found.mix.weight)
+    roll = torch.zeros(1, 2, 2, settings.steps, settings.pitches)  # pitches from 60 on
+    for step, (upper, lower) in enumerate([(7, 0), (9, 2), (9, 2), (11, 2), (8, 8), (3, 3)]):
+        roll[0, 0, 0, step, upper] = roll[0, 0, 1, step, lower] = 1
+    again = found(roll, condition(settings, 1))[0]  # (12, S)
+    expected = torch.zeros(12, settings.steps)
+    expected[7, 1] = expected[0, 5] = 1  # fifths in parallel, then unisons; a repeated fifth or one voice alone is none
+    assert torch.equal(again, expected)
+
+
+def test_each_bar_is_judged_by_itself() -> None:
+    torch.manual_seed(0)
+    settings = config()
+    critic, chosen = shaken(MusicCritic(settings)), condition(settings)
+    critic.blocks = nn.ModuleList(nn.AvgPool1d(4) if level == 0 else nn.Identity() for level in range(1))
+    roll = a_roll(settings, chosen["metre"])
+    other = roll.clone()
+    other[:, :, :, -settings.bar_steps + 2 :] = 0  # of the last bar all but what its first step moves to
+    with torch.no_grad():
+        before, after = critic(roll, chosen), critic(other, chosen)
+    assert torch.equal(before[:, 1:-1], after[:, 1:-1])
+    assert not torch.isclose(before[:, [0, -1]], after[:, [0, -1]]).any()
+
+
 # --- gradients, the critic, and the config
 
 
@@ -389,7 +417,7 @@ def test_the_critic_judges_real_and_composed_music_in_one_forward_as_in_two() ->
     with torch.no_grad():
         logits = critic(torch.cat([real, fake]), both)
         apart = torch.cat([critic(real, chosen), critic(fake, chosen)])
-    assert logits.shape == (2 * N,)  # (N, 1) would broadcast silently in the losses
+    assert logits.shape == (2 * N, 1 + settings.bars)
     torch.testing.assert_close(logits, apart)
 
 

@@ -8,14 +8,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from superres.networks import SCALES, BranchedConv, Conv, Generator, NetworkConfig, build_generator, fuse, grown
+from superres.networks import (
+    SCALES,
+    AttentiveBlock,
+    BranchedConv,
+    Conv,
+    Generator,
+    NetworkConfig,
+    branched,
+    build_generator,
+    fuse,
+    grown,
+)
 
 nets = pytest.mark.parametrize("net", ["fast", "base"])
 
 
 def small(net: Any, scale: int = 2, depth: int = 2, width: int = 8) -> Generator:
     torch.manual_seed(0)
-    return build_generator(NetworkConfig(net, scale, depth, width))
+    return build_generator(NetworkConfig(net, scale, depth, width, net == "base"))
 
 
 def count(network: torch.nn.Module) -> int:
@@ -39,12 +50,11 @@ def test_shapes(net: Any, scale: int) -> None:
 
 
 def test_sizes_by_hand() -> None:
-    def expected(depth: int, width: int) -> int:  # x4 has 48 outputs; a slope a channel
-        middle, last = width * width * 9 + width, 48 * width * 9 + 48
-        return width * 3 * 9 + width + depth * middle + last + (depth + 1) * width
-
+    first, middle, last = 48 * 3 * 9 + 48, 48 * 48 * 9 + 48, 48 * 48 * 9 + 48  # x4 has 48 outputs
+    slopes, join = 48, 4 * 48 * 48 + 48
     fast, base = (fuse(build_generator(NetworkConfig.usual(net, 4))) for net in ("fast", "base"))
-    assert count(fast) == expected(10, 48) and count(base) == expected(12, 64)
+    assert count(fast) == first + 10 * middle + last + 11 * slopes
+    assert count(base) == first + (6 * 3 + 1) * middle + last + 6 * 2 * slopes + join
     assert 0.22e6 < count(fast) < 0.24e6 and 0.4e6 < count(base) < 0.5e6
 
 
@@ -123,14 +133,14 @@ def test_an_output_sees_as_far_as_the_radius_and_no_further(net: Any, depth: int
 
 @nets
 def test_the_usual_radius(net: Any) -> None:
-    assert build_generator(NetworkConfig.usual(net, 2)).radius == {"fast": 12, "base": 14}[net]
+    assert build_generator(NetworkConfig.usual(net, 2)).radius == {"fast": 12, "base": 21}[net]
 
 
 @pytest.mark.parametrize(("depth", "width"), [(2, 8), (2, 12), (5, 8), (4, 13)])
 def test_a_grown_generator_computes_the_same_and_learns_with_all_it_has(depth: int, width: int) -> None:
     network = small("fast", scale=3)
     _shake(network)
-    large = grown(network, NetworkConfig("base", 3, depth, width))
+    large = grown(network, NetworkConfig("fast", 3, depth, width))
     x = torch.rand(2, 3, 9, 8)
     torch.testing.assert_close(large(x), network(x), rtol=0, atol=1e-5)
     optimizer = torch.optim.SGD(large.parameters(), 1e-3)
@@ -140,6 +150,28 @@ def test_a_grown_generator_computes_the_same_and_learns_with_all_it_has(depth: i
         optimizer.step()
     for name, parameter in large.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_a_block_attends_to_what_stands_out_by_either_sign() -> None:
+    block = AttentiveBlock(2, fused=True)
+    for conv in block.convs:
+        torch.nn.init.dirac_(conv.weight)  # so that f(x) is x where that is positive, else a hundredth of it
+    x = torch.tensor([[3.0, -2.0]]).view(1, 2, 1, 1)
+    found, within = block(x)
+    expected = [0.5 * (3 + 3) * 3 / 4, 0.5 * (-2 - 0.02) * -0.02 / 1.02]
+    torch.testing.assert_close(found.flatten(), torch.tensor(expected))
+    assert torch.equal(within, x)
+
+
+@nets
+def test_branched_again_a_generator_computes_the_same(net: Any) -> None:
+    network = small(net)
+    _shake(network)
+    x = torch.rand(2, 3, 9, 8)
+    for begun in (network, fuse(network)):
+        again = branched(begun)
+        assert count(again) == count(network)
+        torch.testing.assert_close(again(x), network(x), rtol=0, atol=1e-5)
 
 
 @nets
@@ -194,7 +226,7 @@ def test_a_few_steps_learn(net: Any) -> None:
     low = F.avg_pool2d(high, 2)
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     losses = []
-    for _ in range(30):
+    for _ in range(45):
         loss = F.l1_loss(network(low), high)
         optimizer.zero_grad()
         loss.backward()

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 def untrained(net: str, scale: int, width: int = 8) -> SuperResModel:
     torch.manual_seed(0)
-    config = NetworkConfig(net, scale, 1, width)  # type: ignore[arg-type]
+    config = NetworkConfig(net, scale, 1, width, net == "base")  # type: ignore[arg-type]
     network = fuse(build_generator(config)).eval().requires_grad_(False)
     return SuperResModel(network.to(memory_format=torch.channels_last), config)
 

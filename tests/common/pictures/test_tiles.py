@@ -114,7 +114,8 @@ def test_generators_in_pieces_are_the_whole_to_the_last_bit(
 ) -> None:
     torch.manual_seed(0)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = fuse(build_generator(NetworkConfig(net, scale, 1, channels))).eval()  # type: ignore[arg-type]
+    config = NetworkConfig(net, scale, 1, channels, net == "base")  # type: ignore[arg-type]
+    network = fuse(build_generator(config)).eval()
     network.to(memory_format=layout)
     image = torch.rand(1, 3, height, width).contiguous(memory_format=layout)
     with torch.inference_mode():

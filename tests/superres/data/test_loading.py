@@ -178,6 +178,21 @@ def test_draws_are_functions_of_seed_and_step(data: PhotoData) -> None:
     assert torch.equal(moved.gather(draws[0, 0])["low"], patches.gather(draws[0, 0])["low"])
 
 
+def test_where_there_is_detail_more_is_drawn() -> None:
+    high = torch.zeros(64, 64, 3, dtype=torch.uint8)
+    high[:, 32:] = torch.randint(256, (64, 32, 3), dtype=torch.uint8)  # the left half is flat
+    pairs = [Pair("half", high, high[None])]
+    shares = []
+    for detail in (0.0, 1.0):
+        patches = Patches(pairs, 4, 1, detail)
+        drawn = patches.indices(0, 3, 2000)
+        assert torch.equal(drawn, patches.indices(0, 3, 2000))
+        flat = (patches.gather(drawn)["low"] == 0).flatten(1).all(1)
+        shares.append(flat.float().mean().item())
+    assert shares[0] == pytest.approx(29 / 61, abs=0.05)  # of 61 columns, 29 are of the flat half alone
+    assert shares[1] == pytest.approx((29 / 61) ** 2, abs=0.05)  # only where both are flat
+
+
 def test_symmetries_are_those_of_a_square() -> None:
     image = torch.arange(9).view(3, 3, 1)
     found = [mirrored(image, number)[..., 0].tolist() for number in range(SYMMETRIES)]
