@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from common.errors import UserError
+from common.files import require_nameable
 from common.progress import progress_bar
 
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pixels, {remaining} left"
@@ -81,7 +82,7 @@ def plan(
             as one of its results, if its original is an input too, beside it or where a folder in --out repeats it.
 
     Raises:
-        UserError: an input would be overwritten, or two inputs become one file.
+        UserError: --out does not fit the inputs.
     """
     inputs, problems = find_inputs(names, endings, kinds)
     targets = {one.path: target_of(one) for one in inputs}
@@ -93,15 +94,26 @@ def plan(
     jobs = []
     for target_place, sources in makers.items():
         several = [source for source in sources if source not in made]
-        if len(several) > 1:
-            both = f"{several[0]} and {several[1]} would both become {targets[several[0]]}"
-            raise UserError(f"{both}; choose another --out, or do them one by one")
         for source in several:
-            if _real(source) == target_place:
-                raise UserError(f"{source} would be overwritten by its own result; choose another --suffix or --out")
-            jobs.append(Job(source, targets[source]))
+            if problem := _problem(source, targets[source], target_place, several[0]):
+                problems.append(problem)
+            else:
+                jobs.append(Job(source, targets[source]))
     skipped = [] if overwrite else [job.target for job in jobs if job.target.exists()]
     return FileJobs([job for job in jobs if job.target not in skipped], skipped, made, problems)
+
+
+def _problem(source: Path, target: Path, target_place: Path, first: Path) -> str:
+    """Why an input cannot become a file, or ""; `first` is the one that does if several would."""
+    if source != first:
+        return f"{first} and {source} would both become {target}; choose another --out, or do them one by one"
+    if _real(source) == target_place:
+        return f"{source} would be overwritten by its own result; choose another --suffix or --out"
+    try:
+        require_nameable(target)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def find_inputs(names: Sequence[str], endings: Collection[str], kinds: str) -> tuple[list[Input], list[str]]:

@@ -16,7 +16,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` when the block ends without an error.
 
     A reader therefore sees the old file or the new one, never half of one, and a full disk loses nothing. The
-    temporary name keeps the ending, because image and array writers choose their format by it.
+    temporary name keeps the ending, because image and array writers choose their format by it; where names are long it
+    is no longer than that of `path`, so that what may be called so may be written.
 
     Raises:
         UserError: the folder cannot be made or written, or the disk is full.
@@ -24,7 +25,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{_short(path)}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     os.close(handle)
@@ -70,6 +71,37 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def require_nameable(path: Path, more: str = "") -> None:
+    """Refuse a file's name that the disk does not take, before what is to be written there is computed.
+
+    Args:
+        more: what is put behind the name meanwhile.
+
+    Raises:
+        UserError: it is too long.
+    """
+    length, most = len(os.fsencode(path.name + more)), _longest_name(path.parent)
+    if length > most:
+        raise UserError(
+            f"{path}: the name has {length} bytes, of which {most} are possible; name a shorter one by --out"
+        )
+
+
+def _longest_name(folder: Path) -> int:
+    """Of a file in a folder that may be yet to be made, in bytes."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        return os.pathconf(there, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has none
+        return 255
+
+
+def _short(path: Path) -> str:
+    """The name without its ending, or so much of it that the eleven characters of a temporary one fit in beside it."""
+    room = max(0, _longest_name(path.parent) - len(os.fsencode(path.suffix)) - 11)
+    return os.fsencode(path.stem)[:room].decode(errors="ignore")
 
 
 def _umask() -> int:

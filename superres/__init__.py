@@ -83,11 +83,15 @@ def _pixels(picture: "str | Path | Image") -> "NDArray[Any]":
     import numpy as np
     from PIL import Image, ImageOps
 
+    from common.pictures.opening import open_image
     from common.pictures.reading import naming
+    from common.pictures.tiff_reading import eight_bits, whole_numbers
 
     if not isinstance(picture, Image.Image):
-        with naming(Path(picture)), Image.open(picture) as opened:
+        with naming(Path(picture)), open_image(Path(picture)) as opened:
             return _pixels(ImageOps.exif_transpose(opened))
+    if picture.mode[0] in "IF":  # numbers of more than 8 bits, which Pillow would cut off
+        return eight_bits(whole_numbers(np.asarray(picture))[..., None])[..., 0]
     if picture.mode not in ("L", "LA", "RGB", "RGBA"):
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     return np.asarray(picture)

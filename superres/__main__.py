@@ -2,7 +2,7 @@
 
 from common.cli import list_commands
 
-COMMANDS = ("train", "upscale", "evaluate")
+COMMANDS = ("train", "upscale", "compare", "evaluate")
 
 if __name__ == "__main__":
     list_commands("superres", COMMANDS)

@@ -1,6 +1,8 @@
 """The settings of the super-resolution commands; nothing here imports torch."""
 
-from dataclasses import dataclass
+import math
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +10,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from common.config import DeviceConfig, GanConfig, OutputConfig, RunConfig, require, require_seed, require_unset
 from common.errors import UserError
-from common.inputs import DataName
+from common.inputs import DataName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
 from common.weights_folders import WeightsName, bundled, network_setting
 
@@ -17,9 +19,32 @@ Net = Literal["fast", "base"]
 Degradation = Literal["bicubic", "real"]
 Data = Annotated[str, DataName(PHOTO_SETS)]
 Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
+
+
+class SeveralWeights(WeightsName):
+    """The same, or several with commas between."""
+
+    def split(self, value: str) -> list[str]:
+        """Each by itself; a folder that is there may have commas of its own."""
+        return [value] if os.path.exists(value) else value.split(",")
+
+    def check(self, given: str, value: str) -> None:
+        for name in self.split(value):
+            super().check(given if name == value else f"--weights {name}", name)
+
+
+NAMES = SeveralWeights("superres", ("generator",))
+Upscalers = Annotated[str, NAMES]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
+MOST = 16  # times as large, along each side
+SIZES = {  # flags that give the size of results, and what stands behind their names
+    "width": "_w{:g}",
+    "height": "_h{:g}",
+    "longest": "_l{:g}",
+    "megapixels": "_{:g}mp",
+}
 DEFAULT_WEIGHTS = "x4-fast"
 TWIN = "-gan"  # behind the name of pixel-trained weights: their adversarial twin
 TWICE = "x2-fast"  # better for all that is at most twice as large
@@ -126,41 +151,71 @@ class UpscaleConfig(OutputConfig):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
-    weights: Upscaler | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
+    weights: Upscalers | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
+    width: int | None = None  # of results, in pixels, instead of --scale; each becomes as much larger as it takes
+    height: int | None = None  # of results, likewise
+    longest: int | None = None  # side of results, likewise
+    megapixels: float | None = None  # of results, likewise; 1 is a million pixels
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
-    suffix: str | None = None  # behind the names of outputs; default: _x4 or the like
+    suffix: str | None = None  # behind the names of outputs; default: _x4, _w1920 or the like
     format: str | None = None  # of pictures: png, jpg, webp, tif, gif, bmp or avif; default: the input's
     quality: int = 95  # 1 to 100, of jpg, webp and avif
     overwrite: bool = False  # write anew what is there; by default it is skipped
     tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
     codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
+    preview: float | None = None  # of videos: only so many seconds from all over, by each of --weights a,b,c
+    drop: bool = False  # of videos: leave out what the output cannot hold, for want of which they are else refused
     crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.paths:
             raise UserError("nothing to upscale; name a picture, a video, a folder or a pattern")
-        require(self.scale is None or 1 <= self.scale <= 16, "scale", f"must be 1 to 16, not {self.scale}")
+        require(self.scale is None or 1 <= self.scale <= MOST, "scale", f"must be 1 to {MOST}, not {self.scale}")
+        given = [name for name in ("scale", *SIZES) if getattr(self, name) is not None]
+        require(len(given) < 2, " and --".join(given), "exclude each other; name one")
+        for name in SIZES:
+            value = getattr(self, name)
+            require(value is None or 0 < value < math.inf, name, f"must be above 0, not {value}")
         sharpness = self.sharpness
         require(sharpness is None or 0 <= sharpness <= 1, "sharpness", f"must be in [0, 1], not {sharpness}")
         is_known = self.format is None or self.ending in FORMATS
         require(is_known, "format", f"must be one of {' '.join(FORMATS).replace('.', '')}, not {self.format}")
         require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
         require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")
+        require(self.preview is None or 0 < self.preview < math.inf, "preview", f"must be above 0, not {self.preview}")
+        is_one = len(self.names) == 1 or self.preview is not None
+        require(is_one, "weights", "takes several only with --preview; name one")
+        is_folder = len(self.names) == 1 or self.out is None or not self.out.suffix or self.out.is_dir()
+        require(is_folder, "out", f"{self.out} is one file, which is for one of --weights; name a folder")
         is_name = self.suffix is None or not set(self.suffix) & {"/", "\\", "\0"}
         require(is_name, "suffix", f"{self.suffix} is part of a file's name; name folders by --out")
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        if self.sharpness is not None:
-            twins(self.source)
+        for one in self.each if self.sharpness is not None else ():
+            twins(one.source)
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """Of --weights, each by itself."""
+        return (None,) if self.weights is None else tuple(NAMES.split(self.weights))
+
+    @property
+    def each(self) -> "list[UpscaleConfig]":
+        """The same settings with each of the --weights."""
+        return [replace(self, weights=name) for name in self.names]
 
     @property
     def source(self) -> str:
         """The weights asked for, or those that suit --scale."""
-        suited = DEFAULT_WEIGHTS if self.scale is None or self.scale > 2 else TWICE
+        return self.source_for(self.scale)
+
+    def source_for(self, scale: float | None) -> str:
+        """The weights asked for, or those that suit a scale; None is theirs."""
+        suited = DEFAULT_WEIGHTS if scale is None or scale > 2 else TWICE
         return suited if self.weights is None else self.weights
 
     @property
@@ -172,15 +227,71 @@ class UpscaleConfig(OutputConfig):
         return True
 
     @property
-    def factor(self) -> float:
-        """By how much each side becomes longer: --scale, or that of the weights.
+    def mark(self) -> str:
+        """What stands behind the names of outputs.
 
         Raises:
             UserError: there are no such weights, or they are of another kind.
         """
-        return self.scale or network_setting(self.source, "superres", "generator", "scale", SCALES)
+        by = "" if self.preview is None else f"_preview-{Path(self.source).name}"
+        return f"{self._size_mark}{by}"
+
+    @property
+    def _size_mark(self) -> str:
+        if self.suffix is not None:
+            return self.suffix
+        for name, pattern in SIZES.items():
+            if (value := getattr(self, name)) is not None:
+                return pattern.format(value)
+        scale = self.scale or network_setting(self.source, "superres", "generator", "scale", SCALES)
+        return f"_x{scale:g}"
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the results' size is given, so that the scale depends on that of the input."""
+        return any(getattr(self, name) is not None for name in SIZES)
+
+    def scale_for(self, height: int, width: int) -> float | None:
+        """By how much each side of a picture or film of this size, upright, becomes longer; None: the weights decide.
+
+        Raises:
+            UserError: it is larger already, or would become more than 16 times as large.
+        """
+        if not self.is_sized:
+            return self.scale
+        before = {"width": width, "height": height, "longest": max(width, height), "megapixels": width * height / 1e6}
+        name = next(name for name in SIZES if getattr(self, name) is not None)
+        ratio = getattr(self, name) / before[name]
+        scale = ratio**0.5 if name == "megapixels" else ratio
+        problem = f"--{name} {getattr(self, name):g} of {width} x {height} pixels"
+        if scale < 1:
+            raise UserError(f"{problem} would make it smaller; name more")
+        if scale > MOST:
+            raise UserError(f"{problem} would make it {scale:.4g} times as large, and {MOST} is the most; name less")
+        return scale
 
     @property
     def ending(self) -> str:
         """The ending of pictures, or "" for that of the input."""
         return f".{self.format.lower().removeprefix('.')}" if self.format else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(DeviceConfig):
+    """Settings of `python -m superres.compare`."""
+
+    picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # on which weights are compared
+    weights: tuple[Upscaler, ...] = (DEFAULT_WEIGHTS, DEFAULT_WEIGHTS + TWIN)  # two or more, as --weights of the others
+    out: Path = Path("sheet.png")  # the sheet, .png, .jpg or .webp
+    crops: int = 6  # places that are shown, at most
+    side: int = 48  # of a place, in pixels of the picture
+    overwrite: bool = False  # replace --out if it is there
+    tile: int | None = None  # longest side of what the network gets at once, in pixels; default: by the free memory
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        several = 2 <= len(self.weights) == len(set(self.weights))
+        require(several, "weights", "takes two or more that differ, such as x4-fast x4-base")
+        require(1 <= self.crops <= 100, "crops", f"must be 1 to 100, not {self.crops}")
+        require(8 <= self.side <= 512, "side", f"must be 8 to 512, not {self.side}")
+        require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")

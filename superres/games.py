@@ -88,8 +88,7 @@ def _begun(weights: str, network: NetworkConfig) -> Generator:
     if small.scale != network.scale:
         raise UserError(f"--weights {weights} upscale {small.scale} times; choose that --scale, or other weights")
     if small.attention or network.attention:
-        sizes = (small.depth, small.width, small.attention)
-        if sizes != (network.depth, network.width, network.attention):
+        if (small.depth, small.width, small.attention) != (network.depth, network.width, network.attention):
             raise UserError(f"--weights {weights} are of another network; choose its --net, --width and --depth")
         return branched(generator)
     if small.width > network.width or small.depth > network.depth:

@@ -13,7 +13,7 @@ convolutions of them, which compute the same.
 import copy
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from einops import einsum, repeat
@@ -88,8 +88,8 @@ def branched(generator: "Generator") -> "Generator":
     copied.load_state_dict(generator.state_dict(), strict=False)
     for name, conv in copied.named_modules():
         if isinstance(conv, BranchedConv):
-            plain = generator.get_submodule(name)
-            conv.hold(plain.fused() if isinstance(plain, BranchedConv) else plain)
+            known = generator.get_submodule(name)
+            conv.hold(known.fused() if isinstance(known, BranchedConv) else cast(Conv, known))
     return copied
 
 

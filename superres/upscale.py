@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ from superres.config import UpscaleConfig
 if TYPE_CHECKING:
     from common.pictures.conversion import Allocate
     from common.pictures.reading import Picture
+    from superres.models import SuperResModel
     from superres.upscaling import TiledUpscaler
 
 PROGRAM = "superres.upscale"
-SUFFIXES = r"_x\d+(\.\d+)?"  # a pattern of those that outputs have unless --suffix names another
+# Of outputs, a pattern, unless --suffix names another
+SUFFIXES = r"_(x\d+(\.\d+)?|[whl]\d+|\d+(\.\d+)?mp)(_preview-[^/]+)?"
 VIDEOS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
-    *(".webm", ".wmv"),
+    *(".vob", ".webm", ".wmv"),
 )
 
 
@@ -32,10 +35,11 @@ def main(config: UpscaleConfig) -> None:
     resolution, transparency, 16 bits and animations stay; sound and subtitles of videos do too. An interrupted video is
     continued by the same command. If some of many files fail, the others are done, and the exit code is 1.
     """
-    batch = plan_outputs(config)
-    with reporting(batch, PROGRAM) as fail:
-        if batch.jobs:
-            upscale(batch.jobs, config, fail)
+    for one in config.each:
+        batch = plan_outputs(one)
+        with reporting(batch, PROGRAM) as fail:
+            if batch.jobs:
+                upscale(batch.jobs, one, fail)
 
 
 def plan_outputs(config: UpscaleConfig) -> FileJobs:
@@ -44,12 +48,13 @@ def plan_outputs(config: UpscaleConfig) -> FileJobs:
     Raises:
         UserError: as `common.file_jobs.plan`; or --out does not fit the inputs.
     """
-    suffix = f"_x{config.factor:g}" if config.suffix is None else config.suffix
     target = targets(
-        config.paths, config.out, suffix, lambda path: _ending(path, config), (*FORMATS, *VIDEOS), config.ending
+        config.paths, config.out, config.mark, lambda path: _ending(path, config), (*FORMATS, *VIDEOS), config.ending
     )
-    marks = (SUFFIXES, re.escape(suffix))
-    return plan(config.paths, (*ENDINGS, *VIDEOS), "pictures and videos", target, config.overwrite, marks)
+    marks = (SUFFIXES, re.escape(config.mark))
+    endings, kinds = (VIDEOS, "videos") if config.preview else ((*ENDINGS, *VIDEOS), "pictures and videos")
+    batch = plan(config.paths, endings, kinds, target, config.overwrite, marks)
+    return _with_sizes(batch, config) if config.is_sized else batch
 
 
 def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None]) -> None:
@@ -60,51 +65,138 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
 
-    model = load_superres_model(config.source, pick_device(config.device), config.sharpness)
-    upscaler = TiledUpscaler(model, config.scale, config.tile)
+    @cache
+    def model(source: str) -> "SuperResModel":
+        return load_superres_model(source, pick_device(config.device), config.sharpness)
+
+    def upscaler(path: Path) -> "TiledUpscaler":
+        scale = _scale(path, config)
+        return TiledUpscaler(model(config.source_for(scale)), scale, config.tile)
+
+    if not config.is_sized:
+        upscaler(jobs[0].source)  # refuses what would be refused of each
 
     def make(job: Job, advance: Callable[[float], Any]) -> tuple[int, int]:
+        suited = upscaler(job.source)
+
         def change(picture: "Picture", allocate: "Allocate") -> "Picture":
-            return replace(picture, pixels=upscaler.upscale(picture.pixels, allocate, advance))
+            return replace(picture, pixels=suited.upscale(picture.pixels, allocate, advance))
 
-        return convert_picture(job.source, job.target, change, upscaler.size, config.quality)
+        return convert_picture(job.source, job.target, change, suited.size, config.quality)
 
-    each_picture([job for job in jobs if not _is_video(job.source)], make, fail)
-    upscale_videos([job for job in jobs if _is_video(job.source)], upscaler, config, fail)
+    pictures, films = ([job for job in jobs if _is_video(job.source) == is_film] for is_film in (False, True))
+    if (len(jobs) > 1 or films) and config.preview is None:
+        say_estimates(pictures, films, upscaler, config)
+    each_picture(pictures, make, fail)
+    upscale_videos(films, upscaler, config, fail)
+
+
+def say_estimates(
+    pictures: list[Job], films: list[Job], upscaler: Callable[[Path], "TiledUpscaler"], config: UpscaleConfig
+) -> None:
+    """Print what pictures and films will take, before the work begins."""
+    from superres.estimates import estimate, measured_picture
+
+    lines = [estimate(pictures, upscaler, measured_picture(config.quality), "picture")]
+    if films:
+        from superres.video.estimates import measured_film
+
+        lines.append(estimate(films, upscaler, measured_film(config.codec, config.crf), "film"))
+    for line in filter(None, lines):
+        print(line, flush=True)
 
 
 def upscale_videos(
-    jobs: list[Job], upscaler: "TiledUpscaler", config: UpscaleConfig, fail: Callable[[str], None]
+    jobs: list[Job], upscaler: Callable[[Path], "TiledUpscaler"], config: UpscaleConfig, fail: Callable[[str], None]
 ) -> None:
     """Upscale videos one by one, each with a progress bar of its own, and tell `fail` what goes wrong."""
     for job in jobs:
-        from superres.video.upscaling import upscale_video
-
-        made_with = {"weights": config.source, "sharpness": config.sharpness}
         try:
-            upscale_video(
-                job.source,
-                job.target,
-                upscaler.model,
-                scale=upscaler.scale,
-                tile=config.tile,
-                codec=config.codec,
-                crf=config.crf,
-                overwrite=config.overwrite,
-                made_with=made_with,
-            )
+            upscale_film(job, upscaler(job.source), config)
         except UserError as error:
             fail(str(error))
         else:
             print(f"wrote {job.target}")
 
 
+def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> None:
+    """Upscale a film, or scenes of it.
+
+    Raises:
+        UserError: as of `superres.video.upscaling.upscale_video`.
+    """
+    if config.preview is not None:
+        from superres.video.preview import write_preview
+
+        write_preview(job.source, job.target, upscaler, config.preview, config.codec, config.crf)
+        return
+    from superres.video.upscaling import upscale_video
+
+    upscale_video(
+        job.source,
+        job.target,
+        upscaler.model,
+        scale=upscaler.scale,
+        tile=config.tile,
+        codec=config.codec,
+        crf=config.crf,
+        overwrite=config.overwrite,
+        drop=config.drop,
+        made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness},
+    )
+
+
+def _with_sizes(batch: FileJobs, config: UpscaleConfig) -> FileJobs:
+    """The batch without the jobs whose result cannot have the size that is asked for, and with these problems."""
+    jobs, problems = [], list(batch.problems)
+    for job in batch.jobs:
+        try:
+            _scale(job.source, config)
+        except UserError as error:
+            problems.append(str(error))
+        else:
+            jobs.append(job)
+    return replace(batch, jobs=jobs, problems=problems)
+
+
+def _scale(path: Path, config: UpscaleConfig) -> float | None:
+    """By how much a file's pictures become larger, along each side; None: as the weights have it.
+
+    Raises:
+        UserError: it cannot be read, or cannot have the size that is asked for.
+    """
+    if not config.is_sized:
+        return config.scale
+    size = _size(path)
+    try:
+        return config.scale_for(*size)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture or film as it is shown.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if _is_video(path):
+        from superres.video.reading import shown_size
+
+        return shown_size(path)
+    from common.pictures.reading import open_picture
+
+    with open_picture(path) as file:
+        return file.size
+
+
 def _ending(path: Path, config: UpscaleConfig) -> str:
     """Of what becomes of a file."""
     if _is_video(path):
+        from superres.video.preview import ENDING
         from superres.video.writing import suffix_for
 
-        return suffix_for(path)
+        return suffix_for(path) if config.preview is None else ENDING
     return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
 
 

@@ -59,6 +59,8 @@ class TiledUpscaler:
     Attributes:
         passes: of the network, as many as bring it to `scale` or beyond.
         net_scale: what they enlarge by together.
+        radius: how far the passes together look, in input pixels; so far pictures go on beyond their borders, repeated,
+            where the network, which takes what is outside for grey, would dull bright corners.
         margin: by which tiles overlap what they yield, in input pixels.
         tile: longest side of a tile, in input pixels; halved when memory runs out, for good.
 
@@ -78,8 +80,8 @@ class TiledUpscaler:
             self.passes += 1
         self.net_scale = model.scale**self.passes
         # A pass after the first sees pixels that are smaller.
-        radius = sum(-(-model.radius // model.scale**k) for k in range(self.passes))
-        self.margin = radius + (REACH if self.net_scale != self.scale else 0)
+        self.radius = sum(-(-model.radius // model.scale**k) for k in range(self.passes))
+        self.margin = self.radius + (REACH if self.net_scale != self.scale else 0)
         self.least = 2 * self.margin + 1
         if tile is not None and tile < self.least:
             raise UserError(f"--tile {tile}: the network needs tiles of {self.least} pixels or more")
@@ -108,10 +110,15 @@ class TiledUpscaler:
             (h, w, C) that belong where `placed` says, of the type of `pixels`.
         """
         most = np.iinfo(pixels.dtype).max
-        region = pixels[tile.region].astype(np.float32) / np.float32(most)  # (h, w, C) in [0, 1]
-        images = rearrange(torch.from_numpy(region), "h w c -> 1 c h w").expand(-1, 3, -1, -1)
+        rows, columns = (
+            (self.radius * (cut.first == 0), self.radius * (cut.last == length))
+            for cut, length in zip((tile.rows, tile.columns), pixels.shape, strict=False)
+        )
+        region = np.pad(pixels[tile.region].astype(np.float32), (rows, columns, (0, 0)), "edge") / np.float32(most)
+        images = rearrange(torch.from_numpy(region), "h w c -> 1 c h w").expand(-1, 3, -1, -1)  # in [0, 1]
         for _ in range(self.passes):
             images = self.model.upscale(images)
+        images = images[..., _without(*rows, self.net_scale), _without(*columns, self.net_scale)]
         if self.net_scale == self.scale:
             images = images[(..., *tile.kept(self.net_scale))]
         fine = rearrange(images, "1 c h w -> h w c").cpu().numpy()
@@ -275,6 +282,11 @@ def _bounds(pixels: Pixels) -> tuple[Pixels, Pixels]:
 
 def _enlarged(length: int, scale: float) -> int:
     return max(1, int(length * scale + 0.5))
+
+
+def _without(before: int, after: int, scale: int) -> slice:
+    """What is left of an axis without so many input pixels at its ends."""
+    return slice(before * scale, -after * scale or None)
 
 
 def _share(cut: Cut, length: int, enlarged: int) -> slice:

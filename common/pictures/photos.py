@@ -15,7 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from common.data.folders import File, content_key, find_files, short_name
 from common.errors import UserError
 from common.pictures.formats import ENDINGS, PHOTO_SETS
-from common.pictures.reading import ORIENTATION, READ, UNREADABLE
+from common.pictures.opening import open_image, upright_size
+from common.pictures.reading import UNREADABLE
 from common.progress import progress_bar
 
 EMBEDDED = {  # of the pictures there, the photos
@@ -66,10 +67,8 @@ def size_of(file: File, scale: int) -> tuple[int, int]:
     Raises:
         UNREADABLE: it is no picture that can be read, or has too few pixels.
     """
-    with file.open() as opened, Image.open(opened, formats=READ) as image:
-        width, height = image.size
-        if image.getexif().get(ORIENTATION, 1) >= 5:  # orientations that lie on their side
-            width, height = height, width
+    with file.open() as opened, open_image(opened) as image:
+        height, width = upright_size(image)
     if min(height, width) < scale:
         raise ValueError("is less than a pixel wide when small")
     return height - height % scale, width - width % scale
@@ -81,7 +80,7 @@ def decode(file: File) -> NDArray[np.uint8]:
     Raises:
         UNREADABLE: it cannot be decoded.
     """
-    with file.open() as opened, Image.open(opened, formats=READ) as found:
+    with file.open() as opened, open_image(opened) as found:
         image: Image.Image = found
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I;16"):

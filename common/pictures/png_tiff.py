@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin, TiffTags
 
+from common.pictures.png_colours import Chunks
+
 AT_A_TIME = 1 << 20  # bytes of a picture that are compressed together
 LEVEL = 5  # of compression
 METRE = 0.0254  # inches in it are 1 / METRE
@@ -24,26 +26,31 @@ Pixels = NDArray[Any]
 
 
 def write_png(
-    file: IO[bytes], pixels: Pixels, icc: bytes | None, dpi: tuple[float, float] | None, exif: bytes, xmp: bytes = b""
+    file: IO[bytes],
+    pixels: Pixels,
+    icc: bytes | None,
+    dpi: tuple[float, float] | None,
+    exif: bytes,
+    chunks: Chunks = (),
 ) -> None:
     """Write a PNG (ISO/IEC 15948).
 
     Args:
         exif: a TIFF structure; b"" for none.
-        xmp: a packet; b"" for none.
+        chunks: further ones that belong before the pixels.
     """
     height, width, channels = pixels.shape
     file.write(b"\x89PNG\r\n\x1a\n")
     depth = 8 * pixels.dtype.itemsize
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, PNG_COLOURS[channels], 0, 0, 0))
+    for kind, content in chunks:
+        _chunk(file, kind, content)
     if icc:
         _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
     if dpi:
         _chunk(file, b"pHYs", struct.pack(">IIB", *(round(value / METRE) for value in dpi), 1))
     if exif:
         _chunk(file, b"eXIf", exif)
-    if xmp:
-        _chunk(file, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
     compressor = zlib.compressobj(LEVEL)
     above = np.zeros((1, width * channels * pixels.dtype.itemsize), np.uint8)
     for strip in _strips(pixels):

@@ -5,6 +5,7 @@ becomes alpha, palettes become the colours that they stand for, and CMYK becomes
 """
 
 import io
+import re
 import struct
 import sys
 import warnings
@@ -21,15 +22,15 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from common.data import folders
 from common.errors import UserError
+from common.pictures.opening import ORIENTATION, READ, open_image, raw_mode, upright_size
+from common.pictures.png_colours import Chunks, colour_chunks
+from common.pictures.tiff_reading import PlainTiff, whole_numbers
 
-# Pillow's decoders, no more than are needed; JPEG's also reads MPO, what some cameras call .jpg.
-READ = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # TIFF has pages
 MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say nothing
 UNREADABLE = (*folders.UNREADABLE, Image.DecompressionBombError)  # what Pillow's decoders raise, too
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SyntaxError, struct.error)
 
-ORIENTATION = ExifTags.Base.Orientation
 # Tags that describe the picture and not the file that it was in.
 DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 18246, 33432, 40091, 40092, 40093, 40094, 40095)
 DETAILS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -50,6 +51,7 @@ class Picture:
         exif: values by tag, some of them again dicts of such.
         xmp: a packet.
         duration: milliseconds for which a frame is shown.
+        chunks: of a PNG, what says which colours its numbers are, kind and content of each.
     """
 
     pixels: Pixels
@@ -58,6 +60,7 @@ class Picture:
     exif: Mapping[int, Any] = field(default_factory=dict)
     xmp: bytes | None = None
     duration: float = 0
+    chunks: Chunks = ()
 
     @property
     def has_alpha(self) -> bool:
@@ -79,17 +82,34 @@ class PictureFile:
         image: its header, and its pixels once they are read.
         frames: pictures in it.
         plays: how often an animation is shown; 0: for ever.
+        chunks: as `Picture.chunks`.
     """
 
     path: Path
     image: ImageFile.ImageFile
     frames: int
     plays: int
+    chunks: Chunks = ()
 
     @property
     def is_animation(self) -> bool:
         """Whether its pictures follow each other in time."""
         return self.frames > 1 and self.image.format in ANIMATED
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether the first picture is none of the animation, but for readers that show no animations."""
+        return bool(self.image.info.get("default_image"))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the first picture, upright; of PNGs, which may say it behind the pixels, once decoded.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        with naming(self.path):
+            return self.image.size[::-1] if self.is_animation else upright_size(self.image)
 
     @property
     def pixels(self) -> int:
@@ -105,30 +125,34 @@ class PictureFile:
         with naming(self.path):
             if self.is_animation:
                 self.image.seek(frame)
-                return Picture(np.asarray(self.image.convert("RGBA")), **_belongings(self.image))
+                seen = np.asarray(self.image.convert("RGBA"))
+                return Picture(seen, chunks=self.chunks, **_belongings(self.image))
             with self._opened(frame) as image:
                 pixels = self._deep_pixels(image, frame)
                 if pixels is None:
                     pixels = _pixels(image)
                 orientation = image.getexif().get(ORIENTATION, 1)
-                return Picture(upright(pixels, orientation), **_belongings(image))
+                return Picture(upright(pixels, orientation), chunks=self.chunks, **_belongings(image))
 
     def __iter__(self) -> Iterator[Picture]:
         return map(self.read, range(self.frames))
 
     @contextmanager
     def _opened(self, frame: int) -> Iterator[ImageFile.ImageFile]:
-        with Image.open(self.path, formats=READ) as image:
-            if self.frames > 1:
-                image.seek(frame)
+        with open_image(self.path, frame) as image:
             yield image
 
     def _deep_pixels(self, image: ImageFile.ImageFile, frame: int) -> Pixels | None:
-        """Several channels of 16 bits; None if there are none.
+        """Those of a TIFF of grey or RGB, and several channels of more than 8 bits; None of other pictures.
 
-        Pillow decodes only the upper bytes of such numbers. Told that the bytes are swapped, it decodes the lower ones.
+        Of PNGs Pillow decodes only the upper bytes of such numbers. Told that the bytes are swapped, it decodes the
+        lower ones.
         """
-        if (raw := _raw_mode(image)) not in DEEP:
+        if isinstance(image, PlainTiff):
+            return image.decode()
+        if image.format == "PPM" and image.mode == "RGB":
+            return _ppm_colours(image)
+        if (raw := raw_mode(image)) not in DEEP:
             return None
         if raw == "LA;16B":  # is to Pillow RGBA, of which it finds four bytes if it is told of no 16 bits
             halves = _decoded(image, "RGBA")
@@ -149,12 +173,13 @@ def open_picture(path: Path) -> Iterator[PictureFile]:
     with naming(path):
         if path.stat().st_size == 0:
             raise UserError(f"{path} is empty; try another copy of it")
-        image = Image.open(path, formats=READ)
+        image = open_image(path)
     with image:
         with naming(path):
             has_frames = image.format in (*ANIMATED, "TIFF")  # the second of two JPEGs is a map of depth or the like
             frames = getattr(image, "n_frames", 1) if has_frames else 1
-        yield PictureFile(path, image, frames, _plays(image))
+            chunks = colour_chunks(path) if image.format == "PNG" else ()
+        yield PictureFile(path, image, frames, _plays(image), chunks)
 
 
 def read_picture(path: Path) -> Picture:
@@ -207,10 +232,21 @@ def _plays(image: Image.Image) -> int:
     return loop or 0
 
 
-def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the file's numbers are stored, in Pillow's words."""
-    args = image.tile[0].args if image.tile else None
-    return args[0] if isinstance(args, tuple) else args or ""
+def _ppm_colours(image: ImageFile.ImageFile) -> Pixels | None:
+    """RGB of more than 8 bits from a PPM, as uint16, which Pillow cuts down; None of other ones."""
+    kind, place, args = image.tile[0].codec_name, image.tile[0].offset, image.tile[0].args
+    if kind not in ("ppm", "ppm_plain") or not isinstance(args, tuple) or args[1] <= 255:
+        return None
+    assert image.fp is not None
+    image.fp.seek(place)
+    content, count = image.fp.read(), image.width * image.height * 3
+    if kind == "ppm":
+        values = np.frombuffer(content, ">u2", count)
+    else:
+        values = np.array(re.sub(rb"#[^\n]*", b"", content).split()[:count], np.int64)
+    if values.max() > args[1]:
+        raise ValueError(f"it has numbers above its largest, {args[1]}")
+    return np.rint(values * (65535 / args[1])).astype(np.uint16).reshape(image.height, image.width, 3)
 
 
 def _decoded(image: ImageFile.ImageFile, raw_mode: str) -> Pixels:
@@ -233,23 +269,13 @@ def _pixels(image: Image.Image) -> Pixels:
     """Of any mode: uint8 or uint16, (H, W, C), as they lie in the file."""
     image.load()
     if image.mode[0] in "IF":
-        return _numbers(image)
+        return _with_key(whole_numbers(np.asarray(image))[..., None], image.info.get("transparency"))
     if image.mode == "CMYK":
         return np.asarray(_from_cmyk(image))
     is_grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _has_grey_palette(image))
     mode = ("L" if is_grey else "RGB") + ("A" if image.has_transparency_data else "")
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def _numbers(image: Image.Image) -> Pixels:
-    """Grey of more than 8 bits, as uint16: whole numbers up to 65535, or fractions from 0 to 1."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        values = np.rint(values * np.float32(65535))
-    if not 0 <= values.min() <= values.max() <= 65535:
-        raise ValueError("its numbers are neither whole ones from 0 to 65535 nor fractions from 0 to 1")
-    return _with_key(values.astype(np.uint16)[..., None], image.info.get("transparency"))
 
 
 def _with_key(pixels: Pixels, key: Any) -> Pixels:

@@ -7,17 +7,20 @@ all frames of a GIF.
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image, PngImagePlugin, features
 
 from common.errors import UserError
 from common.pictures.formats import FORMATS
+from common.pictures.png_colours import Chunks, is_srgb
 from common.pictures.png_tiff import write_png, write_tiff
 from common.pictures.reading import ANIMATED, Picture, Pixels, packed_exif
+from common.pictures.tiff_reading import eight_bits
 from common.provenance.marking import save_marked, xmp_of
 
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 32_768}
@@ -28,14 +31,21 @@ XMP_TAG = 700  # of a TIFF
 FULL_COLOUR = 90  # quality from which colours are stored as finely as light is
 OPAQUE = 128  # alpha from which a pixel of a GIF is visible
 COLOURS = 255  # of a GIF's 256; one is left for what is invisible
+DURATIONS = {"GIF": 10, "AVIF": 1}  # milliseconds in whose multiples frames are shown
 SAMPLE = 128  # side of what is looked at of a frame to choose a palette
 
 
-def require_writable(path: Path, width: int, height: int, frames: int = 1, is_animation: bool = False) -> None:
+def require_writable(
+    path: Path, width: int, height: int, frames: int = 1, is_animation: bool = False, chunks: Chunks = ()
+) -> None:
     """Refuse what a format cannot hold, before it is computed.
 
+    Args:
+        chunks: as `Picture.chunks`.
+
     Raises:
-        UserError: pictures are too large or too many for it, or its ending is unknown.
+        UserError: pictures are too large or too many for it or have colours that it cannot tell, or its ending is
+            unknown.
     """
     kind, others = _format(path), "choose png by --format"
     longest = LONGEST_SIDE.get(kind, 1 << 31)
@@ -43,13 +53,17 @@ def require_writable(path: Path, width: int, height: int, frames: int = 1, is_an
         raise UserError(f"{path}: {kind} holds at most {longest:,} pixels a side and not {width} x {height}; {others}")
     if kind == "TIFF" and width * height * frames * 8 > MOST_BYTES:
         raise UserError(f"{path}: {width} x {height} pixels may be too many for the 4 GB of a TIFF; {others}")
+    if kind != "PNG" and not is_srgb(chunks):
+        raise UserError(f"{path}: {kind} cannot say that the colours are no usual ones (gAMA, cHRM or cICP); {others}")
     if frames > 1 and is_animation and kind not in ANIMATED:
         raise UserError(f"{path}: {kind} holds one frame and not {frames}; choose gif, webp or png by --format")
     if frames > 1 and not is_animation and kind != "TIFF":
         raise UserError(f"{path}: {kind} holds one page and not {frames}; choose tif by --format")
 
 
-def write_pictures(path: Path, pictures: Sequence[Picture], quality: int = 95, plays: int = 1) -> None:
+def write_pictures(
+    path: Path, pictures: Sequence[Picture], quality: int = 95, plays: int = 1, has_fallback: bool = False
+) -> None:
     """Write a picture, or several as an animation or as the pages of a TIFF, in the format of the ending of `path`.
 
     What a format does not have is left out: transparency shows white in JPEG and BMP, profiles are not in GIF. Write to
@@ -59,6 +73,7 @@ def write_pictures(path: Path, pictures: Sequence[Picture], quality: int = 95, p
         pictures: as many as the format holds, see `require_writable`; pixels may be memory-mapped.
         quality: 1 to 100, of JPEG, WebP and AVIF; from 90 on colours are as fine as light.
         plays: how often an animation is shown; 0: for ever.
+        has_fallback: the first picture is for readers that show no animations; left out where that cannot be.
 
     Raises:
         UserError: the encoder refuses them.
@@ -71,20 +86,14 @@ def write_pictures(path: Path, pictures: Sequence[Picture], quality: int = 95, p
         write_tiff(path, pages)
     elif kind == "PNG" and len(pictures) == 1:
         with path.open("wb") as file:
-            exif, xmp = _exif_bytes(first).removeprefix(b"Exif\0\0"), xmp_of(pictures) or b""
-            write_png(file, first.pixels, first.icc, first.dpi, exif, xmp)
+            exif = _exif_bytes(first).removeprefix(b"Exif\0\0")
+            told = ((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),) if (xmp := xmp_of(pictures)) else ()
+            write_png(file, first.pixels, first.icc, first.dpi, exif, (*_chunks(first), *told))
     else:
         try:
-            _write_by_pillow(path, kind, pictures, quality, plays)
+            _write_by_pillow(path, kind, pictures, quality, plays, has_fallback)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path.name} cannot be written as {kind}: {error}; choose png by --format") from error
-
-
-def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """Pixels, (H, W, C), as uint8, rounded."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.concatenate([((rows + np.uint32(128)) // 257).astype(np.uint8) for rows in np.array_split(pixels, 16)])
 
 
 def _format(path: Path) -> str:
@@ -119,8 +128,14 @@ def _tiff_page(picture: Picture) -> tuple[Pixels, dict[int, Any]]:
     return pixels, tags
 
 
-def _write_by_pillow(path: Path, kind: str, pictures: Sequence[Picture], quality: int, plays: int) -> None:
+def _write_by_pillow(
+    path: Path, kind: str, pictures: Sequence[Picture], quality: int, plays: int, has_fallback: bool
+) -> None:
     settings = _settings(kind, pictures[0], quality)
+    if has_fallback and kind == "PNG":
+        settings["default_image"] = True
+    elif has_fallback:
+        pictures = pictures[1:]
     if kind == "GIF":
         images = _gif_frames(pictures)
         settings["optimize"] = False  # it would give each frame a palette of its own
@@ -130,12 +145,26 @@ def _write_by_pillow(path: Path, kind: str, pictures: Sequence[Picture], quality
         images = [_image(picture, is_opaque=kind in ("JPEG", "BMP")) for picture in pictures]
     if len(pictures) > 1:
         settings |= {"save_all": True, "append_images": images[1:]}
-        settings["duration"] = [round(picture.duration) for picture in pictures]
+        settings["duration"] = _durations(kind, pictures[1:] if "default_image" in settings else pictures)
         if kind != "GIF":
             settings["loop"] = plays
         elif plays != 1:
             settings["loop"] = max(0, plays - 1)  # repetitions; 0: for ever
-    save_marked(path, kind, partial(images[0].save, path, kind, **settings), pictures[0].xmp)
+    info = settings.get("pnginfo")
+    save_marked(path, kind, partial(images[0].save, path, kind, **settings), pictures[0].xmp, info)
+
+
+def _durations(kind: str, pictures: Sequence[Picture]) -> list[float]:
+    """How long each is shown, in milliseconds as the format can tell them, so that no delay adds up."""
+    if (step := DURATIONS.get(kind)) is None:
+        return [picture.duration for picture in pictures]
+    ends = [step * round(end / step) for end in accumulate((picture.duration for picture in pictures), initial=0.0)]
+    return [after - before for before, after in pairwise(ends)]
+
+
+def _chunks(picture: Picture) -> Chunks:
+    """What a PNG says of its colours; beside a profile it must not say that they are sRGB."""
+    return tuple(chunk for chunk in picture.chunks if not (picture.icc and chunk[0] == b"sRGB"))
 
 
 def _settings(kind: str, picture: Picture, quality: int) -> dict[str, Any]:
@@ -148,6 +177,10 @@ def _settings(kind: str, picture: Picture, quality: int) -> dict[str, Any]:
     exif = _exif_bytes(picture)
     if exif and kind in ("JPEG", "PNG", "WEBP", "AVIF") and not (kind == "JPEG" and len(exif) > LONGEST_EXIF):
         settings["exif"] = exif
+    if picture.chunks and kind == "PNG":
+        settings["pnginfo"] = PngImagePlugin.PngInfo()
+        for name, content in _chunks(picture):
+            settings["pnginfo"].add(name, content)
     if picture.dpi and kind in ("JPEG", "PNG", "BMP"):
         settings["dpi"] = picture.dpi
     return settings

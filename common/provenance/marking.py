@@ -23,7 +23,9 @@ def xmp_of(pictures: Sequence[Picture]) -> bytes | None:
     return _packet(pictures[0].xmp, lambda: digests.of_pictures(pictures))
 
 
-def save_marked(path: Path, kind: str, save: Callable[..., object], given: bytes | None = None) -> None:
+def save_marked(
+    path: Path, kind: str, save: Callable[..., object], given: bytes | None = None, info: PngInfo | None = None
+) -> None:
     """Write a picture by `save`, a call of Pillow's, so that it carries what it shall.
 
     Where pixels are recorded they are written twice, since only then it is known what the format makes of them.
@@ -33,6 +35,7 @@ def save_marked(path: Path, kind: str, save: Callable[..., object], given: bytes
         kind: format, in Pillow's words.
         save: takes Pillow's settings by keyword, beside those that it has already.
         given: the packet of the input.
+        info: what else a PNG says.
     """
 
     def digest() -> str:
@@ -46,7 +49,7 @@ def save_marked(path: Path, kind: str, save: Callable[..., object], given: bytes
     packet = None if kind == "BMP" else _packet(given, digest)
     if packet is not None and kind == "JPEG" and len(packet) > LONGEST_IN_JPEG:
         packet = _packet(None, digest)
-    save(**_settings(kind, packet))
+    save(**_settings(kind, packet, info))
 
 
 def film_comment(given: str, digest: Callable[[], str]) -> str:
@@ -117,12 +120,12 @@ def _packet(given: bytes | None, digest: Callable[[], str]) -> bytes | None:
     return xmp.packet(given, record and complete(record, digest(), xmp.record_in(given)))
 
 
-def _settings(kind: str, packet: bytes | None) -> dict[str, Any]:
+def _settings(kind: str, packet: bytes | None, info: PngInfo | None) -> dict[str, Any]:
     if packet is None:
         return {}
     if kind != "PNG":
         return {"xmp": packet}
-    info = PngInfo()
+    info = info or PngInfo()
     info.add_itxt("XML:com.adobe.xmp", packet.decode())
     return {"pnginfo": info}
 

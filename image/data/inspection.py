@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from common.data.arrays import count_reasons, epoch_order
+from common.pictures.opening import ORIENTATION
 from common.pictures.photos import read_each
-from common.pictures.reading import ANIMATED, ORIENTATION
+from common.pictures.reading import ANIMATED
 from common.pictures.sheets import grid, sheet
 from image.config import Size, height_and_width
 from image.data.likeness import ALIKE, THUMBNAIL, Likeness

@@ -18,7 +18,8 @@ from common.data.arrays import cache_folder, digest
 from common.data.folders import File, all_files, content_key, of_kind, short_name, sub_folders
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
-from common.pictures.reading import READ, UNREADABLE
+from common.pictures.opening import open_image
+from common.pictures.reading import UNREADABLE
 from image.data.captions import caption_files, emoji_captions, folder_captions
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
@@ -94,7 +95,7 @@ def _for_pillow(file: File) -> Path | IO[bytes]:
 
 def _open(file: Path | IO[bytes], size: int | None) -> Image.Image:
     """Open a picture without decoding it yet, and refuse one that claims more than `MAX_PIXELS` (ValueError)."""
-    image = Image.open(file, formats=READ)
+    image = open_image(file)
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
@@ -107,7 +108,7 @@ def _native_size(files: Iterable[File]) -> int:
     """64, or the width of the pictures if all are squares of one size below that."""
     sizes: set[tuple[int, int]] = set()
     for file in files:
-        with suppress(*UNREADABLE), Image.open(_for_pillow(file), formats=READ) as image:
+        with suppress(*UNREADABLE), open_image(_for_pillow(file)) as image:
             sizes.add(image.size)
         if len(sizes) > 1 or any(width != height or not 8 <= width < 64 for width, height in sizes):
             return 64

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import torch
 from einops import rearrange, repeat
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.cores.latents import Point
 from common.cores.vae import VAE
 from common.errors import UserError
-from common.pictures.reading import READ, naming
+from common.pictures.opening import open_image
+from common.pictures.reading import naming
 from common.progress import progress_bar
 from image.data.loading import at_a_time, fitted, to_model
 from image.edit.config import MIN_PSNR
@@ -135,6 +135,6 @@ def read_picture(path: Path, model: ImageModel) -> Tensor:
         UserError: it cannot be read.
     """
     fit = (model.data or {}).get("fit", "crop")
-    with naming(path), Image.open(path, formats=READ) as image:
+    with naming(path), open_image(path) as image:
         pixels = fitted(image, model.config.shape, fit, grey=model.config.channels == 1)
     return torch.tensor(pixels[: model.config.channels])[None]

@@ -82,7 +82,7 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
 
 
 def read_mask(path: Path) -> "NDArray[np.bool_]":
-    """A mask from a picture file: where it is lighter than mid-grey, (H, W).
+    """A mask from a picture file: where it is lighter than mid-grey on black, (H, W).
 
     Raises:
         UserError: it cannot be read.
@@ -91,8 +91,10 @@ def read_mask(path: Path) -> "NDArray[np.bool_]":
 
     from common.pictures.reading import read_picture
 
-    pixels = read_picture(path).pixels
-    return pixels[..., : 1 if pixels.shape[2] <= 2 else 3].mean(2) > np.iinfo(pixels.dtype).max / 2
+    picture = read_picture(path)
+    top = np.iinfo(picture.pixels.dtype).max
+    light = picture.pixels[..., : 1 if picture.is_grey else 3].mean(2)
+    return light * (picture.pixels[..., -1] / top if picture.has_alpha else 1.0) > top / 2
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from common.errors import UserError
 from superres.video.colours import Colours, colours_of
 
 TRUE = ("matroska", "avi", "flv", "asf")  # containers that say beforehand how long they are
+NO_FRAME = "{} has no frame that can be decoded; is it damaged, or only begun?"
 MISSING = (1.0, 0.01)  # seconds, and share of the duration, that a whole film may lack
 
 
@@ -64,7 +65,7 @@ def survey(path: Path) -> Film:
         stream = picture_stream(container, path)
         first = next(frames_of(container, stream), None)
         if first is None:
-            raise UserError(f"{path} has no frame that can be decoded; is it damaged, or only begun?")
+            raise UserError(NO_FRAME.format(path))
         count, last = _count(path, stream.index)
         return Film(
             path=path,
@@ -80,6 +81,19 @@ def survey(path: Path) -> Film:
             colours=colours_of(first),
             remarks=_remarks(first),
         )
+
+
+def shown_size(path: Path) -> tuple[int, int]:
+    """Height and width of a film's frames as they are shown, in its own pixels.
+
+    Raises:
+        UserError: it cannot be read, or has no frames.
+    """
+    with opened(path) as container:
+        first = next(frames_of(container, picture_stream(container, path)), None)
+    if first is None:
+        raise UserError(NO_FRAME.format(path))
+    return (first.width, first.height) if first.rotation % 180 else (first.height, first.width)
 
 
 def address(path: Path) -> str:
@@ -159,7 +173,8 @@ def _count(path: Path, index: int) -> tuple[int, int]:
         )
         if needed > container.size:
             raise UserError(_cut_off(path, f"{container.size:,} bytes, where it should have {needed:,}"))
-        begin = (container.start_time or 0) / av.time_base
+        counts_from_zero = "matroska" in container.format.name  # however late the first frame comes
+        begin = 0.0 if counts_from_zero else (container.start_time or 0) / av.time_base
         try:
             for packet in container.demux():
                 if packet.pts is None:

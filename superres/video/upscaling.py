@@ -10,7 +10,7 @@ differ in a few bytes from one time to the next.)
 import json
 import shutil
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,17 +18,25 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
-from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 
 from common.errors import UserError
-from common.files import replacing, write_json
+from common.files import replacing, require_nameable, write_json
 from common.progress import progress_bar
 from superres.upscaling import Model, TiledUpscaler
 from superres.video.colours import frame_of, picture_of
 from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
 from superres.video.unchanged_tiles import FrameUpscaler
-from superres.video.writing import SEGMENT, Encoding, join, left_out, pick_encoding, rehearse, suited, write_segment
+from superres.video.writing import (
+    SEGMENT,
+    Encoding,
+    changed_streams,
+    join,
+    pick_encoding,
+    rehearse,
+    suited,
+    write_segment,
+)
 
 FRAMES = 48  # of a segment: two seconds of cinema, and what an interruption costs at most
 PARTS = ".parts"  # behind the output's name, the folder of segments
@@ -105,6 +113,7 @@ def upscale_video(
     codec: str = "auto",
     crf: int | None = None,
     overwrite: bool = False,
+    drop: bool = False,
     made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Upscale a film, and show progress on stderr.
@@ -118,23 +127,25 @@ def upscale_video(
         codec: a name in `superres.video.writing.CODECS`, or "auto": the first that the container holds, h264 mostly.
         crf: constant quality of the encoder, lower is better; None: the codec's usual.
         overwrite: drop segments that were made with other settings.
+        drop: leave out streams that the container cannot hold.
         made_with: what else decides on the pixels, such as the names of weights, for comparison with segments.
 
     Raises:
         UserError: the film is unreadable, cut off, without pictures or changes its size; codec or container is unknown,
-            or unfit for the pictures or the sound; crf is out of range; segments were made with other settings; or the
-            disk is full.
+            or unfit for the pictures or another stream; the output's name is too long; crf is out of range; segments
+            were made with other settings; or the disk is full.
         KeyboardInterrupt: with a text that says how to go on.
     """
+    require_nameable(output, PARTS)
     film, upscaler = survey(source), TiledUpscaler(model, scale, tile)
-    encoding = pick_encoding(codec, crf, output, film, _even_size(upscaler, film))
+    encoding = pick_encoding(codec, crf, output, film, even_size(upscaler, film))
     film = suited(film, encoding.codec)
     settings = {"source": source.name, **_state(source), "scale": upscaler.scale, **(made_with or {})}
     settings |= {"codec": encoding.codec.encoder, "crf": encoding.crf, "frames per segment": FRAMES}
     parts = Parts.of(output, settings, overwrite)
-    lost = [f"{stream} has no place in {output.name}" for stream in left_out(film, output)]
+    changes = changed_streams(film, output, drop)
     rehearse(film, output, encoding)
-    for remark in (*film.remarks, *lost):
+    for remark in (*film.remarks, *changes):
         print(f"{source}: {remark}", file=sys.stderr)
     is_whole = False
     try:
@@ -161,7 +172,9 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     """
     parts.save()
     with opened(film.path) as container:
-        frames = upscaled_frames(film, container, upscaler, parts.frames)
+        # Those before are decoded only: that takes little beside upscaling, and is exact, which seeking is not.
+        ahead = islice(frames_of(container, picture_stream(container, film.path)), parts.frames, None)
+        frames = upscaled_frames(film, ahead, upscaler)
         bar = progress_bar(
             frames,
             film.path.name,
@@ -185,19 +198,15 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
 
 
-def upscaled_frames(
-    film: Film, container: InputContainer, upscaler: TiledUpscaler, done: int = 0
-) -> Iterator[av.VideoFrame]:
-    """The frames of a film, upscaled, with their timestamps and durations, from the one numbered `done` on.
-
-    Those before are decoded only: that takes little beside upscaling, and is exact, which seeking is not.
+def upscaled_frames(film: Film, frames: Iterable[av.VideoFrame], upscaler: TiledUpscaler) -> Iterator[av.VideoFrame]:
+    """Frames of a film, upscaled, with their timestamps and durations.
 
     Raises:
         UserError: the frames change their size.
     """
     frame_upscaler = FrameUpscaler(upscaler, film.height, film.width)
     reformatter, large = VideoReformatter(), None
-    for frame in islice(frames_of(container, picture_stream(container, film.path)), done, None):
+    for frame in frames:
         if (frame.height, frame.width) != (film.height, film.width):
             raise UserError(
                 f"{film.path} changes from {film.width} x {film.height} pixels to {frame.width} x {frame.height} "
@@ -210,7 +219,7 @@ def upscaled_frames(
         yield large
 
 
-def _even_size(upscaler: TiledUpscaler, film: Film) -> tuple[int, int]:
+def even_size(upscaler: TiledUpscaler, film: Film) -> tuple[int, int]:
     """Height and width of the output: even, since colours are stored at half the size."""
     height, width = upscaler.size(film.height, film.width)
     return height + height % 2, width + width % 2

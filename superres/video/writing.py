@@ -24,6 +24,7 @@ from common.provenance.digests import of_packets
 from common.provenance.marking import film_comment
 from superres.video.colours import frame_of, tag
 from superres.video.reading import Film, address, opened, reason
+from superres.video.sound import can_decode, decoded_sound
 
 CONTAINERS = {
     ".mp4": "mp4",
@@ -127,19 +128,29 @@ def suited(film: Film, codec: Codec) -> Film:
 
 
 def write_segment(
-    path: Path, first: av.VideoFrame, others: Iterable[av.VideoFrame], film: Film, encoding: Encoding
+    path: Path,
+    first: av.VideoFrame,
+    others: Iterable[av.VideoFrame],
+    film: Film,
+    encoding: Encoding,
+    is_shown: bool = False,
 ) -> tuple[int, int]:
     """Encode frames, whose timestamps are then counted from the first one on.
+
+    Args:
+        is_shown: it is to be looked at by itself, turned as the film is.
 
     Returns:
         The timestamp of the first one, in units of the film, and how many frames there are.
     """
-    start, shown = _pts(first), list[int]()
+    start, shown = pts(first), list[int]()
     with av.open(address(path), "w", format=SEGMENT) as container:
         stream, stored = _add_encoder(container, film, encoding), count()
+        if is_shown and film.matrix:
+            stream.set_display_matrix(film.matrix)
         for frame in chain([first], others, [None]):
             if frame is not None:
-                frame.pts = _pts(frame) - start
+                frame.pts = pts(frame) - start
                 shown.append(frame.pts)
             for packet in stream.encode(frame):
                 k = next(stored) - REORDERED  # times of decoding only need to be in order; some encoders have none
@@ -168,26 +179,34 @@ def rehearse(film: Film, output: Path, encoding: Encoding) -> None:
         raise UserError(f"{film.path} cannot be written {how}: {reason(error)}; {advice}") from error
 
 
-def left_out(film: Film, output: Path) -> list[str]:
-    """The streams of a film that the output's container cannot hold, in words.
+def changed_streams(film: Film, output: Path, drop: bool = False) -> list[str]:
+    """What becomes of the streams of a film that the output's container cannot hold as they are, in words.
+
+    Args:
+        drop: leave out those that it cannot hold at all.
 
     Raises:
-        UserError: there is sound among them, and another container may hold it.
+        UserError: there are such streams, and they are not to be left out.
     """
-    lost = []
+    changed, lost = [], []
     with opened(film.path) as original:
         for stream in original.streams:
-            if stream.index == film.index or _way(stream, output) or _is_written_anew(stream):
+            if stream.index == film.index or _is_written_anew(stream):
                 continue
             name = f"stream {stream.index} ({stream.type}, {stream.name or 'of unknown kind'})"
-            if stream.type == "audio" and output.suffix.lower() != OTHERWISE:
-                raise UserError(f"{film.path}: {name} has no place in {output.suffix} files; write an {OTHERWISE}")
-            lost.append(name)
-    return lost
+            if (way := _way(stream, film, output)) is None:
+                lost.append(name)
+            elif way == "decode":
+                changed.append(f"{name} is kept uncompressed, since {output.suffix} files cannot hold it otherwise")
+    if lost and not drop:
+        other = "" if output.suffix.lower() == OTHERWISE else f"write an {OTHERWISE}, or "
+        what = f"{', '.join(lost)} has no place in {output.suffix} files"
+        raise UserError(f"{film.path}: {what}; {other}leave it out by --drop")
+    return [*changed, *(f"{name} has no place in {output.name}" for name in lost)]
 
 
 def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Path, most: int | None = None) -> None:
-    """Make a film of segments and of all else that is in the original, without decoding anything.
+    """Make a film of segments and of all else that is in the original; only sound that cannot be copied is decoded.
 
     Args:
         segments: files, and the timestamp at which each begins.
@@ -200,17 +219,19 @@ def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Pa
         with av.open(address(written), "w", format=kind, container_options=options) as result:
             result.metadata.update(_tags(original, segments))
             result.set_chapters(original.chapters())
-            copies = {}
+            copies, sounds = dict[Stream, Stream](), list[Iterator[Packet]]()
             for stream in original.streams:
-                way = _way(stream, output)
+                way = _way(stream, film, output)
                 if stream.index == film.index:
                     video = _add_video(result, pattern.streams.video[0], stream, film, kind)
                 elif way == "copy":
                     copies[stream] = _add_copy(result, stream)
                 elif way == "attach":
                     _attach(result, stream, film)
+                elif way == "decode":
+                    sounds.append(islice(decoded_sound(film.path, stream, result), most))
             others = islice(_copied(original, copies, kind not in ("matroska", "webm")), most)
-            for packet in heapq.merge(_joined(film, segments, video), others, key=_moment):
+            for packet in heapq.merge(_joined(film, segments, video), others, *sounds, key=_moment):
                 result.mux(packet)
 
 
@@ -238,7 +259,7 @@ def _holds_codec(suffix: str, codec: Codec, film: Film) -> bool:
     return True
 
 
-def _way(stream: Stream, output: Path) -> Literal["copy", "attach"] | None:
+def _way(stream: Stream, film: Film, output: Path) -> Literal["copy", "attach", "decode"] | None:
     """How a stream gets into the output's container, if it does: tried too."""
     kind = CONTAINERS[output.suffix.lower()]
     if _is_written_anew(stream):
@@ -250,7 +271,7 @@ def _way(stream: Stream, output: Path) -> Literal["copy", "attach"] | None:
             _add_copy(container, stream)
             container.start_encoding()
         except (av.FFmpegError, ValueError):
-            return None
+            return "decode" if kind == "matroska" and can_decode(film.path, stream) else None
     return "copy"
 
 
@@ -360,10 +381,10 @@ def _packets(path: Path) -> Iterator[Packet]:
 
 def _stamp(film: Film, packet: Packet, start: int) -> int:
     """When a packet's frame is shown, in units of the film."""
-    return start + round(_pts(packet) * packet.time_base / film.time_base)
+    return start + round(pts(packet) * packet.time_base / film.time_base)
 
 
-def _pts(coded: "av.VideoFrame | Packet") -> int:
+def pts(coded: "av.VideoFrame | Packet") -> int:
     """The timestamp, which all have that come from `frames_of` or out of an encoder."""
     assert coded.pts is not None
     return coded.pts

@@ -1,5 +1,7 @@
 """Inputs by name, folder and pattern; outputs that lose nothing."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -96,9 +98,21 @@ def test_results_by_other_settings_are_left_out_too(tmp_path: Path) -> None:
 def test_outputs_that_would_lose_something_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a.jpg")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"a\.jpg and .*a\.png would both become"):
-        planned(tmp_path, ".")
-    with pytest.raises(UserError, match="overwritten by its own result"):
-        planned(tmp_path, "a.png", suffix="", overwrite=True)
-    with pytest.raises(UserError, match="overwritten by its own result"):
-        plan([str(tmp_path / "a.png")], ENDINGS, "pictures", lambda one: tmp_path / "link.png", True)
+    batch = plan([str(tmp_path / "a.png")], ENDINGS, "pictures", lambda one: tmp_path / "link.png", True)
+    for refused in (planned(tmp_path, "a.png", suffix="", overwrite=True), batch):
+        assert not refused.jobs and "overwritten by its own result" in refused.problems[0]
+
+
+def test_of_inputs_that_would_become_one_file_the_first_does(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a.jpg", "b.png")
+    batch = planned(tmp_path, ".")
+    assert [job.source.name for job in batch.jobs] == ["a.jpg", "b.png"] and batch.asked == 3
+    assert len(batch.problems) == 1 and re.search(r"a\.jpg and .*a\.png would both become", batch.problems[0])
+
+
+def test_names_too_long_for_the_disk_are_known_beforehand(tmp_path: Path) -> None:
+    most = os.pathconf(tmp_path, "PC_NAME_MAX")
+    touch(tmp_path, f"{'m' * (most - 4)}.png", f"{'n' * (most - 8)}.png")
+    batch = planned(tmp_path, ".")  # to which "_out" is added
+    assert [job.source.name[0] for job in batch.jobs] == ["n"]
+    assert f"the name has {most + 4} bytes" in batch.problems[0]

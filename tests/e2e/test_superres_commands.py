@@ -37,11 +37,24 @@ def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_are_listed_and_explained() -> None:
     listed = command("superres")
     assert listed.returncode == 0, listed.stderr
-    for name in ("train", "upscale", "evaluate"):
+    for name in ("train", "upscale", "compare", "evaluate"):
         assert f"python -m superres.{name}" in listed.stdout
         result = command(f"superres.{name}", "--help")
         assert result.returncode == 0, result.stderr
         assert f"python -m superres.{name}" in result.stdout and "--device" in result.stdout
+
+
+def test_weights_are_compared_on_a_sheet(photos: Path, tmp_path: Path) -> None:
+    out, names = tmp_path / "sheet.png", ("x4-fast", "x4-base", "x4-fast-gan")
+    arguments = ("superres.compare", photos / "0.png", "--weights", *names, "--out", out, "--side", 16, "--crops", 2)
+    result = command(*arguments, "--device", "cpu")
+    assert result.returncode == 0, result.stderr
+    assert "x4-fast and x4-fast-gan differ by" in result.stdout and f"wrote {out}" in result.stdout
+    with Image.open(out) as sheet:
+        assert sheet.width > 4 * 64 and sheet.height > 2 * 64 + 4 * 48  # two rows of four, and a map
+    assert_refused(command(*arguments), "--overwrite")
+    assert_refused(command("superres.compare", photos / "0.png", "--weights", "x4-fast"), "two or more")
+    assert_refused(command("superres.compare", tmp_path / "lost.png"), "no such file")
 
 
 def test_train_leaves_everything_behind(run_folder: Path) -> None:

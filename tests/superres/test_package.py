@@ -44,6 +44,15 @@ def test_pictures_and_files_come_back_as_pictures(weights: str, tmp_path: Path) 
         superres.enlarge("nothere.png", weights)
 
 
+def test_sixteen_bits_are_rounded_and_not_cut_off(weights: str, tmp_path: Path) -> None:
+    deep = np.linspace(0, 65535, 35).round().astype(np.uint16).reshape(5, 7)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    expected = superres.enlarge(np.rint(deep / 257).astype(np.uint8), weights)
+    for one in (tmp_path / "deep.png", Image.fromarray(deep)):
+        found = superres.enlarge(one, weights)
+        assert found.mode == "L" and np.array_equal(np.asarray(found), expected)
+
+
 def test_what_is_no_picture_is_refused(weights: str) -> None:
     for pixels in (np.zeros((5, 7)), np.zeros((5, 7, 5), np.uint8), np.zeros(5, np.uint8), np.zeros((0, 5), np.uint8)):
         with pytest.raises(ValueError, match="uint8 or uint16"):

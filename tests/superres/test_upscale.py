@@ -1,5 +1,6 @@
 """`python -m superres.upscale` on files as people have them; in this process, so that each test takes a moment."""
 
+import re
 import struct
 import sys
 import zlib
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
@@ -124,6 +127,59 @@ def test_any_scale(scale: float, size: tuple[int, int], name: str, config: Upsca
     upscale(config, draw(tmp_path / "img.png"), scale=scale)
     with Image.open(tmp_path / f"img{name}.png") as image:
         assert image.size == size
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "name"),
+    [
+        ({"width": 37}, (37, 28), "_w37"),
+        ({"height": 12}, (16, 12), "_h12"),
+        ({"longest": 100}, (100, 75), "_l100"),
+        ({"megapixels": 0.0048}, (80, 60), "_0.0048mp"),
+    ],
+)
+def test_sizes_of_results(
+    settings: dict[str, float], size: tuple[int, int], name: str, config: UpscaleConfig, tmp_path: Path
+) -> None:
+    upscale(config, draw(tmp_path / "img.png"), **settings)
+    with Image.open(tmp_path / f"img{name}.png") as image:
+        assert image.size == size
+
+
+def test_sizes_hold_of_pictures_as_they_are_seen(config: UpscaleConfig, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for ending in ("jpg", "tif", "png", "webp"):
+        Image.fromarray(smooth()).save(tmp_path / f"img.{ending}", exif=exif)
+        upscale(config, tmp_path / f"img.{ending}", width=30, format="png", out=tmp_path / f"{ending}.png")
+        with Image.open(tmp_path / f"{ending}.png") as image:
+            assert image.size == (30, 40), ending
+
+
+@given(length=st.integers(1, 5_000), factor=st.floats(1, 16))
+def test_every_width_is_met(length: int, factor: float) -> None:
+    width = int(length * factor)
+    scale = UpscaleConfig(paths=("a.png",), width=width).scale_for(7, length)
+    assert scale is not None and int(length * scale + 0.5) == width
+
+
+def test_sizes_below_the_source_are_refused_before_the_work(
+    config: UpscaleConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, large = draw(tmp_path / "small.png"), draw(tmp_path / "large.png", 60, 80)
+    assert "--width 40 of 80 x 60 pixels would make it smaller" in refused(config, large, width=40)
+    assert "--height 800 of 16 x 12 pixels would make it 66.67 times" in refused(config, small, height=800)
+    with pytest.raises(SystemExit) as stop:
+        upscale(config, tmp_path, longest=40, out=tmp_path / "out")
+    assert stop.value.code == 1 and files(tmp_path / "out") == ["small_l40.png"]
+    assert "large.png: --longest 40" in capsys.readouterr().err
+
+
+def test_the_weights_suit_each_size() -> None:
+    config = UpscaleConfig(paths=("a.png",), width=2_000)
+    assert [config.source_for(config.scale_for(9, width)) for width in (1_500, 1_000, 500)] == [
+        "x2-fast", "x2-fast", "x4-fast"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 20_000), (500, 1)])
@@ -304,9 +360,28 @@ def test_no_input_is_overwritten_and_no_output_made_of_two(config: UpscaleConfig
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     for settings in ({"suffix": ""}, {"out": path}, {"out": tmp_path, "suffix": ""}):
         assert "overwritten" in refused(config, path, overwrite=True, **settings)
-    assert "both become" in refused(config, path, tmp_path / "img.jpg", format="png")
-    assert "both become" in refused(config, path, tmp_path / "sub" / "img.png", out=tmp_path / "large")
+    for other, settings in ((tmp_path / "img.jpg", {"format": "png"}), (tmp_path / "sub" / "img.png", {})):
+        batch = plan_outputs(replace(config, paths=(str(path), str(other)), out=tmp_path / "large", **settings))
+        assert len(batch.jobs) == 1 and "both become" in batch.problems[0]
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+
+
+def test_a_clash_of_names_fails_alone(
+    config: UpscaleConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.jpg", "a.png", "b.png"):
+        draw(tmp_path / name)
+    with pytest.raises(SystemExit) as stop:
+        upscale(config, tmp_path, format="webp", out=tmp_path / "out")
+    assert stop.value.code == 1 and files(tmp_path / "out") == ["a_x2.webp", "b_x2.webp"]
+    assert "both become" in capsys.readouterr().err
+
+
+def test_the_longest_name_is_written(config: UpscaleConfig, tmp_path: Path) -> None:
+    name = "ö" * 123 + ".png"  # of 250 bytes
+    upscale(config, draw(tmp_path / "in" / name), out=tmp_path / "out", suffix="")
+    assert files(tmp_path / "out") == [name]
+    assert "of which 255 are possible" in refused(config, tmp_path / "in" / name, suffix="_large")
 
 
 def test_what_a_format_cannot_hold(config: UpscaleConfig, tmp_path: Path) -> None:
@@ -323,6 +398,9 @@ def test_what_a_format_cannot_hold(config: UpscaleConfig, tmp_path: Path) -> Non
         (("a.png", "--scale", "100"), "--scale must be 1 to 16"),
         (("a.png", "--scale", "nan"), "--scale must be 1 to 16"),
         (("a.png", "--sharpness", "2"), "--sharpness must be in [0, 1]"),
+        (("a.png", "--width", "800", "--scale", "2"), "--scale and --width exclude each other"),
+        (("a.png", "--width", "0"), "--width must be above 0"),
+        (("a.png", "--megapixels", "inf"), "--megapixels must be above 0"),
         (("a.png", "--quality", "0"), "--quality must be 1 to 100"),
         (("a.png", "--format", "xyz"), "--format must be one of png jpg"),
         (("a.png", "--tile", "0"), "--tile must be 1 or more"),
@@ -345,6 +423,9 @@ def test_bad_flags_are_one_line_and_code_2(
 def test_results_with_another_scale_or_format_are_no_inputs(config: UpscaleConfig, tmp_path: Path) -> None:
     for name in ("a.png", "a_x4.png", "a_x2.5.jpg", "a_small.webp", "film.mp4", "film_x2.mkv", "4k_x2.png"):
         (tmp_path / name).touch()
+    for name in ("a_w1920.png", "a_h7.png", "a_l80.png", "a_2.5mp.png"):
+        (tmp_path / name).touch()
     batch = plan_outputs(replace(config, paths=(str(tmp_path),), scale=3, suffix="_small"))
+    batch = replace(batch, made=[path for path in batch.made if not re.search(r"_w|_h|_l|mp\.", path.name)])
     assert [path.name for path in batch.made] == ["a_small.webp", "a_x2.5.jpg", "a_x4.png", "film_x2.mkv"]
     assert [job.source.name for job in batch.jobs] == ["4k_x2.png", "a.png", "film.mp4"]

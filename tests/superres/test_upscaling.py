@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import UserError
-from superres.models import SuperResModel
+from superres.models import SuperResModel, load_superres_model
 from superres.networks import NetworkConfig, build_generator, fuse
 from superres.resize import resize
 from superres.upscaling import Model, TiledUpscaler, extended, smoothed
@@ -55,6 +55,11 @@ def picture(height: int, width: int, channels: int, dtype: type = np.uint8, seed
     return pixels
 
 
+def going_on(pixels: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    """With the border repeated around it."""
+    return np.pad(pixels, ((radius, radius), (radius, radius), (0, 0)), "edge")
+
+
 def whole(model: Model, scale: float | None = None) -> TiledUpscaler:
     return TiledUpscaler(model, scale, tile=10_000)
 
@@ -88,20 +93,24 @@ def test_tiled_is_untiled_to_the_last_bit(
 
 def test_pixels_are_what_the_network_says() -> None:
     model, pixels = MODELS["fast", 2], picture(9, 7, 3)
-    images = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
-    expected = model.upscale(images)[0].permute(1, 2, 0).numpy() * 255
-    assert np.array_equal(TiledUpscaler(model).upscale(pixels), np.rint(expected))
+    upscaler = TiledUpscaler(model)
+    images = torch.from_numpy(going_on(pixels, upscaler.radius)).permute(2, 0, 1)[None] / 255
+    inner = slice(2 * upscaler.radius, -2 * upscaler.radius)
+    expected = model.upscale(images)[0, :, inner, inner].permute(1, 2, 0).numpy() * 255
+    assert np.array_equal(upscaler.upscale(pixels), np.rint(expected))
 
 
 @pytest.mark.parametrize(("scale", "passes"), [(1.5, 1), (2, 1), (3.3, 2), (4, 2), (7.9, 3)])
 def test_other_scales_are_passes_and_an_exact_resize(scale: float, passes: int) -> None:
     model, pixels = MODELS["fast", 2], picture(13, 22, 3)
-    images = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+    upscaler = TiledUpscaler(model, scale)
+    images = torch.from_numpy(going_on(pixels, upscaler.radius)).permute(2, 0, 1)[None] / 255
     for _ in range(passes):
         images = model.upscale(images)
+    inner = slice(upscaler.radius * upscaler.net_scale, -upscaler.radius * upscaler.net_scale)
+    images = images[..., inner, inner]
     size = (int(13 * scale + 0.5), int(22 * scale + 0.5))
     exact = resize(images[0].permute(1, 2, 0).double().numpy(), size) * 255
-    upscaler = TiledUpscaler(model, scale)
     found = upscaler.upscale(pixels)
     assert upscaler.passes == passes and found.shape == (*size, 3)
     assert np.abs(found - exact.clip(0, 255)).max() < 0.501
@@ -222,3 +231,11 @@ def test_results_go_where_they_are_wanted() -> None:
 
     large = TiledUpscaler(Bicubic()).upscale(picture(8, 8, 2), allocate)
     assert large is made[0] and len(made) == 1 and large.any()
+
+
+@pytest.mark.parametrize("weights", ["x2-fast", "x4-fast", "x4-base", "x4-real"])
+def test_a_flat_colour_stays_that_colour_to_its_corners(weights: str) -> None:
+    upscaler = TiledUpscaler(load_superres_model(weights), tile=40)
+    for colour in ((255, 255, 255), (0, 0, 0), (30, 200, 90)):
+        flat = np.full((20, 50, 3), colour, np.uint8)
+        assert np.abs(upscaler.upscale(flat).astype(int) - colour).max() <= 1

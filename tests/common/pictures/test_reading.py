@@ -17,7 +17,8 @@ from common.errors import UserError
 from common.pictures.formats import FORMATS
 from common.pictures.png_tiff import AT_A_TIME, write_png, write_tiff
 from common.pictures.reading import Picture, open_picture, read_picture, upright
-from common.pictures.writing import eight_bits, require_writable, write_pictures
+from common.pictures.tiff_reading import eight_bits
+from common.pictures.writing import require_writable, write_pictures
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 EXACT = ("png", "tif")
@@ -100,6 +101,19 @@ def test_sixteen_bits_of_plain_tiffs_are_read_whole(channels: int, order: str, t
     path = tmp_path / "deep.tif"
     path.write_bytes(head + packed + bytes(4) + struct.pack(f"{order}{channels}H", *[16] * channels) + data)
     assert np.array_equal(read_picture(path).pixels, pixels)
+
+
+@pytest.mark.parametrize("most", [300, 4095, 65535])
+def test_colours_of_ppms_are_read_whole(most: int, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, most + 1, (5, 8, 3))
+    wanted = np.rint(values / most * 65535)
+    (tmp_path / "a.ppm").write_bytes(b"P6\n# made by hand\n8 5\n%d\n" % most + values.astype(">u2").tobytes())
+    numbers = " ".join(map(str, values.ravel())).replace(" ", "\n# a remark\n", 1)
+    (tmp_path / "b.ppm").write_text(f"P3\n8 5\n{most}\n{numbers}\n")
+    for name in ("a.ppm", "b.ppm"):
+        assert np.array_equal(read_picture(tmp_path / name).pixels, wanted), name
+    (tmp_path / "a.ppm").write_bytes((tmp_path / "a.ppm").read_bytes()[:-9])
+    error_of(tmp_path / "a.ppm")
 
 
 def test_a_colour_that_means_invisible_becomes_alpha(tmp_path: Path) -> None:

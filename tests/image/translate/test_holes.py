@@ -1,10 +1,15 @@
 """Holes: how large, of which draw, how deep; and the surface that fills begin from, by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from common.pictures.reading import Picture
+from common.pictures.writing import write_pictures
 from common.randomness import Draw
+from image.translate.__main__ import read_mask
 from image.translate.holes import MOST, deepest, depth, holes, measured_holes, surface
 
 
@@ -59,3 +64,12 @@ def test_depths_by_hand() -> None:
     hole[:, 3:17] = True  # from border to border; what is known is left and right
     assert depth(hole) == 7
     assert deepest(128) == pytest.approx(0.57 * 64)
+
+
+def test_masks_are_light_where_they_are_seen(tmp_path: Path) -> None:
+    light = np.zeros((4, 6, 1), np.uint8)
+    light[1:3, 2:5] = 255
+    white = np.concatenate([np.full((4, 6, 3), 255, np.uint8), light], 2)  # on transparent
+    for pixels in (light, light.repeat(3, 2), white, white[..., [0, 3]], white.astype(np.uint16) * 257):
+        write_pictures(tmp_path / "mask.png", [Picture(pixels)])
+        assert np.array_equal(read_mask(tmp_path / "mask.png"), light[..., 0] > 0)

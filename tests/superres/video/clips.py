@@ -6,7 +6,11 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+from common.errors import UserError
+from superres.video.upscaling import upscale_video
 
 HEIGHT, WIDTH, RATE = 24, 32, 48_000
 MILLISECONDS = Fraction(1, 1000)
@@ -40,6 +44,8 @@ def make(
         if turned is not None:
             video.set_display_rotation(turned, hflip=True)
         tone = film.add_stream(audio, RATE) if audio else None
+        if tone is not None and audio in ("wmav1", "wmav2"):
+            tone.bit_rate = 96_000  # there is none by default
         for k, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, "rgb24" if picture.dtype == np.uint8 else "rgb48le")
             frame = frame.reformat(format=pixels)
@@ -73,6 +79,14 @@ def frames(path: Path) -> list[NDArray[Any]]:
         return [frame.to_ndarray() for frame in film.decode(video=0)]
 
 
+def sounds(path: Path) -> NDArray[np.float32]:
+    """The sound, decoded, (channels, samples) in [-1, 1]."""
+    with av.open(str(path)) as film:
+        resampler = av.AudioResampler("fltp")
+        frames = [even for frame in film.decode(audio=0) for even in resampler.resample(frame)]
+        return np.concatenate([frame.to_ndarray() for frame in frames], 1)
+
+
 def others(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
     """By stream, the times and the contents of all packets but those of the picture."""
     found: dict[int, list[tuple[Fraction, bytes]]] = {}
@@ -81,3 +95,12 @@ def others(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
             if packet.size and packet.stream_index:
                 found.setdefault(packet.stream_index, []).append((packet.pts * packet.time_base, bytes(packet)))
     return found
+
+
+def refused(source: Path, model: Any, match: str, output: str = "out.mp4", **settings: Any) -> None:
+    """One line that matches, and nothing written."""
+    before = sorted(source.parent.iterdir())
+    with pytest.raises(UserError, match=match) as caught:
+        upscale_video(source, source.parent / output, model, **settings)
+    assert "\n" not in str(caught.value)
+    assert sorted(source.parent.iterdir()) == before

@@ -87,7 +87,7 @@ def test_little_change_costs_little_and_much_no_more_than_all(model: Counting) -
     assert 0 < model.pixels <= (CORE + 2 * model.radius) ** 2
     model.pixels = 0
     upscaler(picture(1))
-    assert model.pixels == HEIGHT * WIDTH
+    assert model.pixels == (HEIGHT + 2 * model.radius) * (WIDTH + 2 * model.radius)  # with what lies around
 
 
 def test_a_change_is_seen_as_far_as_the_network_sees(model: Counting) -> None:
