@@ -68,9 +68,14 @@ def folder_for_results(path: Path) -> Iterator[None]:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON, whole or not at all."""
+    """Write `value` as indented UTF-8 JSON, whole or not at all; bytes of file names that are no UTF-8 come back."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(temporary, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write a file in UTF-8; a lone surrogate, as names have that are no UTF-8, is spelt "\udce9", also JSON's way."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def require_nameable(path: Path, more: str = "") -> None:

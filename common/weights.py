@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from common.errors import UserError
-from common.files import replacing, write_json
+from common.files import replacing, write_json, write_text
 from common.weights_folders import CARD, CONFIG, CRITIC, FORMAT, MODEL
 
 N = TypeVar("N", bound=nn.Module)
@@ -38,7 +38,7 @@ def save_weights(
         UserError: the disk is full or the folder cannot be written; the weights before are unharmed.
     """
     with replacing(folder / CARD) as temporary:
-        temporary.write_text(card, encoding="utf-8")
+        write_text(temporary, card)
     write_json(folder / CONFIG, {"quartet": FORMAT} | config)
     if critic is not None:
         frozen = {name for name, parameter in critic.named_parameters() if not parameter.requires_grad}

