@@ -6,13 +6,14 @@ Nothing here imports torch, so that `--help` answers at once.
 import math
 import re
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from tyro.constructors import PrimitiveConstructorSpec
 
 from common.errors import UserError
-from common.inputs import check_inputs, flag_of
+from common.inputs import DataName, InputFile, check_inputs, flag_of
 
 
 def _resume(words: list[str]) -> bool | Literal["auto"]:
@@ -26,6 +27,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
 Order = Literal["shuffled", "keyed"]  # of an epoch; shuffled: a list of all items, as runs of before have it
 NEWEST: Order = "keyed"
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "none"]
 Transformation = Literal["translation", "affine", "cutout", "colour"]
 Resume = Annotated[
     bool | Literal["auto"],
@@ -120,6 +122,45 @@ class DeviceConfig(ThreadConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SamplesConfig(DeviceConfig):
+    """What a command that measures weights or, instead, samples of any origin reads."""
+
+    samples: Annotated[str | None, DataName(())] = None  # measure these and no weights; they are of the kind of --data
+    data: str | None = None
+
+    def _refuse_unread(self, of_weights: tuple[str, ...], of_samples: tuple[str, ...] = ()) -> None:
+        """Refuse settings that weights alone or samples alone are measured by, where it is the other."""
+        require(self.samples is None or self.data is not None, "samples", "are held against --data; name it")
+        unread, told = (of_samples, "without") if self.samples is None else (of_weights, "with")
+        for name in unread:
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset, name, f"means nothing {told} --samples; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig(DeviceConfig):
+    """What every command that makes files with trained weights shares."""
+
+    settings_from: InputFile | None = None  # take the settings that this result was made with; flags beside it win
+    provenance: bool = True  # write into results how they were made: command, seed, version and weights
+
+    @property
+    def source(self) -> str:
+        """The weights in use, by bundled name, path or Hub id."""
+        raise NotImplementedError
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All weights in use."""
+        return (self.source,)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether results are inputs that were changed, and not made from nothing."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrecisionConfig(DeviceConfig):
     """Where a command trains, and in which precision."""
 
@@ -140,6 +181,7 @@ class RunConfig(PrecisionConfig):
     resume: Resume = False  # go on from the newest checkpoint of --out; auto: from the newest whole one, or begin
     overwrite: bool = False  # delete an existing run of that name first
     stop_when_done: bool = False  # end as soon as as much training again as the best took has brought nothing better
+    track: tuple[Tracker, ...] = ("tensorboard",)  # who is told of the figures beside metrics.jsonl; several, or none
     snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality
     compile: bool = False  # compile generators (pays on GPUs and long runs)
     final_lr: float = 0.1  # the learning rate at the end, as a share of that at the start (cosine in between)
@@ -156,6 +198,24 @@ class RunConfig(PrecisionConfig):
         require_seed(self.seed)
         require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
+        require(bool(self.track), "track", "names nothing; name one or more, or none")
+        require(len(self.track) == 1 or "none" not in self.track, "track", "none excludes all others; name it alone")
+        require(len(set(self.track)) == len(self.track), "track", "names one twice; name each once")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        for name in self.track:
+            is_there = name == "none" or is_installed(name)
+            require(is_there, "track", f"{name} is not installed; `pip install {name}`, or leave it out")
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is such a distribution; a folder of its name, as trackers leave them, is none."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 Settings = TypeVar("Settings", bound=RunConfig)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import GeneralTracker
 from torch import nn
 
 from common.config import PrecisionConfig, check_device
@@ -49,8 +50,13 @@ def bf16_wanted(config: PrecisionConfig, device: torch.device) -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
-    """Accelerate's view of the device and of the processes that torchrun or `accelerate launch` started."""
+def accelerator_for(config: PrecisionConfig, out: Path, trackers: Sequence[GeneralTracker] = ()) -> Accelerator:
+    """Accelerate's view of the device and of the processes that torchrun or `accelerate launch` started.
+
+    Args:
+        out: folder of the run.
+        trackers: who is told of figures, once they are started.
+    """
     device = pick_device(config.device)
     if device.index is not None and device.type == "cuda":
         torch.cuda.set_device(device)
@@ -58,7 +64,7 @@ def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="bf16" if bf16_wanted(config, device) else "no",
-        log_with="tensorboard",
+        log_with=list(trackers) or None,
         project_dir=out,
     )
 

@@ -37,6 +37,7 @@ FREE_TO_CHANGE = {
     "resume",
     "overwrite",
     "stop_when_done",
+    "track",
     "snapshot",
     "device",
     "threads",
@@ -218,7 +219,7 @@ def open_run(
     if int(os.environ.get("RANK", 0)) > 0:
         return
     _check_taken(out, settings)
-    now = _plain(settings) | ({"data_digest": digest()} if digest else {})
+    now = plain(settings) | ({"data_digest": digest()} if digest else {})
     if settings.resume:
         _check_same(recorded(out), now, out)
         _check_beside(out, beside or {})
@@ -270,7 +271,8 @@ def order_of(out: Path) -> Order:
     return recorded(out).get("order", "shuffled")
 
 
-def _plain(settings: RunConfig) -> dict[str, Any]:
+def plain(settings: RunConfig) -> dict[str, Any]:
+    """Settings as values of JSON, by their names."""
     return json.loads(json.dumps(asdict(settings), default=str))
 
 

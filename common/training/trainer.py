@@ -35,6 +35,7 @@ from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
 from common.training.runs import LOG, forget_later_logs, order_of
+from common.training.tracking import start_tracking, trackers
 from common.weights import save_weights
 
 Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
@@ -60,7 +61,7 @@ class Trainer:
             counted = flag_of(type(config), "examples")
             raise UserError(f"the run has no end: give --steps, --{counted} or --minutes")
         self.config, self.out = config, out
-        self.accelerator = accelerator_for(config, out)
+        self.accelerator = accelerator_for(config, out, trackers(config.track, out))
         self.checkpoints = Checkpoints(out / "checkpoints")
         self.progress = Progress()
         self.order = order_of(out) if config.resume else NEWEST
@@ -140,7 +141,7 @@ class Trainer:
         self.good = self._copy_state()
         if self.accelerator.is_main_process:
             forget_later_logs(self.out, self.progress.step)
-            self.accelerator.init_trackers("tensorboard")
+            start_tracking(self.accelerator, self.config)
         if self.config.compile:
             for player in game.players.values():
                 if player.compile:
