@@ -1,5 +1,6 @@
 """The settings of the music commands; nothing here imports torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -104,6 +105,9 @@ class GenerateConfig(DeviceConfig):
     from_: Annotated[InputFile | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
     to: InputFile | None = None  # ... window by window, to this one
     arithmetic: tuple[InputFile, ...] = ()  # three MIDI files A B C: the piece A - B + C, by latents
+    rewrite: InputFile | None = None  # a MIDI file of which --at-bars and --voices are written anew; all else stays
+    at_bars: str = ""  # such as 5-8, counted from the beginning of --rewrite; default: all
+    voices: tuple[str, ...] = ()  # of --rewrite, by name or number: alto tenor; default: all
     soundfont: InputFile | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
     seed: int = 0  # of the latents; means the same on every device
 
@@ -134,6 +138,13 @@ class GenerateConfig(DeviceConfig):
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
         if len(self.jobs) > 1:
             raise UserError(f"--{self.jobs[0]} and --{self.jobs[1]} exclude each other; name one")
+        if self.rewrite is None:
+            for name in ("at_bars", "voices"):
+                require(not getattr(self, name), name, "means something with --rewrite alone; name the piece")
+        else:
+            require(bool(self.at_bars or self.voices), "rewrite", "needs --at-bars, --voices or both: what is anew")
+        if self.at_bars:
+            parse_bars(self.at_bars)
         sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
         require(self.soundfont is None or sounds, "soundfont", "means something to .wav, .png and --stems alone")
         self._require_read()
@@ -179,6 +190,7 @@ class GenerateConfig(DeviceConfig):
             "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
+            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments"),
         }
         for job in self.jobs:
             for name in unread[job]:
@@ -189,7 +201,20 @@ class GenerateConfig(DeviceConfig):
     def jobs(self) -> list[str]:
         """The flags that give pieces to work on; [] to compose from nothing."""
         given = {"melody": self.melody, "continue": self.continue_, "from": self.from_, "arithmetic": self.arithmetic}
+        given |= {"rewrite": self.rewrite}
         return [name for name, files in given.items() if files]
+
+
+def parse_bars(text: str) -> tuple[int, int]:
+    """The first and the last bar of --at-bars, from 1 on: "5-8", or "5" alone.
+
+    Raises:
+        UserError: it is neither.
+    """
+    match = re.fullmatch(r"\s*(\d{1,4})\s*(?:[-–]\s*(\d{1,4})\s*)?", text, re.ASCII)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    require(1 <= first <= last, "at_bars", f"takes bars from 1 on, such as 5-8 or 5, not {text!r}")
+    return first, last
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.randomness import mix
 from music.chord_symbols import Chord, Progression
@@ -52,7 +53,7 @@ def write_section(settings: PieceSettings, bars: int, before: Tensor | None, giv
     lead, total = context.shape[2], max(context.shape[2] + bars, window)
     piece = torch.zeros(2, tracks, total, config.bar_steps, config.pitches, dtype=torch.bool)
     piece[:, :, :lead] = context
-    known = torch.zeros(tracks, total, dtype=torch.bool)
+    known = torch.zeros(tracks, total, config.bar_steps, dtype=torch.bool)
     known[:, :lead] = True
     if given is not None:
         piece[:, 0, lead : lead + bars] = given[:, 0]
@@ -71,12 +72,32 @@ def write_section(settings: PieceSettings, bars: int, before: Tensor | None, giv
     return written
 
 
+def rewrite_section(settings: PieceSettings, piece: Tensor, known: Tensor, first: int, stop: int) -> Tensor:
+    """Write bars `first` to `stop` - 1 of a piece (2, T, B, bar_steps, P) anew, in view of what is around them.
+
+    Args:
+        known: what stays of them, bool (T, B, bar_steps).
+    """
+    window, length = settings.model.config.bars, piece.shape[2]
+    total = max(length, window)
+    piece, known = F.pad(piece, (0, 0, 0, 0, 0, total - length)), F.pad(known, (0, 0, 0, total - length))
+    last = min(max(stop + 1 - window, 0), total - window)  # so that the last window sees where it leads to
+    earlier = range(max(first - window // 2, 0), last, window // 2)
+    for number, start in enumerate([*(start for start in earlier if start + window < stop), last]):
+        place = slice(start, start + window)
+        seed = mix(settings.seed, number) % (1 << 31)
+        ends = start == 0, start + window >= length
+        piece[:, :, place] = _window(settings, piece[:, :, place], known[:, place], *ends, seed, [])
+        known[:, place] = True
+    return piece[:, :, :length]
+
+
 def _window(
     settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int, asked: list[list[Chord]]
 ) -> Tensor:
-    """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
+    """The best of the candidates for one window of bars (2, T, B, bar_steps, P); `known` (T, B, bar_steps) stay."""
     model = settings.model
-    mask = repeat(known, "tracks bars -> tracks (bars steps)", steps=model.config.bar_steps)
+    mask = rearrange(known, "tracks bars steps -> tracks (bars steps)")
     flat = rearrange(bars, "... bars steps pitches -> ... (bars steps) pitches").clone()
     flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
     condition = model.condition(
@@ -85,7 +106,7 @@ def _window(
     if any(asked):
         condition["bias"] = _bias(settings, asked).expand(settings.candidates, -1, -1)
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[:, :, None, None], bars, in_bars(model, _best(settings, rolls, condition, asked)))
+    return torch.where(known[..., None], bars, in_bars(model, _best(settings, rolls, condition, asked)))
 
 
 def _bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:

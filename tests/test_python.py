@@ -23,7 +23,7 @@ OF_FILES = {"out", "overwrite", "soundfont", "stems", "chords_out", "threads"}
 OF_SHEETS = {"interpolate", "to_seed", "frames", "arithmetic", "mix", "reconstruct", "list_text"}
 FUNCTIONS: list[Function] = [
     (image.draw, image.config.GenerateConfig, OF_SHEETS),
-    (music.compose, music.config.GenerateConfig, set()),
+    (music.compose, music.config.GenerateConfig, {"rewrite", "at_bars", "voices"}),
     (text.write, text.config.GenerateConfig, set()),
 ]
 
