@@ -23,6 +23,7 @@ def compose(
     candidates: int = 32,
     chords: str = "",
     instruments: str = "",
+    humanise: float = 0.0,
     melody: str | Path | None = None,
     continue_: str | Path | None = None,
     from_: str | Path | None = None,
@@ -46,6 +47,7 @@ def compose(
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
+        humanise: 0 to 1, how far from even in loudness and time it is played.
         melody: a MIDI file whose tune is kept, and gets the other voices.
         continue_: a MIDI file to go on from.
         from_, to: MIDI files from one of which to go, window by window, to the other.
@@ -78,6 +80,7 @@ def harmonise(
     candidates: int = 32,
     chords: str = "",
     instruments: str = "",
+    humanise: float = 0.0,
     weights: str | None = None,
     seed: int = 0,
     device: str = "auto",

@@ -100,6 +100,7 @@ class GenerateConfig(DeviceConfig):
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
+    humanise: float = 0.0  # 0 to 1: how far from even in loudness and time it is played; scores stay exact
     melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
     continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
     from_: Annotated[InputFile | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
@@ -128,6 +129,7 @@ class GenerateConfig(DeviceConfig):
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
+        require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:
             parse_progression(self.chords)
             require(self.candidates > 1, "chords", "are fitted by choosing among --candidates; ask for 2 or more")
@@ -190,7 +192,7 @@ class GenerateConfig(DeviceConfig):
             "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
-            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments"),
+            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise"),
         }
         for job in self.jobs:
             for name in unread[job]:

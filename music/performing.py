@@ -5,6 +5,7 @@ from pretty_midi import PrettyMIDI
 
 from music.config import GenerateConfig
 from music.generation import instruments, make_piece
+from music.io.humanising import humanised
 from music.io.midi import to_midi
 from music.models import MusicModel
 from music.rewriting import rewrite, sounding
@@ -25,4 +26,5 @@ def perform(model: MusicModel, config: GenerateConfig) -> tuple[Score, PrettyMID
         return piece, sounding(file), file
     piece = make_piece(model, config)
     programs = instruments(config.instruments, piece.tracks) if config.instruments else None
-    return piece, to_midi(piece, programs), None
+    midi = to_midi(piece, programs)
+    return piece, humanised(midi, piece, config.humanise, config.seed) if config.humanise else midi, None
