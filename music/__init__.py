@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
+    from music.config import Ending
+
 run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
 
@@ -23,6 +25,8 @@ def compose(
     candidates: int = 32,
     chords: str = "",
     instruments: str = "",
+    range_: tuple[str, ...] = (),
+    ending: "Ending | None" = None,
     humanise: float = 0.0,
     melody: str | Path | None = None,
     continue_: str | Path | None = None,
@@ -47,6 +51,8 @@ def compose(
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
+        range_: pitches, C3-A5, or those of a voice by name or number: "soprano C4-A5"; what is given stays.
+        ending: tonic or open: whether the last bar is on the tonic or on the dominant, as near as candidates come.
         humanise: 0 to 1, how far from even in loudness and time it is played.
         melody: a MIDI file whose tune is kept, and gets the other voices.
         continue_: a MIDI file to go on from.
@@ -80,6 +86,8 @@ def harmonise(
     candidates: int = 32,
     chords: str = "",
     instruments: str = "",
+    range_: tuple[str, ...] = (),
+    ending: "Ending | None" = None,
     humanise: float = 0.0,
     weights: str | None = None,
     seed: int = 0,
@@ -104,6 +112,7 @@ def rewrite(
     temperature: float | None = None,
     rounds: int = 12,
     candidates: int = 32,
+    range_: tuple[str, ...] = (),
     style: str = "",
     weights: str | None = None,
     seed: int = 0,
@@ -119,6 +128,7 @@ def rewrite(
         temperature: of the choice of notes, 0 to 2; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept.
+        range_: pitches of what is written anew, as of `compose`.
         style: chooses the weights, as of `compose`.
         weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default those that know the style.
         seed: of the latents; means the same on every device.

@@ -15,9 +15,11 @@ from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config
 from music.chord_symbols import parse_progression
 from music.io.engraving import require_engraver
+from music.ranges import parse_ranges
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
+Ending = Literal["tonic", "open"]
 NetSize = Literal["debug", "small", "base", "large"]
 
 DATA_SETS = ("chorales", "dances")  # built in
@@ -100,6 +102,9 @@ class GenerateConfig(DeviceConfig):
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
+    # Pitches of a piece, C3-A5, or of a voice by name or number: "soprano C4-A5" "bass E2-C4". What is given stays.
+    range_: Annotated[tuple[str, ...], tyro.conf.arg(name="range")] = ()
+    ending: Ending | None = None  # tonic: the last bar is on the tonic; open: on the dominant
     humanise: float = 0.0  # 0 to 1: how far from even in loudness and time it is played; scores stay exact
     melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
     continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
@@ -129,6 +134,9 @@ class GenerateConfig(DeviceConfig):
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
+        parse_ranges(self.range_)
+        if self.ending is not None:
+            require(self.candidates > 1, "ending", "is chosen among --candidates; ask for 2 or more")
         require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:
             parse_progression(self.chords)
@@ -186,18 +194,18 @@ class GenerateConfig(DeviceConfig):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("chords", "form", "metre", "rounds", "candidates", "temperature", "seed")
+        blended = ("chords", "range_", "ending", "form", "metre", "rounds", "candidates", "temperature", "seed")
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
             "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
-            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise"),
+            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise", "ending"),
         }
         for job in self.jobs:
             for name in unread[job]:
                 default = getattr(type(self), name)
-                require(getattr(self, name) == default, name, f"means nothing with --{job}; leave it out")
+                require(getattr(self, name) == default, name.rstrip("_"), f"means nothing with --{job}; leave it out")
 
     @property
     def jobs(self) -> list[str]:

@@ -1,5 +1,7 @@
 """`python -m music.generate`: compose, harmonise, continue or rewrite."""
 
+import sys
+
 from common.cli import run
 from music.config import GenerateConfig
 
@@ -14,7 +16,7 @@ def main(config: GenerateConfig) -> None:
     on every machine, up to rounding.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
-    from music.chords import chord_agreement
+    from music.chords import chord_agreement, ends_so
     from music.io.export import write
     from music.models import load_music_model
     from music.performing import perform
@@ -26,6 +28,10 @@ def main(config: GenerateConfig) -> None:
     if config.chords:
         agree, sounding = chord_agreement(piece, config.chords)
         print(f"{agree} of the {sounding} beats that sound agree with --chords")
+    if config.ending and not ends_so(piece, config.ending):
+        print(
+            f"{PROGRAM}: --ending {config.ending}: no candidate met it; this is as near as they came", file=sys.stderr
+        )
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from music.chords import key_of
 from music.config import BARS, LONGEST, STYLES, GenerateConfig
 from music.io.midi import from_midi, settled_key
 from music.models import MusicModel, from_score
+from music.ranges import parse_ranges
 from music.score import Score, TrackSpec, notes, transpose
-from music.theory import Key, Mode, nearest_interval, parse_key
+from music.theory import PITCHES, Key, Mode, nearest_interval, parse_key
 from music.windows import PieceSettings, in_bars, to_piece, write_section
 
 
@@ -53,19 +54,21 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     chords = parse_progression(config.chords) if config.chords else ()
     key = parse_key(config.key) if config.key else key_of(chords) if chords else Key()
     settings = piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
-    settings = replace(settings, chords=moved(chords, -key.tonic))
+    interval = nearest_interval(key.tonic)
+    settings = replace(settings, chords=moved(chords, -key.tonic), ranges=fitting_ranges(model, config, -interval))
     form, bars = config.form or "A", config.bars or BARS
     length = bars // len(form)
     sections: dict[str, Tensor] = {}
     so_far: Tensor | None = None
     for letter in form:
         if letter not in sections:
-            seed = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
-            sections[letter] = write_section(seed, length, so_far)
+            own = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
+            own = replace(own, ending=own.ending if letter == form[-1] else None)
+            sections[letter] = write_section(own, length, so_far)
         so_far = sections[letter]
     whole = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
     piece = to_piece(settings, whole)
-    return transpose(piece, nearest_interval(key.tonic))
+    return transpose(piece, interval)
 
 
 def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
@@ -88,6 +91,7 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
         raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
     if config.chords:
         settings = replace(settings, chords=moved(parse_progression(config.chords), shift))
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     raised = transpose(line, shift)
     window = model.config.bars
     whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
@@ -106,6 +110,7 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     given = read_like(model, path, "--continue")
     settings = piece_settings(model, config, known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
     shift = fitting_shift(model, given, given.key, f"--continue {path}")
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
     before = in_bars(model, roll)
@@ -286,7 +291,31 @@ def piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: 
             known = ", ".join(model.config.styles) or "none; leave it out"
             raise UserError(f"--style {style}: unknown to {model.name}; it has {known}")
         style = ""
-    return PieceSettings(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed)
+    return PieceSettings(
+        *(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed),
+        ending=config.ending,
+    )
+
+
+def fitting_ranges(model: MusicModel, config: GenerateConfig, shift: int) -> tuple[tuple[int, int], ...]:
+    """The --range of each track, moved by semitones as the piece is; () where none is asked for.
+
+    Raises:
+        UserError: there is no such voice, or the model has no pitch in a range.
+    """
+    asked = parse_ranges(config.range_)
+    ranges = []
+    for number, track in enumerate(model.config.tracks, 1):
+        own = asked.get(track.name.casefold(), asked.get(str(number), asked.get("", (0, PITCHES - 1))))
+        ranges.append((own[0] + shift, own[1] + shift))
+        if track.kind != "drums" and not max(track.low, ranges[-1][0]) <= min(track.high, ranges[-1][1]):
+            reach = f"MIDI {track.low - shift} to {track.high - shift}"
+            raise UserError(f"--range: {model.name} writes {track.name} from {reach} here, none of it in {own}")
+    known = {"", *(track.name.casefold() for track in model.config.tracks), *map(str, range(1, len(ranges) + 1))}
+    if unknown := sorted(set(asked) - known):
+        names = ", ".join(track.name for track in model.config.tracks)
+        raise UserError(f"--range {unknown[0]}: {model.name} has {names}; name one of them, or its number")
+    return tuple(ranges) if asked else ()
 
 
 def _usual_metre(model: MusicModel, style: str) -> str:

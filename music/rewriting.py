@@ -12,7 +12,7 @@ from pretty_midi import PrettyMIDI
 
 from common.errors import UserError
 from music.config import GenerateConfig, parse_bars
-from music.generation import fitting_shift, known_metre, piece_settings, require_tracks, say
+from music.generation import fitting_ranges, fitting_shift, known_metre, piece_settings, require_tracks, say
 from music.io.midi import on_grid, parse
 from music.io.midi_file import content_of
 from music.io.passages import replace_passage, standing
@@ -65,6 +65,7 @@ def _written(
     flag = f"--rewrite {config.rewrite}"
     settings = piece_settings(model, config, known_metre(model, piece.metre, flag), piece.key.mode)
     shift = fitting_shift(model, piece, piece.key, flag)
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     length, bar = -(-piece.steps // piece.bar), METRES[piece.metre]
     free = np.zeros((len(piece.tracks), length * bar), bool)
     moved = transpose(piece, shift)
