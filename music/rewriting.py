@@ -47,6 +47,7 @@ def rewrite(model: MusicModel, config: GenerateConfig, path: Path) -> tuple[Scor
         new = [note for note in notes(written, voice).tolist() if passage[0] <= note[0] < passage[1]]
         new = [(start, min(stop, passage[1]), pitch) for start, stop, pitch in new if (start, pitch) not in old]
         replace_passage(file, voice, *passage, np.array(new, np.int64).reshape(-1, 3))
+    file.charset = "utf-8"  # older files are read in another, in which not all that is written later can be said
     return replace(on_grid(str(path), content_of(file)), key=piece.key), file
 
 
