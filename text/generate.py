@@ -9,7 +9,7 @@ PROGRAM = "text.generate"
 
 
 def main(config: GenerateConfig) -> None:
-    """Write texts in a style; or texts between two given ones, their sum, or like a given one, or that one in another style.
+    """Write texts in a style; or between two given ones, of sums of them, like a given one, or that in another style.
 
     One seed gives the same texts on every machine, up to rounding. Texts go to --out if it is named, else to the
     terminal.
