@@ -11,6 +11,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import replacing
+from common.provenance.marking import marked_row
 from text.config import GenerateConfig, names_file
 from text.decoding import SamplingParams
 from text.models import TextModel
@@ -65,7 +66,7 @@ def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
 
 
 def save_texts(texts: Sequence[Written], path: Path) -> None:
-    """Write texts into a file: .jsonl with an object a line, which also tells what was given, else plain.
+    """Write texts into a file: .jsonl with an object a line that says what was given and how it was made, else plain.
 
     Raises:
         UserError: the file cannot be written.
@@ -75,7 +76,7 @@ def save_texts(texts: Sequence[Written], path: Path) -> None:
             rows = [
                 {"text": one.text, "style": one.style} | ({"given": one.given} if one.given else {}) for one in texts
             ]
-            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            lines = [json.dumps(marked_row(row), ensure_ascii=False) + "\n" for row in rows]
             temporary.write_text("".join(lines), encoding="utf-8")
         else:
             temporary.write_text(plain([one.text for one in texts]) + "\n", encoding="utf-8")
