@@ -12,6 +12,7 @@ from common.config import (
     Checked,
     DeviceConfig,
     GanConfig,
+    OnnxConfig,
     RunConfig,
     VaeConfig,
     require,
@@ -40,6 +41,7 @@ DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  
 Data = Annotated[str, DataName(DATA_SETS)]
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
+Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
@@ -296,3 +298,10 @@ class EvaluateConfig(DeviceConfig):
             WeightsName("image", ("vae",)).check(f"--weights {self.weights}", self.weights)
         data = self.data or trained_on(find_weights(self.weights, "image"), DATA_SETS)
         DataName(DATA_SETS).check(f"--data {data}", data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(OnnxConfig):
+    """Settings of `python -m image.export`."""
+
+    weights: Wordless = "digits-cgan"  # a bundled name, a folder (weights or a run) or a Hub id
