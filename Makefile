@@ -19,7 +19,7 @@ $(VENV)/installed: pyproject.toml
 	@echo "Installing into $(VENV): on Linux some 3 GB to download and 7 GB on disk, mostly PyTorch's CUDA libraries;"
 	@echo "docs/how-to/install.md says how to do without them on machines without a GPU"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test,lint]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[scores,test,lint]'
 	@touch $@
 
 PHOTO = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("skimage").submodule_search_locations)')/data/chelsea.png

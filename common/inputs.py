@@ -7,6 +7,7 @@ Nothing here imports torch, so that what is not there is told at once.
 """
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -64,7 +65,21 @@ class DataNames(DataName):
             super().check(given if name == value else f"{given}: {name}", name)
 
 
+class InUnicode(Check):
+    """Words, of a text or a name that ends up in one; a terminal can pass bytes that are none."""
+
+    def check(self, given: str, value: str) -> None:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            encoding = sys.getfilesystemencoding()
+            raise UserError(
+                f"{given} has bytes that are no {encoding}; write it in UTF-8, in a UTF-8 locale"
+            ) from error
+
+
 InputFile = Annotated[Path, FileName()]
+Words = Annotated[str, InUnicode()]
 
 
 def check_inputs(config: Any) -> None:

@@ -21,6 +21,7 @@ def compose(
     temperature: float | None = None,
     rounds: int = 12,
     candidates: int = 32,
+    chords: str = "",
     instruments: str = "",
     melody: str | Path | None = None,
     continue_: str | Path | None = None,
@@ -34,7 +35,7 @@ def compose(
     """Make a piece, as `python -m music.generate` does; `.write("song.mid")` saves it.
 
     Args:
-        style: chorale, or a kind of dance: reel, jig, hornpipe, ...; by default chorale.
+        style: chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; by default chorale.
         key: such as "D minor"; by default C major, or that of `melody`.
         tempo: quarter notes a minute; by default as usual in the style, or that of the given piece.
         metre: such as "3/4"; by default the style's usual one.
@@ -43,6 +44,7 @@ def compose(
         temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
+        chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
         melody: a MIDI file whose tune is kept, and gets the other voices.
         continue_: a MIDI file to go on from.

@@ -6,12 +6,23 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
+from common.config import (
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    SamplesConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName, InputFile
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config
+from music.chord_symbols import parse_progression
+from music.io.engraving import require_engraver
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
@@ -21,13 +32,16 @@ DATA_SETS = ("chorales", "dances")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
 Composer = Annotated[str, WeightsName("music", ("composer",))]
 
-ENDINGS = (".mid", ".wav", ".png")  # what a piece can be written as
+ENGRAVED, SOUNDING = (".svg", ".pdf"), (".wav", ".png")
+ENDINGS = (".mid", ".musicxml", *ENGRAVED, *SOUNDING)  # what a piece can be written as
 LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
 DEFAULT_WEIGHTS = "chorales"
 BARS = 8  # of a piece, where none are asked for
+STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
+# Quarter notes a minute at which a style is usually danced; a tune book has no tempi that a model could learn.
+TEMPI = {"reel": 220.0, "jig": 172.0, "slip jig": 166.0, "hornpipe": 160.0, "strathspey": 126.0}
 FROM_WEIGHTS = ("bars", "net_size", "latent", "bar_latent")  # settings that come with the --weights of a run
-STYLES = {"chorale": "chorales"}  # bundled weights by a style that is their only one
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
 
@@ -74,13 +88,16 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m music.generate`."""
 
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
-    out: tuple[str, ...] = ("song.mid",)  # one or more of .mid, .wav (sound) and .png (piano roll and spectrogram)
+    # One or more of .mid, .musicxml, .svg and .pdf (engraved), .wav (sound) and .png (piano roll and spectrogram).
+    out: tuple[str, ...] = ("song.mid",)
+    stems: Path | None = None  # a folder for a .wav of each voice, which sum to the whole
+    chords_out: Path | None = None  # a text file for the chord symbols of each bar, as found in what was written
     overwrite: bool = False  # write anew what is there
-    style: str = ""  # chorale, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
+    style: str = ""  # chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
     metre: str | None = None  # such as 3/4; default: the style's usual one
@@ -89,6 +106,7 @@ class GenerateConfig(DeviceConfig):
     temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
+    chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
     melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
     continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
@@ -115,14 +133,18 @@ class GenerateConfig(DeviceConfig):
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
+        if self.chords:
+            parse_progression(self.chords)
+            require(self.candidates > 1, "chords", "are fitted by choosing among --candidates; ask for 2 or more")
+            require(not self.form, "chords", "means nothing with --form; write them out bar by bar")
         require_seed(self.seed)
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
         require((self.from_ is None) == (self.to is None), "from", "and --to belong together; name both")
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
         if len(self.jobs) > 1:
             raise UserError(f"--{self.jobs[0]} and --{self.jobs[1]} exclude each other; name one")
-        wordless = all(Path(out).suffix.lower() == ".mid" for out in self.out)
-        require(self.soundfont is None or not wordless, "soundfont", "means nothing to .mid files; name a .wav or .png")
+        sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
+        require(self.soundfont is None or sounds, "soundfont", "means something to .wav, .png and --stems alone")
         self._require_read()
         length, sections = self.bars or BARS, len(self.form or "A")
         require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
@@ -132,6 +154,12 @@ class GenerateConfig(DeviceConfig):
         WeightsName("music", ("composer",)).check(f"--weights {self.source}", self.source)
         for out in self.out:
             require_free(out, self.overwrite)
+            if out.lower().endswith(ENGRAVED):
+                require_engraver(out)
+        if self.chords_out is not None and self.chords_out.exists() and not self.overwrite:
+            raise UserError(f"--chords-out {self.chords_out} is there already; name another, or add --overwrite")
+        if self.stems is not None and self.stems.exists() and not self.overwrite:
+            raise UserError(f"--stems {self.stems} is there already; name another folder, or add --overwrite")
 
     @property
     def source(self) -> str:
@@ -152,12 +180,16 @@ class GenerateConfig(DeviceConfig):
             raise UserError(f"--style {self.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
         return known[self.style]
 
+    @property
+    def is_composite(self) -> bool:
+        return bool(self.jobs)
+
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("form", "metre", "rounds", "candidates", "temperature", "seed")
+        blended = ("chords", "form", "metre", "rounds", "candidates", "temperature", "seed")
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
-            "continue": ("form", "metre", "key"),
+            "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
         }
@@ -174,7 +206,7 @@ class GenerateConfig(DeviceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m music.evaluate`."""
 
     weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -182,13 +214,14 @@ class EvaluateConfig(DeviceConfig):
     n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
     candidates: int = 32  # of the column of picked compositions
     seed: int = 0  # of the latents and of the choice of windows
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "candidates"))
 
     def check_inputs(self) -> None:
         super().check_inputs()

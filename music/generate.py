@@ -14,6 +14,7 @@ def main(config: GenerateConfig) -> None:
     on every machine, up to rounding.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
+    from music.chords import chord_agreement
     from music.generation import instruments, make_piece
     from music.io.export import write
     from music.io.midi import to_midi
@@ -24,6 +25,9 @@ def main(config: GenerateConfig) -> None:
     midi = to_midi(piece, programs=instruments(config.instruments, piece.tracks) if config.instruments else None)
     for path in write(piece, midi, config):
         print(f"wrote {path}: {-(-piece.steps // piece.bar)} bars of {piece.metre} in {piece.key} by {model.name}")
+    if config.chords:
+        agree, sounding = chord_agreement(piece, config.chords)
+        print(f"{agree} of the {sounding} beats that sound agree with --chords")
 
 
 if __name__ == "__main__":

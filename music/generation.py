@@ -4,39 +4,27 @@ A network writes a window of a few bars. A longer piece goes on from its last ba
 every window may be drawn several times, and the best by `music.metrics.quality` is kept.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
 from torch import Tensor
 
 from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
+from common.weights_folders import bundled, load_config
+from music.chord_symbols import moved, parse_progression
+from music.chords import key_of
 from music.config import BARS, LONGEST, STYLES, GenerateConfig
-from music.io.midi import from_midi
-from music.metrics import quality
+from music.io.midi import from_midi, settled_key
 from music.models import MusicModel, from_score
-from music.rolls import MusicContext
-from music.score import Score, TrackSpec, transpose
-from music.theory import METRES, Key, Mode, nearest_interval, parse_key
-
-
-@dataclass(frozen=True)
-class PieceSettings:
-    """What all windows of a piece have in common."""
-
-    model: MusicModel
-    metre: str
-    mode: Mode
-    style: str
-    temperature: float | None
-    rounds: int
-    candidates: int
-    seed: int
+from music.score import Score, TrackSpec, notes, transpose
+from music.theory import Key, Mode, nearest_interval, parse_key
+from music.windows import PieceSettings, in_bars, to_piece, write_section
 
 
 def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
@@ -62,8 +50,10 @@ def make_piece(model: MusicModel, config: GenerateConfig) -> Score:
 
 def compose(model: MusicModel, config: GenerateConfig) -> Score:
     """A piece from nothing: --bars long, or the sections of --form, of which equal letters are the same music."""
-    key = parse_key(config.key or "C major")
+    chords = parse_progression(config.chords) if config.chords else ()
+    key = parse_key(config.key) if config.key else key_of(chords) if chords else Key()
     settings = _piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
+    settings = replace(settings, chords=moved(chords, -key.tonic))
     form, bars = config.form or "A", config.bars or BARS
     length = bars // len(form)
     sections: dict[str, Tensor] = {}
@@ -71,7 +61,7 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     for letter in form:
         if letter not in sections:
             seed = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
-            sections[letter] = _section(seed, length, so_far)
+            sections[letter] = write_section(seed, length, so_far)
         so_far = sections[letter]
     whole = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
     piece = to_piece(settings, whole)
@@ -88,19 +78,21 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
         raise UserError(f"--melody: {model.name} has one voice, and none to write beside it; try --weights chorales")
     if model.config.tracks[0].kind == "drums":
         raise UserError(f"--melody: the first track of {model.name} is drums, and cannot sing it; try other --weights")
-    tune = from_midi(path)
+    tune = _read(path, "--melody")
     line = melody(tune, path)
-    key = parse_key(config.key) if config.key else tune.key
+    key = parse_key(config.key) if config.key else _settled_key(tune, path)
     settings = _piece_settings(model, config, _known_metre(model, tune.metre, f"--melody {path}"), key.mode)
     shift = _fitting_shift(model, line, key, f"--melody {path}")
     bars = -(-line.steps // line.bar)
     if bars > LONGEST:
         raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
+    if config.chords:
+        settings = replace(settings, chords=moved(parse_progression(config.chords), shift))
     raised = transpose(line, shift)
     window = model.config.bars
     whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
-    given = _in_bars(model, whole)
-    written = _section(settings, given.shape[2], None, given)[:, :, :bars]
+    given = in_bars(model, whole)
+    written = write_section(settings, given.shape[2], None, given)[:, :, :bars]
     piece = to_piece(settings, written)
     return replace(transpose(piece, -shift), key=key, tempo=tune.tempo)
 
@@ -116,8 +108,8 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     shift = _fitting_shift(model, given, given.key, f"--continue {path}")
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
-    before = _in_bars(model, roll)
-    more = _section(settings, config.bars or BARS, before)
+    before = in_bars(model, roll)
+    more = write_section(settings, config.bars or BARS, before)
     piece = to_piece(settings, torch.cat([before, more], 2))
     return replace(transpose(piece, -shift), key=given.key, tempo=given.tempo)
 
@@ -171,7 +163,7 @@ class _Blend:
             first, last = number == 0, number == len(latents) - 1
             condition = model.condition(1, self.settings.metre, self.modes[mode], self.settings.style, first, last)
             roll = model.compose(z[None], condition)[0]
-            windows.append(_in_bars(model, roll))
+            windows.append(in_bars(model, roll))
         piece = transpose(to_piece(self.settings, torch.cat(windows, 2)), -self.shift)
         return replace(piece, tempo=self.tempo, key=self.key)
 
@@ -205,86 +197,47 @@ def melody(score: Score, path: Path) -> Score:
     pitched = [index for index, track in enumerate(score.tracks) if track.kind != "drums"]
     if not pitched:
         raise UserError(f"--melody {path}: there are only drums in it; choose a file with a tune")
-    pitch, onset = score.pitch[pitched[0]], score.onset[pitched[0]]
+    pitch, onset = _detached(score, pitched[0])
     top = pitch & (np.cumsum(pitch[:, ::-1], axis=1)[:, ::-1] == 1)  # (steps, 128): nothing sounds above
     begins = top & (onset | ~np.concatenate([np.zeros_like(top[:1]), top[:-1]]))
     track = replace(score.tracks[pitched[0]], kind="mono")
     return replace(score, tracks=(track,), pitch=top[None], onset=begins[None])
 
 
-# ---- windows ---------------------------------------------------------------------------------------------------------
+def _detached(score: Score, track: int) -> tuple[np.ndarray, np.ndarray]:
+    """What sounds and what begins in a track, (steps, 128) each, without what was played legato.
 
-
-def _section(settings: PieceSettings, bars: int, before: Tensor | None, given: Tensor | None = None) -> Tensor:
-    """Write some bars, (2, T, bars, bar_steps, P). All notes at their beginning are struck: they can follow any.
-
-    Args:
-        before: what comes before, (2, T, bars before, bar_steps, P), if anything.
-        given: what of the bars stands already, likewise of `bars` bars; only its first track counts.
+    A note that lasts into the next ones, but for less than half of its own length and of theirs, ends where they begin:
+    else of descending notes the earlier one would hide the beginning of the later one.
     """
-    config = settings.model.config
-    window, tracks = config.bars, len(config.tracks)
-    context = torch.zeros(2, tracks, 0, config.bar_steps, config.pitches, dtype=torch.bool)
-    if before is not None:
-        context = before[:, :, -(window // 2) :]
-    lead, total = context.shape[2], max(context.shape[2] + bars, window)
-    piece = torch.zeros(2, tracks, total, config.bar_steps, config.pitches, dtype=torch.bool)
-    piece[:, :, :lead] = context
-    known = torch.zeros(tracks, total, dtype=torch.bool)
-    known[:, :lead] = True
-    if given is not None:
-        piece[:, 0, lead : lead + bars] = given[:, 0]
-        known[0] = True
-    starts = sorted({*range(0, total - window, window - window // 2), total - window})
-    for number, start in enumerate(starts):
-        place = slice(start, start + window)
-        first, last = before is None and start == 0, start == total - window
-        seed = mix(settings.seed, number) % (1 << 31)
-        piece[:, :, place] = _window(settings, piece[:, :, place], known[:, place], first, last, seed)
-        known[:, place] = True
-    written = piece[:, :, lead : lead + bars]
-    written[1, :, 0, 0] = written[0, :, 0, 0]
-    return written
-
-
-def _window(settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int) -> Tensor:
-    """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
-    model = settings.model
-    mask = repeat(known, "tracks bars -> tracks (bars steps)", steps=model.config.bar_steps)
-    flat = rearrange(bars, "... bars steps pitches -> ... (bars steps) pitches").clone()
-    flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
-    condition = model.condition(
-        settings.candidates, settings.metre, settings.mode, settings.style, first, last, flat, mask
-    )
-    rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[:, :, None, None], bars, _in_bars(model, _best(settings, rolls, condition)))
-
-
-def _in_bars(model: MusicModel, roll: Tensor) -> Tensor:
-    """Cut a roll into bars, (2, T, S, P) -> (2, T, bars, bar_steps, P)."""
-    return rearrange(roll, "... (bars steps) pitches -> ... bars steps pitches", steps=model.config.bar_steps)
-
-
-def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext) -> Tensor:
-    """The best of the candidates, (2, T, S, P)."""
-    model = settings.model
-    if settings.candidates == 1 or model.typical is None:
-        return rolls[0]
-    scores = model.scores(rolls, condition)
-    return rolls[min(range(len(scores)), key=lambda row: quality(scores[row], model.typical or {}))]
-
-
-def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
-    """Bars (2, T, B, bar_steps, P) as one piece in C."""
-    config, length = settings.model.config, METRES[settings.metre]
-    whole = bars[:, :, :, :length].numpy()
-    rolls = rearrange(whole, "... bars steps pitches -> ... (bars steps) pitches")
-    grid = np.zeros((*rolls.shape[:3], 128), bool)
-    grid[..., config.low : config.high + 1] = rolls
-    return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), settings.model.tempo)
+    played, pitch = notes(score, track), score.pitch[track].copy()
+    for start, stop, note in played.tolist():
+        later = played[(played[:, 0] > start) & (played[:, 0] < stop)]
+        overlap = stop - later[:, 0]
+        legato = later[(2 * overlap <= stop - start) & (2 * overlap <= later[:, 1] - later[:, 0]), 0]
+        if len(legato):
+            pitch[legato.min() : stop, note] = False
+    return pitch, score.onset[track] & pitch
 
 
 # ---- what fits -------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path, flag: str) -> Score:
+    """A piece of a file; what of it is left out is said."""
+    return from_midi(path, lambda line: _say(path, flag, line))
+
+
+def _say(path: Path, flag: str, line: str) -> None:
+    print(f"{flag} {path}: {line}", file=sys.stderr)
+
+
+def _settled_key(tune: Score, path: Path) -> Key:
+    """The key that the notes of a --melody fit; said where the file has it otherwise."""
+    key = settled_key(tune, tune.key)
+    if key != tune.key:
+        _say(path, "--melody", f"its notes are in {key}, which counts, though it says {tune.key}")
+    return key
 
 
 def _like(model: MusicModel, path: Path, flag: str) -> Score:
@@ -293,13 +246,28 @@ def _like(model: MusicModel, path: Path, flag: str) -> Score:
     Raises:
         UserError: it has others, or cannot be read.
     """
-    piece = from_midi(path)
+    piece = _read(path, flag)
     if [track.kind == "drums" for track in piece.tracks] != [track.kind == "drums" for track in model.config.tracks]:
         theirs, ours = (
             ", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, model.config.tracks)
         )
-        raise UserError(f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}")
+        told = f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}"
+        raise UserError(f"{told}; {_other_ways(piece, path)}")
     return piece
+
+
+def _other_ways(piece: Score, path: Path) -> str:
+    """What to do with a piece that has other tracks than a model writes."""
+    drums = [track.kind == "drums" for track in piece.tracks]
+    ways = [
+        f"--weights {name} writes such pieces"
+        for name, folder in bundled("music").items()
+        if [track["kind"] == "drums" for track in load_config(folder, "music", "composer")["network"]["tracks"]]
+        == drums
+    ]
+    if drums == [False]:
+        ways.append(f"--melody {path} gives it other voices")
+    return ", and ".join(ways) or "weights that are trained on such pieces can (python -m music.train)"
 
 
 def _piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> PieceSettings:

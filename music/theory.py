@@ -11,7 +11,8 @@ from common.errors import UserError
 STEPS_PER_QUARTER = 4
 METRES = {"2/4": 8, "3/4": 12, "4/4": 16, "2/2": 16, "6/8": 12, "9/8": 18, "12/8": 24}  # steps a bar
 BEATS = {"2/2": 8, "6/8": 6, "9/8": 6, "12/8": 6}  # steps a beat where a beat is not a quarter note
-PITCHES = 128  # of MIDI; 60 is middle C
+PITCHES = 128  # of MIDI
+MIDDLE_C = 60
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 Mode = Literal["major", "minor"]
@@ -32,6 +33,28 @@ class Key:
 def nearest_interval(semitones: int) -> int:
     """The interval to the same pitch class that is nearest: -6 to +5 semitones."""
     return (semitones + 6) % 12 - 6
+
+
+def sharps(key: Key) -> int:
+    """Sharps (or, below 0, flats) of a key's signature: of the two that there may be the fewer, of F sharp's 6."""
+    fifths = (7 * key.tonic - (3 if key.mode == "minor" else 0)) % 12
+    return fifths if fifths <= 6 else fifths - 12
+
+
+def fifths_of(pitch: int, key: Key) -> int:
+    """Where the usual spelling of a pitch in a key stands on the line of fifths, on which C is 0 and G is 1.
+
+    Twelve fifths are in use: from the minor third above a major tonic to the raised fifth degree, and the same of its
+    relative minor, which so has its leading note.
+    """
+    lowest = sharps(key) - 3
+    return lowest + (7 * pitch - lowest) % 12
+
+
+def name_of_fifth(fifth: int) -> str:
+    """The name of a place on the line of fifths: F, C#, B- for B flat (as music21 writes it)."""
+    accidentals, letter = divmod(fifth + 1, 7)
+    return f"{'FCGDAEB'[letter]}{'#' * accidentals}{'-' * -accidentals}"
 
 
 def parse_key(text: str) -> Key:

@@ -14,6 +14,7 @@ from common.config import (
     DeviceConfig,
     GanConfig,
     OnnxConfig,
+    OutputConfig,
     RunConfig,
     require,
     require_extra,
@@ -200,7 +201,7 @@ class ExportConfig(SharpnessConfig, OnnxConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleConfig(DeviceConfig):
+class UpscaleConfig(OutputConfig):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
@@ -271,6 +272,14 @@ class UpscaleConfig(DeviceConfig):
         """The weights asked for, or those that suit a scale; None is theirs."""
         suited = DEFAULT_WEIGHTS if scale is None or scale > 2 else TWICE
         return suited if self.weights is None else self.weights
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source,) if self.sharpness is None else twins(self.source)
+
+    @property
+    def is_composite(self) -> bool:
+        return True
 
     @property
     def mark(self) -> str:

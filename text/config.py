@@ -1,15 +1,27 @@
 """The settings of the text commands; nothing here imports torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
+from common.config import (
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    SamplesConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName
+from common.inputs import DataName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
+from text.verse import MetreName, require_dictionary
+from text.wishes import Wishes, check_wishes, word_range
 
 Core = Literal["vae", "gan"]
 DecoderName = Literal["gru", "transformer"]
@@ -25,6 +37,7 @@ LAYERS: dict[NetSize, int] = {"debug": 1, "small": 3, "base": 4, "large": 6}  # 
 DEFAULT_WEIGHTS = "styles"
 MOST_TEXTS = 100_000  # of one command
 MOST_CHARACTERS = 10_000  # of a text that is given on the command line
+QUATRAIN = 4  # lines of verse where neither --rhyme nor --acrostic says how many
 LONGEST = 512  # pieces of a text
 
 
@@ -70,11 +83,11 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m text.generate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
-    style: str | None = None  # such as poem, news, product or definition; default: all of the model's in turn
+    style: Words | None = None  # such as poem, news, product or definition; default: all of the model's in turn
     n: int = 10  # texts, or steps of --interpolate
     sampler: Sampler = "mixture"  # of latents: the prior, a mixture fitted to the training data's, or a latent GAN
     temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.8, 0 with --interpolate
@@ -83,12 +96,19 @@ class GenerateConfig(DeviceConfig):
     candidates: int = 64  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
+    must: tuple[Words, ...] = ()  # words that occur, in any form
+    avoid: tuple[Words, ...] = ()  # words that do not occur, in any form
+    starts_with: Words = ""  # the letter that every text begins with
+    acrostic: Words = ""  # a word whose letters begin the lines of every text, one a line
+    words: str = ""  # how many words a text, or a line of --acrostic or --metre, has: 7, or 5-9
+    metre: MetreName | None = None  # of English verse: common is iambic lines of four and three feet in turn
+    rhyme: Words = ""  # with --metre: which lines rhyme, such as AABB or ABCB; as many lines, without it four
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
     stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
-    prompt: str = ""  # how every text begins
-    interpolate: tuple[str, ...] = ()  # two texts between which --n texts are written
-    like: str = ""  # a text in whose neighbourhood, in latent space, --n texts are written
-    restyle: str | None = None  # with --like: the style in which to say it
+    prompt: Words = ""  # how every text begins
+    interpolate: tuple[Words, ...] = ()  # two texts between which --n texts are written
+    like: Words = ""  # a text in whose neighbourhood, in latent space, --n texts are written
+    restyle: Words | None = None  # with --like: the style in which to say it
     seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
     out: Path | None = None  # .txt or .jsonl, which also has the styles; default: the terminal
     overwrite: bool = False  # write anew what is there
@@ -120,6 +140,7 @@ class GenerateConfig(DeviceConfig):
         if self.interpolate and self.like:
             raise UserError("--interpolate and --like exclude each other; name one")
         require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
+        self._check_wishes()
         is_known = self.out is None or self.out.suffix.lower() in (".txt", ".jsonl")
         require(is_known, "out", f"{self.out} must end in .txt or .jsonl")
         if self.interpolate or self.like:
@@ -128,14 +149,54 @@ class GenerateConfig(DeviceConfig):
                 given = "interpolate" if self.interpolate else "like"
                 require(unset, name, f"means nothing with --{given}; leave it out")
 
+    @property
+    def wishes(self) -> Wishes:
+        """What is wished of every text."""
+        return Wishes(self.must, self.avoid, self.starts_with, word_range(self.words) if self.words else None)
+
+    @property
+    def lines(self) -> int:
+        """How many lines are written one by one; 0 if texts are written as wholes."""
+        return len(self.acrostic or self.rhyme) or (QUATRAIN if self.metre is not None else 0)
+
+    def _check_wishes(self) -> None:
+        check_wishes(self.wishes, self.prompt)
+        wished = [
+            name for name in ("must", "avoid", "starts_with", "acrostic", "words", "metre") if getattr(self, name)
+        ]
+        for name in wished:
+            for other, drawn in (("beam", self.beam == 1), ("interpolate", not self.interpolate)):
+                require(drawn, name, f"means nothing with --{other}, whose texts are not chosen; leave one of them out")
+        require(not self.rhyme or self.metre is not None, "rhyme", "needs a --metre; name one")
+        fits = re.fullmatch("[A-Z]{2,28}", self.rhyme) or not self.rhyme
+        require(bool(fits), "rhyme", f"{self.rhyme} must be 2 to 28 capital letters, such as ABAB")
+        if self.metre is not None:
+            require_dictionary()
+        alike = not (self.rhyme and self.acrostic) or len(self.rhyme) == len(self.acrostic)
+        require(alike, "rhyme", f"{self.rhyme} and --acrostic {self.acrostic} must have as many letters")
+        for name in ("prompt", "stanzas", "like") if self.lines else ():
+            problem = "means nothing with --acrostic and --metre, which write line by line; leave it out"
+            require(getattr(self, name) == getattr(type(self), name), name, problem)
+        if self.acrostic:
+            require(self.acrostic.isalpha() and len(self.acrostic) <= 100, "acrostic", "must be a word of letters")
+            require(not self.starts_with, "starts_with", "means nothing with --acrostic; leave one of them out")
+
     def check_inputs(self) -> None:
         super().check_inputs()
         if self.out is not None:
             require_free(self.out, self.overwrite)
 
+    @property
+    def source(self) -> str:
+        return self.weights
+
+    @property
+    def is_composite(self) -> bool:
+        return bool(self.interpolate or self.like or self.prompt)
+
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m text.evaluate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -143,13 +204,14 @@ class EvaluateConfig(DeviceConfig):
     n: int = 1_000  # held-out texts, and as many samples
     importance: int = 32  # samples of the importance-weighted bound
     seed: int = 0  # of the latents and pieces and of the choice of texts
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 10, "n", f"must be 10 or more, not {self.n}")
         require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "importance"))
 
     def check_inputs(self) -> None:
         super().check_inputs()

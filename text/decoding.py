@@ -1,7 +1,7 @@
 """From latents to pieces: sampling and beam search, for many texts at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from common.data.pieces import END, PAD, UNKNOWN
 from text.networks import SequenceVAE, reordered
 
 TRIES = 16  # draws of a piece until one is in the nucleus; at top-p 0.5, one in 65,536 would want more
-DROPPED_EVERY = 8  # pieces after which finished texts leave the batch; asking makes the host wait
+DROPPED_EVERY = 8  # pieces after which finished texts leave the batch on a GPU, where asking makes the host wait
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,86 @@ class SamplingParams:
 
 
 GREEDY = SamplingParams(temperature=0.0)
+SURE = 50.0  # added to the logit of a piece that goes on a word that is wanted
+
+
+@dataclass(frozen=True)
+class LineForm:
+    """What metre and rhyme leave of the pieces of a line of P places.
+
+    Attributes:
+        syllables: of each piece, int64 (V,).
+        fits: bool (P + 1, V), the pieces that may follow after so many syllables.
+        closing: bool (N, V), the pieces that may bring each line to its end.
+    """
+
+    syllables: Tensor
+    fits: Tensor
+    closing: Tensor
+
+    def applied(self, logits: Tensor, used: Tensor, rows: Tensor) -> Tensor:
+        """Logits (N', V) after the pieces of the lines so far (N', K), where those before them are PAD."""
+        places = self.syllables[used].sum(1).clamp(max=len(self.fits) - 1)
+        ends = places[:, None] + self.syllables == len(self.fits) - 1
+        allowed = self.fits[places] & (~ends | (self.syllables == 0) | self.closing[rows])
+        return logits.masked_fill(~allowed & allowed.any(1, keepdim=True), -float("inf"))
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What holds for pieces wherever they stand.
+
+    Attributes:
+        never: bool (V,), pieces that are never written.
+        wanted: words as their pieces, each likelier until it is there.
+        strength: added to the logit of the first piece of a word that is wanted, (N,).
+        first: bool (V,), pieces that neither begin a text nor follow its prompt at once.
+        begin: pieces that begin a text, or follow its prompt.
+        last: a piece that ends a text as `END` does, such as that of the line break; None for no such.
+        form: of a line; None for any.
+    """
+
+    never: Tensor
+    wanted: tuple[tuple[int, ...], ...]
+    strength: Tensor
+    first: Tensor
+    begin: tuple[int, ...] = ()
+    last: int | None = None
+    form: LineForm | None = None
+
+    def of(self, rows: Tensor) -> "Constraints":
+        """The constraints of some of the texts."""
+        form = None if self.form is None else replace(self.form, closing=self.form.closing[rows])
+        return replace(self, strength=self.strength[rows], form=form)
+
+    def applied(self, logits: Tensor, used: Tensor, rows: Tensor, prompted: Tensor) -> Tensor:
+        """Logits (N', V) of some rows of the texts under the constraints.
+
+        Args:
+            used: the pieces so far, (N', K).
+            prompted: how many of them are the prompt, (N',).
+        """
+        logits = logits.masked_fill(self.never, -float("inf"))
+        if self.form is not None:
+            places = torch.arange(used.shape[1], device=used.device)
+            logits = self.form.applied(logits, used.masked_fill(places < prompted[:, None], PAD), rows)
+        for word in self.wanted:
+            logits = _drawn_to(word, logits, used, self.strength[rows])
+        return logits
+
+
+def _drawn_to(word: tuple[int, ...], logits: Tensor, used: Tensor, strength: Tensor) -> Tensor:
+    """Logits with that raised which begins a word that is not there yet, or goes on with it."""
+    pieces = torch.tensor(word, device=used.device)
+    begun = torch.zeros(len(used), dtype=torch.int64, device=used.device)  # how many of its pieces stand at the end
+    for count in range(1, min(len(word), used.shape[1]) + 1):
+        begun = torch.where((used[:, -count:] == pieces[:count]).all(1), count, begun)
+    is_there = begun == len(word)
+    if used.shape[1] >= len(word):
+        is_there |= (used.unfold(1, len(word), 1) == pieces).all(2).any(1)
+    amount = torch.where(begun > 0, SURE, strength).masked_fill(is_there, 0)
+    following = pieces[begun.clamp(max=len(word) - 1)]
+    return logits.scatter_add(1, following[:, None], amount[:, None].to(logits.dtype))
 
 
 def write(
@@ -47,6 +127,7 @@ def write(
     generator: torch.Generator,
     prompts: Sequence[Sequence[int]],
     barred: Tensor | None = None,
+    constraints: Constraints | None = None,
 ) -> list[list[int]]:
     """Choose piece after piece for every latent (N, D).
 
@@ -54,6 +135,7 @@ def write(
         generator: of the choices, on the CPU, so that a seed means the same on every device.
         prompts: pieces that each text begins with.
         barred: bool (N, V), the pieces that must not follow each prompt at once.
+        constraints: of the other pieces.
 
     Returns:
         The pieces of each text, prompt included, without `END`.
@@ -70,11 +152,16 @@ def write(
         odds = _penalised(logits[:, -1].float(), used, sampling)
         if barred is not None and place <= begun.shape[1]:
             odds = odds.masked_fill((ends[going] == place)[:, None] & barred[going], -float("inf"))
+        if constraints is not None:
+            odds = constraints.applied(odds, used, going, ends[going])
         piece = _choose(odds, sampling, uniform[going, place])
+        if constraints is not None and constraints.last is not None:
+            piece = piece.masked_fill(piece == constraints.last, END)
         if place < begun.shape[1]:
             piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
         written[going, place], told = piece, piece[:, None]
-        if place % DROPPED_EVERY == DROPPED_EVERY - 1:
+        every = 1 if z.device.type == "cpu" else DROPPED_EVERY
+        if place % every == every - 1:
             unfinished = (written[going, : place + 1] != END).all(1).nonzero()[:, 0]
             going, told, state = going[unfinished], told[unfinished], reordered(state, unfinished)
             if not len(going):

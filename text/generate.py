@@ -1,5 +1,6 @@
 """`python -m text.generate`: write with a trained model."""
 
+import sys
 from itertools import groupby
 
 from common.cli import run
@@ -15,10 +16,12 @@ def main(config: GenerateConfig) -> None:
     terminal.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
-    from text.generation import make_texts, plain, save_texts
+    from text.generation import make_texts, plain, save_texts, unmet
     from text.models import load_text_model
 
     texts = make_texts(load_text_model(config.weights, pick_device(config.device)), config)
+    if problem := unmet(texts):
+        print(f"{PROGRAM}: {problem}; try more --n, another --seed or fewer wishes", file=sys.stderr)
     if config.out is not None:
         save_texts(texts, config.out)
         print(f"wrote {config.out}: {len(texts):,} texts")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,22 +10,39 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import replacing
+from common.provenance.marking import marked_row
 from text.config import GenerateConfig
 from text.decoding import SamplingParams
 from text.models import TextModel
 from text.networks import GruDecoder
+from text.verse_writing import Verse
+from text.wishes import Wishes
 
 TEMPERATURE = 0.8  # of samples by default; a way from one text to another is written with the likeliest pieces
 CLOSE = 0.8  # correlation of a stanza's latent with that of the first
+KEPT = 3  # lines that are told to the next; poems that models learn from are short
 BETWEEN = {"\n\n": "\n\n* * *\n\n", "\n": "\n\n", "": "\n"}  # of what lies within a text, what parts it from the next
 
 
 @dataclass(frozen=True)
 class Written:
-    """A text and its style, "" if the model has none."""
+    """A text.
+
+    Attributes:
+        style: its name, "" if the model has none.
+        missed: wishes that it does not meet, as the command line spells them.
+    """
 
     text: str
     style: str
+    missed: tuple[str, ...] = ()
+
+
+def unmet(texts: Sequence[Written]) -> str:
+    """What to say of wishes that no candidate of a text met; "" if all were met."""
+    missing = [one for one in texts if one.missed]
+    flags = ", ".join(dict.fromkeys(flag for one in missing for flag in one.missed))
+    return f"{len(missing):,} of {len(texts):,} texts are the nearest found and miss {flags}" if missing else ""
 
 
 def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
@@ -35,22 +52,26 @@ def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
         UserError: the model has no such style or sampler, or a given text is too long for it.
     """
     label = None if config.style is None else model.label(config.style)
+    _require_room(model, config.wishes)
     sampling = sampling_params(model, config)
     if config.interpolate:
         return _interpolation(model, config, sampling, label)
+    if config.lines:
+        return _line_by_line(model, config, sampling, label)
     return _neighbours(model, config, sampling, label) if config.like else _samples(model, config, sampling, label)
 
 
 def save_texts(texts: Sequence[Written], path: Path) -> None:
-    """Write texts into a file: .jsonl with an object a line, else plain.
+    """Write texts into a file: .jsonl with an object a line that says how it was made, else plain.
 
     Raises:
         UserError: the file cannot be written.
     """
     with replacing(path) as temporary:
         if path.suffix.lower() == ".jsonl":
-            rows = (json.dumps({"text": one.text, "style": one.style}, ensure_ascii=False) for one in texts)
-            temporary.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+            rows = (marked_row({"text": one.text, "style": one.style}) for one in texts)
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            temporary.write_text("".join(lines), encoding="utf-8")
         else:
             temporary.write_text(plain([one.text for one in texts]) + "\n", encoding="utf-8")
 
@@ -66,13 +87,92 @@ def _samples(model: TextModel, config: GenerateConfig, sampling: SamplingParams,
     prompts = [config.prompt] * config.n if config.prompt else []
     _require_short(model, "prompt", config.prompt)
     first = model.latents(labels, config.seed, config.sampler)
-    stanzas = [model.write(first, labels, sampling, config.seed, prompts)]
+    wishes = config.wishes
+    stanzas = [model.write(first, labels, sampling, config.seed, prompts, wishes)]
     for number in range(1, config.stanzas):
-        other = model.latents(labels, config.seed + number, config.sampler)
-        z = CLOSE * first + (1 - CLOSE**2) ** 0.5 * other
-        stanzas.append(model.write(z, labels, sampling, config.seed + number))
+        z = _close(model, config, first, labels, number)
+        stanzas.append(model.write(z, labels, sampling, config.seed + number, (), wishes))
+    missed = [
+        tuple(dict.fromkeys(flag for part in parts for flag in wishes.missed(part)))
+        for parts in zip(*stanzas, strict=True)
+    ]
     joined = "\n\n" if any("\n" in text for text in stanzas[0]) else "\n"
-    return _named(model, [joined.join(parts) for parts in zip(*stanzas, strict=True)], labels)
+    return _named(model, [joined.join(parts) for parts in zip(*stanzas, strict=True)], labels, missed)
+
+
+def _close(model: TextModel, config: GenerateConfig, first: Tensor, labels: Tensor, number: int) -> Tensor:
+    """Latents close to the first ones (N, D), of the stanza or line of that number."""
+    other = model.latents(labels, config.seed + number, config.sampler)
+    return CLOSE * first + (1 - CLOSE**2) ** 0.5 * other
+
+
+def _line_by_line(
+    model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None
+) -> list[Written]:
+    """Acrostics and verse; words that must occur are spread over the lines."""
+    labels, count = model.spread(config.n, label).sort().values, config.lines
+    wishes = [
+        replace(config.wishes, starts_with=config.acrostic[number : number + 1], must=config.must[number::count])
+        for number in range(count)
+    ]
+    verse = Verse(model.tokenizer, config.metre, config.rhyme) if config.metre else None
+    texts = by_line(model, config, sampling, labels, wishes, verse)
+    missed = [
+        [flag for number, wish in enumerate(wishes) for flag in wish.missed(lines[number])]
+        + (verse.missed(lines) if verse else [])
+        for lines in texts
+    ]
+    return _named(model, ["\n".join(lines) for lines in texts], labels, [tuple(flags) for flags in missed])
+
+
+def by_line(
+    model: TextModel,
+    config: GenerateConfig,
+    sampling: SamplingParams,
+    labels: Tensor,
+    wishes: Sequence[Wishes],
+    verse: Verse | None = None,
+) -> list[list[str]]:
+    """Texts line by line, as many lines as there are wishes, for labels (N,).
+
+    In styles whose texts have lines, each goes on after the last few; in others each is a text of its own with a latent
+    close to that of the first.
+    """
+    first = model.latents(labels, config.seed, config.sampler)
+    has_lines = _has_lines(model, config, sampling, first, labels)
+    texts: list[list[str]] = [[] for _ in labels]
+    for number, wish in enumerate(wishes):
+        z = _close(model, config, first, labels, number) if number else first
+        before = [_last_lines(model, lines) if go_on else "" for lines, go_on in zip(texts, has_lines, strict=True)]
+        form, judge = verse.line(texts, number, model.device) if verse else (None, None)
+        written = model.write(
+            z, labels, sampling, config.seed + number, before, wish, a_line=True, form=form, judge=judge
+        )
+        for lines, text in zip(texts, written, strict=True):
+            lines.append(text.rpartition("\n")[2])
+    return texts
+
+
+def _has_lines(
+    model: TextModel, config: GenerateConfig, sampling: SamplingParams, z: Tensor, labels: Tensor
+) -> list[bool]:
+    """Whether texts of the style of each label (N,) mostly have several lines, by one of each of the latents (N, D)."""
+    texts = model.write(z, labels, replace(sampling, candidates=1), config.seed)
+    shares = {
+        label: sum("\n" in text for text, own in zip(texts, labels.tolist(), strict=True) if own == label)
+        / labels.tolist().count(label)
+        for label in set(labels.tolist())
+    }
+    return [shares[label] > 0.5 for label in labels.tolist()]
+
+
+def _last_lines(model: TextModel, lines: Sequence[str]) -> str:
+    """As many of the last lines as leave room for one more as long, ended by a line break; "" for none."""
+    for start in range(max(len(lines) - KEPT, 0), len(lines)):
+        pieces = [len(model.pieces(line)) + 1 for line in lines[start:]]
+        if sum(pieces) + 2 * max(pieces) < model.config.longest:
+            return "\n".join(lines[start:]) + "\n"
+    return ""
 
 
 def _interpolation(
@@ -99,7 +199,8 @@ def _neighbours(model: TextModel, config: GenerateConfig, sampling: SamplingPara
     noise[0] = 0
     z = posterior.sample(noise)[:, 0]
     labels = own.expand(config.n) if config.restyle is None else model.spread(config.n, model.label(config.restyle))
-    return _named(model, model.write(z, labels, sampling, config.seed), labels)
+    texts = model.write(z, labels, sampling, config.seed, (), config.wishes)
+    return _named(model, texts, labels, [tuple(config.wishes.missed(text)) for text in texts])
 
 
 def sampling_params(model: TextModel, config: GenerateConfig) -> SamplingParams:
@@ -131,6 +232,17 @@ def _require_short(model: TextModel, flag: str, text: str) -> None:
         raise UserError(f"--{flag} has {count:,} pieces of words, of which {model.name} takes {most}; shorten it")
 
 
-def _named(model: TextModel, texts: Sequence[str], labels: Tensor) -> list[Written]:
+def _require_room(model: TextModel, wishes: Wishes) -> None:
+    count, most = sum(len(model.tokenizer.encode(word)) for word in wishes.must), model.config.longest - 1
+    if count > most:
+        raise UserError(f"--must has {count:,} pieces of words, of which a text of {model.name} has {most} at most")
+
+
+def _named(
+    model: TextModel, texts: Sequence[str], labels: Tensor, missed: Sequence[tuple[str, ...]] = ()
+) -> list[Written]:
     styles = model.config.styles or ("",)
-    return [Written(text, styles[label]) for text, label in zip(texts, labels.tolist(), strict=True)]
+    return [
+        Written(text, styles[label], unmet)
+        for text, label, unmet in zip(texts, labels.tolist(), missed or [()] * len(texts), strict=True)
+    ]

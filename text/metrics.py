@@ -7,8 +7,6 @@ its docstring says that the figure is undefined.
 
 import hashlib
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,27 +16,13 @@ from typing import Any, Self
 import numpy as np
 
 from common.errors import UserError
+from text.words import words
 
 EPSILON = 0.1  # n-grams that BLEU takes as shared of an order where none is
 CELLS = 2**24  # similarities held at once: 64 MiB in float32
 FEATURES = 100_000  # the most frequent n-grams of words, and as many of characters, by which a style is judged
 
-# Marks (accents, vowel signs, variation selectors) and joiners go with the character before them.
-_MARKS = "".join(chr(code) for code in range(0x300, 0x1F000) if unicodedata.category(chr(code))[0] == "M")
-_MARKS += "\u200c\u200d"
-_WORD = re.compile(rf"[^\W_]+(?:(?:[{_MARKS}]|'(?=[^\W_]))[^\W_]*)*|\n|(?:[^\w\s]|_)[{_MARKS}]*")
-
 Ngram = tuple[str, ...]
-
-
-def words(text: str) -> list[str]:
-    """The words of a text in lower case, its punctuation marks one by one, and "\\n" for every line break inside it.
-
-    A word is a run of letters and digits of any script; an apostrophe between two of them belongs to it, a typographic
-    one as "'". So a run of a script without spaces is one word. Composed and decomposed accents are the same (NFC);
-    other space, and line breaks at the ends, do not count.
-    """
-    return _WORD.findall(unicodedata.normalize("NFC", text.strip().lower().replace("’", "'")))
 
 
 def _ngrams(tokens: Sequence[str], n: int) -> Iterator[Ngram]:

@@ -2,7 +2,7 @@
 
 import base64
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,18 +12,22 @@ from einops import repeat
 from torch import Tensor
 
 from common.cores.vae import Posterior
-from common.data.pieces import PAD, padded
+from common.data.pieces import END, PAD, padded
 from common.errors import UserError
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
+from common.schema import from_json
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
 from text.config import Sampler
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer
-from text.decoding import SamplingParams, search, write
-from text.metrics import fingerprint, words
+from text.decoding import Constraints, LineForm, SamplingParams, search, write
+from text.metrics import fingerprint
 from text.networks import NetworkConfig, SequenceVAE, Writer
+from text.wishes import NO_WISHES, Wishes
+from text.words import first_letter, words
 
 CHUNK = 256  # texts that go through the network at a time
+GENTLE, STRONG = 2.0, 7.0  # nats by which candidates make words that must occur likelier, from the first to the last
 WORST = 3  # pieces of a text that tell whether it is a sentence
 
 
@@ -114,29 +118,114 @@ class TextModel:
 
     @torch.inference_mode()
     def write(
-        self, z: Tensor, labels: Tensor, sampling: SamplingParams, seed: int = 0, prompts: Sequence[str] = ()
+        self,
+        z: Tensor,
+        labels: Tensor,
+        sampling: SamplingParams,
+        seed: int = 0,
+        prompts: Sequence[str] = (),
+        wishes: Wishes = NO_WISHES,
+        *,
+        a_line: bool = False,
+        form: LineForm | None = None,
+        judge: Callable[[int, str], int] | None = None,
     ) -> list[str]:
         """A text for each latent (N, D) with its label (N,).
 
         Args:
-            prompts: how each text begins; () for nothing. A word at the end of one is not made longer.
+            prompts: how each text begins; () for nothing. A word at the end of one is not made longer, and after a line
+                break at the end of one comes a line.
+            wishes: what the pieces are bent to, and by what the candidates are chosen first.
+            a_line: end with the first line after the prompt.
+            form: of that line.
+            judge: of what else is asked of the text, or line, of a row, how much it misses.
         """
         if sampling.candidates > 1:
-            return self._best(z, labels, sampling, seed, prompts)
+            return self._best(z, labels, sampling, seed, prompts, wishes, a_line, form, judge)
+        strength = torch.full((len(z),), (GENTLE + STRONG) / 2)
+        return self._written(z, labels, sampling, seed, prompts, self._constraints(wishes, strength, a_line, form))
+
+    def _written(
+        self,
+        z: Tensor,
+        labels: Tensor,
+        sampling: SamplingParams,
+        seed: int,
+        prompts: Sequence[str],
+        constraints: Constraints | None,
+    ) -> list[str]:
         texts: list[str] = []
         generator = torch.Generator().manual_seed(seed)
-        told = [self.pieces(prompt) for prompt in prompts] or [[] for _ in z]
-        # What goes on a word may be single bytes, which after other signs than ASCII's could make them longer, too.
-        in_word = torch.tensor([prompt[-1:].isalnum() or not prompt[-1:].isascii() for prompt in prompts])
-        barred = in_word[:, None] & self.tokenizer.continuing if prompts else None
-        write_or_search = search if sampling.beam > 1 else write
+        begin = constraints.begin if constraints is not None and all(map(_is_open, prompts)) else ()
+        told = [[*self._begun(prompt), *begin] for prompt in prompts or [""] * len(z)]
+        barred = self._barred(z, labels, prompts, constraints)
         for rows in torch.arange(len(z)).split(CHUNK):
-            pieces = write_or_search(
+            given = (
                 self.vae, z[rows].to(self.device), self._condition(labels[rows]), sampling, generator,
                 [told[row] for row in rows], None if barred is None else barred[rows].to(self.device),
             )  # fmt: skip
+            own = None if constraints is None else constraints.of(rows.to(self.device))
+            pieces = search(*given) if sampling.beam > 1 else write(*given, constraints=own)
             texts += [self.tokenizer.decode(row) for row in pieces]
         return texts
+
+    def _begun(self, prompt: str) -> list[int]:
+        """The pieces of a prompt; a line break at its end, and nothing at all, are not yet followed by a space."""
+        if not prompt:
+            return []
+        if not prompt.endswith("\n"):
+            return self.pieces(prompt)
+        return [*self.pieces(prompt[:-1]), self.tokenizer.line_break]
+
+    def _barred(
+        self, z: Tensor, labels: Tensor, prompts: Sequence[str], constraints: Constraints | None
+    ) -> Tensor | None:
+        """Which pieces must not follow each prompt at once, bool (N, V); None if all may."""
+        barred = None
+        if prompts:
+            # What goes on a word may be single bytes, which after other signs than ASCII's could make them longer, too.
+            in_word = torch.tensor([prompt[-1:].isalnum() or not prompt[-1:].isascii() for prompt in prompts])
+            barred = in_word[:, None] & self.tokenizer.continuing
+        if constraints is not None and all(map(_is_open, prompts)):
+            begin = constraints.first.cpu() | self._of_unusual_case(z, labels, constraints.first.cpu())
+            barred = begin if barred is None else barred | begin
+        return barred
+
+    def _of_unusual_case(self, z: Tensor, labels: Tensor, first: Tensor) -> Tensor:
+        """Pieces with capitals where texts of latents (N, D) mostly begin without, or the other way, bool (N, V)."""
+        if not first.any():
+            return first.expand(len(z), -1)
+        is_capital = self.tokenizer.capital
+        found = []
+        for rows in torch.arange(len(z)).split(CHUNK):
+            odds = self.vae.decode(z[rows].to(self.device), self._condition(labels[rows]))[:, 0].softmax(1).cpu()
+            found.append((odds[:, is_capital].sum(1) > 0.5)[:, None] != is_capital)
+        unusual = torch.cat(found)
+        return unusual & (~unusual & ~first).any(1, keepdim=True)  # unless it would leave nothing
+
+    def _constraints(self, wishes: Wishes, strength: Tensor, a_line: bool, form: LineForm | None) -> Constraints | None:
+        """What wishes mean for pieces, with how much likelier words that must occur are made, (N,)."""
+        if not wishes and not a_line:
+            return None
+        tokenizer, begin = self.tokenizer, list[int]()
+        first = torch.zeros(len(tokenizer), dtype=torch.bool)
+        if a_line:
+            first[[END, tokenizer.line_break]] = True
+        if wishes.starts_with:
+            others = torch.tensor([own != first_letter(wishes.starts_with) for own in tokenizer.first_letters])
+            if others.all():
+                begin = tokenizer.encode(wishes.starts_with.upper())
+            else:
+                first |= others
+        return Constraints(
+            tokenizer.forms(wishes.avoid).to(self.device),
+            tuple(tuple(tokenizer.encode(word)) for word in wishes.must),
+            strength.to(self.device),
+            first.to(self.device),
+            tuple(begin),
+            tokenizer.line_break if a_line else None,
+            form,
+        )
 
     @torch.inference_mode()
     def guess(self, texts: Sequence[str]) -> Tensor:
@@ -154,27 +243,56 @@ class TextModel:
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
     def _best(
-        self, z: Tensor, labels: Tensor, sampling: SamplingParams, seed: int, prompts: Sequence[str]
+        self,
+        z: Tensor,
+        labels: Tensor,
+        sampling: SamplingParams,
+        seed: int,
+        prompts: Sequence[str],
+        wishes: Wishes,
+        a_line: bool,
+        form: LineForm | None,
+        judge: Callable[[int, str], int] | None,
     ) -> list[str]:
-        """Of several texts for each latent that with the fewest words new to the model, and of those the best sentence.
+        """Of several texts for each latent that which misses the fewest wishes and has the fewest new words.
 
-        One that is a training text word for word or was taken before is taken only if all are. The best sentence is
-        the least `_broken`.
+        Of those the best sentence is taken, the least `_broken`. One that is a training text word for word or was taken
+        before is taken only if all are.
         """
-        rows = repeat(torch.arange(len(z)), "n -> (n candidates)", candidates=sampling.candidates)
+        count = sampling.candidates
+        rows = repeat(torch.arange(len(z)), "n -> (n candidates)", candidates=count)
         told = [prompts[row] for row in rows] if prompts else ()
-        texts = self.write(z[rows], labels[rows], replace(sampling, candidates=1), seed, told)
-        found = torch.empty(len(rows))
-        for part in torch.tensor([len(text) for text in texts]).argsort().split(CHUNK):  # of like length: less padding
-            found[part] = self._broken(texts, z, labels, rows, part)
+        each = None if form is None else replace(form, closing=form.closing[rows.to(self.device)])
+        constraints = self._constraints(wishes, torch.linspace(GENTLE, STRONG, count).repeat(len(z)), a_line, each)
+        texts = self._written(z[rows], labels[rows], sampling, seed, told, constraints)
         copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
-        ranks = list(zip(copied, map(self._new_words, texts), found.tolist(), strict=True))
+        lines = [text.rpartition("\n")[2] for text in texts] if a_line else texts
+        missed = [len(wishes.missed(line)) if wishes else 0 for line in lines]
+        if judge is not None:
+            missed = [count + judge(row, line) for count, row, line in zip(missed, rows.tolist(), lines, strict=True)]
+        ranks = list(zip(copied, missed, map(self._new_words, texts), strict=True))
+        # Only what is first by the cheap ranks is judged as a sentence; the rest can win only if all of that is taken.
+        groups = torch.arange(len(texts)).view(-1, count).tolist()
+        first = [row for group in groups for row in _least(group, ranks)]
+        broken = self._all_broken(texts, z, labels, rows, first)
         best, taken = list[str](), set[str]()
-        for start in range(0, len(texts), sampling.candidates):
-            group = range(start, start + sampling.candidates)
-            best.append(texts[min(group, key=lambda row: (texts[row] in taken, ranks[row]))])
+        for group in groups:
+            able = [row for row in group if texts[row] not in taken] or group
+            least = _least(able, ranks)
+            unknown = [row for row in least if row not in broken]
+            broken |= self._all_broken(texts, z, labels, rows, unknown) if unknown else {}
+            best.append(texts[min(least, key=lambda row: broken[row])])
             taken.add(best[-1])
         return best
+
+    def _all_broken(
+        self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, chosen: Sequence[int]
+    ) -> dict[int, float]:
+        """What `_broken` says of the chosen texts, by number."""
+        ordered, found = torch.tensor(sorted(chosen, key=lambda row: len(texts[row]))), dict[int, float]()
+        for part in ordered.split(CHUNK):  # of like length: less padding
+            found |= zip(part.tolist(), self._broken(texts, z, labels, rows, part).tolist(), strict=True)
+        return found
 
     def _new_words(self, text: str) -> int:
         return sum(word[0].isalnum() and word not in self.words for word in words(text)) if self.words else 0
@@ -203,6 +321,17 @@ class TextModel:
         return labels.to(self.device) if self.config.styles else None
 
 
+def _least(rows: Sequence[int], ranks: Sequence[Any]) -> list[int]:
+    """The rows of the least rank."""
+    least = min(ranks[row] for row in rows)
+    return [row for row in rows if ranks[row] == least]
+
+
+def _is_open(prompt: str) -> bool:
+    """Whether what follows a prompt begins a text or a line."""
+    return not prompt or prompt.endswith("\n")
+
+
 def load_fitting(data: str, model: TextModel) -> TextData:
     """Texts in the vocabulary of a model.
 
@@ -225,16 +354,30 @@ def load_text_model(source: str, device: torch.device | str = "cpu") -> TextMode
     folder = find_weights(source, "text")
     config = load_config(folder, "text", "writer")
     tokenizer = Tokenizer.load(folder)
-    try:
-        network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
-        common, known = frozenset(config["words"].split()), unpacked(config["known"])
-        network = Writer(network_config)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    if len(tokenizer) != network_config.vocabulary:
+    with reading_config(folder):
+        stated = from_json(_Stated, config, others=True)
+        common, known = frozenset(stated.words.split()), unpacked(stated.known)
+    if len(tokenizer) != stated.network.vocabulary:
         raise UserError(f"{folder} has a vocabulary of another model; restore or retrain the weights")
-    load_model(folder, network)
-    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data, common, known)
+    network = load_network(folder, lambda: Writer(stated.network)).to(device)
+    return TextModel(network, stated.network, tokenizer, folder.resolve().name, config["data"], common, known)
+
+
+@dataclass(frozen=True)
+class _StatedData:
+    """What config.json tells of the data."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    network: NetworkConfig
+    data: _StatedData
+    words: str
+    known: str
 
 
 def packed(fingerprints: Iterable[int]) -> str:

@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from common.files import folder_for_results, replacing, write_json
+from common.files import folder_for_results, replacing, write_json, write_text
 from common.training.runs import SETTINGS
 from common.weights_folders import find_weights
 
@@ -172,7 +172,7 @@ def write_report(
     """Write evaluation.json and report.html, whose arguments are those of `as_html`."""
     write_json(out / "evaluation.json", as_json(evaluation))
     with replacing(out / "report.html") as temporary:
-        temporary.write_text(as_html(evaluation, title, pictures, passages), encoding="utf-8")
+        write_text(temporary, as_html(evaluation, title, pictures, passages))
 
 
 def as_html(

@@ -1,16 +1,15 @@
 """Descriptions of pictures: those that lie beside a user's own, and the names of emoji."""
 
-import csv
 import io
-import json
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from common.data.folders import File
+from common.data.folders import UNREADABLE, File
+from common.data.tables import HALF, read_lines, read_rows
 from common.errors import UserError
 
 TABLES = ("metadata.jsonl", "metadata.csv")  # as in imagefolder: rows with file_name and text
@@ -33,19 +32,18 @@ def folder_captions(data: str, described: Mapping[str, File], pictures: Sequence
     """The descriptions of each picture, in order of the tables' rows or of the lines of its .txt; None for none at all.
 
     Raises:
-        UserError: a file is no UTF-8, or a table has no file_name and text.
+        UserError: a file is no UTF-8, or a row of a table has no file_name and text.
     """
     if not described:
         return None
     found: dict[str, list[str]] = {name: [] for name in pictures}
     for name, file in described.items():
-        content = _text(data, name, file)
+        where, content = f"--data {data}: {name}", io.BytesIO(_content(data, name, file))
         if PurePosixPath(name).name in TABLES:
-            for picture, text in _rows(data, name, content):
+            for picture, text in _table(content, PurePosixPath(name).suffix, where):
                 found.get(posixpath.normpath(posixpath.join(posixpath.dirname(name), picture)), []).append(text)
         else:
-            stem = name.removesuffix(".txt")
-            lines = content.splitlines()
+            stem, lines = name.removesuffix(".txt"), list(read_lines(content, where))
             for picture in pictures:
                 if posixpath.splitext(picture)[0] == stem:
                     found[picture] += lines
@@ -78,25 +76,17 @@ def _in_words(name: str) -> bool:
     return len(name) > 3 and not re.search(r"\d", name)
 
 
-def _text(data: str, name: str, file: File) -> str:
+def _content(data: str, name: str, file: File) -> bytes:
     try:
-        return file.read(MAX_BYTES).decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = "is no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise UserError(
-            f"--data {data}: {name} cannot be read as descriptions ({reason}); mend or remove it"
-        ) from error
+        return file.read(MAX_BYTES)
+    except UNREADABLE as error:
+        raise UserError(f"--data {data}: {name} cannot be read as descriptions ({error}); mend or remove it") from error
 
 
-def _rows(data: str, name: str, content: str) -> Iterator[tuple[str, str]]:
+def _table(content: io.BytesIO, kind: str, where: str) -> Iterable[tuple[str, str]]:
     """The file names and descriptions of a table."""
-    try:
-        rows = [json.loads(line) for line in content.splitlines() if line.strip()] if name.endswith("l") else None
-        for row in csv.DictReader(io.StringIO(content), strict=True) if rows is None else rows:
-            yield str(row["file_name"]), str(row["text"])
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(
-            f"--data {data}: {name} is no table of file_name and text ({reason}); "
-            'write lines such as {"file_name": "a.png", "text": "a red ball"}, or .csv with these two columns'
-        ) from error
+    for line, row in read_rows(content, kind, where, ("file_name", "text")):
+        picture, text = row["file_name"], row.get("text")
+        if not isinstance(picture, str) or not isinstance(text, str | int | float) or HALF.search(str(text)):
+            raise UserError(f"{where}, line {line}, has no text beside its file_name; write one or remove the line")
+        yield picture, str(text)

@@ -22,7 +22,7 @@ from music.rolls import MusicSpec
 from music.score import TrackSpec
 from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
 
-FORMAT = 2  # of what is cached; raise it when the same files would become different windows
+FORMAT = 3  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
@@ -104,7 +104,7 @@ class _Entry:
 def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     """Write train.pitch.npy and so on into `folder`, and return what `load_music` must know of them."""
     skipped = dict(music.skipped)
-    entries = list(_usable(_parsed(data, music.items), bars, skipped))
+    entries = list(_usable(parsed(data, music.items), bars, skipped))
     if not entries:
         raise UserError(f"--data {data}: none can be used of its {count_reasons(skipped, 'tunes')}")
     test: np.ndarray = split(_variants(entries), HELD_OUT)
@@ -121,9 +121,6 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
             raise UserError(
                 f"--data {data}: no {bars} bars of the {side} tunes have notes in all tracks; try other --bars"
             )
-    # Nothing reads the held-out tunes' notes, and of their facts only how many there are: to be dropped with FORMAT 2.
-    notes = np.concatenate([entry.tune.notes for entry in sides["test"]])
-    allocate(folder / "notes.npy", notes.shape, np.int32)[:] = notes
     return {
         **{name: getattr(spec, name) for name in ("styles", "metres", "bars", "bar_steps", "low", "high")},
         "tracks": [vars(track) for track in spec.tracks],
@@ -145,7 +142,7 @@ def _facts(entry: _Entry) -> dict[str, Any]:
 # --- Which tunes ------------------------------------------------------------------------------------------------------
 
 
-def _parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
+def parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
     """Parse all, in as many processes as there are cores."""
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 1 + len(items) // 8)) as pool:
         done = pool.map(parse, items, chunksize=8)

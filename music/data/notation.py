@@ -24,8 +24,8 @@ MAX_OFF_GRID = 0.25  # share of notes that may begin between two steps, and are 
 
 
 def musicxml(read: Reader, ending: str) -> Tune:
-    """All parts of a MusicXML file; `musicxml_stream` and `transcribe` say what is refused."""
-    return transcribe(list(musicxml_stream(read, ending).parts))
+    """All parts of a MusicXML file, as they sound; `musicxml_stream` and `transcribe` say what is refused."""
+    return transcribe(list(musicxml_stream(read, ending).toSoundingPitch(inPlace=False).parts))
 
 
 def musicxml_stream(read: Reader, ending: str) -> Any:
@@ -93,7 +93,9 @@ def abc(text: str, doubled: bool = False) -> Tune:
     from music21 import converter
 
     _refuse_giants_in_abc(text)
-    score: Any = converter.parse(text, format="abc", forceSource=True)
+    # music21 heeds no key or length inside of a line.
+    own_lines = re.sub(r"\[([KL]):([^]\n]*)\]", r"\n\1:\2\n", text)
+    score: Any = converter.parse(own_lines, format="abc", forceSource=True)
     parts = list(score.parts)
     stated = {metre.strip() for line in re.findall(r"(?m)^M:([^%\n]*)|\[M:([^]]*)\]", text) for metre in line if metre}
     if len(stated) > 1:

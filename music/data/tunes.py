@@ -91,6 +91,9 @@ def parse(item: Item) -> Tune | str:
 
     Silent bars at both ends are left out. The key is the stated one unless the last bass note and an estimate from all
     notes agree on another tonic: Baroque and folk editions often state the signature's major or minor key for a mode.
+
+    Raises:
+        UserError: the disk was at fault (`common.data.folders.require_lasting`).
     """
     from music21.exceptions21 import Music21Exception
 
@@ -98,32 +101,22 @@ def parse(item: Item) -> Tune | str:
         with warnings.catch_warnings(action="ignore"):  # music21's, on files that are odd but readable
             return _checked(item.parse())
     except (UserError, *UNREADABLE, Music21Exception) as error:
+        folders.require_lasting(error, item.name)
         return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _checked(tune: Tune) -> Tune:
     """See `parse`; ValueError for what no model could use."""
+    from music.io.midi import settled_key
+
     if not len(tune.notes):
         raise ValueError("has no notes")
     bar = METRES[tune.metre]
     start = tune.notes[:, 2].min() // bar * bar
     steps = -(-tune.notes[:, 3].max() // bar) * bar - start
     check_size(len(tune.notes), steps)
-    notes = tune.notes - np.array([0, 0, start, start], dtype=np.int32)
-    return replace(tune, notes=notes, steps=int(steps), key=_settled_key(replace(tune, notes=notes, steps=int(steps))))
-
-
-def _settled_key(tune: Tune) -> Key:
-    """The stated key, or that which the last bass note and all notes together speak for."""
-    from music.io.midi import estimate_key
-
-    melodic = [track for track, spec in enumerate(tune.tracks) if spec.kind != "drums"]
-    sounding = tune.notes[np.isin(tune.notes[:, 0], melodic)]
-    if not len(sounding):
-        return tune.key or Key()
-    estimate = estimate_key(tune.score().pitch[melodic])
-    last = sounding[sounding[:, 3] == sounding[:, 3].max(), 1].min()
-    return estimate if tune.key is None or last % 12 == estimate.tonic != tune.key.tonic else tune.key
+    moved = replace(tune, notes=tune.notes - np.array([0, 0, start, start], dtype=np.int32), steps=int(steps))
+    return replace(moved, key=settled_key(moved.score(), tune.key))
 
 
 def check_size(notes: int, steps: float) -> None:

@@ -1,29 +1,64 @@
-"""A piece as files: MIDI, sound and a picture of both."""
+"""A piece as files: MIDI, notation, sound and a picture of both."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from pretty_midi import PrettyMIDI
+from torch import Tensor
 
+from common.files import replacing
 from common.pictures.sheets import save_picture
-from music.config import GenerateConfig
+from music.chords import chord_sheet
+from music.config import SOUNDING, GenerateConfig
+from music.io.engraving import save_pdf, save_svg
 from music.io.midi import save_midi
+from music.io.musicxml import save_musicxml, to_musicxml
 from music.io.piano_roll import piano_roll
-from music.io.sound import RATE, render, save_wav
+from music.io.sound import RATE, render, render_stems, save_wav
 from music.score import Score
 
 
 def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig) -> list[str]:
-    """Write all of --out, and return their names.
+    """Write all of --out, --stems and --chords-out, and return their names.
 
     Raises:
         UserError: one cannot be written, or the soundfont cannot be read.
     """
-    silent = all(path.lower().endswith(".mid") for path in config.out)
+    silent = not any(path.lower().endswith(SOUNDING) for path in config.out)
     audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)  # first: it may fail
+    stems = render_stems(midi, config.soundfont) if config.stems is not None else []
+    programs = [instrument.program for instrument in midi.instruments]
     for path in config.out:
-        if path.lower().endswith(".mid"):
-            save_midi(midi, path)
-        elif path.lower().endswith(".wav"):
-            save_wav(audio, RATE, path)
-        else:
-            save_picture(piano_roll(piece, audio), path)
-    return list(config.out)
+        match Path(path).suffix.lower():
+            case ".mid":
+                save_midi(midi, path)
+            case ".wav":
+                save_wav(audio, RATE, path)
+            case ".png":
+                save_picture(piano_roll(piece, audio), path)
+            case ".musicxml":
+                save_musicxml(piece, path, programs)
+            case ending:
+                save = save_svg if ending == ".svg" else save_pdf
+                save(to_musicxml(piece, Path(path).stem, programs), path)
+    return [*config.out, *_write_stems(piece, stems, config.stems), *_write_chords(piece, config.chords_out)]
+
+
+def _write_stems(piece: Score, stems: Sequence[Tensor], folder: Path | None) -> list[str]:
+    """A .wav of each voice, named by its number and name."""
+    names = []
+    for number, (track, audio) in enumerate(zip(piece.tracks, stems, strict=False), 1):
+        word = re.sub(r"[^\w-]+", "-", track.name.lower()).strip("-") or "track"
+        names.append(str((folder or Path()) / f"{number:02}-{word}.wav"))
+        save_wav(audio, RATE, names[-1])
+    return names
+
+
+def _write_chords(piece: Score, path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    with replacing(path) as temporary:
+        temporary.write_text(chord_sheet(piece), encoding="utf-8")
+    return [str(path)]

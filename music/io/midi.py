@@ -4,23 +4,27 @@ The grid's note lengths and times survive a round trip exactly; see `from_midi` 
 """
 
 import struct
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from mido import KeySignatureError, MidiFile
+from mido import KeySignatureError
 from pretty_midi import Instrument, KeySignature, Note, PrettyMIDI, TimeSignature
 
 from common.errors import UserError
 from common.files import replacing
+from common.provenance.marking import mark_midi
+from music.io.midi_file import MidiContent, Voice, read_midi_file
 from music.score import Kind, Score, TrackSpec, notes
-from music.theory import BEATS, METRES, PITCHES, STEPS_PER_QUARTER, Key
+from music.theory import BEATS, METRES, MODES, PITCHES, STEPS_PER_QUARTER, Key
 
 MAX_BYTES = 5_000_000  # of a file: 200,000 notes take 2 MB, and the parser takes three seconds a MB
 MAX_NOTES = 200_000
 MAX_STEPS = 20_000  # 1,250 bars of 4/4
 MAX_TRACKS = 64
+MAX_TOO_FAST = 0.25  # share of notes that begin at the step of the one before, though at least TOGETHER later
+TOGETHER = 0.4  # steps; chords are rolled faster
+RINGING = 0.75  # steps into a further bar
 DOWNBEAT, MID_BAR, BEAT, OFF_BEAT = 100, 92, 86, 76  # MIDI velocities
 # What mido and pretty_midi raise on files that are damaged, or are none of MIDI.
 _DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, KeySignatureError, struct.error)
@@ -65,49 +69,54 @@ def to_midi(score: Score, programs: Sequence[int] | None = None) -> PrettyMIDI:
     return midi
 
 
-def from_midi(source: str | Path | PrettyMIDI) -> Score:
+def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lambda line: None) -> Score:
     """Read MIDI to the grid of sixteenths, in beats by the file's own tempo map.
 
     Every note goes from its nearest step to its nearest step (ties go up) and is one step long at least; a note that
-    begins while the same pitch sounds on ends the earlier one. One track an instrument with notes: drums on channel 10,
-    else mono if never two notes sound at once, else poly. The key is that of the first key signature, or estimated
-    (`estimate_key`); the tempo is that at the first note.
+    begins while the same pitch sounds on ends the earlier one. One track a voice (`music.io.midi_file`): drums on
+    channel 10, else mono if never two notes sound at once, else poly. Metre, key and tempo count wherever they stand:
+    the key is the first one stated, or estimated (`estimate_key`); the tempo is that at the first note.
 
     `from_midi(to_midi(score))` is `score` but for this: the bar in which the last note stops is the end, filled up with
     rests; tracks without notes are lost; the range of a track becomes that of its notes, and a poly track that never
     sounds two at once becomes mono.
 
+    Args:
+        source: a file, or MIDI as `to_midi` makes it.
+        say: is told in a few words what of the file is left out, and how many notes are too fast for the grid.
+
     Raises:
         UserError: no such file, not MIDI, too large (`MAX_BYTES`, `MAX_NOTES`, `MAX_STEPS`, `MAX_TRACKS`), no notes,
-            a metre that changes or is none of METRES.
+            a metre that changes or is none of METRES, or more than `MAX_TOO_FAST` of the notes too fast.
     """
-    name, midi = ("MIDI", source) if isinstance(source, PrettyMIDI) else (str(source), _parse(Path(source)))
-    instruments = [instrument for instrument in midi.instruments if instrument.notes]
-    count = sum(len(instrument.notes) for instrument in instruments)
+    if isinstance(source, PrettyMIDI):
+        name, content = "MIDI", _content(source)
+    else:
+        name, content = str(source), _parse(Path(source), say)
+    count = sum(len(voice.notes) for voice in content.voices)
     if not count:
         raise UserError(f"{name}: there are no notes in it")
-    if count > MAX_NOTES or len(instruments) > MAX_TRACKS:
+    if count > MAX_NOTES or len(content.voices) > MAX_TRACKS:
         limits = f"{MAX_NOTES:,} and {MAX_TRACKS} are the most"
-        raise UserError(f"{name}: {count:,} notes on {len(instruments)} tracks are too many; {limits}")
-    grids = [_quantise(midi, instrument) for instrument in instruments]
-    length = max(int(grid[:, 1].max()) for grid in grids)
+        raise UserError(f"{name}: {count:,} notes on {len(content.voices)} tracks are too many; {limits}")
+    metre = _metre(name, content)
+    length = _length(content, METRES[metre])
     if length > MAX_STEPS:
         raise UserError(f"{name}: {length:,} sixteenths are too long, the most is {MAX_STEPS:,}; cut the piece")
-    metre = _metre(name, midi)
-    steps = -(-length // METRES[metre]) * METRES[metre]
-    onset, pitch = np.zeros((2, len(grids), steps, PITCHES), bool)
-    for track, grid in enumerate(grids):
-        for start, stop, note in grid.tolist():
+    _require_slow(name, content, say)
+    onset, pitch = np.zeros((2, len(content.voices), length, PITCHES), bool)
+    for track, voice in enumerate(content.voices):
+        for start, stop, note in _quantise(voice).tolist():
             onset[track, start, note] = True
             pitch[track, start:stop, note] = True
-    melodic = pitch[[not instrument.is_drum for instrument in instruments]]
+    melodic = pitch[[not voice.is_drums for voice in content.voices]]
     return Score(
-        tracks=tuple(_spec(*parts) for parts in zip(instruments, pitch, strict=True)),
+        tracks=tuple(_spec(*parts) for parts in zip(content.voices, pitch, strict=True)),
         pitch=pitch,
         onset=onset,
         metre=metre,
-        key=_signed_key(midi) or estimate_key(melodic),
-        tempo=_tempo_at(midi, min(note.start for instrument in instruments for note in instrument.notes)),
+        key=content.keys[0][1] if content.keys else estimate_key(melodic),
+        tempo=_tempo(content),
     )
 
 
@@ -119,6 +128,7 @@ def save_midi(midi: PrettyMIDI, path: str | Path) -> None:
     """
     with replacing(path) as temporary:
         midi.write(temporary)
+        mark_midi(temporary)
 
 
 def estimate_key(pitch: np.ndarray) -> Key:
@@ -135,6 +145,20 @@ def estimate_key(pitch: np.ndarray) -> Key:
     return keys[int((profiles @ (sounding - sounding.mean())).argmax())]
 
 
+def settled_key(score: Score, stated: Key | None) -> Key:
+    """The stated key, or that which the last bass note and an estimate from all notes together speak for.
+
+    Many files state C major because nothing was stated, or the signature's major key for a minor one or a mode.
+    """
+    melodic = [track for track, spec in enumerate(score.tracks) if spec.kind != "drums"]
+    sounding: np.ndarray = np.any(score.pitch[melodic], axis=0)  # (steps, 128)
+    if not sounding.any():
+        return stated or Key()
+    estimate = estimate_key(score.pitch[melodic])
+    last = int(sounding[np.flatnonzero(sounding.any(axis=1))[-1]].argmax())
+    return estimate if stated is None or last % 12 == estimate.tonic != stated.tonic else stated
+
+
 def _velocity(step: int, metre: str) -> int:
     bar, beat = METRES[metre], BEATS.get(metre, STEPS_PER_QUARTER)
     position = step % bar
@@ -145,48 +169,79 @@ def _velocity(step: int, metre: str) -> int:
     return MID_BAR if bar == 4 * beat and position == 2 * beat else BEAT
 
 
-def _parse(path: Path) -> PrettyMIDI:
+def _parse(path: Path, say: Callable[[str], None]) -> MidiContent:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path}: more than {MAX_BYTES / 1e6:.0f} MB are too much for one piece; choose another file")
     try:
-        with warnings.catch_warnings(action="ignore"):  # on tempi outside of the first track
-            return _load(path)
+        return read_midi_file(path, say)
     except _DAMAGED as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(f"{path}: cannot be read as MIDI ({reason}); choose a Standard MIDI File (.mid)") from error
 
 
-def _load(path: Path) -> PrettyMIDI:
-    try:
-        file = MidiFile(path, charset="utf-8")
-    except UnicodeDecodeError:  # names of tracks in the older encoding, in which every byte means something
-        file = MidiFile(path, charset="latin1")
-    if file.ticks_per_beat < 0:
-        raise UserError(f"{path}: counts time in SMPTE frames; export it in beats (ticks a quarter note)")
-    return PrettyMIDI(mido_object=file)
-
-
-def _quantise(midi: PrettyMIDI, instrument: Instrument) -> np.ndarray:
-    """Notes on the grid, int64 (N, 3): first step, step after the last, pitch."""
-    seconds = np.array([(note.start, note.end) for note in instrument.notes])  # (N, 2)
+def _content(midi: PrettyMIDI) -> MidiContent:
+    """What `to_midi` makes, and others may have changed, as what is in a file."""
     times, tempi = midi.get_tempo_changes()
-    beats = np.concatenate([[0.0], np.cumsum(np.diff(times) * tempi[:-1] / 60)])  # quarter notes before each change
-    segment = np.searchsorted(times, seconds, side="right") - 1
-    position = (beats[segment] + (seconds - times[segment]) * tempi[segment] / 60) * STEPS_PER_QUARTER
+    passed = np.concatenate([[0.0], np.cumsum(np.diff(times) * tempi[:-1] / 60)])  # quarter notes before each change
+
+    def quarters(seconds: float) -> float:
+        segment = max(int(np.searchsorted(times, seconds, side="right")) - 1, 0)
+        return float(passed[segment] + (seconds - times[segment]) * tempi[segment] / 60)
+
+    voices = [
+        Voice(
+            np.array([(quarters(note.start), quarters(note.end), note.pitch) for note in instrument.notes]),
+            *(instrument.name, instrument.program, instrument.is_drum),
+        )
+        for instrument in midi.instruments
+        if instrument.notes
+    ]
+    keys = [
+        (change.time, Key(change.key_number % 12, MODES[change.key_number // 12]))
+        for change in midi.key_signature_changes
+    ]
+    metres = {
+        quarters(change.time): f"{change.numerator}/{change.denominator}" for change in midi.time_signature_changes
+    }
+    return MidiContent(voices, list(metres.items()), keys, list(zip(passed.tolist(), tempi.tolist(), strict=True)))
+
+
+def _quantise(voice: Voice) -> np.ndarray:
+    """Notes on the grid, int64 (N, 3): first step, step after the last, pitch."""
+    position = voice.notes[:, :2] * STEPS_PER_QUARTER
     start, stop = np.floor(position + 0.5 + 1e-6).astype(np.int64).T  # with room for rounding, so that ties go one way
-    stop = start + 1 if instrument.is_drum else np.maximum(stop, start + 1)
-    return np.stack([start, stop, np.array([note.pitch for note in instrument.notes])], axis=1)
+    stop = start + 1 if voice.is_drums else np.maximum(stop, start + 1)
+    return np.stack([start, stop, voice.notes[:, 2].astype(np.int64)], axis=1)
 
 
-def _metre(name: str, midi: PrettyMIDI) -> str:
+def _length(content: MidiContent, bar: int) -> int:
+    """Steps up to the end of the last bar; what rings into a further one for less than a step makes none."""
+    grids = [_quantise(voice) for voice in content.voices]
+    last = max(int(grid[:, 0].max()) + 1 for grid in grids)
+    end = max(float(voice.notes[:, 1].max()) * STEPS_PER_QUARTER for voice in content.voices)
+    stop = max(last, int(np.ceil(end - RINGING)))
+    return -(-stop // bar) * bar
+
+
+def _require_slow(name: str, content: MidiContent, say: Callable[[str], None]) -> None:
+    """UserError if too many notes begin at the step of the one before, though later; say how many if there are any."""
+    lost, count = 0, sum(len(voice.notes) for voice in content.voices)
+    for voice in content.voices:
+        steps, begin = _quantise(voice)[:, 0], voice.notes[:, 0] * STEPS_PER_QUARTER
+        order = np.argsort(begin, kind="stable")
+        lost += int(((np.diff(steps[order]) == 0) & (np.diff(begin[order]) > TOGETHER)).sum())
+    if lost > MAX_TOO_FAST * count:
+        raise UserError(f"{name}: {lost} of its {count} notes are faster than sixteenths, which the grid cannot hold")
+    if lost:
+        say(f"{lost} of its {count} notes are faster than sixteenths, and share a step with the one before")
+
+
+def _metre(name: str, content: MidiContent) -> str:
     """The one time signature in force while notes sound; MIDI's default is 4/4."""
-    end = max(instrument.get_end_time() for instrument in midi.instruments)
-    signatures = {0.0: "4/4"}  # by time; of several at one time the last counts
-    for change in midi.time_signature_changes:
-        if change.time < end:
-            signatures[change.time] = f"{change.numerator}/{change.denominator}"
+    end = max(voice.notes[:, 1].max() for voice in content.voices)
+    signatures = {0.0: "4/4"} | {time: metre for time, metre in content.metres if time < end}
     metres = list(dict.fromkeys(signatures.values()))
     if len(metres) > 1:
         raise UserError(f"{name}: the metre changes ({', then '.join(metres)}); cut the piece where it does")
@@ -195,20 +250,15 @@ def _metre(name: str, midi: PrettyMIDI) -> str:
     return metres[0]
 
 
-def _signed_key(midi: PrettyMIDI) -> Key | None:
-    for signature in midi.key_signature_changes[:1]:
-        return Key(signature.key_number % 12, "minor" if signature.key_number >= 12 else "major")
-    return None
+def _tempo(content: MidiContent) -> float:
+    """Quarter notes a minute at the first note; MIDI's default is 120."""
+    first = min(voice.notes[:, 0].min() for voice in content.voices)
+    return [120.0, *(tempo for time, tempo in content.tempi if time <= first)][-1]
 
 
-def _tempo_at(midi: PrettyMIDI, seconds: float) -> float:
-    times, tempi = midi.get_tempo_changes()
-    return float(tempi[np.searchsorted(times, seconds, side="right") - 1])
-
-
-def _spec(instrument: Instrument, pitch: np.ndarray) -> TrackSpec:
-    """What the notes of an instrument, bool (steps, 128), say of its track."""
+def _spec(voice: Voice, pitch: np.ndarray) -> TrackSpec:
+    """What the notes of a voice, bool (steps, 128), say of its track."""
     used = np.flatnonzero(pitch.any(axis=0))
-    kind: Kind = "drums" if instrument.is_drum else "mono" if pitch.sum(axis=1).max() == 1 else "poly"
-    name = " ".join(instrument.name.replace("\0", " ").split())
-    return TrackSpec(name, kind, int(used[0]), int(used[-1]), int(instrument.program))
+    kind: Kind = "drums" if voice.is_drums else "mono" if pitch.sum(axis=1).max() == 1 else "poly"
+    name = " ".join(voice.name.replace("\0", " ").split())
+    return TrackSpec(name, kind, int(used[0]), int(used[-1]), int(voice.program))

@@ -13,6 +13,7 @@ from torch import Tensor
 from common.errors import UserError
 from common.files import replacing
 from common.pictures.sheets import require_ending
+from common.provenance.marking import mark_wav
 
 RATE = 44_100  # samples a second
 LOUDNESS = -16.0  # LUFS; listeners expect -23 to -14
@@ -37,17 +38,57 @@ def render(midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None) -> Tenso
     Raises:
         UserError: the soundfont cannot be read or is none, or the piece is longer than `MAX_SECONDS`.
     """
-    from torchaudio import functional  # slow to import, and not every command makes sound
+    _require_short(midi)
+    raw, native = _synthesise(midi, soundfont)
+    audio = _faded(raw, native)
+    return audio * _level(raw, native, audio)
 
+
+def render_stems(midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None) -> list[Tensor]:
+    """Play each instrument of a piece alone, so that all of them sum to what `render` makes.
+
+    The sum is exact up to the 16 bits in which the synthesiser answers, before they are amplified.
+    """
+    _require_short(midi)
+    raw, native = _synthesise(midi, soundfont)
+    level = _level(raw, native, _faded(raw, native))
+    alone = (
+        _synthesise(_only(midi, index), soundfont, midi.get_end_time())[0] for index in range(len(midi.instruments))
+    )
+    return [_faded(audio, native) * level for audio in alone]
+
+
+def _require_short(midi: pretty_midi.PrettyMIDI) -> None:
     if midi.get_end_time() > MAX_SECONDS:
         raise UserError(f"the piece lasts {midi.get_end_time():.0f} seconds; at most {MAX_SECONDS:.0f} can be rendered")
-    audio, native = _synthesise(midi, soundfont)
-    # Measured before amplifying: torchaudio's filters clip at full scale, and the synthesiser leaves room below it.
-    gain = 10 ** ((LOUDNESS - functional.loudness(audio, native)) / 20)
-    audio = functional.resample(audio, native, RATE)
+
+
+def _only(midi: pretty_midi.PrettyMIDI, index: int) -> pretty_midi.PrettyMIDI:
+    """A piece in which all instruments but one are silent; each keeps its channel."""
+    midi = copy.deepcopy(midi)
+    for number, instrument in enumerate(midi.instruments):
+        instrument.notes = instrument.notes if number == index else []
+    return midi
+
+
+def _faded(raw: Tensor, native: int) -> Tensor:
+    from torchaudio import functional  # slow to import, and not every command makes sound
+
+    audio = functional.resample(raw, native, RATE)
     fade = min(int(FADE * RATE), audio.shape[1])
     audio[:, audio.shape[1] - fade :] *= torch.linspace(1, 0, fade)
-    return audio * torch.minimum(gain, PEAK / audio.abs().max()).nan_to_num(0, posinf=0)
+    return audio
+
+
+def _level(raw: Tensor, native: int, audio: Tensor) -> Tensor:
+    """What to multiply audio by, measured in what the synthesiser made, `raw`.
+
+    That is before amplifying: torchaudio's filters clip at full scale, and the synthesiser leaves room below it.
+    """
+    from torchaudio import functional
+
+    gain = 10 ** ((LOUDNESS - functional.loudness(raw, native)) / 20)
+    return torch.minimum(gain, PEAK / audio.abs().max()).nan_to_num(0, posinf=0)
 
 
 def save_wav(audio: Tensor, rate: int, path: str | Path) -> None:
@@ -58,20 +99,22 @@ def save_wav(audio: Tensor, rate: int, path: str | Path) -> None:
     """
     require_ending(path, [".wav"])
     samples = (audio.detach().cpu().float().clamp(-1, 1) * 32767).round().to(torch.int16)
-    with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(len(samples))
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
+    with replacing(path) as temporary:
+        with wave.open(str(temporary), "wb") as file:
+            file.setnchannels(len(samples))
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
+        mark_wav(temporary)
 
 
-def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None) -> tuple[Tensor, int]:
-    """Audio float32 (2, samples), far below full scale, and its rate."""
+def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None, end: float | None = None) -> tuple[Tensor, int]:
+    """Audio float32 (2, samples), far below full scale, and its rate; it ends `TAIL` after `end` or the last note."""
     import midirenderer
 
     soundfont = soundfont or Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")
     content = io.BytesIO()
-    _prepared(midi).write(content)
+    _prepared(midi, midi.get_end_time() if end is None else end).write(content)
     try:
         wav = midirenderer.render_wave_from(soundfont.read_bytes(), content.getvalue())
     except OSError as error:
@@ -84,13 +127,13 @@ def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None) -> tuple[T
         return audio / 32768, file.getframerate()
 
 
-def _prepared(midi: pretty_midi.PrettyMIDI) -> pretty_midi.PrettyMIDI:
-    """A copy `TAIL` seconds longer and at a quarter of the amplitude.
+def _prepared(midi: pretty_midi.PrettyMIDI, end: float) -> pretty_midi.PrettyMIDI:
+    """A copy that ends `TAIL` seconds after `end`, and is at a quarter of the amplitude.
 
     The synthesiser stops at the last event, and clips where many loud notes meet.
     """
     midi = copy.deepcopy(midi)
-    midi.text_events.append(pretty_midi.Text("", midi.get_end_time() + TAIL))
+    midi.text_events.append(pretty_midi.Text("", end + TAIL))
     for instrument in midi.instruments:
         volumes = [change for change in instrument.control_changes if change.number == VOLUME]
         for change in volumes:

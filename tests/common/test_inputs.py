@@ -8,7 +8,7 @@ import pytest
 from tyro.conf import Positional, arg
 
 from common.errors import UserError
-from common.inputs import DataName, DataNames, InputFile, check_inputs, flag_of
+from common.inputs import DataName, DataNames, InputFile, Words, check_inputs, flag_of
 
 Data = Annotated[str, DataName(("digits", "faces"))]
 
@@ -69,3 +69,16 @@ def test_several_data_sets_have_commas_between(tmp_path: Path) -> None:
 def test_flags_are_called_as_the_parser_calls_them() -> None:
     names = ("picture", "data", "more_data", "from_", "out")
     assert [flag_of(ReadConfig, name) for name in names] == ["", "data", "more-data", "from", "out"]
+
+
+def test_words_that_are_no_unicode_are_refused_and_names_of_files_are_not() -> None:
+    @dataclass(frozen=True)
+    class Settings:
+        label: tuple[Words, ...] = ()
+        mask: InputFile | None = None
+
+    check_inputs(Settings(("Café", "日本")))
+    with pytest.raises(UserError, match=r"^--label caf.* has bytes that are no utf-8; write it in UTF-8"):
+        check_inputs(Settings(("good", "caf\udce9")))
+    with pytest.raises(UserError, match="no such file"):
+        check_inputs(Settings(mask=Path("caf\udce9")))

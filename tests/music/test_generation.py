@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import UserError
-from music.config import DEFAULT_WEIGHTS, GenerateConfig
+from music.chords import chord_agreement
+from music.config import DEFAULT_WEIGHTS, TEMPI, GenerateConfig
 from music.generation import instruments, make_piece, melody
 from music.io.export import write
 from music.io.midi import from_midi, save_midi, to_midi
 from music.io.sound import TAIL
 from music.metrics import quality
-from music.models import MusicModel, from_score
+from music.models import MusicModel, from_score, load_music_model
 from music.networks import Composer
 from music.score import Score, TrackSpec, notes, transpose
 from music.theory import METRES, PITCHES, Key
@@ -135,6 +136,62 @@ def test_the_best_candidate_is_kept(model: MusicModel) -> None:
     assert faults(8) < faults(1)
 
 
+@pytest.mark.parametrize(("chords", "key"), [("C | F G7", None), ("Em | A/C#", "D"), ("Bb", "Bb")])
+def test_chords_that_are_asked_for_are_written(chords: str, key: str | None, model: MusicModel) -> None:
+    asked = {"bars": 3, "metre": "4/4", "key": key, "candidates": 4, "seed": 2}
+    steered, free = piece(model, chords=chords, **asked), piece(model, **asked)
+    assert_playable(steered)
+    agree, sounding = chord_agreement(steered, chords)
+    assert agree >= 0.9 * sounding > 0
+    assert agree / sounding > np.divide(*chord_agreement(free, chords))
+
+
+def test_a_melody_with_chords_stays_and_the_key_is_that_of_the_chords(model: MusicModel, tmp_path: Path) -> None:
+    given = tune([67, 69, 71, 72] * 2, Key(7))
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"), chords="G | Am", candidates=2)
+    assert same(score.pitch[0], given.pitch[0]) and same(score.onset[0], given.onset[0])
+    assert not set((np.flatnonzero(score.pitch[1:, 0].any(0)) % 12).tolist()) - {7, 11, 2}
+    assert piece(model, chords="G | C | D7 | G", candidates=2, bars=1).key == Key(7)
+
+
+def test_chords_that_cannot_be_heeded_are_told(tmp_path: Path) -> None:
+    for asked, message in (
+        ({"chords": "C | Hm"}, "bar 2, chord 1: 'Hm'"),
+        ({"chords": "C", "candidates": 1}, "--chords are fitted by choosing among --candidates"),
+        ({"chords": "C", "form": "AB"}, "--chords means nothing with --form"),
+        ({"chords": "C", "continue_": tmp_path}, "--chords means nothing with --continue"),
+    ):
+        with pytest.raises(UserError, match=message):
+            GenerateConfig(**asked)  # type: ignore[arg-type]
+
+
+def test_stems_and_chords_are_written_beside_the_piece(model: MusicModel, tmp_path: Path) -> None:
+    score = piece(model, bars=1)
+    config = GenerateConfig(
+        out=(str(tmp_path / "x.musicxml"),), stems=tmp_path / "stems", chords_out=tmp_path / "chords.txt"
+    )
+    config.check_inputs()
+    names = write(score, to_midi(score), config)
+    assert [Path(name).name for name in names] == [
+        *("x.musicxml", "01-high.wav", "02-middle.wav", "03-low.wav", "chords.txt")
+    ]
+    assert all(Path(name).stat().st_size for name in names)
+    for flag in ("stems", "chords_out"):
+        with pytest.raises(UserError, match=f"--{flag.replace('_', '-')} .* is there already"):
+            GenerateConfig(out=(str(tmp_path / "y.mid"),), **{flag: getattr(config, flag)}).check_inputs()
+
+
+def test_every_style_finds_its_weights_and_dances_their_tempo() -> None:
+    for style, name in {"": "chorales", "chorale": "chorales", "pop": "pop", "reel": "dances", "jig": "dances"}.items():
+        assert GenerateConfig(style=style).source == name
+    dances = load_music_model("dances")
+    for style in dances.config.styles:
+        score = piece(dances, style=style, bars=1, rounds=0)
+        assert score.tempo == TEMPI[style] > 120
+        assert piece(dances, style=style, bars=1, rounds=0, tempo=90.0).tempo == 90
+    assert set(TEMPI) == set(dances.config.styles)
+
+
 # --- harmonising
 
 
@@ -143,7 +200,7 @@ def test_a_melody_stays_note_for_note(key: Key, bars: int, model: MusicModel, tm
     rng = np.random.default_rng(bars)
     line = [0 if beat % 7 == 3 else int(rng.choice([65, 67, 69, 70, 72])) for beat in range(4 * bars)]
     given = tune(line, key)
-    score = piece(model, melody=saved(given, tmp_path / "tune.mid"))
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"), key=str(key))
     assert same(score.pitch[0], given.pitch[0]) and same(score.onset[0], given.onset[0])
     assert score.key == key and len(score.tracks) == 3 and score.steps == 16 * bars
     assert score.pitch[1:].any()
@@ -185,6 +242,23 @@ def test_a_note_that_is_uncovered_begins_there() -> None:
     pitch[0, 2:4, 64] = onset[0, 2, 64] = True
     top = melody(Score((TrackSpec("", "poly", 0, 127),), pitch, onset), Path("x.mid"))
     assert notes(top, 0).tolist() == [[0, 2, 60], [2, 4, 64], [4, 8, 60]]
+
+
+def test_a_melody_played_legato_keeps_its_beginnings() -> None:
+    pitch, onset = np.zeros((2, 1, 16, PITCHES), bool)
+    for index, note in enumerate((67, 65, 64, 69)):
+        pitch[0, 4 * index : 4 * index + 5, note] = onset[0, 4 * index, note] = True
+    top = melody(Score((TrackSpec("", "poly", 0, 127),), pitch, onset), Path("x.mid"))
+    assert notes(top, 0).tolist() == [[0, 4, 67], [4, 8, 65], [8, 12, 64], [12, 16, 69]]
+
+
+def test_the_key_that_the_notes_fit_is_taken_and_said(
+    model: MusicModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = saved(tune([69, 71, 72, 74, 72, 71, 68, 69], Key(0)), tmp_path / "minor.mid")
+    assert piece(model, melody=given).key == Key(9, "minor")
+    assert "its notes are in A minor, which counts, though it says C major" in capsys.readouterr().err
+    assert piece(model, melody=given, key="C").key == Key(0)
 
 
 def test_melodies_that_no_voice_can_sing_are_told(model: MusicModel, tmp_path: Path) -> None:
@@ -235,7 +309,7 @@ def test_a_piece_of_any_key_can_be_continued_in_its_register(key: str, model: Mu
 
 def test_pieces_that_cannot_be_continued_are_told(model: MusicModel, tunes: Path, tmp_path: Path) -> None:
     alone = saved(tune([60, 62, 64, 65]), tmp_path / "alone.mid")
-    with pytest.raises(UserError, match=r"alone\.mid.*High, Middle, Low"):
+    with pytest.raises(UserError, match=r"alone\.mid.*High, Middle, Low.*--weights dances.*--melody .*alone\.mid"):
         piece(model, continue_=alone)
     three = from_midi(tunes / "march" / "march 0.mid")
     pitch, onset = three.pitch.copy(), three.onset.copy()

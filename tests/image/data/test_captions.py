@@ -61,16 +61,31 @@ def test_several_descriptions_and_pictures_without(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("metadata.jsonl", b'{"file_name": "0.png"}\n', "is no table of file_name and text .no 'text'"),
-        ("metadata.jsonl", b"{broken\n", "is no table of file_name and text"),
-        ("metadata.csv", b"name,text\n0.png,x\n", "is no table of file_name and text .no 'file_name'"),
-        ("0.txt", b"\xff\xfe\xff", "0.txt cannot be read as descriptions .is no UTF-8"),
+        ("metadata.jsonl", b'{"file_name": "0.png"}\n', 'line 1, is no object with a "file_name" and a "text"'),
+        ("metadata.jsonl", b"{broken\n", "line 1, is not JSON"),
+        ("metadata.jsonl", b'{"file_name": "0.png", "text": null}\n', "line 1, has no text beside its file_name"),
+        ("metadata.jsonl", b'{"file_name": "0.png", "text": "\\ud83d"}\n', "line 1, has no text beside its file_name"),
+        ("metadata.csv", b"name,text\n0.png,x\n", "metadata.csv has no column named file_name, but name, text"),
+        ("metadata.csv", b"file_name,text\n0.png,x\n1.png\n", "line 3, has no text beside its file_name"),
+        ("metadata.csv", b"file_name,text\n0.png,a ball, red\n", "line 2, has 3 fields, and the header 2"),
+        ("metadata.csv", b"file_name,text,text\n0.png,a,b\n", "metadata.csv has 2 columns named text"),
+        ("0.txt", b"\xff\xfe\xff", "0.txt, line 1, is not UTF-8"),
     ],
 )
 def test_bad_descriptions_are_told(name: str, content: bytes, problem: str, folder: Path) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(UserError, match=problem):
         load_images(str(folder))
+
+
+def test_lines_end_as_anywhere_and_nowhere_else(folder: Path) -> None:
+    rows = [json.dumps({"file_name": f"{n}.png", "text": f"Number\u2028{n}"}, ensure_ascii=False) for n in range(30)]
+    (folder / "metadata.jsonl").write_bytes("\r".join(rows).encode())
+    (folder / "0.txt").write_bytes("One\u2028more\rAnother".encode())
+    assert texts(load_images(str(folder))) == {
+        ("one more", "another", "number 0"),
+        *((f"number {number}",) for number in range(1, 30)),
+    }
 
 
 def test_names_of_emoji() -> None:

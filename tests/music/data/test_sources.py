@@ -332,3 +332,24 @@ def test_monophonic_never_has_two_notes_of_a_track_at_once(drawn: list[tuple[int
         own = kept[kept[:, 0] == track]
         assert (own[1:, 2] >= own[:-1, 3]).all() and (own[:, 3] > own[:, 2]).all()
     assert set(map(tuple, kept[:, [0, 2]])) == set(map(tuple, table[:, [0, 2]]))
+
+
+@pytest.mark.parametrize(("diatonic", "chromatic", "octave"), [(-1, -2, 0), (0, 0, -1), (-4, -7, 0), (1, 3, 0)])
+def test_transposing_instruments_are_read_as_they_sound(
+    diatonic: int, chromatic: int, octave: int, tmp_path: Path
+) -> None:
+    change = f"<octave-change>{octave}</octave-change>" if octave else ""
+    moved = f"<transpose><diatonic>{diatonic}</diatonic><chromatic>{chromatic}</chromatic>{change}</transpose>"
+    for name, text in (("plain", MINUET), ("moved", MINUET.replace("</attributes>", f"{moved}</attributes>", 1))):
+        (tmp_path / f"{name}.musicxml").write_text(text)
+    read = tunes(tmp_path)
+    expected = [
+        (pitch + chromatic + 12 * octave, start, length) for pitch, start, length in notes(read["plain.musicxml"])
+    ]
+    assert notes(read["moved.musicxml"]) == expected
+
+
+def test_keys_and_lengths_inside_of_a_line_of_abc_are_heeded(tmp_path: Path) -> None:
+    tune = abc(tmp_path / "a", "CDEF GABc|[K:G]FFFF FFFF|[L:1/4] FFFF|]")
+    assert [pitch for pitch, *_ in notes(tune)] == [60, 62, 64, 65, 67, 69, 71, 72, *[66] * 12]
+    assert [length for *_, length in notes(tune)] == [2] * 16 + [4] * 4

@@ -11,7 +11,7 @@ from torchaudio import functional
 
 from common.errors import UserError
 from music.io import sound as module
-from music.io.sound import FADE, LOUDNESS, PEAK, RATE, TAIL, render, save_wav
+from music.io.sound import FADE, LOUDNESS, PEAK, RATE, TAIL, render, render_stems, save_wav
 
 
 def midi_of(*pitches: int, seconds: float = 1.0, program: int = 0, velocity: int = 90) -> pretty_midi.PrettyMIDI:
@@ -47,6 +47,16 @@ def test_loud_music_is_scaled_down_and_not_clipped(monkeypatch: pytest.MonkeyPat
     assert float(audio.abs().max()) == pytest.approx(PEAK, abs=1e-4)
     assert int((audio.abs() > PEAK - 1e-4).sum()) == 1
     assert lufs(audio) < 0
+
+
+def test_stems_sum_to_the_whole() -> None:
+    midi = midi_of(60, 64)
+    midi.instruments += midi_of(40, program=32).instruments + midi_of(72, seconds=2.0, program=73).instruments
+    midi.instruments += midi_of(38).instruments
+    midi.instruments[-1].is_drum = True
+    whole, stems = render(midi), render_stems(midi)
+    assert len(stems) == 4 and all(stem.shape == whole.shape and stem.abs().max() > 0.01 for stem in stems)
+    assert torch.stack(stems).sum(0) == pytest.approx(whole, abs=4e-3)
 
 
 def test_what_still_sounds_at_the_end_fades_to_silence() -> None:

@@ -49,13 +49,41 @@ def test_a_jsonl_holds_an_object_a_line(tmp_path: Path) -> None:
     assert corpus.entries == [Entry("a\nb", "poem", "Ann"), Entry("c", "poem", "Bo"), Entry("d", "0", "7")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(("name", "mark"), [("x.csv", ","), ("x.tsv", "\t")])
-def test_a_table_has_a_header_and_may_break_lines(tmp_path: Path, name: str, mark: str) -> None:
-    table = [["author", "Text ", "style"], ["Ann", '"He said ""no"",\nand left"', "poem"], ["", "b"], []]
-    corpus = read(tmp_path / name, "\r\n".join(mark.join(row) for row in table[:2]) + "\r\n")
-    assert corpus.entries == [Entry('He said "no",\nand left', "poem", "Ann")]
-    short = read(tmp_path / name, "\n".join(mark.join(row) for row in table[::2]))  # fewer columns than the header
-    assert short.entries == [Entry("b")]
+def test_a_table_has_a_header_and_rows_may_be_short(tmp_path: Path, name: str, mark: str, end: str) -> None:
+    table = [["author", "Text ", "style"], ["Ann", "a\u2028b", "poem"], [], ["", "b"], ["Bo"]]
+    corpus = read(tmp_path / name, end.join(mark.join(row) for row in table[:3]))
+    assert corpus.entries == [Entry("a\u2028b", "poem", "Ann")] and not corpus.skipped
+    short = read(tmp_path / name, end.join(mark.join(row) for row in [table[0], *table[2:]]))
+    assert short.entries == [Entry("b")] and short.skipped == {f"{name}, line 4": "without a text"}
+    assert read(tmp_path / name, f"text{mark}{end}a{mark}{end}").entries == [
+        Entry("a")
+    ]  # a mark at the end is no field
+
+
+def test_quotation_marks_mean_something_in_csv_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quoted = 'text,style\nz,poem\n"He said ""no"",\nand left","po,em"\n'
+    assert read(tmp_path / "x.csv", quoted).entries[1] == Entry('He said "no",\nand left', "po,em")
+    assert "x.csv: 1 rows go over several lines, the longest from line 3 to 4; if" in capsys.readouterr().err
+    plain = read(tmp_path / "x.tsv", 'text\tstyle\n"Ya," kata dia\ta\n"one\tb\n"two\tc\n')
+    assert plain.entries == [Entry('"Ya," kata dia', "a"), Entry('"one', "b"), Entry('"two', "c")]
+    assert not capsys.readouterr().err
+
+
+def test_texts_of_a_single_column_may_have_commas(tmp_path: Path) -> None:
+    rows = ["a, b", "c,d,", 'He said, "no, no"', '"e, f"', "g"]
+    corpus = read(tmp_path / "x.csv", "\n".join(["text", *rows]))
+    assert [entry.text for entry in corpus.entries] == [*rows[:3], "e, f", "g"]
+    refused(tmp_path / "x.csv", 'text\na\n"e, f", g\n', "x.csv, line 3, has 2 fields, and the header 1")
+
+
+def test_what_is_too_long_or_of_one_line_does_not_refuse_the_rest(tmp_path: Path) -> None:
+    for name in ("x.csv", "x.tsv"):
+        corpus = read(tmp_path / name, f"text\n{'x' * 200_000}\ny\n")
+        assert corpus.entries == [Entry("y")] and "more than 4,000" in corpus.skipped[f"{name}, line 2"]
+    assert [entry.text for entry in read(tmp_path / "x.txt", "a b\rc d\re f").entries] == ["a b", "c d", "e f"]
+    assert read(tmp_path / "x.jsonl", '{"text": "a\u2028b"}\r{"text": "c"}').entries == [Entry("a\u2028b"), Entry("c")]
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.jsonl", "x.csv", "X.TSV"])
@@ -140,7 +168,11 @@ def test_texts_without_a_style_among_others_with_one_are_counted(tmp_path: Path)
         ("x.csv", "Words,style\na,b\n", r"x\.csv has no column named text, but words, style"),
         ("x.csv", "", r"x\.csv has no column named text, but none"),
         ("x.csv", 'text\na\n"b\n', r"x\.csv, line 3, is not as in a table"),
-        ("x.csv", f"text\n{'x' * 200_000}\n", r"x\.csv, line 2, is not as in a table"),
+        ("x.csv", 'text,style\na,b\n"c,d\ne,f\n', r"x\.csv, line 3 to 4, is not as in a table"),
+        ("x.csv", "text,style\na,b\na, b,c\n", r"x\.csv, line 3, has 3 fields, and the header 2; put"),
+        ("x.tsv", "text\tstyle\na\tb\tc\n", r"x\.tsv, line 2, has 3 fields, and the header 2; leave"),
+        ("x.csv", "text,style,Text\na,b,c\n", r"x\.csv has 2 columns named text; leave one"),
+        ("x.jsonl", '{"text": "a", "text": "b"}\n', r"x\.jsonl, line 1, has 2 columns named text"),
         ("x.txt.gz", b"no gzip", r"x\.txt\.gz cannot be read"),
         ("x.txt.gz", gzip.compress(b"many words\n" * 1000, mtime=0)[:-10], r"x\.txt\.gz cannot be read"),
         ("x.pdf", b"%PDF", r"x\.pdf: not one of \.txt, \.jsonl, \.csv, \.tsv"),
