@@ -69,7 +69,7 @@ def require_cpu(names: Iterable[str | None], device: str) -> None:
         require(fits, "device", f"{device} is nothing for {name}, which runs on the CPU; leave it out")
 
 
-AnyUpscaler = Annotated[str, WeightsOrFile("superres", ("generator",))]
+Enlarger = Annotated[str, WeightsOrFile("superres", ("generator",))]
 NAMES = SeveralWeights("superres", ("generator",))
 Upscalers = Annotated[str, NAMES]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
@@ -343,10 +343,7 @@ class CompareConfig(DeviceConfig):
     """Settings of `python -m superres.compare`."""
 
     picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # on which weights are compared
-    weights: tuple[AnyUpscaler, ...] = (
-        DEFAULT_WEIGHTS,
-        DEFAULT_WEIGHTS + TWIN,
-    )  # two or more, as --weights of the others
+    weights: tuple[Enlarger, ...] = (DEFAULT_WEIGHTS, DEFAULT_WEIGHTS + TWIN)  # two or more, as --weights of the others
     out: Path = Path("sheet.png")  # the sheet, .png, .jpg or .webp
     crops: int = 6  # places that are shown, at most
     side: int = 48  # of a place, in pixels of the picture
