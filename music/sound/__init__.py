@@ -1,0 +1,1 @@
+"""Sounds: a GAN of notes of instruments, and of one's own short recordings."""
