@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.cores.blocks import convolution
 from common.errors import UserError
 from common.training.devices import placed
 from common.weights import load_model
@@ -111,8 +112,3 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
     digest = digest_of(folder)[:8]
     network = placed(load_model(folder, network), device)
     return Extractor(network, f"{folder.name}@{digest}", tuple(config["classes"]))
-
-
-def convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    """A 3 x 3 convolution with BatchNorm and ReLU."""
-    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True)]

@@ -33,6 +33,7 @@ class SoundData:
         test: held out; no model ever trains on it. No note of an instrument is in both parts at any velocity.
         skipped: the files that are left out, and why.
         source: one line on origin and licence, for the cards of models.
+        key: stands for the content in keys of caches.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SoundData:
     test: Arrays
     skipped: dict[str, str]
     source: str
+    key: str
 
 
 def load_sounds(data: str, seconds: int = 1) -> SoundData:
@@ -62,15 +64,16 @@ def load_sounds(data: str, seconds: int = 1) -> SoundData:
     Raises:
         UserError: no such data, no usable sound, or an unwritable cache.
     """
-    key, sounds = find(data, seconds)
-    arrays, facts = cached(f"sounds {FORMAT} {key} {seconds}", lambda folder: _build(folder, data, sounds, seconds))
+    content, sounds = find(data, seconds)
+    key = f"sounds {FORMAT} {content} {seconds}"
+    arrays, facts = cached(key, lambda folder: _build(folder, data, sounds, seconds))
     train, test = (
         Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
         for side in ("train.", "test.")
     )
     several = {name: tuple(facts[name]) for name in ("classes", "families")}
     said = {name: facts[name] for name in ("pitched", "skipped", "source")}
-    return SoundData(short_name(data), seconds, train=train, test=test, **several, **said)
+    return SoundData(short_name(data), seconds, train=train, test=test, key=key, **several, **said)
 
 
 def _build(folder: Path, data: str, sounds: Sounds, seconds: int) -> dict[str, Any]:

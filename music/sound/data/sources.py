@@ -21,7 +21,7 @@ from music.sound.instruments import INSTRUMENTS, VELOCITIES, Voice
 HELD = 0.75  # share of a sound for which its note is held
 PAUSE = 0.5  # seconds after a note's end in which a voice of the soundfont dies away
 LOUDEST = 0.9  # peak of each instrument's loudest note; the others are as much softer as the soundfont plays them
-FULL, LEVEL = 127, 100  # controllers of General MIDI: at most, and what a synthesiser begins with
+VOLUME, FULL = 7, 127  # General MIDI's controller, and its most; by default it is 100
 UNTOUCHED = 100  # the velocity that stands for none
 
 
@@ -80,40 +80,47 @@ def find(data: str, seconds: int) -> tuple[str, Sounds]:
 # --- notes of a soundfont
 
 
-def _played(seconds: int, voices: Mapping[str, Voice] = INSTRUMENTS) -> Sounds:
-    def each() -> Iterator[Sound]:
-        for label, voice in enumerate(progress_bar(voices.values(), "playing instruments", leave=False)):
-            waves = play(voice, seconds)
-            loudness = LOUDEST / np.abs(waves).max()
-            notes = [(pitch, velocity) for pitch in range(voice.low, voice.high + 1) for velocity in VELOCITIES]
-            for made, (pitch, velocity) in zip(waves, notes, strict=True):
+def _played(seconds: int) -> Sounds:
+    source = (
+        f"notes of {len(INSTRUMENTS)} General MIDI programs, played by midirenderer from TimGM6mb (Tim Brechbill; "
+        "GPL-2), the soundfont in pretty_midi"
+    )
+    families = tuple(voice.family for voice in INSTRUMENTS.values())
+    return Sounds(partial(_notes, seconds), source, tuple(INSTRUMENTS), families)
+
+
+def _notes(seconds: int) -> Iterator[Sound]:
+    bar = progress_bar(INSTRUMENTS.values(), "playing instruments", leave=False, disable=None)
+    for label, voice in enumerate(bar):
+        waves = play(voice, seconds)
+        loudness = LOUDEST / np.abs(waves).max()
+        for made, (pitch, velocity) in zip(waves, asked(voice), strict=True):
+            if made.any():  # a soundfont may have gaps
                 yield Sound(made * loudness, f"{voice.program} {pitch}", label, pitch, velocity)
 
-    source = (
-        f"notes of {len(voices)} General MIDI programs, played by midirenderer from TimGM6mb (Tim Brechbill; GPL-2), "
-        "the soundfont in pretty_midi"
-    )
-    return Sounds(each, source, tuple(voices), tuple(voice.family for voice in voices.values()))
+
+def asked(voice: Voice) -> list[tuple[int, int]]:
+    """Pitch and velocity of every note of an instrument."""
+    return [(pitch, velocity) for pitch in range(voice.low, voice.high + 1) for velocity in VELOCITIES]
 
 
 def play(voice: Voice, seconds: int) -> NDArray[np.float32]:
-    """All notes of an instrument, float32 (pitches * velocities, samples) at `RATE`, each pitch at every velocity."""
+    """All notes of an instrument as `asked`, float32 (notes, samples) at `RATE`."""
     import midirenderer
     import pretty_midi
 
-    slot, played = seconds + PAUSE, pretty_midi.Instrument(voice.program)
-    asked = [(pitch, velocity) for pitch in range(voice.low, voice.high + 1) for velocity in VELOCITIES]
-    for number, (pitch, velocity) in enumerate(asked):
+    slot, played, notes = seconds + PAUSE, pretty_midi.Instrument(voice.program), asked(voice)
+    for number, (pitch, velocity) in enumerate(notes):
         played.notes.append(pretty_midi.Note(velocity, pitch, number * slot, number * slot + HELD * seconds))
-    volume = pretty_midi.ControlChange(7, FULL, 0.0)  # soft notes would have few of the 16 bits
+    volume = pretty_midi.ControlChange(VOLUME, FULL, 0.0)  # soft notes would have few of the 16 bits
     played.control_changes.append(volume)
     midi, content = pretty_midi.PrettyMIDI(resolution=960), io.BytesIO()
     midi.instruments.append(played)
-    midi.text_events.append(pretty_midi.Text("", len(asked) * slot + 1))  # the synthesiser stops at the last event
+    midi.text_events.append(pretty_midi.Text("", len(notes) * slot + 1))  # the synthesiser stops at the last event
     midi.write(content)
     soundfont = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2").read_bytes()
     whole = _samples(midirenderer.render_wave_from(soundfont, content.getvalue()))
-    starts = [round(number * slot * RATE) for number in range(len(asked))]
+    starts = [round(number * slot * RATE) for number in range(len(notes))]
     return np.stack([_faded(whole[start : start + length(seconds)]) for start in starts])
 
 
@@ -128,9 +135,9 @@ def _samples(content: bytes) -> NDArray[np.float32]:
 def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """The last hundredth of a second goes down to silence, so that a cut makes no click."""
     fade = min(RATE // 100, len(sound))
-    return np.concatenate([sound[: len(sound) - fade], sound[len(sound) - fade :] * np.linspace(1, 0, fade)]).astype(
-        np.float32
-    )
+    envelope = np.ones(len(sound), np.float32)
+    envelope[len(sound) - fade :] = np.linspace(1, 0, fade)
+    return sound * envelope
 
 
 # --- recordings

@@ -1,6 +1,5 @@
 """Sounds to learn from: recordings of all kinds, and notes that a soundfont plays."""
 
-import wave
 import zipfile
 from pathlib import Path
 
@@ -8,37 +7,13 @@ import av
 import numpy as np
 import pytest
 import torch
+from small_sounds import tone, write
 
 from common.errors import UserError
 from music.sound.config import RATE, length
 from music.sound.data.loading import load_sounds
 from music.sound.data.sources import play
 from music.sound.instruments import INSTRUMENTS, VELOCITIES, Voice
-
-
-def tone(seconds: float, hertz: float = 440.0, rate: int = 22_050, loudness: float = 0.3) -> np.ndarray:
-    """A sine, float64 (samples,)."""
-    return loudness * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
-
-
-def write(path: Path, channels: np.ndarray, rate: int = 22_050) -> None:
-    """Write (samples,) or (channels, samples) as a WAV of 16 bits."""
-    rows = np.atleast_2d(channels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(len(rows))
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((rows.T * 32767).round().astype("<i2").tobytes())
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two classes of ten usable sounds each."""
-    for number in range(10):
-        write(tmp_path / "sounds" / "high" / f"{number}.wav", tone(0.3, 880 + number))
-        write(tmp_path / "sounds" / "low" / f"{number}.wav", tone(0.3 + number / 20, 110 + number))
-    return tmp_path / "sounds"
 
 
 def test_sub_folders_are_classes_and_some_is_held_out(folder: Path) -> None:

@@ -1,0 +1,87 @@
+"""A trained maker of sounds as one thing to ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.training.devices import placed
+from common.weights import load_model
+from common.weights_folders import find_weights, load_config
+from music.sound.networks import Generator, NetworkConfig, Note
+from music.sound.spectrograms import to_sounds
+
+CHUNK = 64  # sounds at a time
+
+
+@dataclass(frozen=True)
+class SoundModel:
+    """A generator with what is needed to use it.
+
+    Attributes:
+        network: (z, notes) -> maps.
+        config: what it was built from.
+        classes: names of the sounds that it can be asked for; () if there is one kind.
+        families: of each class; () if they have none.
+        ranges: lowest and highest pitch of each class by MIDI number; () if sounds have no pitch.
+        name: of the weights.
+    """
+
+    network: Generator
+    config: NetworkConfig
+    classes: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    ranges: tuple[tuple[int, int], ...] = ()
+    name: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def latents(self, count: int, seed: int = 0) -> Tensor:
+        """Draw z, (count, latent), on the CPU, so that a seed means the same on every device."""
+        return torch.randn(count, self.config.latent, generator=torch.Generator().manual_seed(seed))
+
+    @torch.inference_mode()
+    def maps(self, z: Tensor, note: Note) -> Tensor:
+        """Maps (N, 2, bins, frames) on the CPU for latents z (N, latent) and notes."""
+        parts = []
+        for rows in torch.arange(len(z)).split(CHUNK):
+            label, pitch, velocity = (tensor[rows].to(self.device) for tensor in note)
+            parts.append(self.network(z[rows].to(self.device), (label, pitch, velocity)).cpu())
+        return torch.cat(parts)
+
+    def sounds(self, z: Tensor, note: Note) -> Tensor:
+        """Sounds float32 (N, samples) in [-1, 1] on the CPU for latents z (N, latent) and notes."""
+        parts = zip(self.maps(z, note).split(CHUNK), note[1].split(CHUNK), strict=True)
+        return torch.cat([to_sounds(part, pitch) for part, pitch in parts])
+
+    def sample(self, notes: Mapping[str, Tensor], seed: int = 0) -> Tensor:
+        """Sounds like those of a batch: with its "label" if any, "pitch" and "velocity", each (N,)."""
+        return self.sounds(self.latents(len(notes["pitch"]), seed), self.network.condition.read(dict(notes)))
+
+
+def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundModel:
+    """Load a maker of sounds by bundled name, path (a weights folder or a run) or Hub id.
+
+    Raises:
+        UserError: there is none, or it is damaged or of another kind.
+    """
+    folder = find_weights(source, "music")
+    config = load_config(folder, "music", "sound")
+    try:
+        settings, ranges = NetworkConfig(**config["network"]), tuple((low, high) for low, high in config["ranges"])
+        network, several = Generator(settings), [tuple(config[name]) for name in ("classes", "families")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    network = placed(load_model(folder, network), device)
+    return SoundModel(network, settings, *several, ranges, folder.resolve().name)
+
+
+def ranges_of(sounds: Mapping[str, Tensor], classes: int) -> tuple[tuple[int, int], ...]:
+    """The lowest and the highest pitch of each class among sounds with "label" and "pitch", (N,) each."""
+    of = [sounds["pitch"][sounds["label"] == label] for label in range(classes)]
+    return tuple((int(pitch.min()), int(pitch.max())) for pitch in of)
