@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
+from common.config import (
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    SamplesConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName, InputFile
@@ -79,7 +88,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m music.generate`."""
 
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
@@ -171,6 +180,10 @@ class GenerateConfig(DeviceConfig):
             raise UserError(f"--style {self.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
         return known[self.style]
 
+    @property
+    def is_composite(self) -> bool:
+        return bool(self.jobs)
+
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
         blended = ("chords", "form", "metre", "rounds", "candidates", "temperature", "seed")
@@ -193,7 +206,7 @@ class GenerateConfig(DeviceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m music.evaluate`."""
 
     weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -201,13 +214,14 @@ class EvaluateConfig(DeviceConfig):
     n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
     candidates: int = 32  # of the column of picked compositions
     seed: int = 0  # of the latents and of the choice of windows
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "candidates"))
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.config import DeviceConfig, GanConfig, RunConfig, VaeConfig, require, require_seed, require_unset
+from common.config import (
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    SamplesConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName, Words
@@ -74,7 +83,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m text.generate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -177,9 +186,17 @@ class GenerateConfig(DeviceConfig):
         if self.out is not None:
             require_free(self.out, self.overwrite)
 
+    @property
+    def source(self) -> str:
+        return self.weights
+
+    @property
+    def is_composite(self) -> bool:
+        return bool(self.interpolate or self.like or self.prompt)
+
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m text.evaluate`."""
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
@@ -187,13 +204,14 @@ class EvaluateConfig(DeviceConfig):
     n: int = 1_000  # held-out texts, and as many samples
     importance: int = 32  # samples of the importance-weighted bound
     seed: int = 0  # of the latents and pieces and of the choice of texts
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 10, "n", f"must be 10 or more, not {self.n}")
         require(self.importance >= 1, "importance", f"must be 1 or more, not {self.importance}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "importance"))
 
     def check_inputs(self) -> None:
         super().check_inputs()

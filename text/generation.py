@@ -10,6 +10,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import replacing
+from common.provenance.marking import marked_row
 from text.config import GenerateConfig
 from text.decoding import SamplingParams
 from text.models import TextModel
@@ -61,15 +62,16 @@ def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
 
 
 def save_texts(texts: Sequence[Written], path: Path) -> None:
-    """Write texts into a file: .jsonl with an object a line, else plain.
+    """Write texts into a file: .jsonl with an object a line that says how it was made, else plain.
 
     Raises:
         UserError: the file cannot be written.
     """
     with replacing(path) as temporary:
         if path.suffix.lower() == ".jsonl":
-            rows = (json.dumps({"text": one.text, "style": one.style}, ensure_ascii=False) for one in texts)
-            temporary.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+            rows = (marked_row({"text": one.text, "style": one.style}) for one in texts)
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            temporary.write_text("".join(lines), encoding="utf-8")
         else:
             temporary.write_text(plain([one.text for one in texts]) + "\n", encoding="utf-8")
 

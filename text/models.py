@@ -14,8 +14,9 @@ from torch import Tensor
 from common.cores.vae import Posterior
 from common.data.pieces import END, PAD, padded
 from common.errors import UserError
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
+from common.schema import from_json
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
 from text.config import Sampler
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer
@@ -353,16 +354,30 @@ def load_text_model(source: str, device: torch.device | str = "cpu") -> TextMode
     folder = find_weights(source, "text")
     config = load_config(folder, "text", "writer")
     tokenizer = Tokenizer.load(folder)
-    try:
-        network_config, data = NetworkConfig.from_json(config["network"]), config["data"]
-        common, known = frozenset(config["words"].split()), unpacked(config["known"])
-        network = Writer(network_config)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    if len(tokenizer) != network_config.vocabulary:
+    with reading_config(folder):
+        stated = from_json(_Stated, config, others=True)
+        common, known = frozenset(stated.words.split()), unpacked(stated.known)
+    if len(tokenizer) != stated.network.vocabulary:
         raise UserError(f"{folder} has a vocabulary of another model; restore or retrain the weights")
-    load_model(folder, network)
-    return TextModel(network.to(device), network_config, tokenizer, folder.resolve().name, data, common, known)
+    network = load_network(folder, lambda: Writer(stated.network)).to(device)
+    return TextModel(network, stated.network, tokenizer, folder.resolve().name, config["data"], common, known)
+
+
+@dataclass(frozen=True)
+class _StatedData:
+    """What config.json tells of the data."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    network: NetworkConfig
+    data: _StatedData
+    words: str
+    known: str
 
 
 def packed(fingerprints: Iterable[int]) -> str:

@@ -13,6 +13,7 @@ from pretty_midi import Instrument, KeySignature, Note, PrettyMIDI, TimeSignatur
 
 from common.errors import UserError
 from common.files import replacing
+from common.provenance.marking import mark_midi
 from music.io.midi_file import MidiContent, Voice, read_midi_file
 from music.score import Kind, Score, TrackSpec, notes
 from music.theory import BEATS, METRES, MODES, PITCHES, STEPS_PER_QUARTER, Key
@@ -127,6 +128,7 @@ def save_midi(midi: PrettyMIDI, path: str | Path) -> None:
     """
     with replacing(path) as temporary:
         midi.write(temporary)
+        mark_midi(temporary)
 
 
 def estimate_key(pitch: np.ndarray) -> Key:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.config import AugmentConfig, DeviceConfig, GanConfig, RunConfig, require, require_seed
+from common.config import AugmentConfig, DeviceConfig, GanConfig, OutputConfig, RunConfig, require, require_seed
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName
 from common.training.runs import trained_on
-from common.weights_folders import WeightsName, find_weights, read_config
+from common.weights_folders import WeightsName, find_weights, read_config, reading_config
 from music.sound.notes import SCALES, Mixture, parse_mixture, parse_pitch, require_in_range
 
 NetSize = Literal["debug", "small", "base", "large"]
@@ -54,7 +54,7 @@ class TrainConfig(GanConfig, AugmentConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m music.sound.generate`."""
 
     weights: Maker = TRAINED  # a bundled name, a folder (weights or a run) or a Hub id
@@ -90,13 +90,19 @@ class GenerateConfig(DeviceConfig):
         folder = Path(self.out)
         if self.ending == "" and folder.is_dir() and any(folder.glob("*.wav")) and not self.overwrite:
             raise UserError(f"--out {self.out} holds sounds already; name a new folder, or add --overwrite")
-        config = read_config(find_weights(self.weights, "music"))
-        mixtures = self.mixtures(config["classes"])
-        if config["ranges"]:
-            require_in_range(self.pitches, mixtures, config["ranges"], config["classes"])
-        else:
-            for name in ("pitch", "scale", "chord"):
-                require(not getattr(self, name), name, f"means nothing to {self.weights}, whose sounds have no pitch")
+        with reading_config(folder := find_weights(self.weights, "music")):
+            config = read_config(folder)
+            classes, ranges = config["classes"], config["ranges"]
+        mixtures = self.mixtures(classes)
+        if ranges:
+            require_in_range(self.pitches, mixtures, ranges, classes)
+        for name in ("pitch", "scale", "chord"):
+            fits = ranges or not getattr(self, name)
+            require(fits, name, f"means nothing to {self.weights}, whose sounds have no pitch")
+
+    @property
+    def source(self) -> str:
+        return self.weights
 
     @property
     def ending(self) -> str:

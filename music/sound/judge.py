@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from torchaudio.transforms import MelSpectrogram
 
 from common.cores.blocks import convolution
-from common.data.arrays import Arrays, batch_indices, cached
+from common.data.arrays import Arrays, cached
+from common.data.order import batch_indices
 from common.evaluation.metrics import nearest_class
 from common.progress import progress_bar
 from common.randomness import mix

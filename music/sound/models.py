@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from common.errors import UserError
+from common.schema import from_json
 from common.training.devices import placed
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
+from music.sound.config import NO_PITCH
 from music.sound.networks import Generator, NetworkConfig, Note
 from music.sound.spectrograms import to_sounds
 
@@ -72,13 +73,30 @@ def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundMo
     """
     folder = find_weights(source, "music")
     config = load_config(folder, "music", "sound")
-    try:
-        settings, ranges = NetworkConfig(**config["network"]), tuple((low, high) for low, high in config["ranges"])
-        network, several = Generator(settings), [tuple(config[name]) for name in ("classes", "families")]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    network = placed(load_model(folder, network), device)
-    return SoundModel(network, settings, *several, ranges, folder.resolve().name)
+    with reading_config(folder):
+        stated = from_json(Stated, config, others=True)
+        stated.check()
+    network = placed(load_network(folder, lambda: Generator(stated.network)), device)
+    ranges = tuple((low, high) for low, high in stated.ranges)
+    return SoundModel(network, stated.network, stated.classes, stated.families, ranges, folder.resolve().name)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What config.json must hold; attributes are those of `SoundModel`."""
+
+    network: NetworkConfig
+    classes: tuple[str, ...]
+    families: tuple[str, ...]
+    ranges: tuple[tuple[int, ...], ...]
+
+    def check(self) -> None:
+        """Raise a ValueError unless there is as much of everything as there are classes."""
+        count = len(self.classes)
+        if self.network.classes != count or len(self.families) not in (0, count) or len(self.ranges) not in (0, count):
+            raise ValueError(f"{count} 'classes'")
+        if not all(len(pair) == 2 and pair[0] <= pair[1] < NO_PITCH for pair in self.ranges):
+            raise ValueError("'ranges'")
 
 
 def ranges_of(sounds: Mapping[str, Tensor], classes: int) -> tuple[tuple[int, int], ...]:

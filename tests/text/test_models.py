@@ -220,7 +220,7 @@ def saved(model: TextModel, folder: Path, **changes: Any) -> Path:
     config = {"domain": "text", "kind": "writer", "network": model.config.as_json(), "data": {"name": "animals"}}
     config |= {"words": "cat dog 7", "known": packed([7, 5])}
     save_weights(folder, model.network, config | changes, "a card")
-    model.tokenizer.save(folder)
+    (folder / "vocabulary.model").write_bytes(model.tokenizer.proto)
     return folder
 
 
@@ -277,10 +277,10 @@ def test_damaged_folders_are_told(model: TextModel, tmp_path: Path, name: str, h
 
 def test_exchanged_vocabularies_and_tensors_are_told(model: TextModel, tmp_path: Path) -> None:
     folder = saved(model, tmp_path)
-    Tokenizer.train(["quite another"], 2, 512).save(folder)
+    (folder / "vocabulary.model").write_bytes(Tokenizer.train(["quite another"], 2, 512).proto)
     with pytest.raises(UserError, match="vocabulary of another model"):
         load_text_model(str(folder))
-    model.tokenizer.save(folder)
+    (folder / "vocabulary.model").write_bytes(model.tokenizer.proto)
     tensors = load_file(folder / "model.safetensors")
     save_file(tensors | {"vae.bias": tensors["vae.bias"][1:].clone()}, folder / "model.safetensors")
     with pytest.raises(UserError, match=r"model\.safetensors"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from common.data.folders import File, content_key, find_files, short_name, sub_folders
+from common.data.folders import File, content_key, find_files, require_lasting, short_name, sub_folders
 from common.errors import UserError
 from common.progress import progress_bar
 from music.sound.config import BUILT_IN, NO_PITCH, RATE, length
@@ -164,6 +164,7 @@ def _recorded(
         except UserError as error:
             skipped[name] = str(error)
         except UNREADABLE as error:
+            require_lasting(error, name)
             skipped[name] = f"cannot be read ({type(error).__name__})"
         else:
             yield Sound(_faded(sound), file.fingerprint(), label)
