@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from common.errors import UserError
-from common.evaluation.report import Evaluation, Table, write_report
+from common.evaluation.report import ClassCount, Evaluation, Table, write_report
 from common.training.devices import pick_device
 from common.training.runs import trained_on
 from common.weights_folders import digest_of, find_weights
@@ -38,7 +38,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         Table("Made sounds against held-out ones", AGAINST_REAL, quality(material)),
         Table("Memorisation", AGAINST_REAL, memory(material)),
     ]
-    classes = []
+    classes: list[ClassCount] = []
     if data.pitched:
         tables.append(Table("Pitch", AGAINST_REAL, tuning(material)))
     if data.classes:

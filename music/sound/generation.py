@@ -168,7 +168,7 @@ def _write_singles(made: Sequence[Made], config: GenerateConfig) -> str:
     folder, count = Path(config.out), 0
     for number, one in enumerate(made):
         slug = re.sub(r"\W+", "-", one.name).strip("-") or "sound"
-        sounds = [joined([one], True)] if config.chord else one.sounds
+        sounds = [joined([one], True)] if config.chord else list(one.sounds)
         for pitch, sound in zip(one.pitches, sounds, strict=False):
             pitched = "" if pitch == NO_PITCH or config.chord else f"-{name_of(pitch).replace('#', 's')}"
             save_wav(sound[None], RATE, folder / f"{number:04d}-{slug}{pitched}.wav")
