@@ -71,9 +71,9 @@ def load_sounds(data: str, seconds: int = 1) -> SoundData:
         Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
         for side in ("train.", "test.")
     )
-    several = {name: tuple(facts[name]) for name in ("classes", "families")}
+    classes, kinds = (tuple(facts[name]) for name in ("classes", "families"))
     said = {name: facts[name] for name in ("pitched", "skipped", "source")}
-    return SoundData(short_name(data), seconds, train=train, test=test, key=key, **several, **said)
+    return SoundData(short_name(data), seconds, classes, kinds, train=train, test=test, key=key, **said)
 
 
 def _build(folder: Path, data: str, sounds: Sounds, seconds: int) -> dict[str, Any]:

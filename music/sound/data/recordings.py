@@ -31,7 +31,7 @@ def read(file: File) -> Mono:
         UserError: why it is left out.
         UNREADABLE: it is damaged, or no sound.
     """
-    with file.open() as content, av.open(content, metadata_errors="ignore") as container:
+    with file.open() as content, av.open(content, "r", metadata_errors="ignore") as container:
         if not container.streams.audio:
             raise UserError("no sound in it")
         stream = container.streams.audio[0]
