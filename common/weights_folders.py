@@ -66,9 +66,9 @@ def bundled(domain: str) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG}"))}
 
 
-def digest_of(folder: Path) -> str:
-    """SHA-256 of the tensors of a weights folder, in hexadecimal digits."""
-    return hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
+def digest_of(place: Path) -> str:
+    """SHA-256 of the tensors of a weights folder, or of a model file, in hexadecimal digits."""
+    return hashlib.sha256((place if place.is_file() else place / MODEL).read_bytes()).hexdigest()
 
 
 def find_weights(

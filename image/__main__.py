@@ -7,6 +7,7 @@ COMMANDS = (
     "train",
     "generate",
     "evaluate",
+    "export",
     "translate",
     "translate.train",
     "translate.evaluate",

@@ -11,6 +11,7 @@ from common.config import (
     AugmentConfig,
     Checked,
     GanConfig,
+    OnnxConfig,
     OutputConfig,
     RunConfig,
     SamplesConfig,
@@ -41,6 +42,7 @@ DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  
 Data = Annotated[str, DataName(DATA_SETS)]
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
+Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
@@ -305,3 +307,10 @@ class EvaluateConfig(SamplesConfig):
             WeightsName("image", ("vae",)).check(f"--weights {self.weights}", self.weights)
         data = self.data or trained_on(find_weights(self.weights, "image"), DATA_SETS)
         DataName(DATA_SETS).check(f"--data {data}", data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(OnnxConfig):
+    """Settings of `python -m image.export`."""
+
+    weights: Wordless = "digits-cgan"  # a bundled name, a folder (weights or a run) or a Hub id

@@ -137,6 +137,21 @@ class ImageModel:
         return self.network(z, labels, *fine)
 
 
+class Drawing(nn.Module):
+    """What draws, as a module: (z (N, latent), labels (N,) if there are classes) -> images (N, C, H, W) in [-1, 1].
+
+    Args:
+        model: that reads no descriptions.
+    """
+
+    def __init__(self, model: ImageModel) -> None:
+        super().__init__()
+        self.network, self._model = model.network, model
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._model._images(z, labels, guidance=1.0)
+
+
 def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageModel:
     """Load an image model by bundled name, path (a weights folder or a run) or Hub id.
 

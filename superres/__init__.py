@@ -45,7 +45,8 @@ def enlarge(
     Args:
         picture: a file, a PIL picture (L, LA, RGB or RGBA; others become RGB or RGBA), or pixels, uint8 or uint16,
             (H, W) or (H, W, C): grey, grey and alpha, RGB or RGBA.
-        weights: a bundled name, a folder or a Hub id; by default x2-fast up to a `scale` of 2, else x4-fast.
+        weights: a bundled name, a folder, a Hub id or a model file; by default x2-fast up to a `scale` of 2, above it
+            x4-fast.
         scale: pixels for each one, along each side, 1 to 16; by default the network's.
         sharpness: from 0, pixel-trained weights, to 1, their adversarial twin; by default `weights` as they are.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -66,7 +67,7 @@ def enlarge(
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
 
-    config = UpscaleConfig(paths=("picture",), weights=weights, scale=scale, sharpness=sharpness)
+    config = UpscaleConfig(paths=("picture",), weights=weights, scale=scale, sharpness=sharpness, device=device)
     pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
     is_picture = pixels.ndim in (2, 3) and pixels.size and pixels.shape[2:] <= (4,)
     if not is_picture or pixels.dtype not in (np.uint8, np.uint16):

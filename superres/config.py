@@ -2,15 +2,27 @@
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import DeviceConfig, GanConfig, OutputConfig, RunConfig, require, require_seed, require_unset
+from common.config import (
+    Checked,
+    DeviceConfig,
+    GanConfig,
+    OnnxConfig,
+    OutputConfig,
+    RunConfig,
+    require,
+    require_extra,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
-from common.inputs import DataName, InputFile
+from common.inputs import DataName, FileName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
 from common.weights_folders import WeightsName, bundled, network_setting
 
@@ -21,7 +33,19 @@ Data = Annotated[str, DataName(PHOTO_SETS)]
 Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
 
 
-class SeveralWeights(WeightsName):
+class WeightsOrFile(WeightsName):
+    """The same, or a model file."""
+
+    def check(self, given: str, value: str) -> None:
+        if not is_model_file(value):
+            super().check(given, value)
+            return
+        FileName().check(given, Path(value))
+        onnx = value.lower().endswith(ONNX)
+        require_extra(given, *(("onnx", "onnxruntime") if onnx else ("models", "spandrel")))
+
+
+class SeveralWeights(WeightsOrFile):
     """The same, or several with commas between."""
 
     def split(self, value: str) -> list[str]:
@@ -33,11 +57,26 @@ class SeveralWeights(WeightsName):
             super().check(given if name == value else f"--weights {name}", name)
 
 
+def is_model_file(source: str) -> bool:
+    """Whether weights are named by a file of their own, and not by a folder, a bundled name or a Hub id."""
+    return Path(source).suffix.lower() in MODEL_FILES and not Path(source).is_dir()
+
+
+def require_cpu(names: Iterable[str | None], device: str) -> None:
+    """Refuse another --device than the CPU for what onnxruntime computes."""
+    for name in names:
+        fits = device in ("auto", "cpu") or not (name or "").lower().endswith(ONNX)
+        require(fits, "device", f"{device} is nothing for {name}, which runs on the CPU; leave it out")
+
+
+Enlarger = Annotated[str, WeightsOrFile("superres", ("generator",))]
 NAMES = SeveralWeights("superres", ("generator",))
 Upscalers = Annotated[str, NAMES]
 Paths = Positional[Annotated[tuple[str, ...], arg(metavar="PATH ...")]]
 
 SCALES = (2, 3, 4, 8)
+ONNX = ".onnx"
+MODEL_FILES = (ONNX, ".pth", ".safetensors")  # of `superres.export`, and of other programs
 MOST = 16  # times as large, along each side
 SIZES = {  # flags that give the size of results, and what stands behind their names
     "width": "_w{:g}",
@@ -56,6 +95,8 @@ def twins(source: str) -> tuple[str, str]:
     Raises:
         UserError: `source` is a folder or bundled, and the other is not there; on the Hub nothing is sought.
     """
+    if is_model_file(source):
+        raise UserError(f"--sharpness: {source} is a file, which has no twin to blend with; leave it out")
     soft = source.rstrip("/").removesuffix(TWIN)
     names = soft, soft + TWIN
     missing = [name for name in names if not Path(name).is_dir() and name not in bundled("superres")]
@@ -123,22 +164,16 @@ class TrainConfig(GanConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
-    """Settings of `python -m superres.evaluate`."""
+class SharpnessConfig(Checked):
+    """Weights, or a blend of them and their twin."""
 
-    data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
     weights: Upscaler = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
-    degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
-    seed: int = 0  # of --degradation real
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.sharpness is None or 0 <= self.sharpness <= 1, "sharpness", f"must be in [0, 1], not {self.sharpness}"
-        )
-        require_seed(self.seed)
+        sharpness = self.sharpness
+        require(sharpness is None or 0 <= sharpness <= 1, "sharpness", f"must be in [0, 1], not {sharpness}")
 
     def check_inputs(self) -> None:
         super().check_inputs()
@@ -147,11 +182,30 @@ class EvaluateConfig(DeviceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(SharpnessConfig, DeviceConfig):
+    """Settings of `python -m superres.evaluate`."""
+
+    data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
+    degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
+    seed: int = 0  # of --degradation real
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(SharpnessConfig, OnnxConfig):
+    """Settings of `python -m superres.export`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpscaleConfig(OutputConfig):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
-    weights: Upscalers | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --scale
+    weights: Upscalers | None = None  # a bundled name, a folder, a Hub id or a model file; default: by --scale
     scale: float | None = None  # pixels for each one, along each side, 1 to 16, such as 2.5; default: the network's
     width: int | None = None  # of results, in pixels, instead of --scale; each becomes as much larger as it takes
     height: int | None = None  # of results, likewise
@@ -186,6 +240,7 @@ class UpscaleConfig(OutputConfig):
         require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
         require(self.tile is None or self.tile >= 1, "tile", f"must be 1 or more, not {self.tile}")
         require(self.preview is None or 0 < self.preview < math.inf, "preview", f"must be above 0, not {self.preview}")
+        require_cpu(self.names, self.device)
         is_one = len(self.names) == 1 or self.preview is not None
         require(is_one, "weights", "takes several only with --preview; name one")
         is_folder = len(self.names) == 1 or self.out is None or not self.out.suffix or self.out.is_dir()
@@ -243,8 +298,15 @@ class UpscaleConfig(OutputConfig):
         for name, pattern in SIZES.items():
             if (value := getattr(self, name)) is not None:
                 return pattern.format(value)
-        scale = self.scale or network_setting(self.source, "superres", "generator", "scale", SCALES)
-        return f"_x{scale:g}"
+        return f"_x{self.scale or self._network_scale:g}"
+
+    @property
+    def _network_scale(self) -> int:
+        if is_model_file(self.source):
+            from superres.foreign import scale_of  # torch loads, for it is from the file that the scale is found
+
+            return scale_of(Path(self.source))
+        return network_setting(self.source, "superres", "generator", "scale", SCALES)
 
     @property
     def is_sized(self) -> bool:
@@ -281,7 +343,7 @@ class CompareConfig(DeviceConfig):
     """Settings of `python -m superres.compare`."""
 
     picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # on which weights are compared
-    weights: tuple[Upscaler, ...] = (DEFAULT_WEIGHTS, DEFAULT_WEIGHTS + TWIN)  # two or more, as --weights of the others
+    weights: tuple[Enlarger, ...] = (DEFAULT_WEIGHTS, DEFAULT_WEIGHTS + TWIN)  # two or more, as --weights of the others
     out: Path = Path("sheet.png")  # the sheet, .png, .jpg or .webp
     crops: int = 6  # places that are shown, at most
     side: int = 48  # of a place, in pixels of the picture
@@ -290,6 +352,7 @@ class CompareConfig(DeviceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_cpu(self.weights, self.device)
         several = 2 <= len(self.weights) == len(set(self.weights))
         require(several, "weights", "takes two or more that differ, such as x4-fast x4-base")
         require(1 <= self.crops <= 100, "crops", f"must be 1 to 100, not {self.crops}")

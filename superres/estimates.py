@@ -19,7 +19,7 @@ from common.file_jobs import Job
 from common.pictures.conversion import IN_MEMORY
 from common.pictures.reading import Picture, Pixels, open_picture
 from common.pictures.writing import write_pictures
-from superres.upscaling import BYTES, TiledUpscaler
+from superres.upscaling import TiledUpscaler
 
 SIDE = 96  # of the tile without margins, at most, in pixels of the input
 UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -90,7 +90,7 @@ def memory(upscaler: TiledUpscaler, extent: Extent) -> int:
     passes = sum(upscaler.model.scale ** (2 * k) for k in range(upscaler.passes))
     rows, columns = upscaler.size(extent.height, extent.width)
     pictures = 4 * extent.height * extent.width + min(IN_MEMORY, 4 * rows * columns)
-    return psutil.Process().memory_info().rss + height * width * BYTES * passes + pictures
+    return psutil.Process().memory_info().rss + height * width * upscaler.model.reach.cost * passes + pictures
 
 
 def estimate(

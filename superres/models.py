@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.errors import UserError
-from common.pictures.tiles import tiled
 from common.schema import from_json
+from common.training.devices import placed
 from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
-from superres.config import Degradation, twins
-from superres.networks import Generator, NetworkConfig, build_generator, fuse
-
-TILE = 512  # side of what goes through the network at a time
+from superres.config import Degradation, is_model_file, twins
+from superres.foreign import load_foreign
+from superres.networks import Generator, NetworkConfig, Reach, build_generator, fuse
+from superres.upscaling import TiledUpscaler
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,14 @@ class SuperResModel:
     """A generator with what is needed to use it.
 
     Attributes:
-        network: fused, in evaluation mode.
-        config: what it was built from.
+        network: fused, in evaluation mode; or another program's.
+        config: what it was built from; of other programs' networks, what tiles must know.
         name: of the weights.
         data: name of what it was trained on, under "name".
     """
 
-    network: Generator
-    config: NetworkConfig
+    network: nn.Module
+    config: NetworkConfig | Reach
     name: str = ""
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -48,9 +47,14 @@ class SuperResModel:
         return self.config.radius
 
     @property
+    def reach(self) -> Reach:
+        """What tiles must know of the network."""
+        return self.config if isinstance(self.config, Reach) else self.config.reach
+
+    @property
     def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.network.parameters()).device
+        """Where the network is; onnxruntime's has no parameters, and is on the CPU."""
+        return next(self.network.parameters(), torch.empty(0)).device
 
     @torch.inference_mode()
     def upscale(self, images: Tensor) -> Tensor:
@@ -67,16 +71,14 @@ class SuperResModel:
         return self.network(images).clamp(0, 1)
 
     def upscale_picture(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Upscale one picture, (H, W, 3) -> (H * scale, W * scale, 3), in tiles."""
-        image = rearrange(torch.tensor(picture), "h w c -> 1 c h w").float() / 255
-        upscaled = tiled(image, lambda tile: self.upscale(tile).cpu(), self.scale, TILE, self.radius)
-        return rearrange((upscaled * 255).round().to(torch.uint8), "1 c h w -> h w c").numpy()
+        """Upscale one picture, (H, W, 3) -> (H * scale, W * scale, 3), as `superres.upscale` does."""
+        return TiledUpscaler(self).upscale(picture)
 
 
 def load_superres_model(
     source: str, device: torch.device | str = "cpu", sharpness: float | None = None
 ) -> SuperResModel:
-    """Load a generator by bundled name, path (a weights folder or a run) or Hub id, and fuse it.
+    """Load a generator by bundled name, path (a weights folder, a run or a model file) or Hub id, and fuse it.
 
     Args:
         sharpness: from 0, the weights that were trained on pixels alone, to 1, their adversarial twin, whose name is
@@ -88,6 +90,9 @@ def load_superres_model(
         UserError: there are no such weights, or they are damaged or of another kind; or `sharpness` is outside of
             [0, 1] or has no twin, or one of another network, to blend with.
     """
+    if is_model_file(source):
+        network, reach = load_foreign(Path(source))
+        return SuperResModel(placed(network, device), reach, Path(source).name)
     if sharpness is None:
         return _load(source, device)
     if not 0 <= sharpness <= 1:

@@ -27,7 +27,28 @@ ATTENTIVE: tuple[NetName, ...] = ("base",)
 COLOURS = 3
 SMALL = 20480  # numbers: for one such picture torch picks another convolution, which rounds otherwise
 GREY = 0.5  # subtracted from inputs, so that the zeros around them are grey and not black
+COST = 4_096  # bytes of memory a pixel of the input, roughly
 EXPANSION = 2  # channels of the inner branch, as a multiple of the outputs
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What tiles must know of a network.
+
+    Attributes:
+        scale: outputs per input pixel, along each side.
+        radius: how far the inputs may be from an output that depends on them, in input pixels; or by how much tiles
+            overlap where that would be too far.
+        step: tiles begin at multiples of so many input pixels.
+        cost: bytes of memory that it needs a pixel of its input, roughly.
+        is_local: whether outputs depend on nothing beyond `radius`.
+    """
+
+    scale: int
+    radius: int
+    step: int = 1
+    cost: int = COST
+    is_local: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,11 @@ class NetworkConfig:
     def usual(cls, net: NetName, scale: int) -> "NetworkConfig":
         """The settings of the usual size: 0.23 M parameters (fast) or 0.43 M (base) when fused, at x4."""
         return cls(net, scale, *SIZES[net], net in ATTENTIVE)
+
+    @property
+    def reach(self) -> Reach:
+        """What tiles must know of the generator."""
+        return Reach(self.scale, self.radius)
 
     @property
     def radius(self) -> int:

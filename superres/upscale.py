@@ -1,6 +1,7 @@
 """`python -m superres.upscale`: make pictures and videos larger."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = "superres.upscale"
 # Of outputs, a pattern, unless --suffix names another
 SUFFIXES = r"_(x\d+(\.\d+)?|[whl]\d+|\d+(\.\d+)?mp)(_preview-[^/]+)?"
+NOT_LOCAL = "looks too far for exact tiles; they overlap by {} pixels, and where they meet may depend on --tile"
 VIDEOS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
     *(".vob", ".webm", ".wmv"),
@@ -67,7 +69,10 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
     @cache
     def model(source: str) -> "SuperResModel":
-        return load_superres_model(source, pick_device(config.device), config.sharpness)
+        loaded = load_superres_model(source, pick_device(config.device), config.sharpness)
+        if not loaded.reach.is_local:
+            print(f"{PROGRAM}: {source}: {NOT_LOCAL.format(loaded.reach.radius)}", file=sys.stderr)
+        return loaded
 
     def upscaler(path: Path) -> "TiledUpscaler":
         scale = _scale(path, config)

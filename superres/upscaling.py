@@ -23,13 +23,14 @@ from common.errors import UserError
 from common.pictures.conversion import Allocate
 from common.pictures.reading import Pixels
 from common.pictures.tiles import Cut, Tile, tiles
+from superres.networks import Reach
 from superres.resize import resize_weights
 
 REACH = 4  # pixels of the input, beyond which the resize after the network never looks
 HEADROOM = 4  # the part of the free memory that one tile may take is one in so many
 MOST_BYTES = 1 << 28  # that a tile may take: on the CPU, larger ones leave its caches and are no faster
 MOST_BYTES_OF_A_GPU = 1 << 32
-BYTES = 4_096  # that the networks need a pixel of their input, roughly
+WIDE = 8  # sides of a tile, in margins, from which on margins are little work
 SOFT = (0.15, 0.7, 0.15)  # filter against stairs; twice as wide, and lines of one pixel would be lost
 BLOCK, AROUND = 512, 64  # rows whose invisible pixels are filled at a time, and how far around these it looks
 
@@ -41,7 +42,7 @@ class Model(Protocol):
     def scale(self) -> int: ...
 
     @property
-    def radius(self) -> int: ...
+    def reach(self) -> Reach: ...
 
     @property
     def device(self) -> torch.device: ...
@@ -61,6 +62,7 @@ class TiledUpscaler:
         net_scale: what they enlarge by together.
         radius: how far the passes together look, in input pixels; so far pictures go on beyond their borders, repeated,
             where the network, which takes what is outside for grey, would dull bright corners.
+        step: margins are multiples of so many pixels, at which tiles begin.
         margin: by which tiles overlap what they yield, in input pixels.
         tile: longest side of a tile, in input pixels; halved when memory runs out, for good.
 
@@ -80,12 +82,14 @@ class TiledUpscaler:
             self.passes += 1
         self.net_scale = model.scale**self.passes
         # A pass after the first sees pixels that are smaller.
-        self.radius = sum(-(-model.radius // model.scale**k) for k in range(self.passes))
-        self.margin = self.radius + (REACH if self.net_scale != self.scale else 0)
-        self.least = 2 * self.margin + 1
+        reach = model.reach
+        self.step = reach.step
+        self.radius = self._stepped(sum(-(-reach.radius // model.scale**k) for k in range(self.passes)))
+        self.margin = self._stepped(self.radius + (REACH if self.net_scale != self.scale else 0))
+        self.least = 2 * self.margin + self.step
         if tile is not None and tile < self.least:
             raise UserError(f"--tile {tile}: the network needs tiles of {self.least} pixels or more")
-        self.tile = tile or max(self.least, _affordable_side(model, self.passes))
+        self.tile = tile or max(self.least, _affordable_side(model, self.passes, WIDE * self.margin))
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what a picture of these becomes."""
@@ -93,7 +97,7 @@ class TiledUpscaler:
 
     def tiles(self, height: int, width: int) -> list[Tile]:
         """The tiles of a picture, row by row."""
-        return [tile for row in tiles(height, width, self.tile, self.margin) for tile in row]
+        return [tile for row in tiles(height, width, self.tile, self.margin, self.step) for tile in row]
 
     def placed(self, tile: Tile, height: int, width: int) -> tuple[slice, slice]:
         """The part of the enlarged picture, which was of this height and width, that a tile yields."""
@@ -182,6 +186,10 @@ class TiledUpscaler:
             self.tile = max(self.least, self.tile // 2)
             if self.model.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _stepped(self, pixels: int) -> int:
+        """So many pixels, or somewhat more, so that tiles begin where the network wants."""
+        return -(-pixels // self.step) * self.step
 
     def _fill(
         self,
@@ -294,11 +302,16 @@ def _share(cut: Cut, length: int, enlarged: int) -> slice:
     return slice(cut.start * enlarged // length, cut.stop * enlarged // length)
 
 
-def _affordable_side(model: Model, passes: int) -> int:
-    """Of the largest square tile that fits in the part of the memory that is meant for one."""
+def _affordable_side(model: Model, passes: int, wide: int) -> int:
+    """Of the largest square tile that fits in the part of the memory that is meant for one.
+
+    Args:
+        wide: up to so large a side a tile may take more than the CPU likes.
+    """
     pixels = sum(model.scale ** (2 * k) for k in range(passes))  # that go through the network, for each of the input
-    most = MOST_BYTES if model.device.type == "cpu" else MOST_BYTES_OF_A_GPU
-    return int((min(_free_bytes(model.device) // HEADROOM, most) / (BYTES * pixels)) ** 0.5)
+    cost = model.reach.cost * pixels
+    most = max(MOST_BYTES, cost * wide**2) if model.device.type == "cpu" else MOST_BYTES_OF_A_GPU
+    return int((min(_free_bytes(model.device) // HEADROOM, most) / cost) ** 0.5)
 
 
 def _free_bytes(device: torch.device) -> int:

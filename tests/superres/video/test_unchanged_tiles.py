@@ -20,7 +20,7 @@ class Counting:
     """A model that counts the pixels it is given."""
 
     def __init__(self, model: SuperResModel) -> None:
-        self.model, self.scale, self.radius, self.device = model, model.scale, model.radius, model.device
+        self.model, self.scale, self.reach, self.device = model, model.scale, model.reach, model.device
         self.pixels = 0
 
     def upscale(self, images: Tensor) -> Tensor:
@@ -84,10 +84,10 @@ def test_little_change_costs_little_and_much_no_more_than_all(model: Counting) -
     spot[70, 80] ^= 1
     model.pixels = 0
     upscaler(spot)
-    assert 0 < model.pixels <= (CORE + 2 * model.radius) ** 2
+    assert 0 < model.pixels <= (CORE + 2 * model.reach.radius) ** 2
     model.pixels = 0
     upscaler(picture(1))
-    assert model.pixels == (HEIGHT + 2 * model.radius) * (WIDTH + 2 * model.radius)  # with what lies around
+    assert model.pixels == (HEIGHT + 2 * model.reach.radius) * (WIDTH + 2 * model.reach.radius)  # with what lies around
 
 
 def test_a_change_is_seen_as_far_as_the_network_sees(model: Counting) -> None:

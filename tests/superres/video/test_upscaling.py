@@ -18,7 +18,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from superres.models import SuperResModel
-from superres.networks import NetworkConfig, build_generator, fuse
+from superres.networks import NetworkConfig, Reach, build_generator, fuse
 from superres.upscaling import TiledUpscaler
 from superres.video import upscaling as video
 from superres.video.colours import colours_of, frame_of, picture_of
@@ -48,7 +48,7 @@ class Interrupted:
     """A model with which Ctrl-C is pressed after so many frames."""
 
     def __init__(self, model: SuperResModel, after: int) -> None:
-        self.model, self.scale, self.radius, self.device = model, model.scale, model.radius, model.device
+        self.model, self.scale, self.reach, self.device = model, model.scale, model.reach, model.device
         self.left = after
 
     def upscale(self, images: Tensor) -> Tensor:
@@ -228,7 +228,7 @@ class Repeating:
     """A model that repeats pixels."""
 
     def __init__(self, model: SuperResModel) -> None:
-        self.scale, self.radius, self.device = model.scale, 0, model.device
+        self.scale, self.reach, self.device = model.scale, Reach(model.scale, 0), model.device
 
     def upscale(self, images: Tensor) -> Tensor:
         return images.repeat_interleave(2, 2).repeat_interleave(2, 3)
