@@ -21,21 +21,6 @@ from music.sound.train import main
 CPU = torch.device("cpu")
 TINY = ["--net-size", "debug", "--latent", "8", "--batch", "8", "--snapshot", "32", "--device", "cpu", "--seed", "3"]
 TINY += ["--final-lr", "1"]  # a learning rate that does not depend on where the run ends
-    "--net-size",
-    "debug",
-    "--latent",
-    "8",
-    "--snapshot",
-    "32",
-    "--device",
-    "cpu",
-    "--batch",
-    "8",
-    "--seed",
-    "3",
-    "--final-lr",
-    "1",
-]
 
 
 @pytest.fixture(scope="module")
