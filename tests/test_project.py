@@ -253,8 +253,8 @@ def test_every_flag_of_every_command_says_what_it_is() -> None:
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=wide, capture_output=True, text=True).stdout
     flags = re.findall(r"^│ (--[a-z-]+)(?: \S+)*  +(.*?) *│$", said, re.MULTILINE)
     for shared in ("--threads", "--device"):
-        of_domains = [path for path in COMMANDS if path.parts[0] in DOMAINS]
-        assert len([flag for flag, _ in flags if flag == shared]) == len(of_domains) - 3  # one builds a corpus, two export
+        takers = len([path for path in COMMANDS if path.parts[0] in DOMAINS]) - 3  # one builds a corpus, two export
+        assert len([flag for flag, _ in flags if flag == shared]) == takers
     assert [flag for flag, told in flags if told.startswith("(")] == []
 
 
