@@ -21,8 +21,16 @@ from common.errors import UserError
 from studio.config import LARGEST, WAITING, StudioConfig
 from studio.shop import Shop
 from studio.tabs.images import images_tab
+from studio.tabs.music import music_tab
+from studio.tabs.superres import superres_tab
+from studio.tabs.text import text_tab
 
-TABS: dict[str, Callable[[StudioConfig, Shop], None]] = {"Images": images_tab}
+TABS: dict[str, Callable[[StudioConfig, Shop], None]] = {
+    "Images": images_tab,
+    "Super-resolution": superres_tab,
+    "Text": text_tab,
+    "Music": music_tab,
+}
 DAY = 86_400  # seconds for which what was shown stays; looked at every hour
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # those of the machine, so that none is fetched
 MONOSPACED = ("ui-monospace", "Consolas", "monospace")
