@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from common.config import DeviceConfig, require
 from common.errors import UserError
@@ -21,20 +20,14 @@ class StudioConfig(DeviceConfig):
     port: int = 7860  # at which the page is served
     password: str = ""  # asked for before the page opens, with any user name
     no_open: bool = False  # do not open the page in a browser
-    runs: Path = Path("runs/studio")  # folder of the trainings that the page starts
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(1 <= self.port <= 65_535, "port", f"must be 1 to 65535, not {self.port}")
-        is_safe = self.is_local or bool(self.password)
+        is_safe = self.host in LOCAL or bool(self.password)
         require(is_safe, "host", f"{self.host} lets others open the page; protect it by a --password")
 
     def check_inputs(self) -> None:
         super().check_inputs()
         if find_spec("gradio") is None:
             raise UserError("the studio needs Gradio; pip install 'quartet-gen[studio]'")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can open the page."""
-        return self.host in LOCAL

@@ -25,7 +25,7 @@ from studio.tabs.music import music_tab
 from studio.tabs.superres import superres_tab
 from studio.tabs.text import text_tab
 
-TABS: dict[str, Callable[[StudioConfig, Shop], None]] = {
+TABS: dict[str, Callable[[Shop], None]] = {
     "Images": images_tab,
     "Super-resolution": superres_tab,
     "Text": text_tab,
@@ -41,11 +41,11 @@ footer { display: none !important; }
 #light { max-width: 9rem; }
 """
 INTRODUCTION = """# Studio
-Make pictures, music and texts with the models that ship, or train your own. All of it is computed on this machine, and
+Make pictures, music and texts with the models that ship. All of it is computed on this machine, and
 below every result stands the command that makes the same in a terminal."""
 
 
-def build(config: StudioConfig, shop: Shop) -> gr.Blocks:
+def build(shop: Shop) -> gr.Blocks:
     """The page with all its tabs."""
     with gr.Blocks(title="Studio", analytics_enabled=False, delete_cache=(3_600, DAY)) as page:
         with gr.Row():
@@ -54,7 +54,7 @@ def build(config: StudioConfig, shop: Shop) -> gr.Blocks:
         with gr.Tabs():
             for name, lay_out in TABS.items():
                 with gr.Tab(name):
-                    lay_out(config, shop)
+                    lay_out(shop)
         page.unload(_forgetting(shop))
     page.queue(max_size=WAITING, default_concurrency_limit=4)
     return page
@@ -76,7 +76,7 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
         UserError: the port is taken.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(shop.root / "shown")
-    page = build(config, shop)
+    page = build(shop)
     threading.Thread(target=import_module, args=("torch",), daemon=True).start()  # while the page is being opened
     print(f"studio: http://{config.host}:{config.port} (Ctrl-C ends it)", flush=True)
     try:

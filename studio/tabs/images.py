@@ -5,7 +5,6 @@ from typing import Any
 import gradio as gr
 
 from image.edit.config import DEFAULT_WEIGHTS
-from studio.config import StudioConfig
 from studio.images import (
     UNNAMED,
     classes_of,
@@ -26,7 +25,7 @@ PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", "
 CANVAS = (384, 384)  # pixels of a drawing
 
 
-def images_tab(config: StudioConfig, shop: Shop) -> None:
+def images_tab(shop: Shop) -> None:
     """Lay out sheets, edits, colours, holes and drawings."""
     with gr.Tab("Draw"):
         _sheets(shop)
@@ -57,7 +56,7 @@ def _sheets(shop: Shop) -> None:
             button = gr.Button("Draw", variant="primary")
         with gr.Column(scale=2):
             result = places(gr.Image(label="Samples", type="filepath", interactive=False))
-    weights.change(_asked_by, weights, [labels, words, guidance], api_name=False)
+    weights.change(_asked_by, weights, [labels, words, guidance], api_visibility="private")
     on(button, shop, sheet, [weights, labels, words, n, seed, truncation, guidance], result)
 
 
@@ -126,7 +125,9 @@ def _edits(shop: Shop) -> None:
             button_to = gr.Button("Lead from the one to the other")
         with gr.Column(scale=2):
             result = places(gr.Image(label="Edited", type="filepath", interactive=False))
-    weights.change(lambda name: gr.update(choices=classes_of(name), value=None), weights, label, api_name=False)
+    weights.change(
+        lambda name: gr.update(choices=classes_of(name), value=None), weights, label, api_visibility="private"
+    )
     on(button, shop, edit, [upload, weights, label, strength, *steps], result)
     on(button_to, shop, morph, [upload, other, weights], result)
 

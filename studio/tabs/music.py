@@ -4,7 +4,6 @@ import gradio as gr
 
 from music.config import BARS
 from music.theory import METRES
-from studio.config import StudioConfig
 from studio.pieces import compose, harmonise, piece_styles
 from studio.places import Places, on, places
 from studio.shop import Shop
@@ -14,7 +13,7 @@ USUAL = ("as usual", "")
 MIDI = [".mid", ".midi"]
 
 
-def music_tab(config: StudioConfig, shop: Shop) -> None:
+def music_tab(shop: Shop) -> None:
     """Lay out composing and harmonising."""
     with gr.Tab("Compose"):
         _composing(shop)

@@ -2,7 +2,6 @@
 
 import gradio as gr
 
-from studio.config import StudioConfig
 from studio.places import on, places
 from studio.shop import Shop
 from studio.tabs.images import PICTURES, before_and_after
@@ -10,7 +9,7 @@ from studio.upscaling import compare, enlarge, upscaling_weights
 from superres.config import DEFAULT_WEIGHTS, TWIN
 
 
-def superres_tab(config: StudioConfig, shop: Shop) -> None:
+def superres_tab(shop: Shop) -> None:
     """Lay out upscaling and the comparison of weights."""
     names = upscaling_weights()
     with gr.Row():

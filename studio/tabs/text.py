@@ -4,7 +4,6 @@ from typing import get_args
 
 import gradio as gr
 
-from studio.config import StudioConfig
 from studio.places import on, places
 from studio.shop import Shop
 from studio.tabs.images import seed_number
@@ -15,7 +14,7 @@ from text.verse import MetreName
 ANY = ("any", "")
 
 
-def text_tab(config: StudioConfig, shop: Shop) -> None:
+def text_tab(shop: Shop) -> None:
     """Lay out writing, ways from one text to another, and neighbours."""
     with gr.Tab("Write"):
         _writing(shop)
@@ -60,7 +59,7 @@ def _ways(shop: Shop) -> None:
             texts = gr.State([])
             result = places(_page("Text"), texts)
     on(button, shop, between, [first, last, style], result)
-    step.change(step_of, [texts, step], result.shown[0], api_name=False, show_progress="hidden")
+    step.change(step_of, [texts, step], result.shown[0], api_visibility="private", show_progress="hidden")
 
 
 def _near(shop: Shop) -> None:

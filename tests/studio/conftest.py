@@ -21,6 +21,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         port = free.getsockname()[1]
     root: Path = tmp_path_factory.mktemp("page")
     shop = Shop("cpu", root / "studio")
-    served = launch(StudioConfig(port=port, no_open=True, device="cpu", runs=root / "runs"), shop, wait=False)
+    served = launch(StudioConfig(port=port, no_open=True, device="cpu"), shop, wait=False)
     yield f"http://127.0.0.1:{port}/", shop
     served.close()

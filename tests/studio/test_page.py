@@ -29,6 +29,12 @@ def test_a_sheet_comes_with_its_command(visitor: Client) -> None:
     assert command["value"] == "python -m image.generate --device cpu --weights fashion-cgan --n 4 --label Bag"
 
 
+def test_every_tab_has_its_buttons(visitor: Client) -> None:
+    of_images = {"/sheet", "/colour", "/fill", "/paint", "/edit", "/morph"}
+    of_others = {"/enlarge", "/compare", "/write", "/between", "/neighbours", "/compose", "/harmonise"}
+    assert set(visitor.view_api(return_format="dict")["named_endpoints"]) == of_images | of_others
+
+
 def test_what_is_not_among_the_choices_is_refused(visitor: Client) -> None:
     with pytest.raises(AppError, match="not in the list of choices"):
         visitor.predict("../../tests", *SHEET[1:], api_name="/sheet")

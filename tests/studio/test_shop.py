@@ -86,7 +86,7 @@ def test_commands_name_files_without_the_folder_of_the_visitor(tmp_path: Path) -
 
 
 def test_only_a_password_opens_the_page_to_others() -> None:
-    assert StudioConfig().is_local
+    StudioConfig()
     with pytest.raises(UserError, match="--password"):
         StudioConfig(host="0.0.0.0")
-    assert not StudioConfig(host="0.0.0.0", password="secret").is_local
+    StudioConfig(host="0.0.0.0", password="secret")
