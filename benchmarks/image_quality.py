@@ -20,7 +20,7 @@ import torch
 from benchmarks.textbook import Textbook
 from common.cli import run
 from common.config import PrecisionConfig, require
-from common.data.arrays import batch_indices
+from common.data.order import batch_indices
 from common.evaluation.metrics import Neighbourhoods, frechet_distance, neighbourhoods
 from common.files import write_json
 from common.pictures.sheets import grid, save_picture

@@ -4,6 +4,7 @@ Nothing here imports torch, so that `--help` answers at once.
 """
 
 import contextlib
+import errno
 import inspect
 import io
 import os
@@ -17,16 +18,20 @@ from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 from itertools import groupby, takewhile
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import tyro
 
-from common.config import RunConfig, ThreadConfig
+from common.config import OutputConfig, RunConfig, ThreadConfig
 from common.errors import UserError
 from common.inputs import flag_of
+from common.provenance.record import Record, made_by, recording
 from common.training.runs import check_folder
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch's and NumPy's
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk, a user's share of it, a file
+UNTOLD = ("out", "resume", "overwrite", "settings_from", "provenance", "threads", "track")  # they change no content
 KINDS = {"int": "a whole number", "INT": "a whole number", "float": "a number", "FLOAT": "a number"}  # of the parser
 MISMATCHES = (  # how the parser says that a value is of another type
     r"Error parsing (?P<flag>\S+): no type matching (?P<wanted>.+) could be instantiated from (?P<given>.+?)\.?",
@@ -41,14 +46,15 @@ def run(main: Callable[[Any], None], program: str) -> None:
     What the config names is looked for before `main` loads torch. Bad input, on the command line or later, ends in one
     line on stderr and exit code 2; Ctrl-C in 130.
     """
-    with _steady_output():
+    with _steady_output(program):
         try:
-            config = parse(main, program)
+            config = parse(main, program, with_settings(sys.argv[1:], program))
             config.check_inputs()
             if isinstance(config, RunConfig) and config.out is not None:
                 check_folder(config.out, config)
             use_threads(config.threads if isinstance(config, ThreadConfig) else None)
-            main(config)
+            with recording(_record(program, config)):
+                main(config)
         except UserError as error:
             _fail(program, str(error))
         except KeyboardInterrupt as stop:
@@ -56,14 +62,29 @@ def run(main: Callable[[Any], None], program: str) -> None:
             sys.exit(128 + signal.SIGINT)
 
 
+def _record(program: str, config: Any) -> Record | None:
+    """How the results of a command are made; None where they shall not tell it."""
+    if not isinstance(config, OutputConfig) or not config.provenance:
+        return None
+    seed = getattr(config, "seed", None)
+    return made_by(program, command(program, config), seed, config.sources, config.is_composite)
+
+
 def list_commands(domain: str, commands: tuple[str, ...]) -> None:
     """Print what `python -m DOMAIN` says: each command with the first line of its module."""
     widest = max(18, *(len(f"{domain}.{command}") for command in commands))
-    with _steady_output():
+    with _steady_output(domain):
         for command in commands:
             name = f"{domain}.{command}"
-            summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
-            print(f"python -m {name:<{widest}} {summary}")
+            print(f"python -m {name:<{widest}} {_summary(name)}")
+
+
+def _summary(name: str) -> str:
+    """What a command does: of a package, what is run of it says so."""
+    module = import_module(name)
+    if hasattr(module, "__path__"):
+        module = import_module(f"{name}.__main__")
+    return (module.__doc__ or "").splitlines()[0].partition(": ")[2]
 
 
 def use_threads(count: int | None) -> None:
@@ -81,8 +102,11 @@ def use_threads(count: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _steady_output() -> Iterator[None]:
-    """Print what the terminal's encoding lacks by its number, and end quietly when a pipe's reader went away."""
+def _steady_output(program: str) -> Iterator[None]:
+    """Print what the terminal's encoding lacks by its number, and end quietly when a pipe's reader went away.
+
+    Where what is printed finds no room, as in a file on a full disk, that is one line and exit code 2.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # there may be none
             stream.reconfigure(errors="backslashreplace")
@@ -92,8 +116,18 @@ def _steady_output() -> Iterator[None]:
         finally:
             print(end="", flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _leave_output()
+        _fail(program, f"cannot write: {error.strerror}; make room, or send the output elsewhere")
+
+
+def _leave_output() -> None:
+    """Forget what was not yet printed, at which Python would fail once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None = None) -> Any:
@@ -118,10 +152,48 @@ def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None
     return config
 
 
+def with_settings(given: list[str], program: str) -> list[str]:
+    """Arguments with those behind them that made the file of --settings-from, but for flags that are given already.
+
+    Raises:
+        UserError: the file has no record, or one of another command.
+    """
+    end = given.index("--") if "--" in given else len(given)
+    words = [word for argument in given[:end] for word in _parts(argument)]
+    if "--settings-from" not in words[:-1]:
+        return given
+    path = words[words.index("--settings-from") + 1]
+    made, *recorded = _recorded(path)
+    if made != program:
+        raise UserError(f"--settings-from {path} was made by {made}; name a file that {program} made")
+    flags = [index for index, word in enumerate(recorded) if word.startswith("--")]
+    settings = [recorded[start:stop] for start, stop in zip(flags, [*flags[1:], None], strict=True)]
+    new = [word for setting in settings if setting[0] not in words for word in setting]
+    return [*given[:end], *new, *given[end:]]
+
+
+def _recorded(path: str) -> list[str]:
+    """The program that made a file, and its arguments."""
+    from common.provenance.reading import read_record  # slow to import
+
+    try:
+        return shlex.split(read_record(Path(path)).record["command"].removeprefix("python -m ")) or [""]
+    except ValueError as error:  # quotes that were not closed
+        raise UserError(f"{path}: its record is damaged ({error}); try another copy of it") from error
+
+
+def _parts(argument: str) -> list[str]:
+    """A flag in its usual spelling, and the value that may be behind "="; of other arguments, themselves."""
+    if not argument.startswith("--"):
+        return [argument]
+    flag, equals, value = argument.partition("=")
+    return [flag.replace("_", "-"), *([value] if equals else [])]
+
+
 def _require_once(arguments: list[str]) -> None:
     """Refuse a flag that is given twice, of which the parser takes the last alone."""
     words = takewhile(lambda word: word != "--", arguments)
-    flags = [word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
+    flags = [_parts(word)[0] for word in words if word.startswith("--")]
     for flag, times in Counter(flags).items():
         if times > 1:
             raise UserError(f"{flag} is given {times} times; name it once, with all of its values behind it")
@@ -170,7 +242,7 @@ def command(program: str, config: Any) -> str:
     words = [f"python -m {program}"]
     for name, default in ((field.name, field.default) for field in fields(config)):
         value = getattr(config, name)
-        if value != default and name not in ("out", "resume", "overwrite") and flag_of(type(config), name):
+        if value != default and name not in UNTOLD and flag_of(type(config), name):
             given = [] if default is False else value if isinstance(value, tuple) else [value]
             words.append(shlex.join([f"--{flag_of(type(config), name)}", *map(str, given)]))
     return " ".join(words)

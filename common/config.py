@@ -3,17 +3,43 @@
 Nothing here imports torch, so that `--help` answers at once.
 """
 
+import math
 import re
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from tyro.constructors import PrimitiveConstructorSpec
 
 from common.errors import UserError
-from common.inputs import check_inputs, flag_of
+from common.inputs import DataName, InputFile, check_inputs, flag_of
+
+
+def _resume(words: list[str]) -> bool | Literal["auto"]:
+    """What stands behind --resume."""
+    if words not in ([], ["auto"]):
+        raise ValueError(f"--resume takes nothing or auto, not {' '.join(words)}")
+    return "auto" if words else True
+
 
 Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
+Order = Literal["shuffled", "keyed"]  # of an epoch; shuffled: a list of all items, as runs of before have it
+NEWEST: Order = "keyed"
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "none"]
 Transformation = Literal["translation", "affine", "cutout", "colour"]
+Resume = Annotated[
+    bool | Literal["auto"],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[auto]",
+        instance_from_str=_resume,
+        is_instance=lambda value: value in (True, False, "auto"),
+        str_from_instance=lambda value: [] if value is True else [str(value)],
+    ),
+]
+MAX_LR = 1.0  # learning rate
 
 
 def require(condition: bool, flag: str, problem: str) -> None:
@@ -33,11 +59,21 @@ def require_seed(seed: int) -> None:
     require(0 <= seed < 1 << 31, "seed", f"must be 0 to 2^31 - 1, not {seed}")
 
 
+def require_lr(name: str, value: float | None) -> None:
+    """Raise a UserError unless a learning rate is usable: Adam moves every weight by about as much in a step."""
+    require(value is None or 0 < value <= MAX_LR, name, f"must be above 0 and at most {MAX_LR:g}, not {value}")
+
+
 class Checked:
     """Configs check themselves when made; each calls its bases', so that a command may combine several."""
 
     def __post_init__(self) -> None:
-        """The end of the chain."""
+        """The end of the chain: no number is infinite or none at all, whatever else is asked of it."""
+        for name in (field.name for field in fields(cast(Any, self))):
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                finite = not isinstance(number, float) or math.isfinite(number)
+                require(finite, flag_of(type(self), name), f"must be finite, not {number}")
 
     def check_inputs(self) -> None:
         """Look whether the files, data sets and weights that the settings name are there, before anything heavy loads.
@@ -86,6 +122,45 @@ class DeviceConfig(ThreadConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SamplesConfig(DeviceConfig):
+    """What a command that measures weights or, instead, samples of any origin reads."""
+
+    samples: Annotated[str | None, DataName(())] = None  # measure these and no weights; they are of the kind of --data
+    data: str | None = None
+
+    def _refuse_unread(self, of_weights: tuple[str, ...], of_samples: tuple[str, ...] = ()) -> None:
+        """Refuse settings that weights alone or samples alone are measured by, where it is the other."""
+        require(self.samples is None or self.data is not None, "samples", "are held against --data; name it")
+        unread, told = (of_samples, "without") if self.samples is None else (of_weights, "with")
+        for name in unread:
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset, name, f"means nothing {told} --samples; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig(DeviceConfig):
+    """What every command that makes files with trained weights shares."""
+
+    settings_from: InputFile | None = None  # take the settings that this result was made with; flags beside it win
+    provenance: bool = True  # write into results how they were made: command, seed, version and weights
+
+    @property
+    def source(self) -> str:
+        """The weights in use, by bundled name, path or Hub id."""
+        raise NotImplementedError
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All weights in use."""
+        return (self.source,)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether results are inputs that were changed, and not made from nothing."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrecisionConfig(DeviceConfig):
     """Where a command trains, and in which precision."""
 
@@ -103,9 +178,10 @@ class RunConfig(PrecisionConfig):
     batch: int = 64  # examples a step, over all processes together
     accumulate: int = 1  # split each batch into so many parts that go through the device one by one
     seed: int = 0  # of weights, data order and noise
-    resume: bool = False  # go on from the newest checkpoint of --out
+    resume: Resume = False  # go on from the newest checkpoint of --out; auto: from the newest whole one, or begin
     overwrite: bool = False  # delete an existing run of that name first
     stop_when_done: bool = False  # end as soon as as much training again as the best took has brought nothing better
+    track: tuple[Tracker, ...] = ("tensorboard",)  # who is told of the figures beside metrics.jsonl; several, or none
     snapshot: int = 20_000  # examples between two checkpoints, with a sample sheet and a look at the quality
     compile: bool = False  # compile generators (pays on GPUs and long runs)
     final_lr: float = 0.1  # the learning rate at the end, as a share of that at the start (cosine in between)
@@ -122,6 +198,24 @@ class RunConfig(PrecisionConfig):
         require_seed(self.seed)
         require(self.warm_up >= 0, "warm_up", f"must be 0 or more, not {self.warm_up}")
         require(0 <= self.final_lr <= 1, "final_lr", f"must be in [0, 1], not {self.final_lr}")
+        require(bool(self.track), "track", "names nothing; name one or more, or none")
+        require(len(self.track) == 1 or "none" not in self.track, "track", "none excludes all others; name it alone")
+        require(len(set(self.track)) == len(self.track), "track", "names one twice; name each once")
+
+    def check_inputs(self) -> None:
+        super().check_inputs()
+        for name in self.track:
+            is_there = name == "none" or is_installed(name)
+            require(is_there, "track", f"{name} is not installed; `pip install {name}`, or leave it out")
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is such a distribution; a folder of its name, as trackers leave them, is none."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 Settings = TypeVar("Settings", bound=RunConfig)
@@ -143,9 +237,10 @@ class ModelConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latent", "lr", "average"):
+        for name in ("latent", "average"):
             value = getattr(self, name)
-            require(value is None or value > 0, name, f"must be above 0, not {value}")
+            require(value > 0, name, f"must be above 0, not {value}")
+        require_lr("lr", self.lr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +278,7 @@ class GanConfig(ModelConfig):
             value = getattr(self, name)
             require(value is None or value >= 0, name, f"must be 0 or more, not {value}")
         require(self.penalty_every >= 1, "penalty_every", f"must be 1 or more, not {self.penalty_every}")
-        require(self.critic_lr is None or self.critic_lr > 0, "critic_lr", f"must be above 0, not {self.critic_lr}")
+        require_lr("critic_lr", self.critic_lr)
         require(all(0 <= beta < 1 for beta in self.betas), "betas", f"must be in [0, 1), not {self.betas}")
         dropout = self.condition_dropout
         require(0 <= dropout <= 1, "condition_dropout", f"must be in [0, 1], not {dropout}")

@@ -2,13 +2,22 @@
 
 import json
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
+
+if sys.platform != "win32":
+    import fcntl
+
+PART = ".part-"  # stands in a temporary name, before what makes it unique
+TEMPORARY = re.compile(r"\..*\.part-[a-z0-9_]{8}(\.[^.]+)?")
 
 
 @contextmanager
@@ -17,7 +26,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     A reader therefore sees the old file or the new one, never half of one, and a full disk loses nothing. The
     temporary name keeps the ending, because image and array writers choose their format by it; where names are long it
-    is no longer than that of `path`, so that what may be called so may be written.
+    is no longer than that of `path`, so that what may be called so may be written. What processes that were killed left
+    in the folder goes when this process first writes there.
 
     Raises:
         UserError: the folder cannot be made or written, or the disk is full.
@@ -25,19 +35,72 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{_short(path)}-", suffix=path.suffix, dir=path.parent)
+        _sweep_once(path.parent.absolute())
+        handle, name = tempfile.mkstemp(prefix=f".{_short(path)}{PART}", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _claimed(handle):
+            yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is unharmed") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@cache
+def _sweep_once(folder: Path) -> None:
+    sweep(folder)  # at every file it would take longer than writing them, where there are thousands
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of `replacing` in a folder, if there is one, whose process is no more."""
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if TEMPORARY.fullmatch(entry.name) and entry.is_file()]
+    for path in found:
+        if _is_abandoned(path):
+            Path(path).unlink(missing_ok=True)
+
+
+@contextmanager
+def _claimed(handle: int) -> Iterator[None]:
+    """Lock an open file, which ends with the process whatever ends that; Windows has no such locks, and sweeps not."""
+    if sys.platform == "win32":
+        os.close(handle)
+        yield
+        return
+    try:
+        _is_free(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_abandoned(path: str) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _is_free(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_free(handle: int) -> bool:
+    """Take the lock of an open file; False if another process has it, or the file system knows none."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def require_free(out: str | Path, overwrite: bool) -> None:
@@ -104,8 +167,8 @@ def _longest_name(folder: Path) -> int:
 
 
 def _short(path: Path) -> str:
-    """The name without its ending, or so much of it that the eleven characters of a temporary one fit in beside it."""
-    room = max(0, _longest_name(path.parent) - len(os.fsencode(path.suffix)) - 11)
+    """The name without its ending, or so much of it that the other characters of a temporary one fit in beside it."""
+    room = max(0, _longest_name(path.parent) - len(os.fsencode(path.suffix)) - len(f".{PART}") - 8)
     return os.fsencode(path.stem)[:room].decode(errors="ignore")
 
 

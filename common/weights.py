@@ -5,21 +5,28 @@ GANs have a `critic.safetensors` beside them, with which other runs may begin.
 Loading reads numbers and JSON and runs no code from any file.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from common.errors import UserError
 from common.files import replacing, write_json, write_text
-from common.weights_folders import CARD, CONFIG, CRITIC, FORMAT, MODEL
+from common.weights_folders import CARD, CONFIG, CRITIC, FORMAT, MODEL, reading_config
 
 N = TypeVar("N", bound=nn.Module)
+ROOM = 64  # times the numbers of a file may be registered while its network is built, some of them again and again
 
 
 def save_weights(
@@ -67,6 +74,50 @@ def load_model(folder: Path, network: N) -> N:
         raise UserError(f"{path} is damaged (some of its numbers are not finite); restore or retrain the weights")
     load_exactly(network, tensors, str(path))
     return network.eval()
+
+
+def load_network(folder: Path, build: Callable[[], N]) -> N:
+    """Build the network of a weights folder and load it, as `load_model`, after a look at what that would take.
+
+    It is first built without its numbers, and its shapes are compared with those that `model.safetensors` states, so
+    that a `config.json` of another model or size takes neither memory nor time.
+
+    Raises:
+        UserError: as `load_model`, or no network is built of these settings.
+    """
+    shapes = _stated_shapes(folder / MODEL)
+    most = ROOM * (sum(map(math.prod, shapes.values())) + ROOM)
+    with reading_config(folder), torch.device("meta"), _at_most(most):
+        planned = build()
+    _require_same(_shapes(planned.state_dict()), shapes, str(folder / MODEL))
+    return load_model(folder, build())
+
+
+@contextmanager
+def _at_most(numbers: int) -> Iterator[None]:
+    """ValueError where modules that are built within have more numbers together."""
+    seen = 0
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal seen
+        seen += 0 if tensor is None else tensor.numel()
+        if seen > numbers:
+            raise ValueError(f"more than the {numbers // ROOM:,} numbers of {MODEL}")
+
+    hooks = register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _stated_shapes(path: Path) -> dict[str, torch.Size]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}); restore or retrain the weights") from error
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -135,13 +186,16 @@ def load_exactly(network: nn.Module, tensors: dict[str, Tensor], what: str) -> N
     Raises:
         UserError: naming the first name or shape that differs.
     """
-    expected = network.state_dict()
-    for key, value in expected.items():
-        if key not in tensors:
-            raise UserError(f"{what} lacks the tensor {key}: it was made with another model or other settings")
-        if tensors[key].shape != value.shape:
-            shapes = f"{tuple(tensors[key].shape)} where {tuple(value.shape)} is expected"
-            raise UserError(f"{what} has {key} of shape {shapes}: it was made with other settings")
-    if extra := sorted(set(tensors) - set(expected)):
-        raise UserError(f"{what} has the unknown tensor {extra[0]}: it was made with another model or other settings")
+    _require_same(_shapes(network.state_dict()), _shapes(tensors), what)
     network.load_state_dict(tensors)
+
+
+def _require_same(expected: Mapping[str, torch.Size], given: Mapping[str, torch.Size], what: str) -> None:
+    for key, shape in expected.items():
+        if key not in given:
+            raise UserError(f"{what} lacks the tensor {key}: it was made with another model or other settings")
+        if given[key] != shape:
+            shapes = f"{tuple(given[key])} where {tuple(shape)} is expected"
+            raise UserError(f"{what} has {key} of shape {shapes}: it was made with other settings")
+    if extra := sorted(set(given) - set(expected)):
+        raise UserError(f"{what} has the unknown tensor {extra[0]}: it was made with another model or other settings")

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,16 @@ from common.inputs import Check
 FORMAT = 1
 CONFIG, MODEL, CARD = "config.json", "model.safetensors", "README.md"
 CRITIC = "critic.safetensors"  # of GANs
+NOT_AS_WRITTEN = (  # what reading and building raise where a config is another's or damaged
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    UserError,
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,16 @@ def load_config(folder: Path, domain: str, *kinds: str) -> dict[str, Any]:
     if not WeightsName(domain, kinds).suits(config):
         raise UserError(f"{folder} {WeightsName(domain, kinds).mismatch(config)}")
     return config
+
+
+@contextmanager
+def reading_config(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong where `config.json` of a folder is made use of into one line about that file."""
+    try:
+        yield
+    except NOT_AS_WRITTEN as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{folder / CONFIG} is not as this version writes it ({reason}); train anew") from error
 
 
 def network_setting(source: str, domain: str, kind: str, name: str, known: Collection[Any]) -> Any:

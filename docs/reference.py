@@ -23,6 +23,7 @@ from common.cli import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 DOMAINS = ("image", "music", "text", "superres")
+PACKAGES = (*DOMAINS, "common")
 WIDE = {"COLUMNS": "2000"}  # in which --help breaks no line
 ENTRY = re.compile(r"(?P<flag>--[\w-]+|[A-Z]+(?: \.\.\.)?)(?: (?P<values>.+))?")
 MEANING = re.compile(r"(?P<text>.*) \((?:default: (?P<default>.*)|required)\)")
@@ -61,7 +62,7 @@ class Command:
 
 def command_names() -> list[str]:
     """All commands, as `python -m DOMAIN` lists them, and the studio."""
-    listed = [f"{domain}.{name}" for domain in DOMAINS for name in import_module(f"{domain}.__main__").COMMANDS]
+    listed = [f"{domain}.{name}" for domain in PACKAGES for name in import_module(f"{domain}.__main__").COMMANDS]
     return [*listed, "studio"]
 
 

@@ -10,9 +10,10 @@ from tyro.conf import arg
 from common.config import (
     AugmentConfig,
     Checked,
-    DeviceConfig,
     GanConfig,
+    OutputConfig,
     RunConfig,
+    SamplesConfig,
     VaeConfig,
     require,
     require_seed,
@@ -182,7 +183,7 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig(DeviceConfig):
+class GenerateConfig(OutputConfig):
     """Settings of `python -m image.generate`."""
 
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
@@ -242,6 +243,10 @@ class GenerateConfig(DeviceConfig):
         return suited if self.weights is None else self.weights
 
     @property
+    def is_composite(self) -> bool:
+        return self.reconstruct is not None or any(Path(term).suffix.lower() in PICTURES for term in self.arithmetic)
+
+    @property
     def ending(self) -> str:
         """The ending of --out in small letters; "" for a folder."""
         path = Path(self.out)
@@ -272,7 +277,7 @@ class GenerateConfig(DeviceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DeviceConfig):
+class EvaluateConfig(SamplesConfig):
     """Settings of `python -m image.evaluate`."""
 
     weights: Generator = "digits-cgan"  # a bundled name, a folder (weights or a run) or a Hub id
@@ -283,12 +288,16 @@ class EvaluateConfig(DeviceConfig):
     extractor: Features | None = None  # whose features are compared; default: squeezenet, or else features, our own
     classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled
     scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
-    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
+    out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
+    size: Size | None = None  # --samples: of all pictures in pixels; default: that of --data as it is learned from
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require_seed(self.seed)
+        self._refuse_unread(("weights", "sampler", "classifier", "scorer"), ("size",))
+        if self.size is not None:
+            height_and_width(self.size)
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
-from common.training.runs import folder_of, recorded
+from common.training.runs import decided, folder_of, recorded
 from common.weights import load_fitting, load_tensors
 from common.weights_folders import CRITIC, find_weights
 from image.config import WIDTHS, Core, TrainConfig, height_and_width
@@ -67,7 +67,7 @@ def prepare(config: TrainConfig) -> Run:
         config = replace(config, core=UNLABELLED.get(config.core, config.core))
     name = f"image-{data.name}-{config.core}"
     trained = _as_generator(begun) if begun else None
-    config = settled(config, data, name, trained)
+    config = settled(decided(config, folder_of(config, name)), data, name, trained)
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
     said = begin(game, begun, _critic(config)) if begun else ""
@@ -87,7 +87,7 @@ def prepare(config: TrainConfig) -> Run:
         skipped=count_reasons(data.skipped) if data.skipped else "",
         begun="" if config.resume else said,
         milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
-        save=tokenizer.pieces.save if tokenizer else None,
+        beside=tokenizer.pieces.files if tokenizer else {},
     )
 
 

@@ -3,7 +3,7 @@
 import sys
 
 from common.cli import run
-from common.weights_folders import find_weights, read_config
+from common.weights_folders import find_weights, read_config, reading_config
 from image.config import GenerateConfig
 
 PROGRAM = "image.generate"
@@ -36,7 +36,8 @@ def list_texts(source: str) -> None:
     """Print what weights learned to draw, a line each: descriptions, or their words where only these were kept."""
     config = read_config(find_weights(source, "image"))
     kind = "descriptions" if "descriptions" in config else "words"
-    known = config["descriptions"].splitlines() if "descriptions" in config else config["words"].split()
+    with reading_config(find_weights(source, "image")):
+        known = config["descriptions"].splitlines() if "descriptions" in config else config["words"].split()
     print(f"{PROGRAM}: {source} learned from these {len(known):,} {kind}", file=sys.stderr)
     print("\n".join(known))
 

@@ -82,22 +82,23 @@ def gather(
         texts = data.captions[0 if seen else 1].texts
         asked = model.tokenizer.tokens([texts[row][0] for row in order[:n]])
     samples = model.sample(n, asked, seed, sampler)
-    real_features = _features(extractor, real["image"], "real pictures")
+    real_features = features_of(extractor, real["image"], "real pictures")
     return Material(
         samples,
         wanted,
-        _features(extractor, samples, "samples"),
+        features_of(extractor, samples, "samples"),
         real["image"],
         real.get("label"),
         real_features,
-        _features(extractor, data.test.tensors["image"], "held-out pictures") if seen else real_features,
-        _features(extractor, data.train.tensors["image"], "training pictures"),
+        features_of(extractor, data.test.tensors["image"], "held-out pictures") if seen else real_features,
+        features_of(extractor, data.train.tensors["image"], "training pictures"),
         order[n : 2 * n] if seen else torch.randperm(len(data.train), generator=generator)[:n],
         seen,
     )
 
 
-def _features(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
+def features_of(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
+    """Features (N, D) of images, uint8 (N, C, H, W), that a progress bar calls `what`."""
     return extractor.features(progress_bar(in_parts(images), f"features of {what}", leave=False, disable=None))
 
 

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from common.cores.vae import VAE
 from common.errors import UserError
+from common.schema import from_json
 from common.training.devices import placed
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
 from image.config import GENERATORS, Sampler
-from image.data.loading import ImageData, at_a_time, described, load_images, to_model, to_uint8
+from image.data.loading import Fit, ImageData, at_a_time, described, load_images, to_model, to_uint8
 from image.data.prompts import PromptTokenizer
 from image.networks import NetworkConfig, ResidualGenerator, build_generator, build_vae
 
@@ -145,14 +146,31 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
     folder = find_weights(source, "image")
     config = load_config(folder, "image", *GENERATORS)
     build = {"gan": build_generator, "vae": build_vae}[config["kind"]]
-    try:
-        network_config = NetworkConfig(**config["network"])
-        network, classes, data = build(network_config), tuple(config["classes"]), config["data"]
-        tokenizer = PromptTokenizer.load(folder, config) if network_config.pieces else None
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    network = placed(load_model(folder, network), device)
-    return ImageModel(network, network_config, classes, folder.resolve().name, data, tokenizer)
+    with reading_config(folder):
+        stated = from_json(_Stated, config, others=True)
+        if stated.network.classes not in (0, len(stated.classes)):
+            raise ValueError(f"{len(stated.classes)} 'classes'")
+        tokenizer = PromptTokenizer.load(folder, config) if stated.network.pieces else None
+    network = placed(load_network(folder, lambda: build(stated.network)), device)
+    return ImageModel(network, stated.network, stated.classes, folder.resolve().name, config["data"], tokenizer)
+
+
+@dataclass(frozen=True)
+class _StatedData:
+    """What config.json tells of the data."""
+
+    name: str
+    fit: Fit = "crop"
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    network: NetworkConfig
+    classes: tuple[str, ...]
+    data: _StatedData | None
+    words: str = ""
 
 
 def load_for(model: ImageModel, data: str) -> ImageData:

@@ -60,10 +60,11 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     floor = choose(model.config, data.train, n, config.seed)
     plain = draw(model, held_out.condition, config.seed)
     picked = pick(model, held_out.condition, config)
+    shared = shares(plain, floor.scores, held_out.scores)
     tables = [
         Table("Musical figures of the plain draw", ("plain draw", "held-out"), figures(plain, held_out.scores)),
         Table(f"The best of {config.candidates} candidates", ("picked", "held-out"), figures(picked, held_out.scores)),
-        Table("Histograms shared with held-out windows", ("plain draw", "real"), shares(plain, floor, held_out)),
+        Table("Histograms shared with held-out windows", ("plain draw", "real"), shared),
         Table("Copying", ("plain draw", "real"), copying(model.config, plain, held_out, data.train)),
     ]
     tables.append(Table("Reconstruction", ("held-out", "training"), reconstruction(model, held_out, floor)))
@@ -138,9 +139,9 @@ def _figure(name: str, value: float, reference: float, better: Better, n: int) -
     return Metric(name, known[0], known[1], better, n)
 
 
-def shares(samples: Sequence[Score], floor: Windows, held_out: Windows) -> list[Metric]:
+def shares(samples: Sequence[Score], floor: Sequence[Score], held_out: Sequence[Score]) -> list[Metric]:
     """Overlap and divergence of histograms with held-out windows, of the samples and of training windows."""
-    ours, theirs = compare(samples, held_out.scores), compare(floor.scores, held_out.scores)
+    ours, theirs = compare(samples, held_out), compare(floor, held_out)
     return [
         _figure(name, ours[name], theirs[name], "lower" if name.endswith("_kl") else "higher", len(samples))
         for name in ours

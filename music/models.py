@@ -1,16 +1,17 @@
 """A trained composer as one thing to ask for music."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from common.errors import UserError
 from common.randomness import mix
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
+from common.schema import from_json
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
 from music.networks import Composer
 from music.rolls import MusicContext, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
@@ -114,7 +115,7 @@ class MusicModel:
         """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
 
         Args:
-            condition: may also have a "bias" (N, S, P), which is added to the logits of pitches.
+            condition: may also have a "bias" (N, T, S, P), which is added to the logits of pitches.
             temperature: at which notes are drawn; at 0 they are the likeliest.
             generator: on the CPU, of the draw; by default torch's own.
         """
@@ -195,9 +196,29 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
     """
     folder = find_weights(source, "music")
     config = load_config(folder, "music", "composer")
-    try:
-        network = NetworkConfig.from_json(config["network"])
-        composer, facts = Composer(network), [config[name] for name in ("typical", "tempo", "metres", "temperature")]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    return MusicModel(load_model(folder, composer).to(device), network, folder.resolve().name, *facts)
+    with reading_config(folder):
+        stated = from_json(_Stated, config, others=True)
+    composer = load_network(folder, lambda: Composer(stated.network)).to(device)
+    facts = stated.typical, stated.tempo, stated.metres, stated.temperature
+    return MusicModel(composer, stated.network, folder.resolve().name, *facts)
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    network: NetworkConfig
+    typical: dict[str, Any]
+    tempo: float
+    metres: dict[str, str]
+    temperature: float
+
+    def __post_init__(self) -> None:
+        known = set(self.network.metres)
+        if not known or known - METRES.keys() or set(self.metres.values()) - known or "" not in self.metres:
+            raise ValueError("'metres'")
+        if not 10 <= self.tempo <= 400:
+            raise ValueError("'tempo'")
+        usual = self.typical.get("notes_per_bar")
+        if not isinstance(usual, int | float) or not usual > 0:
+            raise ValueError("'typical'")

@@ -79,16 +79,6 @@ class NetworkConfig(MusicSpec):
         """The settings as plain values, for config.json."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """The settings of which `as_json` made plain values.
-
-        Raises:
-            KeyError, TypeError: values are missing or unknown.
-        """
-        tracks = tuple(TrackSpec(**track) for track in values["tracks"])
-        return cls(**values | {"tracks": tracks, "metres": tuple(values["metres"]), "styles": tuple(values["styles"])})
-
 
 # ---- what is given ---------------------------------------------------------------------------------------------------
 

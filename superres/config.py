@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import DeviceConfig, GanConfig, RunConfig, require, require_seed, require_unset
+from common.config import DeviceConfig, GanConfig, OutputConfig, RunConfig, require, require_seed, require_unset
 from common.errors import UserError
 from common.inputs import DataName, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
@@ -147,7 +147,7 @@ class EvaluateConfig(DeviceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleConfig(DeviceConfig):
+class UpscaleConfig(OutputConfig):
     """Settings of `python -m superres.upscale`."""
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
@@ -217,6 +217,14 @@ class UpscaleConfig(DeviceConfig):
         """The weights asked for, or those that suit a scale; None is theirs."""
         suited = DEFAULT_WEIGHTS if scale is None or scale > 2 else TWICE
         return suited if self.weights is None else self.weights
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source,) if self.sharpness is None else twins(self.source)
+
+    @property
+    def is_composite(self) -> bool:
+        return True
 
     @property
     def mark(self) -> str:

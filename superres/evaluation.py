@@ -102,7 +102,7 @@ def list_pictures(
         try:
             high = cropped(decode(file), model.scale)
         except UNREADABLE as error:
-            skipped[name] = reason(error)
+            skipped[name] = reason(error, f"--data {config.data}: {name}")
             continue
         if min(high.shape[:2]) < MIN_SIDE + 2 * model.scale:
             skipped[name] = "too small to measure"

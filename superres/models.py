@@ -12,9 +12,10 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.pictures.tiles import tiled
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
-from superres.config import twins
+from common.schema import from_json
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
+from superres.config import Degradation, twins
 from superres.networks import Generator, NetworkConfig, build_generator, fuse
 
 TILE = 512  # side of what goes through the network at a time
@@ -108,12 +109,26 @@ def load_generator(source: str) -> tuple[Generator, Path, dict[str, Any]]:
     """
     folder = find_weights(source, "superres")
     config = load_config(folder, "superres", "generator")
-    try:
-        data, network = config["data"], build_generator(NetworkConfig.from_json(config["network"]))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
-    load_model(folder, network)
-    return network, folder, data
+    with reading_config(folder):
+        stated = from_json(_Stated, config, others=True)
+    return load_network(folder, lambda: build_generator(stated.network)), folder, config["data"]
+
+
+@dataclass(frozen=True)
+class _StatedData:
+    """What config.json tells of the data."""
+
+    name: str
+    key: str = ""
+    degradation: Degradation = "bicubic"
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    network: NetworkConfig
+    data: _StatedData
 
 
 def superres_model(network: Generator, name: str = "", data: dict[str, Any] | None = None) -> SuperResModel:

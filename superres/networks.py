@@ -62,15 +62,6 @@ class NetworkConfig:
         """The settings as plain values, for config.json."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """The settings of which `as_json` made plain values.
-
-        Raises:
-            TypeError, KeyError: the values are not what `as_json` wrote.
-        """
-        return cls(**values)
-
 
 def build_generator(config: NetworkConfig, fused: bool = False) -> "Generator":
     """A generator with new weights.

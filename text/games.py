@@ -46,7 +46,8 @@ def prepare(config: TrainConfig) -> Run:
         then=lambda out: f"try: python -m text.generate --weights {out}{sampler}",
         skipped=count_reasons(data.skipped, "texts") if data.skipped else "",
         milestones=[] if config.core == "gan" else [Milestone("words and turns of the texts", 15_000, 15_000)],
-        save=data.tokenizer.save,
+        beside=data.tokenizer.files,
+        origin=data.train,
     )
 
 

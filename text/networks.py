@@ -56,15 +56,6 @@ class NetworkConfig:
         """The settings as plain values, for config.json."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """The settings of which `as_json` made plain values.
-
-        Raises:
-            TypeError, KeyError: the values are not what `as_json` wrote.
-        """
-        return cls(**values | {name: tuple(values[name]) for name in ("starts", "styles")})
-
 
 class TokenLikelihood(Likelihood):
     """A categorical distribution over pieces at every place; padding counts nothing."""

@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +19,8 @@ from filelock import FileLock
 from numpy.typing import DTypeLike
 from torch import Tensor
 
+from common.config import NEWEST, Order
+from common.data.order import batch_indices
 from common.errors import UserError
 from common.randomness import mix
 
@@ -49,13 +50,17 @@ class Arrays:
         """Size of all arrays together, in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        return digest_of(self.tensors)
+
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
         return {name: send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,), a function of the arguments alone (`batch_indices`)."""
-        return batch_indices(len(self), seed, step, batch)
+        return batch_indices(len(self), seed, step, batch, order)
 
     def on(self, device: torch.device | str, budget_bytes: int) -> Self:
         """Arrays whose batches come out on `device`.
@@ -85,7 +90,11 @@ class FamilyArrays(Arrays):
         sizes = Counter(families)
         self.weights = torch.tensor([sizes[family] ** -0.5 for family in families])
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def digest(self) -> str:
+        """What stands for the content, families among it; see `digest_of`."""
+        return digest_of(self.tensors | {"weights": self.weights})
+
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,), drawn with replacement, a function of the arguments alone."""
         generator = torch.Generator().manual_seed(mix(seed, step))
         return torch.multinomial(self.weights, batch, replacement=True, generator=generator)
@@ -109,10 +118,14 @@ class MirroredArrays:
     def __len__(self) -> int:
         return len(self.arrays)
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        return self.arrays.digest()
+
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,) in [0, 2N), a function of the arguments alone."""
         coins = torch.randint(2, (batch,), generator=torch.Generator().manual_seed(mix(seed, step, 1)))
-        return self.arrays.indices(seed, step, batch) + len(self) * coins
+        return self.arrays.indices(seed, step, batch, order) + len(self) * coins
 
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """The rows `indices`, int64 (B,) in [0, 2N): {name: (B, ...)}."""
@@ -138,26 +151,18 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
-@lru_cache(maxsize=4)
-def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
-    """The order in which epoch `epoch` sees `n` items: a permutation, int64 (n,), on the CPU. Shared: do not write."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, epoch)))
-
-
-def batch_indices(n: int, seed: int, step: int, batch: int) -> Tensor:
-    """The items of global step `step`, int64 (batch,), a function of the arguments alone.
-
-    Batches cross the borders of epochs: the steps laid end to end are the epochs' permutations laid end to end, so
-    every item is seen once an epoch whether or not `batch` divides `n`, and `batch` may exceed `n`.
-    """
-    start, stop = step * batch, (step + 1) * batch
-    epochs = range(start // n, (stop - 1) // n + 1)
-    return torch.cat([epoch_order(n, seed, e)[max(start - e * n, 0) : stop - e * n] for e in epochs])
-
-
 def digest(content: bytes) -> str:
     """A 128-bit BLAKE2b hash (RFC 7693) in hexadecimal."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """A hash, as `digest`, of tensors' names, types, shapes and values."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return hashed.hexdigest()
 
 
 def split(keys: Sequence[str], test_share: float, seed: int = 0) -> np.ndarray:

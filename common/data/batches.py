@@ -5,6 +5,8 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from common.config import Order
+
 
 class Batches(Protocol):
     """Training examples by number, 0 to `len` - 1, and the order in which they come."""
@@ -16,8 +18,16 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
-        """The numbers of global step `step`, int64 (batch,), a function of the arguments alone."""
+    def indices(self, seed: int, step: int, batch: int, order: Order) -> Tensor:
+        """The numbers of global step `step`, int64 (batch,), a function of the arguments alone.
+
+        Args:
+            order: of an epoch, where items are not drawn with replacement.
+        """
+        ...
+
+    def digest(self) -> str:
+        """What stands for the content, so that a run that goes on can tell whether it has changed."""
         ...
 
     def gather(self, indices: Tensor) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """A user's own data: the files of a folder or .zip, what their sub-folders say, and a key for their content."""
 
+import errno
 import io
 import os
 import posixpath
@@ -8,7 +9,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,33 @@ UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
 )
+PASSING = {  # what says nothing of a file: a full or broken disk, a share that went away, too many open files
+    getattr(errno, name)
+    for name in (
+        "EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN", "ENETUNREACH", "ENFILE", "ENODEV",
+        "ENOMEM", "ENOSPC", "ENOTCONN", "ENXIO", "EREMOTEIO", "EROFS", "ESTALE", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+
+
+def require_lasting(error: BaseException, what: str) -> None:
+    """Refuse to count a file as unreadable where the disk was at fault, so that no passing trouble is remembered.
+
+    Args:
+        error: that reading it ended in; what caused it counts too.
+        what: was read.
+
+    Raises:
+        UserError: the same file may well be read another time.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        homeless = isinstance(cause, FileNotFoundError) and cause.filename is None  # `tempfile` finds no folder
+        if isinstance(cause, OSError) and (cause.errno in PASSING or homeless):
+            advice = "see to the disk and begin again; nothing was kept"
+            raise UserError(f"{what} could not be read to the end: {cause.strerror}; {advice}") from error
+        cause = cause.__cause__ or cause.__context__
 
 
 @dataclass(frozen=True)
@@ -71,9 +98,12 @@ class File:
         if self.stated:
             return self.stated
         crc = 0
-        with suppress(OSError), self.path.open("rb") as file:  # decoding will meet the same error and report it
-            while chunk := file.read(1 << 20):
-                crc = zlib.crc32(chunk, crc)
+        try:
+            with self.path.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    crc = zlib.crc32(chunk, crc)
+        except OSError as error:  # decoding will meet the same error and report it
+            require_lasting(error, str(self.path))
         return f"{crc:08x} {self.path.stat().st_size}"
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
-from common.files import replacing
 
 FILE = "vocabulary.model"  # in a weights folder
 PAD, UNKNOWN, END = 0, 1, 2  # END ends a text, UNKNOWN stands in for words that are dropped in training
@@ -95,10 +94,10 @@ class Pieces:
                 f"{folder / FILE} cannot be read ({error.strerror}); restore or retrain the weights"
             ) from error
 
-    def save(self, folder: Path) -> None:
-        """Write it into a weights folder."""
-        with replacing(folder / FILE) as temporary:
-            temporary.write_bytes(self.proto)
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What is to lie in a weights folder, by name."""
+        return {FILE: self.proto}
 
     def __len__(self) -> int:
         return self.processor.get_piece_size()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from common.data.folders import File, content_key, find_files, short_name
+from common.data.folders import File, content_key, find_files, require_lasting, short_name
 from common.errors import UserError
 from common.pictures.formats import ENDINGS, PHOTO_SETS
 from common.pictures.opening import open_image, upright_size
@@ -97,21 +97,32 @@ def read_each(read: Callable[[Item], Result], items: Sequence[Item], data: str) 
     Args:
         read: may raise UNREADABLE; Pillow and numpy let other threads work meanwhile.
         data: what is read, for the bar.
+
+    Raises:
+        UserError: the disk was at fault (`common.data.folders.require_lasting`).
     """
 
     def attempt(item: Item) -> Result | str:
         try:
             return read(item)
         except UNREADABLE as error:
-            return reason(error)
+            return reason(error, f"--data {data}: {item if isinstance(item, str) else 'a picture'}")
 
     with ThreadPool(min(16, os.cpu_count() or 1)) as pool:
         done = pool.imap(attempt, items, chunksize=16 if len(items) > 1_000 else 1)
         return list(progress_bar(done, f"decoding {data}", len(items), unit="img", disable=None))
 
 
-def reason(error: Exception) -> str:
-    """Why a picture cannot be read, in a line."""
+def reason(error: Exception, what: str) -> str:
+    """Why a picture cannot be read, in a line.
+
+    Args:
+        what: was read.
+
+    Raises:
+        UserError: it is not the picture that is at fault.
+    """
+    require_lasting(error, what)
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or not in a known format"
     return " ".join(str(error).split()) or type(error).__name__

@@ -49,6 +49,7 @@ class Picture:
         icc: colour profile.
         dpi: pixels an inch across and down.
         exif: values by tag, some of them again dicts of such.
+        xmp: a packet.
         duration: milliseconds for which a frame is shown.
         chunks: of a PNG, what says which colours its numbers are, kind and content of each.
     """
@@ -57,6 +58,7 @@ class Picture:
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     exif: Mapping[int, Any] = field(default_factory=dict)
+    xmp: bytes | None = None
     duration: float = 0
     chunks: Chunks = ()
 
@@ -319,6 +321,7 @@ def _belongings(image: Image.Image) -> dict[str, Any]:
         "icc": None if image.mode == "CMYK" else info.get("icc_profile") or None,
         "dpi": dpi if dpi and min(dpi) > 1 and max(dpi) <= MOST_DPI else None,
         "exif": _descriptive(exif),
+        "xmp": info.get("xmp") or None,
         "duration": float(info.get("duration", 0)),
     }
 

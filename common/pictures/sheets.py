@@ -4,9 +4,11 @@ Images come as batches (N, C, H, W) with one channel or three, uint8 in [0, 255]
 gives the same pixels.
 """
 
+import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import replacing
+from common.pictures.formats import FORMATS
+from common.provenance.marking import save_marked, write_film
 
 VISIBLE = 96  # pixels that a small picture is enlarged to, at most
 FONT_SIZE = 16  # pixels
@@ -126,9 +130,10 @@ def save_picture(image: Image.Image, path: str | Path) -> None:
     Raises:
         UserError: another ending, or the file cannot be written.
     """
-    options = PICTURE_OPTIONS[require_ending(path, PICTURE_OPTIONS)]
+    ending = require_ending(path, PICTURE_OPTIONS)
     with replacing(path) as temporary:
-        image.convert("RGB").save(temporary, **options)
+        save = partial(image.convert("RGB").save, temporary, **PICTURE_OPTIONS[ending])
+        save_marked(temporary, FORMATS[ending], save)
 
 
 def save_gif(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -> None:
@@ -143,7 +148,8 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -
     require_ending(path, [".gif"])
     wait = max(2, round(100 / fps)) * 10  # milliseconds
     with replacing(path) as temporary:
-        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=wait, loop=0)
+        save = partial(frames[0].save, temporary, save_all=True, append_images=frames[1:], duration=wait, loop=0)
+        save_marked(temporary, "GIF", save)
 
 
 def save_mp4(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -> None:
@@ -160,7 +166,8 @@ def save_mp4(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -
     if "libx264" not in av.codecs_available:
         raise UserError(f"cannot write {path}: there is no H.264 encoder here; write a .gif")
     width, height = (side + side % 2 for side in frames[0].size)
-    with replacing(path) as temporary, av.open(f"file:{temporary}", "w") as container:
+    coded = io.BytesIO()
+    with av.open(coded, "w", format="mp4") as container:
         stream = container.add_stream("libx264", Fraction(fps).limit_denominator(1000), {"crf": "15"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for image in frames:
@@ -168,6 +175,8 @@ def save_mp4(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -
             even.paste(image)
             container.mux(stream.encode(av.VideoFrame.from_image(even)))
         container.mux(stream.encode(None))
+    with replacing(path) as temporary:
+        write_film(coded, temporary)
 
 
 def save_animation(frames: Sequence[Image.Image], path: str | Path, fps: float = 12) -> None:

@@ -79,6 +79,8 @@ class PlainTiff(ImageFile.ImageFile):
             self.info["dpi"] = (across * unit, down * unit)
         if profile := exif.get(34675):
             self.info["icc_profile"] = profile
+        if packet := exif.get(700):
+            self.info["xmp"] = packet
 
     @property
     def alpha(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Pictures into files: in the format of the ending, with the colour profile, resolution and EXIF that belong to them.
+"""Pictures into files: in the format of the ending, with the profile, resolution, EXIF and XMP that belong to them.
 
 16 bits stay 16 bits in PNG and TIFF, which are also written row by row, in memory that does not depend on the size (of
 PNG, unless it is animated). The other formats have 8 bits, and to write one takes memory for the whole picture, and for
@@ -6,6 +6,7 @@ all frames of a GIF.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from common.pictures.png_colours import Chunks, is_srgb
 from common.pictures.png_tiff import write_png, write_tiff
 from common.pictures.reading import ANIMATED, Picture, Pixels, packed_exif
 from common.pictures.tiff_reading import eight_bits
+from common.provenance.marking import save_marked, xmp_of
 
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 32_768}
 MOST_BYTES = 4_000_000_000  # of a TIFF, whose offsets have 32 bits
 LONGEST_EXIF = 65_500  # bytes in a JPEG
 WIDTH_TAG, HEIGHT_TAG = 40962, 40963  # among the details of EXIF
+XMP_TAG = 700  # of a TIFF
 FULL_COLOUR = 90  # quality from which colours are stored as finely as light is
 OPAQUE = 128  # alpha from which a pixel of a GIF is visible
 COLOURS = 255  # of a GIF's 256; one is left for what is invisible
@@ -78,11 +81,14 @@ def write_pictures(
     """
     kind, first = _format(path), pictures[0]
     if kind == "TIFF":
-        write_tiff(path, [_tiff_page(picture) for picture in pictures])
+        pages = [_tiff_page(picture) for picture in pictures]
+        pages[0][1].update({XMP_TAG: packet} if (packet := xmp_of(pictures)) else {})
+        write_tiff(path, pages)
     elif kind == "PNG" and len(pictures) == 1:
         with path.open("wb") as file:
             exif = _exif_bytes(first).removeprefix(b"Exif\0\0")
-            write_png(file, first.pixels, first.icc, first.dpi, exif, _chunks(first))
+            told = ((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),) if (xmp := xmp_of(pictures)) else ()
+            write_png(file, first.pixels, first.icc, first.dpi, exif, (*_chunks(first), *told))
     else:
         try:
             _write_by_pillow(path, kind, pictures, quality, plays, has_fallback)
@@ -144,7 +150,8 @@ def _write_by_pillow(
             settings["loop"] = plays
         elif plays != 1:
             settings["loop"] = max(0, plays - 1)  # repetitions; 0: for ever
-    images[0].save(path, kind, **settings)
+    info = settings.get("pnginfo")
+    save_marked(path, kind, partial(images[0].save, path, kind, **settings), pictures[0].xmp, info)
 
 
 def _durations(kind: str, pictures: Sequence[Picture]) -> list[float]:

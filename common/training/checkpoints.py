@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file each, holding every tensor of a run and, as JSON in its header, everything else."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from common.cores.game import Player
+from common.data.arrays import digest, digest_of
 from common.errors import UserError
 from common.files import replacing
 from common.weights import load_exactly
 
-FORMAT = "quartet-checkpoint-1"
+FORMAT, OLDER = "quartet-checkpoint-2", "quartet-checkpoint-1"  # which had no digest
 KEPT = 2  # the newest, and the one before it
 
 
@@ -36,36 +38,58 @@ class Checkpoints:
             UserError: the disk is full or the folder cannot be written; the checkpoints before it are unharmed.
         """
         path = self.folder / f"step-{step:09d}.safetensors"
-        header = {"format": FORMAT, "facts": json.dumps(facts)}
+        said = json.dumps(facts)
+        header = {"format": FORMAT, "facts": said, "digest": _digest(tensors, said)}
         with replacing(path) as temporary:
             try:
                 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, header)
             except SafetensorError as error:  # safetensors reports the operating system's refusals as its own error
                 raise OSError(str(error)) from error
-        for old in self.paths()[:-KEPT]:
-            old.unlink()
+        paths = self.paths()
+        now = paths.index(path) + 1
+        for other in [*paths[: max(now - KEPT, 0)], *paths[now:]]:  # later ones a resumed run could not read
+            other.unlink()
         return path
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def load(self, or_older: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read the newest checkpoint: its tensors on the CPU, and its facts.
 
+        Args:
+            or_older: if it is damaged, say so and read the one before it, if there is one.
+
         Raises:
-            UserError: there is none, or it is truncated or not a checkpoint of this program.
+            UserError: there is none, or it is damaged or not a checkpoint of this program.
         """
         paths = self.paths()
         if not paths:
             raise UserError(f"no checkpoint in {self.folder}; leave out --resume to start anew")
-        newest, older = paths[-1], paths[:-1]
-        advice = f"remove it to go on from {older[-1].name}" if older else "there is none before it to go on from"
-        try:
-            with safe_open(newest, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{newest} is truncated or damaged ({error}); {advice}") from error
-        if header.get("format") != FORMAT:
-            raise UserError(f"{newest} is not a checkpoint of this program; {advice}")
-        return tensors, json.loads(header["facts"])
+        while True:
+            newest, older = paths.pop(), paths
+            try:
+                return _read(newest)
+            except (SafetensorError, OSError, ValueError) as error:
+                problem = f"{newest} is {error if isinstance(error, ValueError) else f'truncated or damaged ({error})'}"
+                if not older:
+                    raise UserError(f"{problem}; there is none before it to go on from") from error
+                if not or_older:
+                    raise UserError(f"{problem}; remove it to go on from {older[-1].name}") from error
+                print(f"{problem}; goes on from {older[-1].name}", file=sys.stderr)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and facts of a checkpoint; ValueError if they are not what was written."""
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if header.get("format") not in (FORMAT, OLDER) or "facts" not in header:
+        raise ValueError("not a checkpoint of this program")
+    if header["format"] == FORMAT and header.get("digest") != _digest(tensors, header["facts"]):
+        raise ValueError("damaged (its content has another digest)")
+    return tensors, json.loads(header["facts"])
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    return digest(f"{digest_of(tensors)} {facts}".encode())
 
 
 def player_tensors(

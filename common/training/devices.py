@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import GeneralTracker
 from torch import nn
 
 from common.config import PrecisionConfig, check_device
@@ -47,8 +50,13 @@ def bf16_wanted(config: PrecisionConfig, device: torch.device) -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
-    """Accelerate's view of the device and of the processes that torchrun or `accelerate launch` started."""
+def accelerator_for(config: PrecisionConfig, out: Path, trackers: Sequence[GeneralTracker] = ()) -> Accelerator:
+    """Accelerate's view of the device and of the processes that torchrun or `accelerate launch` started.
+
+    Args:
+        out: folder of the run.
+        trackers: who is told of figures, once they are started.
+    """
     device = pick_device(config.device)
     if device.index is not None and device.type == "cuda":
         torch.cuda.set_device(device)
@@ -56,9 +64,19 @@ def accelerator_for(config: PrecisionConfig, out: Path) -> Accelerator:
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="bf16" if bf16_wanted(config, device) else "no",
-        log_with="tensorboard",
+        log_with=list(trackers) or None,
         project_dir=out,
     )
+
+
+@contextmanager
+def flushing() -> Iterator[None]:
+    """Denormal numbers are 0 within: moments of near-zero gradients would slow a CPU down many times."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def peak_memory(device: torch.device) -> int | None:

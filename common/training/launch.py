@@ -1,8 +1,8 @@
 """From what a training command prepared to a finished run: one way for all of them."""
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from common.config import RunConfig
@@ -10,7 +10,7 @@ from common.cores.game import Game
 from common.data.batches import Batches
 from common.training.forecast import Milestone
 from common.training.monitor import Monitor
-from common.training.runs import check_batch, conclude, folder_of, introduce, open_run
+from common.training.runs import check_batch, conclude, decided, folder_of, holding, introduce, open_run
 from common.training.trainer import Trainer
 
 
@@ -33,7 +33,8 @@ class Run:
         skipped: what of the data could not be used, in words, or "".
         begun: what the networks begin with, in words, or "".
         milestones: what is to be seen of such a run, and after how many examples.
-        save: writes what lies beside the weights from the start, such as a vocabulary, into the folder of the run.
+        beside: contents of files that lie beside the weights from the start, such as a vocabulary, by name.
+        origin: the data, where batches are what a network made of them.
     """
 
     program: str
@@ -51,7 +52,8 @@ class Run:
     skipped: str = ""
     begun: str = ""
     milestones: Sequence[Milestone] = ()
-    save: Callable[[Path], None] | None = None
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    origin: Batches | None = None
 
     @property
     def out(self) -> Path:
@@ -63,19 +65,20 @@ def carry_out(run: Run) -> None:
     """Open the folder of a run, train, and say what it left.
 
     Raises:
-        UserError: the folder is taken, the batch too large, or training became non-finite again and again.
+        UserError: the folder is taken, the data of a run to resume have changed, the batch is too large, or training
+            became non-finite again and again.
     """
     out = run.out
+    run = replace(run, config=decided(run.config, out))
     if run.skipped:
         print(f"{run.program}: skipped {run.skipped}", file=sys.stderr)
     check_batch(run.config, len(run.batches))
-    open_run(out, run.config)
-    introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
-    trainer = Trainer(run.config, out)
-    if run.begun and trainer.accelerator.is_main_process:
-        print(f"{run.program}: {run.begun}", file=sys.stderr)
-    if run.save is not None and trainer.accelerator.is_main_process:
-        run.save(out)
-    progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones)
+    with holding(out):
+        open_run(out, run.config, (run.origin or run.batches).digest, run.beside)
+        introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
+        trainer = Trainer(run.config, out)
+        if run.begun and trainer.accelerator.is_main_process:
+            print(f"{run.program}: {run.begun}", file=sys.stderr)
+        progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones)
     if trainer.accelerator.is_main_process:
         conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))

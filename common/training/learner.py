@@ -68,6 +68,19 @@ class Learner:
             buffer.copy_(torch.where(finite, buffer, old))
         return figures
 
+    def is_sound(self, game: Game, batch: Batch, draw: Draw) -> Tensor:
+        """Whether all that is saved is finite and the loss of a batch is, too, a scalar on the device.
+
+        The loss may move what training moves beside the weights; the caller puts that back.
+        """
+        saved = [*self.player.network.state_dict().values()]
+        saved += [] if self.average is None else [*self.average.state_dict().values()]
+        saved += [slot for slots in self.optimizer.state.values() for slot in slots.values()]
+        with only(self.player, game), self.accelerator.autocast():
+            loss, _ = self.player.loss(batch, draw)
+        finite = torch.stack([torch.isfinite(tensor).all().to(loss.device) for tensor in [*saved, loss.detach()]]).all()
+        return self.accelerator.reduce(finite.float(), "mean") == 1
+
     @torch.no_grad()
     def update_average(self, images: int, batch: int) -> None:
         """Move the average towards the network; `images` seen so far, this batch included."""

@@ -5,14 +5,17 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Collection
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.config import RunConfig
+from filelock import FileLock, Timeout
+
+from common.config import NEWEST, Order, RunConfig, Settings
 from common.errors import UserError
-from common.files import write_json
+from common.files import replacing, sweep, write_json
 from common.inputs import flag_of
 from common.weights_folders import read_config
 
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
     from common.training.monitor import Progress
 
 
-SETTINGS = "run.json"
+SETTINGS, LOCK, LOG = "run.json", ".lock", "metrics.jsonl"
+FOLDERS = (".", "checkpoints", "samples")  # of a run, in which it writes
 FEW = 1_000  # training examples below which a warning is due
 EARLY = 30_000  # examples seen, below which samples seldom show anything yet
 LONGER = 10  # minutes that are then proposed
+CHANGED = "bring back the files as they were, or start anew with another --out"  # what to do about changed data
 FREE_TO_CHANGE = {
     "out",
     "steps",
@@ -32,6 +37,7 @@ FREE_TO_CHANGE = {
     "resume",
     "overwrite",
     "stop_when_done",
+    "track",
     "snapshot",
     "device",
     "threads",
@@ -44,6 +50,16 @@ FREE_TO_CHANGE = {
 def folder_of(settings: RunConfig, name: str) -> Path:
     """The folder of a run: --out, or the one of that name in runs/."""
     return settings.out or Path("runs") / name
+
+
+def decided(settings: Settings, out: Path) -> Settings:
+    """The settings of a run with --resume auto told apart: it begins where there is no checkpoint to go on from.
+
+    A run that ended before its first checkpoint is begun anew.
+    """
+    if settings.resume != "auto" or any((out / "checkpoints").glob("step-*.safetensors")):
+        return settings
+    return replace(settings, resume=False, overwrite=(out / SETTINGS).is_file())
 
 
 def check_batch(settings: RunConfig, training: int) -> None:
@@ -138,13 +154,44 @@ def check_folder(out: Path, settings: RunConfig) -> None:
 
     Raises:
         UserError: the run exists and neither --resume nor --overwrite is given; or there is none to resume; or what is
-            to be overwritten is not a run.
+            to be overwritten is not a run; or another process trains there.
     """
     if int(os.environ.get("RANK", 0)) > 0:
         return  # the first process does it for all
+    _check_taken(out, decided(settings, out))
+    if (out / LOCK).exists():
+        with holding(out):
+            pass
+
+
+@contextmanager
+def holding(out: Path) -> Iterator[None]:
+    """Make the folder of a run and keep other processes from training there; the lock goes with the process.
+
+    Raises:
+        UserError: another one does already, or the folder cannot be made.
+    """
+    if int(os.environ.get("RANK", 0)) > 0:
+        yield
+        return
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"--out {out}: another run writes there; wait for its end, or name another folder") from error
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; name a folder that can be written") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_taken(out: Path, settings: RunConfig) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder")
-    is_run, is_taken = (out / SETTINGS).is_file(), out.exists() and any(out.iterdir())
+    is_run, is_taken = (out / SETTINGS).is_file(), out.exists() and any(path.name != LOCK for path in out.iterdir())
     if settings.resume and not is_run:
         raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
     if settings.resume or not is_taken:
@@ -155,22 +202,62 @@ def check_folder(out: Path, settings: RunConfig) -> None:
         raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
 
 
-def open_run(out: Path, settings: RunConfig) -> None:
-    """Make the folder of a run, or check that it can be resumed with these settings.
+def open_run(
+    out: Path, settings: RunConfig, digest: Callable[[], str] | None = None, beside: Mapping[str, bytes] | None = None
+) -> None:
+    """Make the folder of a run, or check that it can be resumed with these settings and data.
+
+    What a process that was killed left half-written there goes.
+
+    Args:
+        digest: of the data; runs of before it was recorded are told by `beside` alone.
+        beside: contents of the files that lie beside the weights, such as a vocabulary, by name.
 
     Raises:
-        UserError: as `check_folder`; or the settings are not those of the run to resume.
+        UserError: as `check_folder`; or the settings or data are not those of the run to resume, which stays as it is.
     """
-    check_folder(out, settings)
     if int(os.environ.get("RANK", 0)) > 0:
         return
-    record, now = out / SETTINGS, _plain(settings)
+    _check_taken(out, settings)
+    now = plain(settings) | ({"data_digest": digest()} if digest else {})
     if settings.resume:
         _check_same(recorded(out), now, out)
+        _check_beside(out, beside or {})
+    else:
+        _clear(out)
+        write_json(out / SETTINGS, now | {"order": NEWEST})
+    for folder in FOLDERS:
+        sweep(out / folder)
+    for name, content in (beside or {}).items():
+        if not (out / name).is_file():
+            with replacing(out / name) as temporary:
+                temporary.write_bytes(content)
+
+
+def _check_beside(out: Path, beside: Mapping[str, bytes]) -> None:
+    for name, content in beside.items():
+        if (out / name).is_file() and (out / name).read_bytes() != content:
+            raise UserError(f"--resume: {out / name} is not what these data make; {CHANGED}")
+
+
+def _clear(out: Path) -> None:
+    """Empty the folder of a run but for its lock."""
+    for path in out.iterdir() if out.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def forget_later_logs(out: Path, step: int) -> None:
+    """After a crash the log may be ahead of the checkpoint; drop the rows that will be written again."""
+    path = out / LOG
+    if not path.exists():
         return
-    if record.is_file():
-        shutil.rmtree(out)
-    write_json(record, now)
+    rows = path.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if row.endswith("}") and json.loads(row)["step"] <= step]
+    with replacing(path) as temporary:
+        temporary.write_text("".join(row + "\n" for row in kept), encoding="utf-8")
 
 
 def recorded(out: Path) -> dict[str, Any]:
@@ -179,14 +266,23 @@ def recorded(out: Path) -> dict[str, Any]:
     return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
 
 
-def _plain(settings: RunConfig) -> dict[str, Any]:
+def order_of(out: Path) -> Order:
+    """The order of the epochs with which the run in a folder began; runs of before it was recorded have a list."""
+    return recorded(out).get("order", "shuffled")
+
+
+def plain(settings: RunConfig) -> dict[str, Any]:
+    """Settings as values of JSON, by their names."""
     return json.loads(json.dumps(asdict(settings), default=str))
 
 
 def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     for name, value in now.items():
-        if name not in FREE_TO_CHANGE and then.get(name, value) != value:  # runs of old do not tell of newer settings
-            raise UserError(
-                f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
-                "give the same flags"
-            )
+        if name in FREE_TO_CHANGE or then.get(name, value) == value:  # runs of old do not tell of newer settings
+            continue
+        if name == "data_digest":
+            raise UserError(f"--resume: the data are not those that {out} was started with; {CHANGED}")
+        raise UserError(
+            f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
+            "give the same flags"
+        )

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
@@ -21,20 +21,21 @@ from accelerate.utils import broadcast_object_list, set_seed
 from torch import Tensor
 from tqdm import tqdm
 
-from common.config import RunConfig
+from common.config import NEWEST, RunConfig
 from common.cores.game import Game
 from common.cores.schedules import cosine
 from common.data.batches import Batches
 from common.errors import UserError
-from common.files import replacing
 from common.inputs import flag_of
 from common.progress import progress_bar, terminal_size
 from common.randomness import Draw, mix
 from common.training.checkpoints import Checkpoints, player_tensors, restore_player
-from common.training.devices import accelerator_for, hardware
+from common.training.devices import accelerator_for, flushing, hardware
 from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
+from common.training.runs import LOG, forget_later_logs, order_of
+from common.training.tracking import start_tracking, trackers
 from common.weights import save_weights
 
 Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
@@ -42,6 +43,7 @@ Bar: TypeAlias = "tqdm[Any]"  # which takes no parameters at run time
 LOG_EVERY = 50  # steps between two looks at the device: figures, guard, clock
 PATIENCE = 10  # so many skipped steps in a row send the run back to its last good state
 LOOKS = 5  # at the quality, at least, that find nothing better before a run is done
+REMEDY = "Try a lower learning rate, a larger --batch or --precision fp32"
 RETURNS = 3  # so many returns, and the run gives up
 DATA_BUDGET = 4 << 30  # bytes of training data that may live on the device
 
@@ -59,9 +61,10 @@ class Trainer:
             counted = flag_of(type(config), "examples")
             raise UserError(f"the run has no end: give --steps, --{counted} or --minutes")
         self.config, self.out = config, out
-        self.accelerator = accelerator_for(config, out)
+        self.accelerator = accelerator_for(config, out, trackers(config.track, out))
         self.checkpoints = Checkpoints(out / "checkpoints")
         self.progress = Progress()
+        self.order = order_of(out) if config.resume else NEWEST
         processes = self.accelerator.num_processes * config.accumulate
         if config.batch % processes:
             raise UserError(f"--batch {config.batch} cannot be split over {processes} processes and parts")
@@ -81,11 +84,12 @@ class Trainer:
             milestones: what is told once, with when it will be, as soon as the pace is known.
 
         Raises:
-            UserError: the run became non-finite again and again; the last good weights are in `out`.
+            UserError: the run became non-finite, again and again or before anything was saved; the last good weights
+                are in `out`.
         """
         self.monitor = monitor
         self._begin(game, data)
-        with self._interruptible(), _flushing(), self._bar() as bar:
+        with self._interruptible(), flushing(), self._bar() as bar:
             if self.config.resume:
                 self._say(bar, f"goes on after {self.progress.images:,} examples")
             while not self._over():
@@ -100,9 +104,7 @@ class Trainer:
                     self._snapshot(bar)
             if self._stale():
                 self._say(bar, f"nothing better since {self.progress.best_images:,} examples, so the run is done")
-            self._look(bar)
-            if self.snapshot_step != self.progress.step:
-                self._snapshot(bar)
+            self._finish(bar)
         self.accelerator.end_training()
         if self.interrupted:
             raise KeyboardInterrupt(f"saved after {self.progress.images:,} examples in {self.out}; go on with --resume")
@@ -114,7 +116,7 @@ class Trainer:
         A limit that ends the run earlier makes it a rougher figure, which counts the slow steps of the start too.
         """
         self._begin(game, data)
-        with _flushing():
+        with flushing():
             while not self._over() and not self._timed():
                 self._step()
                 self._agree()
@@ -129,17 +131,17 @@ class Trainer:
         self.learners = {name: Learner(player, self.accelerator) for name, player in game.players.items()}
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
-        self.snapshot_step = -1
+        self.snapshot_step = self.returned_step = -1
         self.interrupted = self.stopping = False
         if self.config.resume:
-            self._restore(*self.checkpoints.load())
+            self._restore(*self.checkpoints.load(or_older=self.config.resume == "auto"))
             self.snapshot_step = self.progress.step
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
         self.pace, self.timed_since, self.started = 0.0, math.nan, self.progress.step
         self.good = self._copy_state()
-        self._forget_later_logs()
         if self.accelerator.is_main_process:
-            self.accelerator.init_trackers("tensorboard")
+            forget_later_logs(self.out, self.progress.step)
+            start_tracking(self.accelerator, self.config)
         if self.config.compile:
             for player in game.players.values():
                 if player.compile:
@@ -149,7 +151,7 @@ class Trainer:
 
     def _step(self) -> None:
         progress, config = self.progress, self.config
-        indices = self.data.indices(config.seed, progress.step, config.batch)
+        indices = self.data.indices(config.seed, progress.step, config.batch, self.order)
         slices = self._slices()
         batches = [self.data.gather(indices[part]) for part in slices]
         set_seed(mix(config.seed, progress.step, self.accelerator.process_index) % (1 << 32))  # for dropout alone
@@ -273,9 +275,10 @@ class Trainer:
             left = f"The last good weights are in {self.out}" if self.checkpoints.paths() else "No weights were saved"
             raise UserError(
                 f"training became non-finite {progress.returns + 1} times, last at step {progress.step}, and stops. "
-                f"{left}. Try a lower learning rate, a larger --batch or --precision fp32"
+                f"{left}. {REMEDY}"
             )
         progress.returns += 1
+        self.returned_step = progress.step
         progress.lr_scale *= 0.5
         self._load_state(self.good)
         for learner in self.learners.values():
@@ -299,23 +302,13 @@ class Trainer:
         } | finite
         if warning:
             row["warning"] = warning
-        path = self.out / "metrics.jsonl"
+        path = self.out / LOG
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}; make room and go on with --resume") from error
         self.accelerator.log(finite, step=progress.images)
-
-    def _forget_later_logs(self) -> None:
-        """After a crash the log may be ahead of the checkpoint; drop the rows that will be written again."""
-        path = self.out / "metrics.jsonl"
-        if not self.accelerator.is_main_process or not path.exists():
-            return
-        rows = path.read_text(encoding="utf-8").splitlines()
-        kept = [row for row in rows if row.endswith("}") and json.loads(row)["step"] <= self.progress.step]
-        with replacing(path) as temporary:
-            temporary.write_text("".join(row + "\n" for row in kept), encoding="utf-8")
 
     # ---- what the user sees ------------------------------------------------------------------------------------------
 
@@ -355,15 +348,44 @@ class Trainer:
         crossed = before // self.config.snapshot != self.progress.images // self.config.snapshot
         return crossed and not any(learner.streak.item() for learner in self.learners.values())
 
-    def _snapshot(self, bar: Bar) -> None:
-        """Checkpoint, and, on the first process, draw, judge and keep the best weights."""
+    def _finish(self, bar: Bar) -> None:
+        """Save what the last steps made, or tell that it is of no use and what there is instead."""
+        self._look(bar)
+        nothing_new = (
+            self.returned_step == self.progress.step and not self.checkpoints.paths()
+        )  # but those of the start
+        if not nothing_new and (self.snapshot_step == self.progress.step or self._snapshot(bar)):
+            return
+        if not self.checkpoints.paths():
+            raise UserError(f"training became non-finite, and no weights were saved. {REMEDY}")
+        self._say(bar, f"warning: the last weights make no finite loss; those saved before are in {self.out}")
+
+    def _snapshot(self, bar: Bar) -> bool:
+        """Checkpoint, and, on the first process, draw, judge and keep the best weights; False if they are of no use."""
+        state = self._copy_state()
+        if not self._is_sound(state):
+            return False
         self.snapshot_step = self.progress.step
         self.progress.guards = {name: torch.stack(learner.guard).tolist() for name, learner in self.learners.items()}
         if self.accelerator.is_main_process:
             self._judge(bar)
             self.checkpoints.save(self.progress.step, self._state(), asdict(self.progress))
-        self.good = self._copy_state()
+        self.good = state
         self.accelerator.wait_for_everyone()
+        return True
+
+    def _is_sound(self, state: dict[str, Tensor]) -> bool:
+        """Whether weights and moments are finite, and the loss, too, of the last batch that had a finite one.
+
+        Huge weights are finite numbers, of which nothing else is.
+        """
+        streak = max(int(learner.streak.item()) for learner in self.learners.values())
+        step, part = max(self.progress.step - 1 - streak, 0), self._slices()[0]
+        batch = self.data.gather(self.data.indices(self.config.seed, step, self.config.batch, self.order)[part])
+        draws = [replace(self._draw(index, part, self._done()), step=step) for index in range(len(self.learners))]
+        sound = [bool(own.is_sound(self.game, batch, draws[k])) for k, own in enumerate(self.learners.values())]
+        self._load_state(state)  # a loss moves statistics of batches
+        return all(sound)
 
     def _judge(self, bar: Bar) -> None:
         progress, product = self.progress, self.learners[self.game.product].product
@@ -410,13 +432,3 @@ class Trainer:
         for name, values in self.progress.guards.items():
             for tensor, value in zip(self.learners[name].guard, values, strict=True):
                 tensor.fill_(value)
-
-
-@contextmanager
-def _flushing() -> Iterator[None]:
-    """Denormal numbers are 0 within: moments of near-zero gradients would slow a CPU down many times."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from common.data.arrays import count_reasons, epoch_order
+from common.data.arrays import count_reasons
+from common.data.order import epoch_order
 from common.pictures.opening import ORIENTATION
 from common.pictures.photos import read_each
 from common.pictures.reading import ANIMATED

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.data.arrays import digest, epoch_order
+from common.data.arrays import digest
+from common.data.order import epoch_order
 from image.data.loading import ImageData, in_parts
 
 THUMBNAIL = 8  # pixels a side, at which pictures are compared

@@ -4,7 +4,6 @@ import gzip
 import io
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,7 @@ from einops import rearrange
 from PIL import Image
 
 from common.data.arrays import cache_folder, digest
-from common.data.folders import File, all_files, content_key, of_kind, short_name, sub_folders
+from common.data.folders import File, all_files, content_key, of_kind, require_lasting, short_name, sub_folders
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
 from common.pictures.opening import open_image
@@ -108,8 +107,11 @@ def _native_size(files: Iterable[File]) -> int:
     """64, or the width of the pictures if all are squares of one size below that."""
     sizes: set[tuple[int, int]] = set()
     for file in files:
-        with suppress(*UNREADABLE), open_image(_for_pillow(file)) as image:
-            sizes.add(image.size)
+        try:
+            with open_image(_for_pillow(file)) as image:
+                sizes.add(image.size)
+        except UNREADABLE as error:
+            require_lasting(error, str(file.path))
         if len(sizes) > 1 or any(width != height or not 8 <= width < 64 for width, height in sizes):
             return 64
     return sizes.pop()[0] if sizes else 64

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from common.config import DeviceConfig, require, require_seed
+from common.config import DeviceConfig, OutputConfig, require, require_seed
 from common.files import require_free
 from common.inputs import InputFile
 from common.weights_folders import WeightsName
@@ -35,7 +35,7 @@ class SearchConfig(DeviceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditConfig(SearchConfig):
+class EditConfig(SearchConfig, OutputConfig):
     """Settings of `python -m image.edit`."""
 
     picture: Positional[Annotated[InputFile, arg(metavar="PICTURE")]]  # what is edited; its middle, if of another shape
@@ -55,6 +55,14 @@ class EditConfig(SearchConfig):
     def check_inputs(self) -> None:
         super().check_inputs()
         require_free(self.target, self.overwrite)
+
+    @property
+    def source(self) -> str:
+        return self.weights
+
+    @property
+    def is_composite(self) -> bool:
+        return True
 
     @property
     def target(self) -> Path:

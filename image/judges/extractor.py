@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.errors import UserError
+from common.schema import from_json
 from common.training.devices import placed
-from common.weights import load_model
-from common.weights_folders import digest_of, find_weights, load_config
+from common.weights import load_network
+from common.weights_folders import digest_of, find_weights, load_config, reading_config
 from image.data.loading import to_model
 
 SIDE = 32  # the classifier sees every image as a square of this side
@@ -89,9 +88,12 @@ class Extractor:
         return to_model(batch.to(device)).contiguous(memory_format=torch.channels_last)
 
 
-def build_classifier(config: dict[str, Any]) -> Classifier:
-    """The classifier that a weights folder's config describes."""
-    return Classifier(len(config["classes"]), config["width"])
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    classes: tuple[str, ...]
+    width: int
 
 
 def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -> Extractor:
@@ -102,15 +104,11 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
     """
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "classifier")
-    try:
-        network = build_classifier(config)
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder}/config.json lacks {error}; train the classifier anew with image.judges.classifier"
-        ) from error
+    with reading_config(folder):
+        stated = from_json(_Stated, config, others=True)
     digest = digest_of(folder)[:8]
-    network = placed(load_model(folder, network), device)
-    return Extractor(network, f"{folder.name}@{digest}", tuple(config["classes"]))
+    network = placed(load_network(folder, lambda: Classifier(len(stated.classes), stated.width)), device)
+    return Extractor(network, f"{folder.name}@{digest}", stated.classes)
 
 
 def convolution(inputs: int, outputs: int) -> list[nn.Module]:

@@ -51,7 +51,7 @@ def prepare(config: ScorerConfig) -> Run:
         training=len(data.train),
         held_out=len(data.test),
         then=finds,
-        save=tokenizer.pieces.save,
+        beside=tokenizer.pieces.files,
     )
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.data.pieces import END, PAD
-from common.errors import UserError
-from common.weights import load_model
-from common.weights_folders import digest_of, find_weights, load_config
+from common.schema import from_json
+from common.weights import load_network
+from common.weights_folders import digest_of, find_weights, load_config, reading_config
 from image.data.loading import in_parts, to_model
 from image.data.prompts import PromptTokenizer
 from image.judges.extractor import convolution
@@ -94,9 +94,29 @@ def load_scorer(source: str, device: torch.device | str = "cpu") -> TrainedScore
     """
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "scorer")
-    try:
-        network, tokenizer = Scorer(**config["network"]["sizes"]), PromptTokenizer.load(folder, config)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    with reading_config(folder):
+        stated, tokenizer = from_json(_Stated, config, others=True), PromptTokenizer.load(folder, config)
+    network = load_network(folder, lambda: Scorer(**vars(stated.network.sizes)))
     digest = digest_of(folder)[:8]
-    return TrainedScorer(load_model(folder, network).to(device), tokenizer, f"{folder.name}@{digest}")
+    return TrainedScorer(network.to(device), tokenizer, f"{folder.name}@{digest}")
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    pieces: int
+    width: int
+    side: int
+
+
+@dataclass(frozen=True)
+class _Network:
+    sizes: _Sizes
+    longest: int
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What config.json must hold."""
+
+    network: _Network
+    words: str

@@ -18,9 +18,10 @@ STEP = 5  # between the sRGB values by which the gamut is found
 
 def gamut() -> Tensor:
     """The classes: all places of the grid to which some colour of sRGB is nearest, (Q, 2), a* and b*."""
-    values = torch.arange(0, 256, STEP)
-    pictures = torch.cartesian_prod(values, values, values).T[None, :, :, None]
-    return GRID * torch.unique((ab_of(to_model(pictures)) / GRID).round()[0, :, :, 0].T, dim=0)
+    with torch.device("cpu"):  # also where a network is built without its numbers
+        values = torch.arange(0, 256, STEP)
+        pictures = torch.cartesian_prod(values, values, values).T[None, :, :, None]
+        return GRID * torch.unique((ab_of(to_model(pictures)) / GRID).round()[0, :, :, 0].T, dim=0)
 
 
 def soft_encoded(colours: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

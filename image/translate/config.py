@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
-from common.config import Checked, DeviceConfig, GanConfig, LossName, RunConfig, require, require_seed, require_unset
+from common.config import (
+    Checked,
+    DeviceConfig,
+    GanConfig,
+    LossName,
+    OutputConfig,
+    RunConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.inputs import DataNames, InputFile
 from common.pictures.formats import FORMATS, PHOTO_SETS
@@ -143,7 +153,7 @@ class TrainConfig(PatchConfig, ClassesConfig, RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(DeviceConfig):
+class TranslateConfig(OutputConfig):
     """Settings of `python -m image.translate`."""
 
     paths: Paths = ()  # pictures, folders of them, and patterns such as "*.jpg"
@@ -187,6 +197,10 @@ class TranslateConfig(DeviceConfig):
     def source(self) -> str:
         """The weights asked for, or those of --task."""
         return DEFAULT_WEIGHTS[self.task or "colorize"] if self.weights is None else self.weights
+
+    @property
+    def is_composite(self) -> bool:
+        return True
 
     @property
     def trained_task(self) -> TaskName:

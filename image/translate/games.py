@@ -19,7 +19,7 @@ from common.pictures.perceptual import Features, feature_distance, load_squeezen
 from common.randomness import Draw, mix
 from common.training.devices import pick_device
 from common.training.launch import Run
-from common.training.runs import folder_of, recorded
+from common.training.runs import decided, folder_of, recorded
 from image.config import Finish
 from image.data.loading import to_model
 from image.translate.classes import SoftTargets, frequencies, rebalanced
@@ -47,6 +47,7 @@ def prepare(config: TrainConfig) -> Run:
     Raises:
         UserError: the data are of no use.
     """
+    config = decided(config, folder_of(config, config.run_name))
     by_classes = config.trained_core == "classes"
     config = config if by_classes else settled(config)
     data = load_pairs(config.named_data, config.task, config.patch, config.reverse, scenes=by_classes)

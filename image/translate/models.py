@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from common.errors import UserError
 from common.pictures.reading import Picture, Pixels
 from common.pictures.tiles import Cut, tiles
+from common.schema import from_json
 from common.training.devices import placed
-from common.weights import load_model
-from common.weights_folders import find_weights, load_config
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
 from image.data.loading import to_model
 from image.translate.chroma import coloured, rounded_luma
 from image.translate.colorizer import Colorizer, ColorizerConfig
@@ -194,24 +195,38 @@ def load_translation_model(
     """
     folder = find_weights(source, "image")
     config = load_config(folder, "image", "translator")
-    try:
-        network, data = _network(config["network"]), config["data"]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json is not as this version writes it ({error}); train anew") from error
+    with reading_config(folder):
+        kind = _kind(config["network"])
+        settings = from_json(kind, config["network"])
+        from_json(_StatedData, config["data"], others=True)
+    network = load_network(folder, lambda: NETWORKS[kind](settings))
     least = 0 if isinstance(network, Colorizer) else network.config.least_tile
     if tile is not None and tile < least:
         raise UserError(f"--tile {tile}: the network needs tiles of {least} pixels or more")
-    network = placed(load_model(folder, network), device)
-    return TranslationModel(network.eval(), folder.resolve().name, data, tile or TILE)
+    return TranslationModel(placed(network, device), folder.resolve().name, config["data"], tile or TILE)
 
 
-def _network(settings: dict[str, Any]) -> Translator | Inpainter | Colorizer:
-    """An untrained network of these settings; those of before there was a choice of networks do not name one."""
+@dataclass(frozen=True)
+class _StatedData:
+    """What config.json must tell of the data."""
+
+    name: str
+    patch: int
+    key: str = ""
+
+
+NETWORKS: dict[type[Any], Callable[..., Translator | Inpainter | Colorizer]] = {
+    InpainterConfig: Inpainter,
+    ColorizerConfig: Colorizer,
+    TranslatorConfig: Translator,
+}
+
+
+def _kind(settings: dict[str, Any]) -> type[Any]:
+    """Which settings these are; those of before there was a choice of networks do not name one."""
     if "dilations" in settings:
-        return Inpainter(InpainterConfig(**settings | {"dilations": tuple(settings["dilations"])}))
-    if settings.get("core") == "classes":
-        return Colorizer(ColorizerConfig(**settings))
-    return Translator(TranslatorConfig(**settings))
+        return InpainterConfig
+    return ColorizerConfig if settings.get("core") == "classes" else TranslatorConfig
 
 
 def _times(cut: Cut, stride: int) -> slice:

@@ -10,7 +10,9 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.data.arrays import batch_indices, send
+from common.config import NEWEST, Order
+from common.data.arrays import digest_of, send
+from common.data.order import batch_indices
 from common.randomness import mix
 
 
@@ -68,9 +70,14 @@ class Crops:
         """Size of all pictures together, in bytes."""
         return self.pixels.nbytes
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        tables = {"sizes": torch.from_numpy(self.album.sizes), "of": torch.from_numpy(np.asarray(self.album.of))}
+        return digest_of(tables | {"pixels": self.album.pixels})
+
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The patches of global step `step`, int64 (batch, 4), a function of the arguments alone."""
-        chosen = batch_indices(len(self), seed, step, batch).numpy()
+        chosen = batch_indices(len(self), seed, step, batch, order).numpy()
         generator = torch.Generator().manual_seed(mix(seed, step))
         version, y, x, flip = torch.rand(4, batch, generator=generator, dtype=torch.float64).numpy()
         number = self.first[chosen] + (version * self.versions[chosen]).astype(np.int64)

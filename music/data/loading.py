@@ -104,7 +104,7 @@ class _Entry:
 def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     """Write train.pitch.npy and so on into `folder`, and return what `load_music` must know of them."""
     skipped = dict(music.skipped)
-    entries = list(_usable(_parsed(data, music.items), bars, skipped))
+    entries = list(_usable(parsed(data, music.items), bars, skipped))
     if not entries:
         raise UserError(f"--data {data}: none can be used of its {count_reasons(skipped, 'tunes')}")
     test: np.ndarray = split(_variants(entries), HELD_OUT)
@@ -142,7 +142,7 @@ def _facts(entry: _Entry) -> dict[str, Any]:
 # --- Which tunes ------------------------------------------------------------------------------------------------------
 
 
-def _parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
+def parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
     """Parse all, in as many processes as there are cores."""
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 1 + len(items) // 8)) as pool:
         done = pool.map(parse, items, chunksize=8)

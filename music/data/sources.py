@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from common.data.folders import File, content_key, find_files, short_name, sub_folders
+from common.data.folders import File, content_key, find_files, require_lasting, short_name, sub_folders
 from common.errors import UserError
 from music.data import pop909
 from music.data.corpus import BUILT_IN
@@ -51,6 +51,7 @@ def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music
         try:
             items += [replace(item, style=style) for _, item in tunes_in_abc(name, read())]
         except UNREADABLE as error:
+            require_lasting(error, name)
             skipped[name] = str(error)
     return Music(items, source, skipped)
 

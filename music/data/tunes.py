@@ -91,6 +91,9 @@ def parse(item: Item) -> Tune | str:
 
     Silent bars at both ends are left out. The key is the stated one unless the last bass note and an estimate from all
     notes agree on another tonic: Baroque and folk editions often state the signature's major or minor key for a mode.
+
+    Raises:
+        UserError: the disk was at fault (`common.data.folders.require_lasting`).
     """
     from music21.exceptions21 import Music21Exception
 
@@ -98,6 +101,7 @@ def parse(item: Item) -> Tune | str:
         with warnings.catch_warnings(action="ignore"):  # music21's, on files that are odd but readable
             return _checked(item.parse())
     except (UserError, *UNREADABLE, Music21Exception) as error:
+        folders.require_lasting(error, item.name)
         return " ".join(str(error).split())[:200] or type(error).__name__
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from common.errors import UserError
 from common.files import replacing
 from common.pictures.sheets import require_ending
+from common.provenance.marking import mark_wav
 
 RATE = 44_100  # samples a second
 LOUDNESS = -16.0  # LUFS; listeners expect -23 to -14
@@ -98,11 +99,13 @@ def save_wav(audio: Tensor, rate: int, path: str | Path) -> None:
     """
     require_ending(path, [".wav"])
     samples = (audio.detach().cpu().float().clamp(-1, 1) * 32767).round().to(torch.int16)
-    with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(len(samples))
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
+    with replacing(path) as temporary:
+        with wave.open(str(temporary), "wb") as file:
+            file.setnchannels(len(samples))
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
+        mark_wav(temporary)
 
 
 def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None, end: float | None = None) -> tuple[Tensor, int]:

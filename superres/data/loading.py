@@ -131,7 +131,7 @@ def _decode_all(folder: Path, photos: Photos, data: str, scale: int, degradation
         try:
             sizes[name] = size_of(file, scale)
         except UNREADABLE as error:
-            skipped[name] = reason(error)
+            skipped[name] = reason(error, f"--data {data}: {name}")
     if not sizes:
         raise UserError(f"--data {data}: none of its {len(skipped)} files can be used; {next(iter(skipped.values()))}")
     total = sum(height * width * 3 for height, width in sizes.values())

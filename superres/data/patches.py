@@ -11,7 +11,8 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.data.arrays import send
+from common.config import NEWEST, Order
+from common.data.arrays import digest_of, send
 from common.randomness import mix
 
 SYMMETRIES = 8  # of a square
@@ -60,7 +61,13 @@ class Patches:
         """Size of all pictures together, in bytes."""
         return sum(pair.high.nbytes + pair.lows.nbytes for pair in self.pairs)
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def digest(self) -> str:
+        """What stands for the content; see `digest_of`."""
+        sides = [(f"{number} high", pair.high) for number, pair in enumerate(self.pairs)]
+        sides += [(f"{number} low", pair.lows) for number, pair in enumerate(self.pairs)]
+        return digest_of(dict(sides))
+
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The patches of global step `step`, int64 (batch,), a function of the arguments alone: any, evenly.
 
         But of the share `detail` each is the better of two.

@@ -20,6 +20,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from common.errors import UserError
+from common.provenance.digests import of_packets
+from common.provenance.marking import film_comment
 from superres.video.colours import frame_of, tag
 from superres.video.reading import Film, address, opened, reason
 from superres.video.sound import can_decode, decoded_sound
@@ -215,7 +217,7 @@ def join(film: Film, segments: list[tuple[Path, int]], written: Path, output: Pa
     with opened(film.path) as original, av.open(address(segments[0][0])) as pattern:
         options = _options(kind, film, original)
         with av.open(address(written), "w", format=kind, container_options=options) as result:
-            result.metadata.update(_without(original.metadata, OF_CONTAINERS))
+            result.metadata.update(_tags(original, segments))
             result.set_chapters(original.chapters())
             copies, sounds = dict[Stream, Stream](), list[Iterator[Packet]]()
             for stream in original.streams:
@@ -288,6 +290,15 @@ def _options(kind: str, film: Film, original: InputContainer) -> dict[str, str]:
     units = math.lcm(film.time_base.denominator, 1000)  # of the time at which streams begin
     flags = "+faststart+use_metadata_tags" if any("." in key for key in original.metadata) else "+faststart"
     return {"movflags": flags} | ({"movie_timescale": str(units)} if units < 2**31 else {})
+
+
+def _tags(original: InputContainer, segments: list[tuple[Path, int]]) -> dict[str, str]:
+    """Those of the original, and how the film was made."""
+    tags = _without(original.metadata, OF_CONTAINERS)
+    name = next((name for name in tags if name.lower() == "comment"), "comment")
+    packets = (packet for path, _ in segments for packet in _packets(path))
+    comment = film_comment(tags.get(name, ""), lambda: of_packets(packets))
+    return tags | ({name: comment} if comment else {})
 
 
 def _without(tags: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:

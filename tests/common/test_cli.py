@@ -10,11 +10,23 @@ from typing import Annotated, Literal
 
 import pytest
 import torch
-from tyro.conf import arg
+from PIL import Image
+from tyro.conf import Positional, arg
 
-from common.cli import THREADS, command, parse, run
-from common.config import AugmentConfig, GanConfig, RunConfig, ThreadConfig, VaeConfig, require, require_unset
+from common.cli import THREADS, command, parse, run, with_settings
+from common.config import (
+    AugmentConfig,
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    ThreadConfig,
+    VaeConfig,
+    require,
+    require_unset,
+)
 from common.errors import UserError
+from common.pictures.sheets import save_picture
+from common.provenance.reading import read_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,34 +285,6 @@ def test_threads_are_told_to_a_torch_that_has_loaded_already(monkeypatch: pytest
     torch.set_num_threads(before)
 
 
-def test_a_reader_that_goes_away_from_a_list_is_no_error(root: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "image"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout and process.stderr
-        process.stdout.close()
-        assert process.wait(60) == 141
-        assert process.stderr.read() == b""
-
-
-def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
-    script = (
-        "from common.cli import run\nfrom common.config import DeviceConfig\n"
-        "def main(config: DeviceConfig) -> None:\n"
-        "    for _ in range(100_000): print('a long answer')\n"
-        "run(main, 'long')"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "a long answer\n"
-        process.stdout.close()
-        assert process.wait(60) == 141
-        assert process.stderr
-        assert process.stderr.read() == ""
-
-
 # --- configs check themselves, however they are combined
 
 
@@ -361,3 +345,65 @@ def test_settings_that_a_core_does_not_read_are_refused() -> None:
     with pytest.raises(UserError, match=r"^--loss means nothing with --core vae"):
         require_unset(config, "vae", GanConfig)
     require_unset(EverythingConfig(condition_dropout=0.5), "vae", GanConfig, read=("condition_dropout",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SketchConfig(OutputConfig):
+    """Settings of a command that writes a picture."""
+
+    paths: Positional[tuple[str, ...]] = ()  # of what is sketched
+    out: Path = Path("sketch.png")
+    words: tuple[str, ...] = ()  # written below
+    rough: bool = False
+    seed: int = 0
+
+    @property
+    def source(self) -> str:
+        return "digits-cgan"
+
+
+def sketch(config: SketchConfig) -> None:
+    """Sketch it."""
+    save_picture(Image.new("RGB", (4, 4)), config.out)
+
+
+def sketched(*arguments: str) -> SketchConfig:
+    return parse(sketch, "image.sketch", with_settings(list(arguments), "image.sketch"))
+
+
+def test_a_result_says_how_it_was_made_unless_that_is_turned_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["photo.png", "--words", "a b", "it's", "--rough", "--seed", "7", "--out", str(tmp_path / "a.png")]
+    monkeypatch.setattr(sys, "argv", ["sketch", *words])
+    run(sketch, "image.sketch")
+    record = read_record(tmp_path / "a.png").record
+    assert record["command"] == """python -m image.sketch --words 'a b' 'it'"'"'s' --rough --seed 7"""
+    assert record["seed"] == 7 and list(record["weights"]) == ["digits-cgan"]
+    monkeypatch.setattr(sys, "argv", ["sketch", "--no-provenance", "--out", str(tmp_path / "b.png")])
+    run(sketch, "image.sketch")
+    with pytest.raises(UserError, match="does not say how it was made"):
+        read_record(tmp_path / "b.png")
+
+
+def test_settings_are_taken_from_a_result_and_flags_beside_it_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = str(tmp_path / "a.png")
+    words = ["photo.png", "--words", "a b", "it's", "--rough", "--seed", "7", "--out", made]
+    monkeypatch.setattr(sys, "argv", ["sketch", *words])
+    run(sketch, "image.sketch")
+    again = sketched("--settings-from", made)
+    assert (again.words, again.rough, again.seed, again.paths, again.out) == (
+        ("a b", "it's"),
+        True,
+        7,
+        (),
+        Path("sketch.png"),
+    )
+    other = sketched("other.png", "--seed=8", f"--settings_from={made}", "--words", "new")
+    assert (other.words, other.rough, other.seed, other.paths) == (("new",), True, 8, ("other.png",))
+    with pytest.raises(UserError, match=r"was made by image.sketch; name a file that image.paint made"):
+        with_settings(["--settings-from", made], "image.paint")
+    with pytest.raises(UserError, match=r"nowhere.png: no such file"):
+        sketched("--settings-from", str(tmp_path / "nowhere.png"))

@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from common import files
 from common.errors import UserError
-from common.files import folder_for_results, replacing, require_free, write_json
+from common.files import folder_for_results, replacing, require_free, sweep, write_json
 
 
 def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
@@ -116,3 +119,44 @@ def test_names_that_are_no_utf_8_come_back_out_of_json(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"data": "caf\udce9/日本"})
     content = (tmp_path / "x.json").read_text(encoding="utf-8")
     assert json.loads(content) == {"data": "caf\udce9/日本"} and "日本" in content
+
+
+WRITER = """
+import os, signal, sys
+from pathlib import Path
+from common.files import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such locks")
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    (tmp_path / ".picture-settings.txt").touch()  # someone else's, of another ending
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin and process.stdout and process.stdout.readline()
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert len(list(tmp_path.glob(".picture.part-????????.png"))) == 1
+    process.stdin.write("\n")
+    process.stdin.close()
+    assert process.wait() == -9
+    files._sweep_once.cache_clear()  # as in another process
+    with replacing(path) as temporary:
+        temporary.write_text("whole again")
+    assert sorted(os.listdir(tmp_path)) == [".picture-settings.txt", "picture.png"]
+
+
+def test_a_sweep_takes_what_was_to_become_any_file(tmp_path: Path) -> None:
+    (tmp_path / ".step-000000050.part-ab_12xyz.safetensors").touch()
+    for name in (".hidden", "step-000000050.safetensors"):
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    sweep(tmp_path / "not there")
+    assert sorted(os.listdir(tmp_path)) == [".hidden", "step-000000050.safetensors"]

@@ -163,3 +163,15 @@ def test_pictures_that_a_model_cannot_draw_are_not_edited(pictures: Path, tmp_pa
     assert result.returncode == 0 and "with a PSNR of" in result.stdout, result.stderr
     assert (tmp_path / "out.png").is_file()
     assert "--direction" in command("image.edit", "--help").stdout
+
+
+def test_a_result_tells_how_it_was_made_and_is_made_again_by_that(tmp_path: Path) -> None:
+    first, again, plain = (tmp_path / name for name in ("first.png", "again.png", "plain.png"))
+    assert command("image.generate", "--n", 2, "--label", 3, "--seed", 5, "--out", first).returncode == 0
+    assert command("image.generate", "--settings-from", first, "--out", again).returncode == 0
+    assert first.read_bytes() == again.read_bytes()
+    told = command("common.provenance", first).stdout.splitlines()
+    assert "command: python -m image.generate --n 2 --label 3 --seed 5" in told
+    assert told[-1] == "unchanged since it was made"
+    assert command("image.generate", "--settings-from", first, "--no-provenance", "--out", plain).returncode == 0
+    assert_refused(command("common.provenance", plain), str(plain), "no record")

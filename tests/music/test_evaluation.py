@@ -89,7 +89,7 @@ def test_real_music_scores_as_real(data: MusicData, model: MusicModel) -> None:
     held_out = choose(model.config, data.test, N, seed=0)
     for figure in figures(held_out.scores, held_out.scores):
         assert figure.value == figure.reference
-    for figure in shares(held_out.scores, held_out, held_out):
+    for figure in shares(*[held_out.scores] * 3):
         if "distance" not in figure.name and figure.value is not None:
             assert figure.value == pytest.approx(0 if figure.name.endswith("_kl") else 1)
 
@@ -99,7 +99,7 @@ def test_silence_has_no_figures_rather_than_wrong_ones(data: MusicData, model: M
     silence = [replace(s, pitch=np.zeros_like(s.pitch), onset=np.zeros_like(s.onset)) for s in held_out.scores]
     found = {figure.name: figure.value for figure in figures(silence, held_out.scores)}
     assert found["in_scale"] is None and found["notes_per_bar"] == 0 and found["empty_bars"] == 1
-    assert {f.name: f.value for f in shares(silence, held_out, held_out)}["pitch_overlap"] is None
+    assert {f.name: f.value for f in shares(silence, held_out.scores, held_out.scores)}["pitch_overlap"] is None
     assert contents(silence).shape == contents(held_out.scores).shape and np.isfinite(contents(silence)).all()
 
 

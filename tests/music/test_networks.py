@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from common.randomness import Draw
+from common.schema import from_json
 from music.metrics import parallels
 from music.models import to_scores
 from music.networks import Composer, MusicCritic, RollFeatures, Successions
@@ -435,14 +436,14 @@ def test_the_critic_reads_the_condition(name: str) -> None:
 @pytest.mark.parametrize("tracks", [TRACKS, TRACKS[:1], TRACKS[3:]])
 def test_a_config_travels_as_json(tracks: tuple[TrackSpec, ...]) -> None:
     settings = config(tracks)
-    assert NetworkConfig.from_json(json.loads(json.dumps(settings.as_json()))) == settings
+    assert from_json(NetworkConfig, json.loads(json.dumps(settings.as_json()))) == settings
     assert (settings.pitches, settings.steps, settings.latents) == (12, 32, 6 + 2 * 3)
     assert composed(Composer(settings), condition(settings)).shape == (N, 2, len(tracks), 32, 12)
 
 
 def test_a_config_of_another_version_is_told() -> None:
     values = config().as_json()
-    with pytest.raises(TypeError):
-        NetworkConfig.from_json(values | {"depth": 3})
-    with pytest.raises(KeyError):
-        NetworkConfig.from_json({name: value for name, value in values.items() if name != "tracks"})
+    with pytest.raises(ValueError, match="'depth' is unknown"):
+        from_json(NetworkConfig, values | {"depth": 3})
+    with pytest.raises(ValueError, match="'tracks' is missing"):
+        from_json(NetworkConfig, {name: value for name, value in values.items() if name != "tracks"})

@@ -46,7 +46,7 @@ def test_a_sheet_is_what_its_command_draws(
     result = draw(shop, folder, labels=["Bag", "Trouser"])
     run(result, tmp_path)
     (made,) = result.files
-    assert (tmp_path / "samples.png").read_bytes() == made.read_bytes()
+    assert np.array_equal(Image.open(tmp_path / "samples.png"), Image.open(made))
 
 
 def test_descriptions_are_drawn_and_doubts_told(shop: Shop, folder: Path) -> None:

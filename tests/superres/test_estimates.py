@@ -43,7 +43,7 @@ class Counting:
 
 
 def bytes_told(line: str) -> float:
-    found = re.search(r", ([\d.e+]+) (\w+) of results and [\d.]+ MB of memory$", line)
+    found = re.search(r", ([\d.e+]+) (\w+) of results and [\d.]+ [MG]B of memory$", line)
     assert found, line
     return float(found[1]) * SIZES[found[2]]
 

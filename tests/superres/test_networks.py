@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.schema import from_json
 from superres.networks import (
     SCALES,
     AttentiveBlock,
@@ -36,9 +37,9 @@ def count(network: torch.nn.Module) -> int:
 @nets
 def test_config_survives_json(net: Any) -> None:
     config = NetworkConfig.usual(net, 3)
-    assert NetworkConfig.from_json(json.loads(json.dumps(config.as_json()))) == config
-    with pytest.raises(TypeError):
-        NetworkConfig.from_json(config.as_json() | {"colour": 1})
+    assert from_json(NetworkConfig, json.loads(json.dumps(config.as_json()))) == config
+    with pytest.raises(ValueError, match="'colour' is unknown"):
+        from_json(NetworkConfig, config.as_json() | {"colour": 1})
 
 
 @nets

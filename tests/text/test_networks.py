@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from common.data.pieces import END, PAD, UNKNOWN, padded
+from common.schema import from_json
 from text.networks import (
     DECODERS,
     LatentCritic,
@@ -213,7 +214,7 @@ def test_what_a_seed_builds_is_always_the_same() -> None:
 @pytest.mark.parametrize("changes", [{}, {"styles": (), "decoder": "transformer", "normalised": 0.6, "dropout": 0.1}])
 def test_a_config_travels_as_json(changes: dict[str, Any]) -> None:
     settings = config(**changes)
-    assert NetworkConfig.from_json(json.loads(json.dumps(settings.as_json()))) == settings
+    assert from_json(NetworkConfig, json.loads(json.dumps(settings.as_json()))) == settings
 
 
 @settings(deadline=None)

@@ -9,7 +9,9 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from common.data.arrays import Arrays, batch_indices, families, split
+from common.config import NEWEST, Order
+from common.data.arrays import Arrays, families, split
+from common.data.order import batch_indices
 from common.data.pieces import PAD, padded
 from common.errors import UserError
 from common.randomness import mix
@@ -38,10 +40,10 @@ class Sequences(Arrays):
         batch = super().gather(indices)
         return batch | {"tokens": batch["tokens"][:, : int(self.lengths[indices].max())].long()}
 
-    def indices(self, seed: int, step: int, batch: int) -> Tensor:
+    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of a step as `batch_indices` has them, but `GROUP` batches are sorted by length, in random order."""
         group, place = divmod(step, GROUP)
-        rows = batch_indices(len(self), seed, group, GROUP * batch)
+        rows = batch_indices(len(self), seed, group, GROUP * batch, order)
         rows = rearrange(rows[self.lengths[rows].argsort(stable=True)], "(batches n) -> batches n", n=batch)
         return rows[torch.randperm(GROUP, generator=torch.Generator().manual_seed(mix(seed, group, GROUP)))[place]]
 

@@ -21,15 +21,14 @@ from common.data.arrays import (
     FamilyArrays,
     MirroredArrays,
     allocate,
-    batch_indices,
     cache_folder,
     cached,
     count_reasons,
     digest,
-    epoch_order,
     families,
     split,
 )
+from common.data.order import batch_indices
 from common.errors import UserError
 
 
@@ -114,30 +113,6 @@ def test_cuda_batches_equal_those_of_the_cpu_and_never_wait(budget: int) -> None
 
 
 # --- Epochs and splits ------------------------------------------------------------------------------------------------
-
-
-def test_an_epoch_is_a_permutation_that_depends_on_seed_and_epoch() -> None:
-    order = epoch_order(100, 0, 0)
-    assert sorted(order.tolist()) == list(range(100))
-    assert torch.equal(order, epoch_order(100, 0, 0))
-    assert not torch.equal(order, epoch_order(100, 0, 1))
-    assert not torch.equal(order, epoch_order(100, 1, 0))
-
-
-@given(n=st.integers(1, 40), batch=st.integers(1, 100), seed=st.integers(0, 2**32), steps=st.integers(1, 20))
-def test_the_steps_laid_end_to_end_are_the_epochs_laid_end_to_end(n: int, batch: int, seed: int, steps: int) -> None:
-    seen = torch.cat([batch_indices(n, seed, step, batch) for step in range(steps)])
-    epochs = torch.cat([epoch_order(n, seed, epoch) for epoch in range(len(seen) // n + 1)])
-    assert seen.dtype == torch.int64
-    assert torch.equal(seen, epochs[: steps * batch])
-
-
-@given(n=st.integers(1, 50), batch=st.integers(1, 60), step=st.integers(0, 10**6))
-def test_a_step_needs_no_history(n: int, batch: int, step: int) -> None:
-    first = batch_indices(n, 3, step, batch)
-    epoch_order.cache_clear()
-    assert len(first) == batch
-    assert torch.equal(first, batch_indices(n, 3, step, batch))
 
 
 def test_arrays_are_visited_in_that_order() -> None:
@@ -339,3 +314,19 @@ def test_skipped_files_are_counted_by_their_reason() -> None:
     assert count_reasons(skipped) == "3 files: 2 truncated (a.png); 1 no picture (notes.txt)"
     assert count_reasons(skipped, "tunes").startswith("3 tunes: 2 truncated")
     assert count_reasons({f"{i}": f"reason {i}" for i in range(9)}).endswith("(3); and 5 more reasons")
+
+
+def test_the_digest_of_data_changes_with_every_value_name_type_and_shape() -> None:
+    arrays = {"image": torch.arange(12, dtype=torch.uint8).view(3, 4), "label": torch.arange(3)}
+    changed = [
+        arrays | {"image": arrays["image"] + (torch.arange(12).view(3, 4) == 11).to(torch.uint8)},
+        arrays | {"label": arrays["label"].int()},
+        {"image": arrays["image"], "mode": arrays["label"]},
+        arrays | {"image": arrays["image"].view(3, 2, 2)},
+    ]
+    digests = {Arrays(values).digest() for values in (arrays, *changed)}
+    assert len(digests) == 5
+    assert Arrays(dict(reversed(arrays.items()))).digest() == Arrays(arrays).digest()
+    assert MirroredArrays(Arrays(arrays)).digest() == Arrays(arrays).digest()
+    families = [FamilyArrays(arrays, names).digest() for names in (["a", "a", "b"], ["a", "b", "c"])]
+    assert families[0] != families[1]

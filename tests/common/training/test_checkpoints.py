@@ -1,5 +1,6 @@
 """Checkpoints: everything comes back, damage is told with the way out, and the one before is kept."""
 
+import json
 import os
 from pathlib import Path
 
@@ -186,3 +187,28 @@ def test_load_exactly_changes_nothing_where_it_refuses() -> None:
 
 def test_files_are_plain_safetensors(checkpoints: Checkpoints) -> None:
     assert load_file(checkpoints.save(1, tensors(4), {})).keys() == tensors(0).keys()
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.9, 0.999])
+def test_one_flipped_bit_is_found_and_the_one_before_is_used_if_asked(
+    checkpoints: Checkpoints, place: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older, newest = (checkpoints.save(step, tensors(step), {"step": step}) for step in (1, 2))
+    content = bytearray(newest.read_bytes())
+    content[int(place * len(content))] ^= 1
+    newest.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{newest.name} is .*; remove it to go on from {older.name}"):
+        checkpoints.load()
+    loaded, facts = checkpoints.load(or_older=True)
+    assert facts == {"step": 1} and all(torch.equal(loaded[name], value) for name, value in tensors(1).items())
+    assert f"{newest.name} is " in (said := capsys.readouterr().err) and f"goes on from {older.name}" in said
+    checkpoints.save(3, tensors(3), {"step": 3})
+    checkpoints.save(1, tensors(1), {"step": 1})
+    assert [path.stem for path in checkpoints.paths()] == ["step-000000001"]
+
+
+def test_a_checkpoint_of_before_digests_is_read(checkpoints: Checkpoints) -> None:
+    checkpoints.folder.mkdir()
+    header = {"format": "quartet-checkpoint-1", "facts": json.dumps({"step": 1})}
+    save_file(tensors(1), checkpoints.folder / "step-000000001.safetensors", header)
+    assert checkpoints.load()[1] == {"step": 1}

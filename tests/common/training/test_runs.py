@@ -1,6 +1,8 @@
 """What a run says of itself: how long it took, and whether it saw too little to show anything."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from common.config import RunConfig
 from common.errors import UserError
-from common.training.runs import EARLY, hint_if_early, in_minutes, open_run
+from common.training.runs import EARLY, check_folder, decided, hint_if_early, holding, in_minutes, open_run
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,87 @@ def test_a_run_of_before_its_limit_was_called_examples_is_resumed(tmp_path: Path
 
 def test_a_run_that_saw_enough_hears_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert hint(RunConfig(examples=EARLY), EARLY, 60.0, capsys) == ""
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_whose_data_changed_is_not_resumed_and_stays_as_it_is(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1)
+    open_run(out, settings, lambda: "of some data", {"vocabulary.model": b"old"})
+    before, again = snapshot(out), replace(settings, resume=True)
+    open_run(out, again, lambda: "of some data", {"vocabulary.model": b"old"})
+    with pytest.raises(UserError, match=r"--resume: the data are not those .*run was started with; bring back"):
+        open_run(out, again, lambda: "of others", {"vocabulary.model": b"new"})
+    assert snapshot(out) == before
+
+
+def test_a_run_of_before_data_were_recorded_goes_on_with_its_own_vocabulary_alone(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1)
+    open_run(out, settings, None, {"vocabulary.model": b"old"})
+    before, again = snapshot(out), replace(settings, resume=True)
+    open_run(out, again, lambda: "of some data", {"vocabulary.model": b"old"})
+    with pytest.raises(UserError, match=r"vocabulary\.model is not what these data make; bring back"):
+        open_run(out, again, lambda: "of others", {"vocabulary.model": b"new"})
+    assert snapshot(out) == before
+
+
+def test_what_was_half_written_is_swept_when_a_run_goes_on(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1)
+    open_run(out, settings)
+    (out / "checkpoints").mkdir()
+    left = [out / ".config.part-abcdefgh.json", out / "checkpoints" / ".step-000000050.part-12345678.safetensors"]
+    for path in left:
+        path.touch()
+    open_run(out, replace(settings, resume=True))
+    assert not any(path.exists() for path in left)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from common.training.runs import holding
+with holding(Path(sys.argv[1])):
+    print("holding", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1)
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(out)], stdin=-1, stdout=-1, text=True)
+    assert process.stdout and process.stdout.readline()
+    with pytest.raises(UserError, match=r"--out .*run: another run writes there; wait"), holding(out):
+        pass
+    with pytest.raises(UserError, match="another run writes there"):
+        check_folder(out, settings)
+    process.kill()
+    process.wait()
+    with holding(out):
+        open_run(out, settings)
+    check_folder(out, replace(settings, resume=True))
+    with holding(out):
+        open_run(out, replace(settings, overwrite=True))
+    assert json.loads((out / "run.json").read_text())["steps"] == 1
+
+
+def test_auto_goes_on_where_there_is_a_checkpoint_and_else_begins(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1, resume="auto")
+    begun = decided(settings, out)
+    assert (begun.resume, begun.overwrite) == (False, False)
+    open_run(out, begun)
+    check_folder(out, settings)
+    again = decided(settings, out)  # it ended before its first checkpoint
+    assert (again.resume, again.overwrite) == (False, True)
+    open_run(out, again)
+    (out / "checkpoints").mkdir()
+    (out / "checkpoints" / "step-000000001.safetensors").touch()
+    assert decided(settings, out) is settings
+    check_folder(out, settings)
+    with pytest.raises(UserError, match="was started with --seed 0, not 1"):
+        open_run(out, replace(settings, seed=1))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").touch()
+    with pytest.raises(UserError, match="thesis exists"):
+        check_folder(tmp_path / "thesis", settings)

@@ -20,7 +20,7 @@ from common.data.arrays import Arrays
 from common.errors import UserError
 from common.randomness import Draw
 from common.training.monitor import Monitor, Progress, Verdict
-from common.training.runs import open_run
+from common.training.runs import decided, open_run
 from common.training.trainer import Trainer
 
 # Real networks of images, as small as they get: between them they have BatchNorm, spectral norm, labels that are
@@ -59,10 +59,12 @@ def main(config: TinyConfig) -> None:
 
 def play(name: str, config: RunConfig, monitor: "Glance | None" = None, kill_at: int | None = None) -> Progress:
     """Open the run and train."""
+    assert config.out is not None
+    config = decided(config, config.out)
+    assert config.out is not None
     game = build(name, config)
     for player in game.players.values():
         player.loss = _killing(player.loss, kill_at)
-    assert config.out is not None
     open_run(config.out, config)
     return Trainer(config, config.out).fit(game, DATA, monitor or Glance())
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.data.arrays import batch_indices
+from common.data.order import batch_indices
 from common.data.pieces import END, PAD, padded
 from common.errors import UserError
 from text.data.loading import GROUP, MIN_TEXTS, Sequences, TextData, likeness, load_texts

@@ -1,0 +1,8 @@
+"""`python -m common`: list the commands."""
+
+from common.cli import list_commands
+
+COMMANDS = ("provenance", "hub")
+
+if __name__ == "__main__":
+    list_commands("common", COMMANDS)

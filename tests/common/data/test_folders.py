@@ -1,0 +1,63 @@
+"""What is wrong with a file, and what only with the disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.data.folders import File, require_lasting
+from common.errors import UserError
+from common.pictures.photos import decode, read_each
+from image.data.loading import load_images
+from music.data.loading import load_music
+from superres.data.loading import load_photos
+
+UNREADABLE_NOW = Path("/proc/self/mem")  # of which Linux reads nothing at its start, by EIO
+
+
+def pictures(folder: Path) -> Path:
+    folder.mkdir()
+    for number in range(4):
+        noise = np.random.default_rng(number).integers(0, 255, (40, 40, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    return folder
+
+
+def test_a_file_that_is_damaged_is_told_from_a_disk_that_is(tmp_path: Path) -> None:
+    require_lasting(ValueError("no picture"), "a.png")
+    require_lasting(OSError("image file is truncated"), "a.png")
+    require_lasting(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "a.png"), "a.png")
+    for number in (errno.EIO, errno.EMFILE, errno.ENOSPC):
+        with pytest.raises(UserError, match=r"a\.png could not be read to the end: .*begin again") as caught:
+            require_lasting(OSError(number, os.strerror(number)), "a.png")
+        assert "\n" not in str(caught.value)
+    wrapped = ValueError("no music")
+    wrapped.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(UserError, match="No space left"):
+        require_lasting(wrapped, "a.mid")
+    with pytest.raises(UserError, match="No usable temporary"):
+        require_lasting(FileNotFoundError(errno.ENOENT, "No usable temporary directory found"), "a.mid")
+
+
+@pytest.mark.skipif(not UNREADABLE_NOW.exists(), reason="needs Linux's /proc")
+def test_a_disk_error_ends_decoding_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match="Input/output error"):
+        read_each(decode, [File(UNREADABLE_NOW)], "photos")
+    folder = pictures(tmp_path / "pictures")
+    (folder / "9.png").symlink_to(UNREADABLE_NOW)
+    tunes = tmp_path / "tunes"
+    tunes.mkdir()
+    (tunes / "9.mid").symlink_to(UNREADABLE_NOW)
+    for load, data in (
+        (load_images, folder),
+        (lambda data: load_photos(data, 2, least=4), folder),
+        (load_music, tunes),
+    ):
+        with pytest.raises(UserError, match=r"9\.\w+ could not be read to the end: Input/output error"):
+            load(str(data))
+    (folder / "9.png").unlink()
+    assert not load_images(str(folder)).skipped
