@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo studio test lint bench docs clean
 
 help:
 	@echo "make demo    show what the bundled models make, train one for two minutes, measure it"
+	@echo "make studio  open a page on which all of it can be made and watched"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, and mypy over all packages"
 	@echo "make bench   short runs of the benchmarks"
@@ -39,6 +40,14 @@ demo: $(VENV)/installed
 	@echo "3 of 3: how good are they? every figure stands beside that of real digits"
 	$(BIN)/python -m image.evaluate --weights $(DEMO)/digits --n 500 --out $(DEMO)/digits/evaluation
 	@echo "Look at $(DEMO)/digits/sheet.png and $(DEMO)/digits/evaluation/report.html"
+	@echo "make studio opens a page on which all of this is made by hand"
+
+$(VENV)/studio-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[studio]'
+	@touch $@
+
+studio: $(VENV)/studio-installed
+	$(BIN)/python -m studio
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

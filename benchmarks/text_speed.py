@@ -34,6 +34,7 @@ class SpeedConfig(ThreadConfig):
     data: str = "bible"  # what is trained on
     steps: int = 64  # of training, in each turn
     texts: int = 1_000  # written in one process
+    former: bool = False  # also pick as was done before: write all candidates to their end, then read them once more
     rounds: int = 3  # of each; the median counts
 
     def __post_init__(self) -> None:
@@ -64,6 +65,9 @@ def main(config: SpeedConfig) -> None:
     for candidates in (1, GenerateConfig.candidates):
         name = f"{config.texts:,} texts, the best of {candidates}"
         report(name, "texts/s", repeated(config.rounds, writing(config, candidates)))
+    if config.former:
+        name = f"{config.texts:,} texts, the former rule"
+        report(name, "texts/s", repeated(config.rounds, picking_afterwards(config)))
     report("a first text, cold start", "s", repeated(config.rounds, lambda: cold_start(config.weights)))
 
 
@@ -146,6 +150,42 @@ def writing(config: SpeedConfig, candidates: int) -> Callable[[], float]:
     def measure() -> float:
         start = time.perf_counter()
         make_texts(model, GenerateConfig(n=config.texts, candidates=candidates))
+        return config.texts / (time.perf_counter() - start)
+
+    return measure
+
+
+def picking_afterwards(config: SpeedConfig) -> Callable[[], float]:
+    """Texts a second where all candidates are written to their end, and those of known words then read once more."""
+    import torch
+
+    from common.data.pieces import PAD, padded
+    from text.generation import sampling_params
+    from text.models import CHUNK, load_text_model
+    from text.picking import WORST
+    from text.words import words
+
+    model, count = load_text_model(config.weights), GenerateConfig.candidates
+    plain = sampling_params(model, GenerateConfig(candidates=1))
+    labels = model.spread(config.texts).sort().values
+    of = torch.arange(config.texts).repeat_interleave(count)
+
+    @torch.inference_mode()
+    def measure() -> float:
+        start = time.perf_counter()
+        z = model.latents(labels, 0, "mixture")
+        texts = model.write(z[of], labels[of], plain)
+        new = torch.tensor(
+            [sum(word[0].isalnum() and word not in model.words for word in words(text)) for text in texts]
+        )
+        able = (new == new.view(-1, count).amin(1).repeat_interleave(count)).nonzero()[:, 0].tolist()
+        broken = torch.full((len(texts),), torch.inf)
+        for rows in torch.tensor(sorted(able, key=lambda row: len(texts[row]))).split(CHUNK):
+            tokens = padded([model.pieces(texts[row]) for row in rows])
+            nats = model.vae.nats(tokens, z[of[rows]], labels[of[rows]] if model.config.styles else None)
+            misfits = (nats + model.tokenizer.log_frequencies[tokens]).masked_fill(tokens == PAD, -torch.inf)
+            broken[rows] = misfits.topk(min(WORST, tokens.shape[1])).values.mean(1)
+        broken.view(-1, count).argmin(1)
         return config.texts / (time.perf_counter() - start)
 
     return measure

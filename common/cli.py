@@ -4,6 +4,7 @@ Nothing here imports torch, so that `--help` answers at once.
 """
 
 import contextlib
+import errno
 import inspect
 import io
 import os
@@ -29,6 +30,7 @@ from common.provenance.record import Record, made_by, recording
 from common.training.runs import check_folder
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch's and NumPy's
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk, a user's share of it, a file
 UNTOLD = ("out", "resume", "overwrite", "settings_from", "provenance", "threads", "track")  # they change no content
 KINDS = {"int": "a whole number", "INT": "a whole number", "float": "a number", "FLOAT": "a number"}  # of the parser
 MISMATCHES = (  # how the parser says that a value is of another type
@@ -44,7 +46,7 @@ def run(main: Callable[[Any], None], program: str) -> None:
     What the config names is looked for before `main` loads torch. Bad input, on the command line or later, ends in one
     line on stderr and exit code 2; Ctrl-C in 130.
     """
-    with _steady_output():
+    with _steady_output(program):
         try:
             config = parse(main, program, with_settings(sys.argv[1:], program))
             config.check_inputs()
@@ -71,11 +73,18 @@ def _record(program: str, config: Any) -> Record | None:
 def list_commands(domain: str, commands: tuple[str, ...]) -> None:
     """Print what `python -m DOMAIN` says: each command with the first line of its module."""
     widest = max(18, *(len(f"{domain}.{command}") for command in commands))
-    with _steady_output():
+    with _steady_output(domain):
         for command in commands:
             name = f"{domain}.{command}"
-            summary = (import_module(name).__doc__ or "").splitlines()[0].partition(": ")[2]
-            print(f"python -m {name:<{widest}} {summary}")
+            print(f"python -m {name:<{widest}} {_summary(name)}")
+
+
+def _summary(name: str) -> str:
+    """What a command does: of a package, what is run of it says so."""
+    module = import_module(name)
+    if hasattr(module, "__path__"):
+        module = import_module(f"{name}.__main__")
+    return (module.__doc__ or "").splitlines()[0].partition(": ")[2]
 
 
 def use_threads(count: int | None) -> None:
@@ -93,8 +102,11 @@ def use_threads(count: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _steady_output() -> Iterator[None]:
-    """Print what the terminal's encoding lacks by its number, and end quietly when a pipe's reader went away."""
+def _steady_output(program: str) -> Iterator[None]:
+    """Print what the terminal's encoding lacks by its number, and end quietly when a pipe's reader went away.
+
+    Where what is printed finds no room, as in a file on a full disk, that is one line and exit code 2.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # there may be none
             stream.reconfigure(errors="backslashreplace")
@@ -104,8 +116,18 @@ def _steady_output() -> Iterator[None]:
         finally:
             print(end="", flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _leave_output()
+        _fail(program, f"cannot write: {error.strerror}; make room, or send the output elsewhere")
+
+
+def _leave_output() -> None:
+    """Forget what was not yet printed, at which Python would fail once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None = None) -> Any:

@@ -61,8 +61,9 @@ class Command:
 
 
 def command_names() -> list[str]:
-    """All commands, as `python -m DOMAIN` lists them."""
-    return [f"{domain}.{name}" for domain in PACKAGES for name in import_module(f"{domain}.__main__").COMMANDS]
+    """All commands, as `python -m DOMAIN` lists them, and the studio."""
+    listed = [f"{domain}.{name}" for domain in PACKAGES for name in import_module(f"{domain}.__main__").COMMANDS]
+    return [*listed, "studio"]
 
 
 def main_of(name: str) -> Callable[[Any], None]:

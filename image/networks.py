@@ -2,19 +2,19 @@
 
 import math
 from dataclasses import asdict, dataclass
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.cores.aide import Aide
-from common.cores.blocks import MinibatchDeviation, ResidualBlock, spectrally_normalised, subpixels
-from common.cores.cgan import ProjectionHead, WordAttention
-from common.cores.conditions import ClassCondition, Reading, TextCondition
+from common.cores.blocks import ResidualBlock, spectrally_normalised
+from common.cores.cgan import ProjectionHead
+from common.cores.conditions import ClassCondition, TextCondition
 from common.cores.likelihoods import LIKELIHOODS
+from common.cores.trunk import ResidualFeatures, ResidualTrunk
 from common.cores.vae import VAE, AggregateSampler
 from common.errors import UserError
 from common.pictures.perceptual import SqueezeNet, load_squeezenet
@@ -23,7 +23,6 @@ from image.config import MAX_SIDE, MIN_SIDE, Finish, Likelihood, Net, Output, Si
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 JUDGED_MAPS = {1: 128, 2: 256, 6: 512}  # channels of SqueezeNet's maps after fire 3, fire 5 and fire 9
 AIDE_WIDTH = 64
-COARSE = 1  # blocks that make the coarse shapes, where styles are mixed
 WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
@@ -186,57 +185,11 @@ class DcganCritic(nn.Module):
         return self.head(self.layers(images), labels)
 
 
-class ResidualTrunk(nn.Module):
-    """Makes maps of a vector: residual blocks without normalisation, each modulated by a style made of the vector.
-
-    The last doubling is a pixel shuffle, so that no block pays for the full resolution, or, as the four pixels of a
-    shuffle may go each its own way and show a weave, a narrow block of its own. Zero-initialised residual branches
-    and bilinear resampling follow Huang et al. 2024 (R3GAN), the style network Karras et al. 2019.
-
-    Args:
-        inputs: length of the vector.
-        outputs: channels of the maps at the end.
-        words: width of the words to which each doubled map attends; 0 for none.
-    """
-
-    def __init__(self, config: NetworkConfig, inputs: int, outputs: int, words: int = 0):
-        super().__init__()
-        *self.start, _ = stages(config.side)
-        shuffled = config.finish == "shuffle"
-        channels, style = widths(config)[: -1 if shuffled else None], 2 * config.latent
-        self.style = nn.Sequential(
-            nn.Linear(inputs, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
-        )
-        self.project = nn.Linear(inputs, channels[0] * math.prod(self.start))
-        blocks = [ResidualBlock(channels[0], channels[0], None, style)]
-        for wide, narrow in pairwise(channels):
-            blocks.append(ResidualBlock(wide, narrow, "up", style))
-        self.blocks = nn.ModuleList(blocks)
-        attentive = channels[1:] if shuffled else channels[1:-1]  # words would cost too much at the full resolution
-        self.attention = nn.ModuleList(WordAttention(narrow, words) for narrow in attentive if words)
-        last: list[nn.Module] = [nn.Conv2d(channels[-1], outputs, 3, padding=1)]
-        if shuffled:
-            last = [subpixels(channels[-1], outputs), nn.PixelShuffle(2)]
-        self.last = nn.Sequential(nn.LeakyReLU(0.2), *last)
-
-    def forward(
-        self, vector: Tensor, reading: Reading | None = None, strength: float = 1.0, fine: Tensor | None = None
-    ) -> Tensor:
-        """(N, inputs) -> (N, outputs, H, W), with what words add to the maps, times `strength`.
-
-        Args:
-            fine: another vector, of which all blocks but the first `COARSE` take the style (Karras et al. 2019).
-        """
-        style = self.style(vector)
-        fine_style = style if fine is None else self.style(fine)
-        height, width = self.start
-        x = rearrange(self.project(vector), "n (c h w) -> n c h w", h=height, w=width)
-        x = x.contiguous(memory_format=torch.channels_last)
-        for number, (block, attention) in enumerate(zip_longest(self.blocks, [None, *self.attention])):
-            x = block(x, style if number < COARSE else fine_style)
-            if attention is not None and reading is not None:
-                x = attention(x, reading, strength)
-        return self.last(x)
+def residual_trunk(config: NetworkConfig, inputs: int, outputs: int, words: int = 0) -> ResidualTrunk:
+    """The trunk of a generator or decoder of `config`: (N, inputs) -> (N, outputs, H, W)."""
+    height, width, _ = stages(config.side)
+    shuffled = config.finish == "shuffle"
+    return ResidualTrunk(inputs, outputs, (height, width), widths(config), 2 * config.latent, shuffled, words)
 
 
 class ResidualGenerator(nn.Module):
@@ -246,7 +199,7 @@ class ResidualGenerator(nn.Module):
         super().__init__()
         self.condition = _class_condition(config, config.latent)
         self.bounded = config.output == "tanh"
-        self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), config.channels)
+        self.trunk = residual_trunk(config, config.latent * (2 if config.classes else 1), config.channels)
 
     def forward(self, z: Tensor, labels: Tensor | None = None, fine: Tensor | None = None) -> Tensor:
         """Images; if `fine` latents (N, latent) are given, with the coarse shapes of z in the style of those."""
@@ -293,7 +246,7 @@ class TextGenerator(nn.Module):
         super().__init__()
         self.condition = text_condition(config, config.latent)
         self.bounded = config.output == "tanh"
-        self.trunk = ResidualTrunk(config, 2 * config.latent, config.channels, self.condition.width)
+        self.trunk = residual_trunk(config, 2 * config.latent, config.channels, self.condition.width)
 
     def forward(self, z: Tensor, texts: Tensor | None = None, guidance: float = 1.0) -> Tensor:
         """z (N, latent) and descriptions (N, L) -> images (N, C, H, W) in [-1, 1]."""
@@ -307,30 +260,14 @@ class TextGenerator(nn.Module):
         return torch.tanh(images) if self.bounded else images
 
 
-class ResidualCritic(nn.Module):
+class ResidualCritic(ResidualFeatures):
     """Residual blocks without normalisation, the minibatch deviation, and a projection head (Huang et al. 2024)."""
 
     def __init__(self, config: NetworkConfig):
-        super().__init__()
         height, width, _ = stages(config.side)
         channels = widths(config)[:-1][::-1]
-        blocks: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4 * config.channels, channels[0], 3, padding=1)]
-        for narrow, wide in pairwise(channels):
-            blocks.append(ResidualBlock(narrow, wide, "down"))
-        self.blocks = nn.Sequential(*blocks)
-        self.last = nn.Sequential(
-            MinibatchDeviation(),
-            nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Flatten(),
-            nn.Linear(channels[-1] * height * width, channels[-1]),
-            nn.LeakyReLU(0.2),
-        )
+        super().__init__(config.channels, (height, width), channels)
         self.head = ProjectionHead(channels[-1], _condition(config, channels[-1]))
-
-    def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) -> what the head judges, (N, width)."""
-        return self.last(self.blocks(images))
 
     def forward(self, images: Tensor, raw: Tensor | None = None) -> Tensor:
         return self.head(self.features(images), raw)
@@ -373,7 +310,7 @@ class ResidualDecoder(nn.Module):
 
     def __init__(self, config: NetworkConfig, per_channel: int):
         super().__init__()
-        self.trunk = ResidualTrunk(config, config.latent * (2 if config.classes else 1), per_channel * config.channels)
+        self.trunk = residual_trunk(config, config.latent * (2 if config.classes else 1), per_channel * config.channels)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """z (N, latent) and embedded condition (N, latent) -> (N, per_channel * C, H, W)."""

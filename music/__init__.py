@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
+    from music.config import Ending
+
 run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"), run_name=__name__)
 
 
@@ -23,6 +25,9 @@ def compose(
     candidates: int = 32,
     chords: str = "",
     instruments: str = "",
+    range_: tuple[str, ...] = (),
+    ending: "Ending | None" = None,
+    humanise: float = 0.0,
     melody: str | Path | None = None,
     continue_: str | Path | None = None,
     from_: str | Path | None = None,
@@ -46,6 +51,9 @@ def compose(
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
+        range_: pitches, C3-A5, or those of a voice by name or number: "soprano C4-A5"; what is given stays.
+        ending: tonic or open: whether the last bar is on the tonic or on the dominant, as near as candidates come.
+        humanise: 0 to 1, how far from even in loudness and time it is played.
         melody: a MIDI file whose tune is kept, and gets the other voices.
         continue_: a MIDI file to go on from.
         from_, to: MIDI files from one of which to go, window by window, to the other.
@@ -60,12 +68,93 @@ def compose(
     settings = dict(locals())
     from common.training.devices import pick_device
     from music.config import GenerateConfig
-    from music.generation import instruments as programs
-    from music.generation import make_piece
-    from music.io.midi import to_midi
     from music.models import load_music_model
+    from music.performing import perform
 
     files = {name: Path(settings[name]) for name in ("melody", "continue_", "from_", "to") if settings[name]}
     config = GenerateConfig(**settings | files | {"arithmetic": tuple(map(Path, arithmetic))})
-    piece = make_piece(load_music_model(config.source, pick_device(device)), config)
-    return to_midi(piece, programs=programs(instruments, piece.tracks) if instruments else None)
+    return perform(load_music_model(config.source, pick_device(device)), config)[1]
+
+
+def harmonise(
+    melody: str | Path,
+    *,
+    key: str | None = None,
+    tempo: float | None = None,
+    temperature: float | None = None,
+    rounds: int = 12,
+    candidates: int = 32,
+    chords: str = "",
+    instruments: str = "",
+    range_: tuple[str, ...] = (),
+    ending: "Ending | None" = None,
+    humanise: float = 0.0,
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> "PrettyMIDI":
+    """Write the other voices to the tune of a MIDI file, as `python -m music.generate --melody` does.
+
+    The settings are those of `compose`.
+
+    Raises:
+        UserError: a setting, the weights or the file are of no use.
+    """
+    return compose(**locals())
+
+
+def rewrite(
+    piece: str | Path,
+    *,
+    at_bars: str = "",
+    voices: tuple[str, ...] = (),
+    key: str | None = None,
+    temperature: float | None = None,
+    rounds: int = 12,
+    candidates: int = 32,
+    range_: tuple[str, ...] = (),
+    style: str = "",
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> "PrettyMIDI":
+    """Write a passage of a MIDI file anew, as `python -m music.generate --rewrite` does; all else of it stays.
+
+    Args:
+        piece: a MIDI file, with the tracks that the weights write.
+        at_bars: the passage, such as "5-8" or "5", counted from the file's beginning; by default all bars.
+        voices: names or numbers of the tracks that are written anew; by default all.
+        key: of the piece; by default what the file says.
+        temperature: of the choice of notes, 0 to 2; by default what suits the weights.
+        rounds: in which parts of every few bars are rewritten in view of the rest.
+        candidates: drawn for every few bars, of which the best by rules of harmony is kept.
+        range_: pitches of what is written anew, as of `compose`.
+        style: chooses the weights, as of `compose`.
+        weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default those that know the style.
+        seed: of the latents; means the same on every device.
+        device: auto, cpu, cuda, cuda:1 or mps.
+
+    Raises:
+        UserError: a setting, the weights or the file are of no use, or it has no such bars or voices.
+    """
+    settings = dict(locals())
+    from common.training.devices import pick_device
+    from music.config import GenerateConfig
+    from music.models import load_music_model
+    from music.performing import perform
+
+    settings |= {"rewrite": Path(settings.pop("piece")), "voices": tuple(voices)}
+    config = GenerateConfig(**settings)
+    return perform(load_music_model(config.source, pick_device(device)), config)[1]
+
+
+def to_musicxml(piece: "PrettyMIDI | str | Path", title: str = "") -> str:
+    """A piece, as `compose` makes it or in a MIDI file, as the text of a MusicXML file, on the grid of sixteenths.
+
+    Raises:
+        UserError: there is no such file, or it does not fit the grid.
+    """
+    from music.io import musicxml
+    from music.io.midi import from_midi
+
+    return musicxml.to_musicxml(from_midi(piece), title)

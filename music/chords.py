@@ -3,9 +3,10 @@
 import numpy as np
 
 from music.chord_symbols import QUALITIES, Chord, Progression, parse_progression
+from music.config import Ending
 from music.io.midi import estimate_key
 from music.score import Score
-from music.theory import BEATS, METRES, PITCHES, STEPS_PER_QUARTER, Key
+from music.theory import BEATS, METRES, PITCHES, STEPS_PER_QUARTER, Key, Mode
 
 FOUND = 7  # qualities, of the first, that an analysis tells apart; the others are rare, or the same notes otherwise
 LINE = 4  # bars on a line
@@ -16,9 +17,34 @@ LINE = 4  # bars on a line
 
 def chords_by_beat(progression: Progression, metre: str, bars: int) -> list[list[Chord]]:
     """The chord asked for at each beat of each of some bars; a progression that is shorter begins again."""
-    beats = METRES[metre] // BEATS.get(metre, STEPS_PER_QUARTER)
+    beats = beats_of(metre)
     rows = [progression[number % len(progression)] for number in range(bars)]
     return [[row[beat * len(row) // beats] for beat in range(beats)] for row in rows]
+
+
+def beats_of(metre: str) -> int:
+    """Beats a bar."""
+    return METRES[metre] // BEATS.get(metre, STEPS_PER_QUARTER)
+
+
+def last_chord(ending: Ending, mode: Mode) -> Chord:
+    """The chord on which a piece in C ends: its tonic's, or the dominant's major one."""
+    return Chord(7) if ending == "open" else Chord(0, "m" if mode == "minor" else "")
+
+
+def ends_so(score: Score, ending: Ending) -> bool:
+    """Whether what sounds last, drums aside, is of the chord of an ending, and its lowest note that chord's root.
+
+    A major chord may end a piece in minor. Of a single voice an open ending may have any note of the chord.
+    """
+    pitched = _pitched(score)
+    if not pitched.any():
+        return False
+    last = (np.flatnonzero(pitched[np.flatnonzero(pitched.any(axis=1))[-1]]) - score.key.tonic) % 12
+    chord = last_chord(ending, score.key.mode)
+    classes = chord.classes | ({4} if ending == "tonic" else set())
+    is_root = last[0] == chord.root or (ending == "open" and len(score.tracks) == 1)
+    return bool(is_root) and set(last.tolist()) <= classes
 
 
 def key_of(progression: Progression) -> Key:

@@ -1,5 +1,6 @@
 """The settings of the music commands; nothing here imports torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,9 +24,11 @@ from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config
 from music.chord_symbols import parse_progression
 from music.io.engraving import require_engraver
+from music.ranges import parse_ranges
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
+Ending = Literal["tonic", "open"]
 NetSize = Literal["debug", "small", "base", "large"]
 
 DATA_SETS = ("chorales", "dances")  # built in
@@ -108,11 +111,18 @@ class GenerateConfig(OutputConfig):
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
+    # Pitches of a piece, C3-A5, or of a voice by name or number: "soprano C4-A5" "bass E2-C4". What is given stays.
+    range_: Annotated[tuple[str, ...], tyro.conf.arg(name="range")] = ()
+    ending: Ending | None = None  # tonic: the last bar is on the tonic; open: on the dominant
+    humanise: float = 0.0  # 0 to 1: how far from even in loudness and time it is played; scores stay exact
     melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
     continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
     from_: Annotated[InputFile | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
     to: InputFile | None = None  # ... window by window, to this one
     arithmetic: tuple[InputFile, ...] = ()  # three MIDI files A B C: the piece A - B + C, by latents
+    rewrite: InputFile | None = None  # a MIDI file of which --at-bars and --voices are written anew; all else stays
+    at_bars: str = ""  # such as 5-8, counted from the beginning of --rewrite; default: all
+    voices: tuple[str, ...] = ()  # of --rewrite, by name or number: alto tenor; default: all
     soundfont: InputFile | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
     seed: int = 0  # of the latents; means the same on every device
 
@@ -133,6 +143,10 @@ class GenerateConfig(OutputConfig):
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
+        parse_ranges(self.range_)
+        if self.ending is not None:
+            require(self.candidates > 1, "ending", "is chosen among --candidates; ask for 2 or more")
+        require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:
             parse_progression(self.chords)
             require(self.candidates > 1, "chords", "are fitted by choosing among --candidates; ask for 2 or more")
@@ -143,6 +157,13 @@ class GenerateConfig(OutputConfig):
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
         if len(self.jobs) > 1:
             raise UserError(f"--{self.jobs[0]} and --{self.jobs[1]} exclude each other; name one")
+        if self.rewrite is None:
+            for name in ("at_bars", "voices"):
+                require(not getattr(self, name), name, "means something with --rewrite alone; name the piece")
+        else:
+            require(bool(self.at_bars or self.voices), "rewrite", "needs --at-bars, --voices or both: what is anew")
+        if self.at_bars:
+            parse_bars(self.at_bars)
         sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
         require(self.soundfont is None or sounds, "soundfont", "means something to .wav, .png and --stems alone")
         self._require_read()
@@ -186,23 +207,37 @@ class GenerateConfig(OutputConfig):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("chords", "form", "metre", "rounds", "candidates", "temperature", "seed")
+        blended = ("chords", "range_", "ending", "form", "metre", "rounds", "candidates", "temperature", "seed")
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
             "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
+            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise", "ending"),
         }
         for job in self.jobs:
             for name in unread[job]:
                 default = getattr(type(self), name)
-                require(getattr(self, name) == default, name, f"means nothing with --{job}; leave it out")
+                require(getattr(self, name) == default, name.rstrip("_"), f"means nothing with --{job}; leave it out")
 
     @property
     def jobs(self) -> list[str]:
         """The flags that give pieces to work on; [] to compose from nothing."""
         given = {"melody": self.melody, "continue": self.continue_, "from": self.from_, "arithmetic": self.arithmetic}
+        given |= {"rewrite": self.rewrite}
         return [name for name, files in given.items() if files]
+
+
+def parse_bars(text: str) -> tuple[int, int]:
+    """The first and the last bar of --at-bars, from 1 on: "5-8", or "5" alone.
+
+    Raises:
+        UserError: it is neither.
+    """
+    match = re.fullmatch(r"\s*(\d{1,4})\s*(?:[-–]\s*(\d{1,4})\s*)?", text, re.ASCII)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    require(1 <= first <= last, "at_bars", f"takes bars from 1 on, such as 5-8 or 5, not {text!r}")
+    return first, last
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,6 @@
-"""`python -m music.generate`: compose, harmonise or continue."""
+"""`python -m music.generate`: compose, harmonise, continue or rewrite."""
+
+import sys
 
 from common.cli import run
 from music.config import GenerateConfig
@@ -7,27 +9,29 @@ PROGRAM = "music.generate"
 
 
 def main(config: GenerateConfig) -> None:
-    """Compose a piece, write the other voices to a given --melody, --continue a piece, or go --from one --to another.
+    """Compose a piece, harmonise a --melody, --continue or --rewrite a piece, or go --from one --to another.
 
     Every few bars are drawn --candidates times, and the best by rules of harmony is kept: few parallel fifths and
     octaves, no crossed voices, chords on the beats. --candidates 1 gives the plain draw. One seed gives the same piece
     on every machine, up to rounding.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
-    from music.chords import chord_agreement
-    from music.generation import instruments, make_piece
+    from music.chords import chord_agreement, ends_so
     from music.io.export import write
-    from music.io.midi import to_midi
     from music.models import load_music_model
+    from music.performing import perform
 
     model = load_music_model(config.source, pick_device(config.device))
-    piece = make_piece(model, config)
-    midi = to_midi(piece, programs=instruments(config.instruments, piece.tracks) if config.instruments else None)
-    for path in write(piece, midi, config):
+    piece, midi, file = perform(model, config)
+    for path in write(piece, midi, config, file):
         print(f"wrote {path}: {-(-piece.steps // piece.bar)} bars of {piece.metre} in {piece.key} by {model.name}")
     if config.chords:
         agree, sounding = chord_agreement(piece, config.chords)
         print(f"{agree} of the {sounding} beats that sound agree with --chords")
+    if config.ending and not ends_so(piece, config.ending):
+        print(
+            f"{PROGRAM}: --ending {config.ending}: no candidate met it; this is as near as they came", file=sys.stderr
+        )
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from music.chords import key_of
 from music.config import BARS, LONGEST, STYLES, GenerateConfig
 from music.io.midi import from_midi, settled_key
 from music.models import MusicModel, from_score
+from music.ranges import parse_ranges
 from music.score import Score, TrackSpec, notes, transpose
-from music.theory import Key, Mode, nearest_interval, parse_key
+from music.theory import PITCHES, Key, Mode, nearest_interval, parse_key
 from music.windows import PieceSettings, in_bars, to_piece, write_section
 
 
@@ -52,20 +53,22 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     """A piece from nothing: --bars long, or the sections of --form, of which equal letters are the same music."""
     chords = parse_progression(config.chords) if config.chords else ()
     key = parse_key(config.key) if config.key else key_of(chords) if chords else Key()
-    settings = _piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
-    settings = replace(settings, chords=moved(chords, -key.tonic))
+    settings = piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
+    interval = nearest_interval(key.tonic)
+    settings = replace(settings, chords=moved(chords, -key.tonic), ranges=fitting_ranges(model, config, -interval))
     form, bars = config.form or "A", config.bars or BARS
     length = bars // len(form)
     sections: dict[str, Tensor] = {}
     so_far: Tensor | None = None
     for letter in form:
         if letter not in sections:
-            seed = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
-            sections[letter] = write_section(seed, length, so_far)
+            own = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
+            own = replace(own, ending=own.ending if letter == form[-1] else None)
+            sections[letter] = write_section(own, length, so_far)
         so_far = sections[letter]
     whole = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
     piece = to_piece(settings, whole)
-    return transpose(piece, nearest_interval(key.tonic))
+    return transpose(piece, interval)
 
 
 def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
@@ -78,16 +81,17 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
         raise UserError(f"--melody: {model.name} has one voice, and none to write beside it; try --weights chorales")
     if model.config.tracks[0].kind == "drums":
         raise UserError(f"--melody: the first track of {model.name} is drums, and cannot sing it; try other --weights")
-    tune = _read(path, "--melody")
+    tune = read_piece(path, "--melody")
     line = melody(tune, path)
     key = parse_key(config.key) if config.key else _settled_key(tune, path)
-    settings = _piece_settings(model, config, _known_metre(model, tune.metre, f"--melody {path}"), key.mode)
-    shift = _fitting_shift(model, line, key, f"--melody {path}")
+    settings = piece_settings(model, config, known_metre(model, tune.metre, f"--melody {path}"), key.mode)
+    shift = fitting_shift(model, line, key, f"--melody {path}")
     bars = -(-line.steps // line.bar)
     if bars > LONGEST:
         raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
     if config.chords:
         settings = replace(settings, chords=moved(parse_progression(config.chords), shift))
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     raised = transpose(line, shift)
     window = model.config.bars
     whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
@@ -103,9 +107,10 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     Raises:
         UserError: the piece has other tracks than the model writes, or leaves their range.
     """
-    given = _like(model, path, "--continue")
-    settings = _piece_settings(model, config, _known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
-    shift = _fitting_shift(model, given, given.key, f"--continue {path}")
+    given = read_like(model, path, "--continue")
+    settings = piece_settings(model, config, known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
+    shift = fitting_shift(model, given, given.key, f"--continue {path}")
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
     before = in_bars(model, roll)
@@ -170,18 +175,18 @@ class _Blend:
 
 def _blend(model: MusicModel, files: dict[str, Path], config: GenerateConfig) -> _Blend:
     """Encode the first window of files, by the flags that name them."""
-    pieces = {flag: _like(model, path, flag) for flag, path in files.items()}
+    pieces = {flag: read_like(model, path, flag) for flag, path in files.items()}
     metres = {piece.metre for piece in pieces.values()}
     if len(metres) > 1:
         raise UserError(f"{', '.join(files)}: their metres differ ({', '.join(sorted(metres))}); choose others")
     keys = [piece.key for piece in pieces.values()]
     if config.key:
         keys[0] = parse_key(config.key)
-    metre = _known_metre(model, metres.pop(), ", ".join(files))
-    settings = _piece_settings(model, config, metre, keys[0].mode)
+    metre = known_metre(model, metres.pop(), ", ".join(files))
+    settings = piece_settings(model, config, metre, keys[0].mode)
     latents, shifts = [], []
     for (flag, piece), key in zip(pieces.items(), keys, strict=True):
-        shifts.append(_fitting_shift(model, piece, key, f"{flag} {files[flag]}"))
+        shifts.append(fitting_shift(model, piece, key, f"{flag} {files[flag]}"))
         roll = from_score(model.config, transpose(piece, shifts[-1]), model.config.bars)
         latents.append(model.encode(roll[None], model.condition(1, metre, key.mode, settings.style))[0])
     tempo = next(iter(pieces.values())).tempo
@@ -223,12 +228,13 @@ def _detached(score: Score, track: int) -> tuple[np.ndarray, np.ndarray]:
 # ---- what fits -------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, flag: str) -> Score:
+def read_piece(path: Path, flag: str) -> Score:
     """A piece of a file; what of it is left out is said."""
-    return from_midi(path, lambda line: _say(path, flag, line))
+    return from_midi(path, lambda line: say(path, flag, line))
 
 
-def _say(path: Path, flag: str, line: str) -> None:
+def say(path: Path, flag: str, line: str) -> None:
+    """Say in one line on standard error what was done to a given file."""
     print(f"{flag} {path}: {line}", file=sys.stderr)
 
 
@@ -236,24 +242,29 @@ def _settled_key(tune: Score, path: Path) -> Key:
     """The key that the notes of a --melody fit; said where the file has it otherwise."""
     key = settled_key(tune, tune.key)
     if key != tune.key:
-        _say(path, "--melody", f"its notes are in {key}, which counts, though it says {tune.key}")
+        say(path, "--melody", f"its notes are in {key}, which counts, though it says {tune.key}")
     return key
 
 
-def _like(model: MusicModel, path: Path, flag: str) -> Score:
+def read_like(model: MusicModel, path: Path, flag: str) -> Score:
     """A piece of a file, with the tracks that the model writes.
 
     Raises:
         UserError: it has others, or cannot be read.
     """
-    piece = _read(path, flag)
+    piece = read_piece(path, flag)
+    require_tracks(model, piece, path, flag)
+    return piece
+
+
+def require_tracks(model: MusicModel, piece: Score, path: Path, flag: str) -> None:
+    """Raise a UserError if a piece has other tracks than the model writes."""
     if [track.kind == "drums" for track in piece.tracks] != [track.kind == "drums" for track in model.config.tracks]:
         theirs, ours = (
             ", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, model.config.tracks)
         )
         told = f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}"
         raise UserError(f"{told}; {_other_ways(piece, path)}")
-    return piece
 
 
 def _other_ways(piece: Score, path: Path) -> str:
@@ -270,7 +281,7 @@ def _other_ways(piece: Score, path: Path) -> str:
     return ", and ".join(ways) or "weights that are trained on such pieces can (python -m music.train)"
 
 
-def _piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> PieceSettings:
+def piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> PieceSettings:
     if metre not in model.config.metres:
         known = ", ".join(model.config.metres)
         raise UserError(f"--metre {metre}: {model.name} writes {known}")
@@ -280,20 +291,44 @@ def _piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode:
             known = ", ".join(model.config.styles) or "none; leave it out"
             raise UserError(f"--style {style}: unknown to {model.name}; it has {known}")
         style = ""
-    return PieceSettings(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed)
+    return PieceSettings(
+        *(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed),
+        ending=config.ending,
+    )
+
+
+def fitting_ranges(model: MusicModel, config: GenerateConfig, shift: int) -> tuple[tuple[int, int], ...]:
+    """The --range of each track, moved by semitones as the piece is; () where none is asked for.
+
+    Raises:
+        UserError: there is no such voice, or the model has no pitch in a range.
+    """
+    asked = parse_ranges(config.range_)
+    ranges = []
+    for number, track in enumerate(model.config.tracks, 1):
+        own = asked.get(track.name.casefold(), asked.get(str(number), asked.get("", (0, PITCHES - 1))))
+        ranges.append((own[0] + shift, own[1] + shift))
+        if track.kind != "drums" and not max(track.low, ranges[-1][0]) <= min(track.high, ranges[-1][1]):
+            reach = f"MIDI {track.low - shift} to {track.high - shift}"
+            raise UserError(f"--range: {model.name} writes {track.name} from {reach} here, none of it in {own}")
+    known = {"", *(track.name.casefold() for track in model.config.tracks), *map(str, range(1, len(ranges) + 1))}
+    if unknown := sorted(set(asked) - known):
+        names = ", ".join(track.name for track in model.config.tracks)
+        raise UserError(f"--range {unknown[0]}: {model.name} has {names}; name one of them, or its number")
+    return tuple(ranges) if asked else ()
 
 
 def _usual_metre(model: MusicModel, style: str) -> str:
     return model.metres.get(style) or model.metres[""]
 
 
-def _known_metre(model: MusicModel, metre: str, flag: str) -> str:
+def known_metre(model: MusicModel, metre: str, flag: str) -> str:
     if metre not in model.config.metres:
         raise UserError(f"{flag}: its metre is {metre}, and {model.name} knows {', '.join(model.config.metres)}")
     return metre
 
 
-def _fitting_shift(model: MusicModel, score: Score, key: Key, flag: str) -> int:
+def fitting_shift(model: MusicModel, score: Score, key: Key, flag: str) -> int:
     """Semitones that bring a piece's tonic to C, and the notes of its tracks into the ranges of the model's first ones.
 
     Raises:

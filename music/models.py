@@ -115,7 +115,7 @@ class MusicModel:
         """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
 
         Args:
-            condition: may also have a "bias" (N, S, P), which is added to the logits of pitches.
+            condition: may also have a "bias" (N, T, S, P), which is added to the logits of pitches.
             temperature: at which notes are drawn; at 0 they are the likeliest.
             generator: on the CPU, of the draw; by default torch's own.
         """

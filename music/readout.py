@@ -69,11 +69,11 @@ class NoteReadout(nn.Module):
         return outputs.float() + temperature * torch.where(self.choice, first, first - second)
 
     def biased(self, outputs: Tensor, bias: Tensor) -> Tensor:
-        """Outputs (N, S, size) with a bias (N, S, P) added to the logits of pitches of all tracks but drums."""
+        """Outputs (N, S, size) with a bias (N, T, S, P) added to the logits of pitches of all tracks but drums."""
         parts = []
-        for track, split in zip(self.config.tracks, self.splits, strict=True):
-            own = bias if track.kind != "drums" else torch.zeros_like(bias)
-            parts.append(F.pad(own, (split[0] - bias.shape[2], sum(split[1:]))))  # a mono track's rest is the first
+        for track, split, wanted in zip(self.config.tracks, self.splits, bias.unbind(1), strict=True):
+            own = wanted if track.kind != "drums" else torch.zeros_like(wanted)
+            parts.append(F.pad(own, (split[0] - own.shape[2], sum(split[1:]))))  # a mono track's rest is the first
         return outputs.float() + torch.cat(parts, 2)
 
     def _choice(self) -> Tensor:

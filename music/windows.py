@@ -1,16 +1,17 @@
 """Passages of any length from a network that writes a few bars: the best of several draws, window by window."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.randomness import mix
 from music.chord_symbols import Chord, Progression
-from music.chords import chords_by_beat, misfit
-from music.config import TEMPI
+from music.chords import beats_of, chords_by_beat, ends_so, last_chord, misfit
+from music.config import TEMPI, Ending
 from music.metrics import quality
 from music.models import MusicModel
 from music.rolls import MusicContext
@@ -31,9 +32,13 @@ class PieceSettings:
     candidates: int
     seed: int
     chords: Progression = ()  # asked for, of the piece in C
+    ranges: tuple[tuple[int, int], ...] = ()  # lowest and highest pitch of each track, of the piece in C; (): any
+    ending: Ending | None = None  # of the last bar that is written
 
 
 FOREIGN = 6.0  # how much a window all of whose sound is foreign to the chords asked for counts beside `quality`
+NOT_SO = 2.0  # how much a window counts, beside `quality`, that does not end as was asked for
+NEVER = 1e9  # nats
 ON_BEAT, PASSING = 6.0, 1.5  # nats by which pitches foreign to a chord asked for are less likely, and between beats
 
 
@@ -52,53 +57,109 @@ def write_section(settings: PieceSettings, bars: int, before: Tensor | None, giv
     lead, total = context.shape[2], max(context.shape[2] + bars, window)
     piece = torch.zeros(2, tracks, total, config.bar_steps, config.pitches, dtype=torch.bool)
     piece[:, :, :lead] = context
-    known = torch.zeros(tracks, total, dtype=torch.bool)
+    known = torch.zeros(tracks, total, config.bar_steps, dtype=torch.bool)
     known[:, :lead] = True
     if given is not None:
         piece[:, 0, lead : lead + bars] = given[:, 0]
         known[0] = True
     asked = chords_by_beat(settings.chords, settings.metre, bars) if settings.chords else []
+    if settings.ending:
+        asked = asked or [[]] * bars
+        asked[-1] = [last_chord(settings.ending, settings.mode)] * beats_of(settings.metre)
     rows: list[list[Chord]] = [[]] * lead + asked + [[]] * (total - lead - len(asked))
     starts = sorted({*range(0, total - window, window - window // 2), total - window})
     for number, start in enumerate(starts):
         place = slice(start, start + window)
         first, last = before is None and start == 0, start == total - window
         seed = mix(settings.seed, number) % (1 << 31)
-        piece[:, :, place] = _window(settings, piece[:, :, place], known[:, place], first, last, seed, rows[place])
+        own = settings if last else replace(settings, ending=None)
+        piece[:, :, place] = _window(own, piece[:, :, place], known[:, place], first, last, seed, rows[place])
         known[:, place] = True
     written = piece[:, :, lead : lead + bars]
     written[1, :, 0, 0] = written[0, :, 0, 0]
     return written
 
 
+def rewrite_section(settings: PieceSettings, piece: Tensor, known: Tensor, first: int, stop: int) -> Tensor:
+    """Write bars `first` to `stop` - 1 of a piece (2, T, B, bar_steps, P) anew, in view of what is around them.
+
+    Args:
+        known: what stays of them, bool (T, B, bar_steps).
+    """
+    window, length = settings.model.config.bars, piece.shape[2]
+    total = max(length, window)
+    piece, known = F.pad(piece, (0, 0, 0, 0, 0, total - length)), F.pad(known, (0, 0, 0, total - length))
+    last = min(max(stop + 1 - window, 0), total - window)  # so that the last window sees where it leads to
+    earlier = range(max(first - window // 2, 0), last, window // 2)
+    for number, start in enumerate([*(start for start in earlier if start + window < stop), last]):
+        place = slice(start, start + window)
+        seed = mix(settings.seed, number) % (1 << 31)
+        ends = start == 0, start + window >= length
+        piece[:, :, place] = _window(settings, piece[:, :, place], known[:, place], *ends, seed, [])
+        known[:, place] = True
+    return piece[:, :, :length]
+
+
 def _window(
     settings: PieceSettings, bars: Tensor, known: Tensor, first: bool, last: bool, seed: int, asked: list[list[Chord]]
 ) -> Tensor:
-    """The best of the candidates for one window of bars (2, T, B, bar_steps, P), of which `known` (T, B) stay."""
+    """The best of the candidates for one window of bars (2, T, B, bar_steps, P); `known` (T, B, bar_steps) stay."""
     model = settings.model
-    mask = repeat(known, "tracks bars -> tracks (bars steps)", steps=model.config.bar_steps)
+    mask = rearrange(known, "tracks bars steps -> tracks (bars steps)")
     flat = rearrange(bars, "... bars steps pitches -> ... (bars steps) pitches").clone()
     flat[1, :, 0] = flat[0, :, 0]  # as in the windows that are learned from, which begin with an onset
     condition = model.condition(
         settings.candidates, settings.metre, settings.mode, settings.style, first, last, flat, mask
     )
-    if any(asked):
-        condition["bias"] = _bias(settings, asked).expand(settings.candidates, -1, -1)
+    if any(asked) or settings.ranges:
+        bias = _chord_bias(settings, asked) + _range_bias(settings)[:, None] + _ending_bias(settings, asked)
+        condition["bias"] = bias.expand(settings.candidates, -1, -1, -1)
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[:, :, None, None], bars, in_bars(model, _best(settings, rolls, condition, asked)))
+    return torch.where(known[..., None], bars, in_bars(model, _best(settings, rolls, condition, asked)))
 
 
-def _bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
+def _chord_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
     """What is added to the logits of pitches, so that few are foreign to the chords asked for, float (S, P)."""
-    config, beat = settings.model.config, METRES[settings.metre] // max(map(len, asked))
+    config, beat = settings.model.config, METRES[settings.metre] // beats_of(settings.metre)
     classes = torch.arange(config.low, config.high + 1) % 12
-    bias = torch.zeros(len(asked), config.bar_steps, config.pitches)
+    bias = torch.zeros(config.bars, config.bar_steps, config.pitches)
     for number, row in enumerate(asked):
         for place, chord in enumerate(row):
             foreign = ~torch.isin(classes, torch.tensor(sorted(chord.classes)))
             bias[number, place * beat : (place + 1) * beat, foreign] = -PASSING
             bias[number, place * beat, foreign] = -ON_BEAT
     return rearrange(bias, "bars steps pitches -> (bars steps) pitches")
+
+
+def _range_bias(settings: PieceSettings) -> Tensor:
+    """What keeps the pitches of tracks within the ranges asked for, float (T, P)."""
+    config = settings.model.config
+    pitch = torch.arange(config.low, config.high + 1)
+    bias = torch.zeros(len(config.tracks), config.pitches)
+    for own, (low, high) in zip(bias, settings.ranges, strict=False):
+        own[(pitch < low) | (pitch > high)] = -NEVER
+    return bias
+
+
+def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
+    """What keeps the last beat to its chord, and the lowest voice to its root, float (T, S, P).
+
+    Of a single voice an open ending may have any note of the chord.
+    """
+    config, length = settings.model.config, METRES[settings.metre]
+    bias = torch.zeros(len(config.tracks), config.bars, config.bar_steps, config.pitches)
+    if settings.ending:
+        chord, classes = last_chord(settings.ending, settings.mode), torch.arange(config.low, config.high + 1) % 12
+        beat = slice(length - length // beats_of(settings.metre), length)
+        bias[:, _end(asked), beat, ~torch.isin(classes, torch.tensor(sorted(chord.classes)))] = -NEVER
+        if config.tracks[-1].kind == "mono" and (len(config.tracks) > 1 or settings.ending == "tonic"):
+            bias[-1, _end(asked), beat, classes != chord.root] = -NEVER
+    return rearrange(bias, "tracks bars steps pitches -> tracks (bars steps) pitches")
+
+
+def _end(asked: list[list[Chord]]) -> int:
+    """The last bar of which a chord is asked."""
+    return max(number for number, row in enumerate(asked) if row)
 
 
 def in_bars(model: MusicModel, roll: Tensor) -> Tensor:
@@ -115,6 +176,10 @@ def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext, asked
 
     def faults(row: int) -> float:
         own = quality(scores[row], model.typical) if model.typical else 0.0
+        if settings.ending:
+            steps = (_end(asked) + 1) * scores[row].bar
+            cut = replace(scores[row], pitch=scores[row].pitch[:, :steps], onset=scores[row].onset[:, :steps])
+            own += NOT_SO * (not ends_so(cut, settings.ending))
         return own + FOREIGN * float(misfit(scores[row], asked).mean()) if any(asked) else own
 
     return rolls[min(range(len(scores)), key=faults)]

@@ -10,7 +10,7 @@ def main(config: ExportConfig) -> None:
     """Write a trained generator as an ONNX file: float32 (N, 3, H, W) in [0, 1] -> (N, 3, H * scale, W * scale).
 
     Height, width and N are free. Before the file is there, onnxruntime must have computed from it what torch computes.
-    `python -m superres.upscale --weights FILE` uses it in tiles.
+    `python -m superres.upscale --weights FILE PICTURE` uses it in tiles.
     """
     import torch  # loads only once the command line is known to be good
 

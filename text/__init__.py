@@ -34,6 +34,7 @@ def write(
     stanzas: int = 1,
     prompt: str = "",
     interpolate: tuple[str, ...] = (),
+    arithmetic: tuple[str, ...] = (),
     like: str = "",
     restyle: str | None = None,
     seed: int = 0,
@@ -62,8 +63,9 @@ def write(
         max_length: pieces of a text; by default what the model was trained for.
         stanzas: texts that follow each other, each with a latent close to that of the first.
         prompt: how every text begins.
-        interpolate: two texts between which `n` texts are written.
-        like: a text in whose neighbourhood, in latent space, `n` texts are written.
+        interpolate: two texts, or .txt files, between which `n` texts are written.
+        arithmetic: three texts, or .txt files, A, B and C for A - B + C on latents.
+        like: a text, or .txt file, in whose neighbourhood, in latent space, `n` texts are written.
         restyle: with `like`, the style in which to say it.
         seed: of the latents and pieces; means the same on every device, up to rounding.
         device: auto, cpu, cuda, cuda:1 or mps.

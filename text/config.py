@@ -17,7 +17,7 @@ from common.config import (
 )
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName, Words
+from common.inputs import DataName, InUnicode, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
 from text.verse import MetreName, require_dictionary
@@ -31,6 +31,24 @@ Sampler = Literal["prior", "mixture", "gan"]
 DATA_SETS = ("bible",)  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
 Writer = Annotated[str, WeightsName("text", ("writer",))]
+
+
+class TextOrFile(InUnicode):
+    """A text, or the name of a .txt file that holds it."""
+
+    def check(self, given: str, value: str) -> None:
+        super().check(given, value)
+        if names_file(value) and not Path(value).expanduser().is_file():
+            raise UserError(f"{given}: no such file")
+
+
+GivenText = Annotated[str, TextOrFile()]
+
+
+def names_file(given: str) -> bool:
+    """Whether a text that is given is the name of a file; names with space in them are taken for texts."""
+    return given.lower().endswith(".txt") and len(given.split()) == 1
+
 
 WIDTHS: dict[NetSize, int] = {"debug": 16, "small": 192, "base": 256, "large": 512}  # of embeddings
 LAYERS: dict[NetSize, int] = {"debug": 1, "small": 3, "base": 4, "large": 6}  # of the Transformer
@@ -106,8 +124,9 @@ class GenerateConfig(OutputConfig):
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
     stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
     prompt: Words = ""  # how every text begins
-    interpolate: tuple[Words, ...] = ()  # two texts between which --n texts are written
-    like: Words = ""  # a text in whose neighbourhood, in latent space, --n texts are written
+    interpolate: tuple[GivenText, ...] = ()  # two texts between which --n texts are written; each may be a .txt file
+    arithmetic: tuple[GivenText, ...] = ()  # three texts A B C for A - B + C on latents; each may be a .txt file
+    like: GivenText = ""  # a text, or .txt file, in whose neighbourhood, in latent space, --n texts are written
     restyle: Words | None = None  # with --like: the style in which to say it
     seed: int = 0  # of the latents and pieces; means the same on every device, up to rounding
     out: Path | None = None  # .txt or .jsonl, which also has the styles; default: the terminal
@@ -131,23 +150,10 @@ class GenerateConfig(OutputConfig):
         most = self.max_length
         require(most is None or 1 <= most <= LONGEST, "max_length", f"must be 1 to {LONGEST}, not {most}")
         require_seed(self.seed)
-        for name, texts in (("prompt", (self.prompt,)), ("like", (self.like,)), ("interpolate", self.interpolate)):
-            for text in texts:
-                length = f"has {len(text):,} characters, of which models read at most {MOST_CHARACTERS:,}; shorten it"
-                require(len(text) <= MOST_CHARACTERS, name, length)
-        require(len(self.interpolate) in (0, 2), "interpolate", "takes two texts")
-        require(all(text.strip() for text in self.interpolate), "interpolate", "takes two texts that are not empty")
-        if self.interpolate and self.like:
-            raise UserError("--interpolate and --like exclude each other; name one")
-        require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
+        self._check_given()
         self._check_wishes()
         is_known = self.out is None or self.out.suffix.lower() in (".txt", ".jsonl")
         require(is_known, "out", f"{self.out} must end in .txt or .jsonl")
-        if self.interpolate or self.like:
-            for name in ("sampler", "stanzas", "prompt"):
-                unset = getattr(self, name) == getattr(type(self), name)
-                given = "interpolate" if self.interpolate else "like"
-                require(unset, name, f"means nothing with --{given}; leave it out")
 
     @property
     def wishes(self) -> Wishes:
@@ -158,6 +164,24 @@ class GenerateConfig(OutputConfig):
     def lines(self) -> int:
         """How many lines are written one by one; 0 if texts are written as wholes."""
         return len(self.acrostic or self.rhyme) or (QUATRAIN if self.metre is not None else 0)
+
+    def _check_given(self) -> None:
+        given = {"prompt": (self.prompt,), "like": (self.like,)}
+        several = {"interpolate": self.interpolate, "arithmetic": self.arithmetic}
+        for name, texts in (given | several).items():
+            for text in texts:
+                length = f"has {len(text):,} characters, of which models read at most {MOST_CHARACTERS:,}; shorten it"
+                require(len(text) <= MOST_CHARACTERS, name, length)
+        for name, count, said in (("interpolate", 2, "two"), ("arithmetic", 3, "three")):
+            require(len(several[name]) in (0, count), name, f"takes {said} texts")
+            require(all(text.strip() for text in several[name]), name, f"takes {said} texts that are not empty")
+        ways = [name for name in ("interpolate", "arithmetic", "like") if getattr(self, name)]
+        if len(ways) > 1:
+            raise UserError(f"--{' and --'.join(ways)} exclude each other; name one")
+        require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
+        for name in ("sampler", "stanzas", "prompt") if ways else ():
+            unset = getattr(self, name) == getattr(type(self), name)
+            require(unset, name, f"means nothing with --{ways[0]}; leave it out")
 
     def _check_wishes(self) -> None:
         check_wishes(self.wishes, self.prompt)
@@ -174,7 +198,7 @@ class GenerateConfig(OutputConfig):
             require_dictionary()
         alike = not (self.rhyme and self.acrostic) or len(self.rhyme) == len(self.acrostic)
         require(alike, "rhyme", f"{self.rhyme} and --acrostic {self.acrostic} must have as many letters")
-        for name in ("prompt", "stanzas", "like") if self.lines else ():
+        for name in ("prompt", "stanzas", "like", "arithmetic") if self.lines else ():
             problem = "means nothing with --acrostic and --metre, which write line by line; leave it out"
             require(getattr(self, name) == getattr(type(self), name), name, problem)
         if self.acrostic:

@@ -1,15 +1,19 @@
 """From latents to pieces: sampling and beam search, for many texts at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.data.pieces import END, PAD, UNKNOWN
 from text.networks import SequenceVAE, reordered
+from text.picking import Race
 
 TRIES = 16  # draws of a piece until one is in the nucleus; at top-p 0.5, one in 65,536 would want more
+BLOCK = 64  # pieces whose odds are summed at once
+IN_CACHE = 2**17  # logits that stay in a CPU's cache while they are worked on: 512 KiB
 DROPPED_EVERY = 8  # pieces after which finished texts leave the batch on a GPU, where asking makes the host wait
 
 
@@ -128,6 +132,7 @@ def write(
     prompts: Sequence[Sequence[int]],
     barred: Tensor | None = None,
     constraints: Constraints | None = None,
+    race: Race | None = None,
 ) -> list[list[int]]:
     """Choose piece after piece for every latent (N, D).
 
@@ -136,6 +141,7 @@ def write(
         prompts: pieces that each text begins with.
         barred: bool (N, V), the pieces that must not follow each prompt at once.
         constraints: of the other pieces.
+        race: of candidates, which picks the best and ends those early that cannot win.
 
     Returns:
         The pieces of each text, prompt included, without `END`.
@@ -145,28 +151,91 @@ def write(
     # Rows of its own for every text, so that more texts change none of them.
     uniform = torch.rand(len(z), places, TRIES, generator=generator).to(z.device)
     written = torch.full((len(z), places), PAD, device=z.device)
-    going, told, state = torch.arange(len(z), device=z.device), vae.begin(len(z), condition), None
+    going, every = torch.arange(len(z), device=z.device), 1 if z.device.type == "cpu" else DROPPED_EVERY
+    stems, state = Stems.begun(vae, z, condition, going if race is None else race.texts), None
     for place in range(places):
-        logits, state = vae.step(told, z[going], None if condition is None else condition[going], state)
-        used = written[going, :place]
-        odds = _penalised(logits[:, -1].float(), used, sampling)
+        logits, state = vae.step(stems.told, stems.z, stems.condition, state)
+        logits, of = logits[:, -1].float(), stems.of
+        odds, used = _penalised(logits, written[going[stems.rows], :place], sampling), written[going, :place]
+        if constraints is not None or (barred is not None and place <= begun.shape[1]):
+            odds, of = odds[of], torch.arange(len(going), device=z.device)
         if barred is not None and place <= begun.shape[1]:
             odds = odds.masked_fill((ends[going] == place)[:, None] & barred[going], -float("inf"))
         if constraints is not None:
             odds = constraints.applied(odds, used, going, ends[going])
-        piece = _choose(odds, sampling, uniform[going, place])
-        if constraints is not None and constraints.last is not None:
-            piece = piece.masked_fill(piece == constraints.last, END)
+        piece, is_free = _choose(odds, of, sampling, uniform[going, place]), ends[going] <= place
         if place < begun.shape[1]:
-            piece = torch.where(begun[going, place] != PAD, begun[going, place], piece)
-        written[going, place], told = piece, piece[:, None]
-        every = 1 if z.device.type == "cpu" else DROPPED_EVERY
+            piece = torch.where(is_free, piece, begun[going, place])
+        if race is not None:
+            race.hear(going, piece, _nats(logits, stems.of, piece))
+        if constraints is not None and constraints.last is not None:
+            piece = piece.masked_fill(is_free & (piece == constraints.last), END)
+        written[going, place] = piece
+        kept = torch.arange(len(going), device=z.device)
         if place % every == every - 1:
-            unfinished = (written[going, : place + 1] != END).all(1).nonzero()[:, 0]
-            going, told, state = going[unfinished], told[unfinished], reordered(state, unfinished)
-            if not len(going):
-                break
+            kept = _unfinished(going, written[:, : place + 1], race)
+        going, stems = going[kept], stems.grown(piece, kept)
+        if not len(going):
+            break
+        state = reordered(state, stems.before)
+    if race is not None:
+        race.finish(going, written)
     return [_until_end(row) for row in written.tolist()]
+
+
+def _unfinished(going: Tensor, written: Tensor, race: Race | None) -> Tensor:
+    """Which of the rows that are written go on, as places in `going`."""
+    is_unfinished = (written[going] != END).all(1)
+    if race is not None:
+        race.finish(going[~is_unfinished], written)
+        is_unfinished &= race.can_win(going)
+    return is_unfinished.nonzero()[:, 0]
+
+
+@dataclass(frozen=True)
+class Stems:
+    """What texts begin with: candidates of one text with the same pieces so far share a step of the network.
+
+    Attributes:
+        of: of which stem each text is, (N,).
+        rows: a text of each stem, (M,).
+        before: of which stem without its last piece each is, (M,).
+        z: latents (M, D).
+        condition: labels (M,); None without styles.
+        told: the last piece of each, (M, 1).
+        shared: whether texts may share a stem.
+    """
+
+    of: Tensor
+    rows: Tensor
+    before: Tensor
+    z: Tensor
+    condition: Tensor | None
+    told: Tensor
+    shared: bool
+
+    @classmethod
+    def begun(cls, vae: SequenceVAE, z: Tensor, condition: Tensor | None, texts: Tensor) -> "Stems":
+        """Those without pieces, one for each different number among those of the texts, (N,)."""
+        rows, of = _first_of_each(texts)
+        labels = None if condition is None else condition[rows]
+        return cls(of, rows, rows, z[rows], labels, vae.begin(len(rows), labels), len(rows) < len(texts))
+
+    def grown(self, pieces: Tensor, kept: Tensor) -> "Stems":
+        """The stems of the texts that are kept, (N',), each with one more of the pieces (N,)."""
+        of, pieces = self.of[kept], pieces[kept]
+        rows = each = torch.arange(len(kept), device=of.device)
+        if self.shared and len(kept):
+            rows, each = _first_of_each(of * (pieces.max() + 1) + pieces)
+        before = of[rows]
+        labels = None if self.condition is None else self.condition[before]
+        return Stems(each, rows, before, self.z[before], labels, pieces[rows][:, None], self.shared)
+
+
+def _first_of_each(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """A place of each different number, (M,), and of which of these each of the numbers (N,) is."""
+    found, of = numbers.unique(return_inverse=True)
+    return numbers.new_empty(len(found)).scatter(0, of, torch.arange(len(numbers), device=of.device)), of
 
 
 def search(
@@ -238,35 +307,69 @@ def _penalised(logits: Tensor, used: Tensor, sampling: SamplingParams) -> Tensor
     return logits
 
 
-def _choose(logits: Tensor, sampling: SamplingParams, uniform: Tensor) -> Tensor:
-    """A piece for every row of logits (N, V) by numbers in [0, 1) for each, (N, TRIES): int64 (N,)."""
+def _choose(logits: Tensor, of: Tensor, sampling: SamplingParams, uniform: Tensor) -> Tensor:
+    """Pieces by the rows `of` (N,) of logits (M, V) and by numbers in [0, 1) for each, (N, TRIES): int64 (N,)."""
     if sampling.temperature == 0:
-        return logits.argmax(1)
-    odds = (logits / sampling.temperature).softmax(1)
-    if sampling.top_k:
-        least = odds.topk(min(sampling.top_k, odds.shape[1])).values[:, -1:]
-        odds = odds.masked_fill(odds < least, 0)
-    return _from_nucleus(odds, sampling.top_p, uniform)
+        return logits.argmax(1)[of]
+    chosen = torch.empty_like(of)
+    for start, part in _in_cache(logits):
+        odds = (part / sampling.temperature).softmax(1)
+        if sampling.top_k:
+            least = odds.topk(min(sampling.top_k, odds.shape[1])).values[:, -1:]
+            odds = odds.masked_fill(odds < least, 0)
+        rows = ((of >= start) & (of < start + len(part))).nonzero()[:, 0]
+        chosen[rows] = _from_nucleus(odds, of[rows] - start, sampling.top_p, uniform[rows])
+    return chosen
 
 
-def _from_nucleus(odds: Tensor, top_p: float, uniform: Tensor) -> Tensor:
-    """A piece by its odds (N, V), among those whose likelier ones together have less than a share `top_p`: (N,).
+def _nats(logits: Tensor, of: Tensor, pieces: Tensor) -> Tensor:
+    """How unlikely pieces (N,) are by the rows `of` (N,) of logits (M, V), (N,)."""
+    nats = logits.new_empty(len(of))
+    for start, part in _in_cache(logits):
+        rows = ((of >= start) & (of < start + len(part))).nonzero()[:, 0]
+        nats[rows] = -part.log_softmax(1)[of[rows] - start, pieces[rows]]
+    return nats
 
-    Pieces of all odds are drawn until one is among them, which is much faster than to sort, and draws the same.
+
+def _in_cache(logits: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """`IN_CACHE` of them at a time, and the number of the first row."""
+    count = max(1, IN_CACHE // logits.shape[1] if logits.device.type == "cpu" else len(logits))
+    return ((start, logits[start : start + count]) for start in range(0, len(logits), count))
+
+
+def _from_nucleus(odds: Tensor, of: Tensor, top_p: float, uniform: Tensor) -> Tensor:
+    """Pieces by rows `of` (N,) of odds (M, V), among those whose likelier ones have less than a share `top_p`: (N,).
+
+    Pieces of all odds are drawn until one is among them, which is much faster than to sort, and draws the same. They
+    are sought block by block, as one long sum would take longer than all else.
     """
-    chosen = odds.argmax(1)  # stays should no try succeed
-    rows, ends = torch.arange(len(odds), device=odds.device), odds.cumsum(1)
+    lacking = -odds.shape[1] % BLOCK
+    blocks = (F.pad(odds, (0, lacking)) if lacking else odds).unflatten(1, (-1, BLOCK))
+    ends = blocks.sum(2).cumsum(1)
+    chosen, rows = torch.empty_like(of), torch.arange(len(of), device=of.device)
     for attempt in range(TRIES):
-        total = ends[:, -1:]
-        drawn = torch.searchsorted(ends, uniform[rows, attempt, None] * total, right=True)
-        drawn = drawn.clamp(max=odds.shape[1] - 1)
-        likelier = odds.masked_fill(odds <= odds.gather(1, drawn), 0).sum(1, keepdim=True)
-        inside = (likelier < top_p * total)[:, 0]
-        chosen[rows[inside]] = drawn[inside, 0]
-        rows, odds, ends = rows[~inside], odds[~inside], ends[~inside]
+        total = ends[of, -1]
+        drawn = _drawn(blocks, ends, of, (uniform[rows, attempt] * total)[:, None]).clamp(max=odds.shape[1] - 1)
+        own = odds[of, drawn]
+        inside = own > (1 - top_p) * total  # so likely that all others have less than the share
+        unsure = (~inside & (own > 0)).nonzero()[:, 0]
+        each = odds[of[unsure]]
+        inside[unsure] = each.masked_fill_(each <= own[unsure, None], 0).sum(1) < top_p * total[unsure]
+        chosen[rows[inside]] = drawn[inside]
+        rows, of = rows[~inside], of[~inside]
         if top_p == 1 or not len(rows):
             break
+    chosen[rows] = odds[of].argmax(1)  # should no try succeed
     return chosen
+
+
+def _drawn(blocks: Tensor, ends: Tensor, of: Tensor, wanted: Tensor) -> Tensor:
+    """The pieces (N,) with which the sum of the odds of rows `of` (N,) exceeds what is wanted (N, 1)."""
+    block = torch.searchsorted(ends[of], wanted, right=True).clamp(max=blocks.shape[1] - 1)
+    inside = blocks[of, block[:, 0]].cumsum(1)
+    rest = wanted - ends[of].gather(1, block) + inside[:, -1:]
+    place = torch.searchsorted(inside, rest, right=True).clamp(max=BLOCK - 1)
+    return (block * BLOCK + place)[:, 0]
 
 
 def _prompt_table(prompts: Sequence[Sequence[int]], device: torch.device) -> Tensor:

@@ -1,7 +1,6 @@
 """`python -m text.generate`: write with a trained model."""
 
 import sys
-from itertools import groupby
 
 from common.cli import run
 from text.config import GenerateConfig
@@ -10,13 +9,13 @@ PROGRAM = "text.generate"
 
 
 def main(config: GenerateConfig) -> None:
-    """Write texts in a style; or texts between two given ones, or like a given one, or that one in another style.
+    """Write texts in a style; or between two given ones, of sums of them, like a given one, or that in another style.
 
     One seed gives the same texts on every machine, up to rounding. Texts go to --out if it is named, else to the
     terminal.
     """
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
-    from text.generation import make_texts, plain, save_texts, unmet
+    from text.generation import make_texts, save_texts, shown, unmet
     from text.models import load_text_model
 
     texts = make_texts(load_text_model(config.weights, pick_device(config.device)), config)
@@ -26,12 +25,7 @@ def main(config: GenerateConfig) -> None:
         save_texts(texts, config.out)
         print(f"wrote {config.out}: {len(texts):,} texts")
         return
-    several = len({one.style for one in texts}) > 1
-    parts = [
-        (f"-- {style}\n" if several else "") + plain([one.text for one in group])
-        for style, group in groupby(texts, key=lambda one: one.style)
-    ]
-    print("\n\n".join(parts))
+    print(shown(texts))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from common.errors import UserError
 from common.files import replacing
 from common.provenance.marking import marked_row
-from text.config import GenerateConfig
+from text.config import GenerateConfig, names_file
 from text.decoding import SamplingParams
 from text.models import TextModel
 from text.networks import GruDecoder
@@ -31,11 +32,13 @@ class Written:
     Attributes:
         style: its name, "" if the model has none.
         missed: wishes that it does not meet, as the command line spells them.
+        given: the text that it stands for at an end of a way from one to another; "" for none.
     """
 
     text: str
     style: str
     missed: tuple[str, ...] = ()
+    given: str = ""
 
 
 def unmet(texts: Sequence[Written]) -> str:
@@ -58,19 +61,22 @@ def make_texts(model: TextModel, config: GenerateConfig) -> list[Written]:
         return _interpolation(model, config, sampling, label)
     if config.lines:
         return _line_by_line(model, config, sampling, label)
-    return _neighbours(model, config, sampling, label) if config.like else _samples(model, config, sampling, label)
+    given = bool(config.like or config.arithmetic)
+    return _neighbours(model, config, sampling, label) if given else _samples(model, config, sampling, label)
 
 
 def save_texts(texts: Sequence[Written], path: Path) -> None:
-    """Write texts into a file: .jsonl with an object a line that says how it was made, else plain.
+    """Write texts into a file: .jsonl with an object a line that says what was given and how it was made, else plain.
 
     Raises:
         UserError: the file cannot be written.
     """
     with replacing(path) as temporary:
         if path.suffix.lower() == ".jsonl":
-            rows = (marked_row({"text": one.text, "style": one.style}) for one in texts)
-            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            rows = [
+                {"text": one.text, "style": one.style} | ({"given": one.given} if one.given else {}) for one in texts
+            ]
+            lines = [json.dumps(marked_row(row), ensure_ascii=False) + "\n" for row in rows]
             temporary.write_text("".join(lines), encoding="utf-8")
         else:
             temporary.write_text(plain([one.text for one in texts]) + "\n", encoding="utf-8")
@@ -80,6 +86,17 @@ def plain(texts: Sequence[str]) -> str:
     """One text a line; with an empty line between them where one has several, and asterisks where one has those."""
     inside = next((inside for inside in BETWEEN if any(inside in text for text in texts)), "")
     return BETWEEN[inside].join(texts)
+
+
+def shown(texts: Sequence[Written]) -> str:
+    """What the terminal shows: texts by style, and above and below a way what was given at its ends."""
+    ends = [f"-- given\n{one.given}" for one in texts if one.given]
+    headed = bool(ends) or len({one.style for one in texts}) > 1
+    parts = [
+        (f"-- {style or 'written'}\n" if headed else "") + plain([one.text for one in group])
+        for style, group in groupby(texts, key=lambda one: one.style)
+    ]
+    return "\n\n".join([*ends[:1], *parts, *ends[1:]])
 
 
 def _samples(model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None) -> list[Written]:
@@ -179,25 +196,31 @@ def _interpolation(
     model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None
 ) -> list[Written]:
     """From one text to the other on the straight line between their posteriors' means (Bowman et al. 2016)."""
-    ends = list(config.interpolate)
-    for end in ends:
-        _require_short(model, "interpolate", end)
+    ends = [_given(model, "interpolate", end) for end in config.interpolate]
     own = model.guess(ends) if label is None else torch.full((2,), label)
     start, end = model.encode(ends, own).mean
     share = torch.linspace(0, 1, config.n)
     labels = torch.where(share < 0.5, own[0], own[1])
     z = start + share[:, None] * (end - start)
-    return _named(model, model.write(z, labels, sampling, config.seed), labels)
+    way = _named(model, model.write(z, labels, sampling, config.seed), labels)
+    way[0] = replace(way[0], given=ends[0])
+    return [*way[:-1], replace(way[-1], given=ends[1])] if config.n > 1 else way
 
 
 def _neighbours(model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None) -> list[Written]:
-    """Texts of samples of the posterior of a given one, the first of its mean; perhaps in another style."""
-    _require_short(model, "like", config.like)
-    own = model.guess([config.like]) if label is None else torch.tensor([label])
-    posterior = model.encode([config.like], own)
+    """Texts of samples of the posterior of a given one, the first of its mean; perhaps in another style.
+
+    With --arithmetic all are moved by what the means of two more texts differ.
+    """
+    flag = "arithmetic" if config.arithmetic else "like"
+    given = [_given(model, flag, text) for text in config.arithmetic or (config.like,)]
+    own = model.guess(given) if label is None else torch.full((len(given),), label)
+    posterior = model.encode(given, own)
     noise = torch.randn(config.n, 1, model.config.latent, generator=torch.Generator().manual_seed(config.seed))
     noise[0] = 0
-    z = posterior.sample(noise)[:, 0]
+    z, own = posterior.sample(noise.expand(-1, len(given), -1))[:, 0], own[:1]
+    if config.arithmetic:
+        z = z - posterior.mean[1] + posterior.mean[2]
     labels = own.expand(config.n) if config.restyle is None else model.spread(config.n, model.label(config.restyle))
     texts = model.write(z, labels, sampling, config.seed, (), config.wishes)
     return _named(model, texts, labels, [tuple(config.wishes.missed(text)) for text in texts])
@@ -224,6 +247,24 @@ def sampling_params(model: TextModel, config: GenerateConfig) -> SamplingParams:
         beam=config.beam,
         candidates=config.candidates if temperature and config.beam == 1 else 1,
     )
+
+
+def _given(model: TextModel, flag: str, text: str) -> str:
+    """A text of the command line, or that of the file which it names.
+
+    Raises:
+        UserError: the file cannot be read, it has no text, or more than the model takes.
+    """
+    if names_file(text):
+        path = Path(text).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--{flag} {path} cannot be read ({error}); name a text in UTF-8") from error
+        if not text:
+            raise UserError(f"--{flag} {path} is empty; name a file with a text")
+    _require_short(model, flag, text)
+    return text
 
 
 def _require_short(model: TextModel, flag: str, text: str) -> None:

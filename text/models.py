@@ -12,7 +12,7 @@ from einops import repeat
 from torch import Tensor
 
 from common.cores.vae import Posterior
-from common.data.pieces import END, PAD, padded
+from common.data.pieces import END, padded
 from common.errors import UserError
 from common.schema import from_json
 from common.weights import load_network
@@ -23,12 +23,14 @@ from text.data.tokenizer import Tokenizer
 from text.decoding import Constraints, LineForm, SamplingParams, search, write
 from text.metrics import fingerprint
 from text.networks import NetworkConfig, SequenceVAE, Writer
+from text.picking import Race, Rank, waves
 from text.wishes import NO_WISHES, Wishes
 from text.words import first_letter, words
 
 CHUNK = 256  # texts that go through the network at a time
+TOGETHER = 32  # texts whose candidates do
 GENTLE, STRONG = 2.0, 7.0  # nats by which candidates make words that must occur likelier, from the first to the last
-WORST = 3  # pieces of a text that tell whether it is a sentence
+AMID = (GENTLE + STRONG) / 2  # that of a text without candidates
 
 
 @dataclass(frozen=True)
@@ -140,34 +142,26 @@ class TextModel:
             form: of that line.
             judge: of what else is asked of the text, or line, of a row, how much it misses.
         """
+        order = _Order(z, labels, prompts, self._constraints(wishes, torch.full((len(z),), AMID), a_line, form))
+        generator = torch.Generator().manual_seed(seed)
         if sampling.candidates > 1:
-            return self._best(z, labels, sampling, seed, prompts, wishes, a_line, form, judge)
-        strength = torch.full((len(z),), (GENTLE + STRONG) / 2)
-        return self._written(z, labels, sampling, seed, prompts, self._constraints(wishes, strength, a_line, form))
+            return self._best(order, sampling, generator, self._ranking(wishes, a_line, judge))
+        parts = [order.of(rows) for rows in torch.arange(len(z)).split(CHUNK)]
+        return [self.tokenizer.decode(row) for part in parts for row in self._written(part, sampling, generator)]
 
     def _written(
-        self,
-        z: Tensor,
-        labels: Tensor,
-        sampling: SamplingParams,
-        seed: int,
-        prompts: Sequence[str],
-        constraints: Constraints | None,
-    ) -> list[str]:
-        texts: list[str] = []
-        generator = torch.Generator().manual_seed(seed)
+        self, order: "_Order", sampling: SamplingParams, generator: torch.Generator, race: Race | None = None
+    ) -> list[list[int]]:
+        """The pieces of texts, in one go."""
+        constraints, prompts = order.constraints, order.prompts
         begin = constraints.begin if constraints is not None and all(map(_is_open, prompts)) else ()
-        told = [[*self._begun(prompt), *begin] for prompt in prompts or [""] * len(z)]
-        barred = self._barred(z, labels, prompts, constraints)
-        for rows in torch.arange(len(z)).split(CHUNK):
-            given = (
-                self.vae, z[rows].to(self.device), self._condition(labels[rows]), sampling, generator,
-                [told[row] for row in rows], None if barred is None else barred[rows].to(self.device),
-            )  # fmt: skip
-            own = None if constraints is None else constraints.of(rows.to(self.device))
-            pieces = search(*given) if sampling.beam > 1 else write(*given, constraints=own)
-            texts += [self.tokenizer.decode(row) for row in pieces]
-        return texts
+        barred = self._barred(order.z, order.labels, prompts, constraints)
+        given = (
+            self.vae, order.z.to(self.device), self._condition(order.labels), sampling, generator,
+            [[*self._begun(prompt), *begin] for prompt in prompts or [""] * len(order.z)],
+            None if barred is None else barred.to(self.device),
+        )  # fmt: skip
+        return search(*given) if sampling.beam > 1 else write(*given, constraints=constraints, race=race)
 
     def _begun(self, prompt: str) -> list[int]:
         """The pieces of a prompt; a line break at its end, and nothing at all, are not yet followed by a space."""
@@ -243,72 +237,56 @@ class TextModel:
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
     def _best(
-        self,
-        z: Tensor,
-        labels: Tensor,
-        sampling: SamplingParams,
-        seed: int,
-        prompts: Sequence[str],
-        wishes: Wishes,
-        a_line: bool,
-        form: LineForm | None,
-        judge: Callable[[int, str], int] | None,
+        self, order: "_Order", sampling: SamplingParams, generator: torch.Generator, ranking: Callable[[int, str], Rank]
     ) -> list[str]:
-        """Of several texts for each latent that which misses the fewest wishes and has the fewest new words.
-
-        Of those the best sentence is taken, the least `_broken`. One that is a training text word for word or was taken
-        before is taken only if all are.
-        """
-        count = sampling.candidates
-        rows = repeat(torch.arange(len(z)), "n -> (n candidates)", candidates=count)
-        told = [prompts[row] for row in rows] if prompts else ()
-        each = None if form is None else replace(form, closing=form.closing[rows.to(self.device)])
-        constraints = self._constraints(wishes, torch.linspace(GENTLE, STRONG, count).repeat(len(z)), a_line, each)
-        texts = self._written(z[rows], labels[rows], sampling, seed, told, constraints)
-        copied = [bool(self.known) and fingerprint(text) in self.known for text in texts]
-        lines = [text.rpartition("\n")[2] for text in texts] if a_line else texts
-        missed = [len(wishes.missed(line)) if wishes else 0 for line in lines]
-        if judge is not None:
-            missed = [count + judge(row, line) for count, row, line in zip(missed, rows.tolist(), lines, strict=True)]
-        ranks = list(zip(copied, missed, map(self._new_words, texts), strict=True))
-        # Only what is first by the cheap ranks is judged as a sentence; the rest can win only if all of that is taken.
-        groups = torch.arange(len(texts)).view(-1, count).tolist()
-        first = [row for group in groups for row in _least(group, ranks)]
-        broken = self._all_broken(texts, z, labels, rows, first)
-        best, taken = list[str](), set[str]()
-        for group in groups:
-            able = [row for row in group if texts[row] not in taken] or group
-            least = _least(able, ranks)
-            unknown = [row for row in least if row not in broken]
-            broken |= self._all_broken(texts, z, labels, rows, unknown) if unknown else {}
-            best.append(texts[min(least, key=lambda row: broken[row])])
-            taken.add(best[-1])
+        """Of several texts for each latent the best by `text.picking`, none that was taken before unless all were."""
+        best, taken = [""] * len(order.z), set[str]()
+        for together in torch.arange(len(order.z)).split(TOGETHER):
+            rows = together.tolist()
+            while rows:
+                before, again = frozenset(taken), list[int]()
+                found = self._race(order, rows, sampling, generator, _after(before, ranking))
+                for row, text in zip(rows, found, strict=True):
+                    if text in taken and text not in before:  # by a text that was sought beside it
+                        again.append(row)
+                    best[row] = text
+                    taken.add(text)
+                rows = again
         return best
 
-    def _all_broken(
-        self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, chosen: Sequence[int]
-    ) -> dict[int, float]:
-        """What `_broken` says of the chosen texts, by number."""
-        ordered, found = torch.tensor(sorted(chosen, key=lambda row: len(texts[row]))), dict[int, float]()
-        for part in ordered.split(CHUNK):  # of like length: less padding
-            found |= zip(part.tolist(), self._broken(texts, z, labels, rows, part).tolist(), strict=True)
-        return found
+    def _race(
+        self,
+        order: "_Order",
+        rows: list[int],
+        sampling: SamplingParams,
+        generator: torch.Generator,
+        ranking: Callable[[int, str], Rank],
+    ) -> list[str]:
+        """The best of the candidates of some texts."""
+        log_frequencies = self.tokenizer.log_frequencies.to(self.device)
+        race = Race(len(order.z), log_frequencies, self.tokenizer.decode, ranking)
+        strength = torch.linspace(GENTLE, STRONG, sampling.candidates)
+        for wave in waves(sampling.candidates):
+            texts = repeat(torch.tensor(rows), "n -> (n candidates)", candidates=len(wave))
+            race.start(texts)
+            part = order.of(texts).drawn(strength[wave.start : wave.stop].repeat(len(rows)))
+            self._written(part, sampling, generator, race)
+        return [race.best[row].text for row in rows]
+
+    def _ranking(
+        self, wishes: Wishes, a_line: bool, judge: Callable[[int, str], int] | None
+    ) -> Callable[[int, str], Rank]:
+        """The faults of the text of a row: it is one that was trained on, the wishes it misses, and its new words."""
+
+        def rank(row: int, text: str) -> Rank:
+            line = text.rpartition("\n")[2] if a_line else text
+            missed = (len(wishes.missed(line)) if wishes else 0) + (judge(row, line) if judge is not None else 0)
+            return bool(self.known) and fingerprint(text) in self.known, missed, self._new_words(text)
+
+        return rank
 
     def _new_words(self, text: str) -> int:
         return sum(word[0].isalnum() and word not in self.words for word in words(text)) if self.words else 0
-
-    def _broken(self, texts: Sequence[str], z: Tensor, labels: Tensor, rows: Tensor, part: Tensor) -> Tensor:
-        """How badly the worst places of some of the texts fit, each text with its row of latents and labels.
-
-        It is the mean over the `WORST` pieces of log p(piece) - log p(piece | z, those before), which tells grammatical
-        sentences from others better than means over all do, and to which rare words are no fault (Lau, Clark & Lappin
-        2017).
-        """
-        tokens, own = padded([self.pieces(texts[number]) for number in part]), rows[part]
-        nats = self.vae.nats(tokens.to(self.device), z[own].to(self.device), self._condition(labels[own])).cpu()
-        misfits = (nats + self.tokenizer.log_frequencies[tokens]).masked_fill(tokens == PAD, -torch.inf)
-        worst = misfits.topk(min(WORST, tokens.shape[1])).values
-        return worst.masked_fill(worst == -torch.inf, torch.nan).nanmean(1)
 
     def _bound(self, texts: Sequence[str], labels: Tensor, rows: Tensor) -> Tensor:
         """The bound at the posterior's mean."""
@@ -321,10 +299,31 @@ class TextModel:
         return labels.to(self.device) if self.config.styles else None
 
 
-def _least(rows: Sequence[int], ranks: Sequence[Any]) -> list[int]:
-    """The rows of the least rank."""
-    least = min(ranks[row] for row in rows)
-    return [row for row in rows if ranks[row] == least]
+@dataclass(frozen=True)
+class _Order:
+    """What is to be written: latents (N, D), labels (N,), prompts or (), and what holds for pieces."""
+
+    z: Tensor
+    labels: Tensor
+    prompts: Sequence[str]
+    constraints: Constraints | None
+
+    def of(self, rows: Tensor) -> "_Order":
+        """Some of the texts, or several candidates of some."""
+        constraints = None if self.constraints is None else self.constraints.of(rows.to(self.constraints.never.device))
+        prompts = [self.prompts[row] for row in rows] if self.prompts else ()
+        return _Order(self.z[rows], self.labels[rows], prompts, constraints)
+
+    def drawn(self, strength: Tensor) -> "_Order":
+        """The same, drawn so much to words that are wanted, (N,)."""
+        if self.constraints is None:
+            return self
+        return replace(self, constraints=replace(self.constraints, strength=strength.to(self.constraints.never.device)))
+
+
+def _after(taken: frozenset[str], ranking: Callable[[int, str], Rank]) -> Callable[[int, str], Rank]:
+    """A ranking to which the gravest fault is to be taken already."""
+    return lambda row, text: (text in taken, *ranking(row, text))
 
 
 def _is_open(prompt: str) -> bool:

@@ -109,6 +109,11 @@ def spectrally_normalised(network: nn.Module) -> nn.Module:
     return network
 
 
+def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    """A 3 x 3 convolution with BatchNorm and ReLU."""
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True)]
+
+
 def _zero(*parameters: Tensor | None) -> None:
     for parameter in parameters:
         if parameter is not None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.cores.blocks import convolution
 from common.schema import from_json
 from common.training.devices import placed
 from common.weights import load_network
@@ -109,8 +110,3 @@ def load_extractor(source: str = FEATURES, device: torch.device | str = "cpu") -
     digest = digest_of(folder)[:8]
     network = placed(load_network(folder, lambda: Classifier(len(stated.classes), stated.width)), device)
     return Extractor(network, f"{folder.name}@{digest}", stated.classes)
-
-
-def convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    """A 3 x 3 convolution with BatchNorm and ReLU."""
-    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True)]

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.cores.blocks import convolution
 from common.data.pieces import END, PAD
 from common.schema import from_json
 from common.weights import load_network
 from common.weights_folders import digest_of, find_weights, load_config, reading_config
 from image.data.loading import in_parts, to_model
 from image.data.prompts import PromptTokenizer
-from image.judges.extractor import convolution
 
 CHUNK = 256  # descriptions that go through a network at a time
 OUTPUTS = 128  # length of what a picture and a description become

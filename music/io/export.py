@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mido import MidiFile
 from pretty_midi import PrettyMIDI
 from torch import Tensor
 
@@ -20,8 +21,14 @@ from music.io.sound import RATE, render, render_stems, save_wav
 from music.score import Score
 
 
-def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig) -> list[str]:
+def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig, file: MidiFile | None = None) -> list[str]:
     """Write all of --out, --stems and --chords-out, and return their names.
+
+    Args:
+        piece: for notation and chords.
+        midi: how it sounds.
+        config: the settings of the command.
+        file: what to write as .mid; by default `midi`.
 
     Raises:
         UserError: one cannot be written, or the soundfont cannot be read.
@@ -29,11 +36,11 @@ def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig) -> list[str]:
     silent = not any(path.lower().endswith(SOUNDING) for path in config.out)
     audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)  # first: it may fail
     stems = render_stems(midi, config.soundfont) if config.stems is not None else []
-    programs = [instrument.program for instrument in midi.instruments]
+    programs = [track.program for track in piece.tracks] if file else [own.program for own in midi.instruments]
     for path in config.out:
         match Path(path).suffix.lower():
             case ".mid":
-                save_midi(midi, path)
+                save_midi(file or midi, path)
             case ".wav":
                 save_wav(audio, RATE, path)
             case ".png":
@@ -43,14 +50,14 @@ def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig) -> list[str]:
             case ending:
                 save = save_svg if ending == ".svg" else save_pdf
                 save(to_musicxml(piece, Path(path).stem, programs), path)
-    return [*config.out, *_write_stems(piece, stems, config.stems), *_write_chords(piece, config.chords_out)]
+    return [*config.out, *_write_stems(midi, stems, config.stems), *_write_chords(piece, config.chords_out)]
 
 
-def _write_stems(piece: Score, stems: Sequence[Tensor], folder: Path | None) -> list[str]:
+def _write_stems(midi: PrettyMIDI, stems: Sequence[Tensor], folder: Path | None) -> list[str]:
     """A .wav of each voice, named by its number and name."""
     names = []
-    for number, (track, audio) in enumerate(zip(piece.tracks, stems, strict=False), 1):
-        word = re.sub(r"[^\w-]+", "-", track.name.lower()).strip("-") or "track"
+    for number, (instrument, audio) in enumerate(zip(midi.instruments, stems, strict=False), 1):
+        word = re.sub(r"[^\w-]+", "-", instrument.name.lower()).strip("-") or "track"
         names.append(str((folder or Path()) / f"{number:02}-{word}.wav"))
         save_wav(audio, RATE, names[-1])
     return names

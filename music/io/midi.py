@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from mido import KeySignatureError
+from mido import KeySignatureError, MidiFile
 from pretty_midi import Instrument, KeySignature, Note, PrettyMIDI, TimeSignature
 
 from common.errors import UserError
 from common.files import replacing
 from common.provenance.marking import mark_midi
-from music.io.midi_file import MidiContent, Voice, read_midi_file
+from music.io.midi_file import MidiContent, Voice, content_of, open_midi
 from music.score import Kind, Score, TrackSpec, notes
 from music.theory import BEATS, METRES, MODES, PITCHES, STEPS_PER_QUARTER, Key
 
@@ -92,7 +92,16 @@ def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lamb
     if isinstance(source, PrettyMIDI):
         name, content = "MIDI", _content(source)
     else:
-        name, content = str(source), _parse(Path(source), say)
+        name, content = str(source), parse(Path(source), say)[1]
+    return on_grid(name, content, say)
+
+
+def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda line: None) -> Score:
+    """What is in a MIDI file, called `name` in messages, on the grid of sixteenths; see `from_midi`.
+
+    Raises:
+        UserError: as there.
+    """
     count = sum(len(voice.notes) for voice in content.voices)
     if not count:
         raise UserError(f"{name}: there are no notes in it")
@@ -106,7 +115,7 @@ def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lamb
     _require_slow(name, content, say)
     onset, pitch = np.zeros((2, len(content.voices), length, PITCHES), bool)
     for track, voice in enumerate(content.voices):
-        for start, stop, note in _quantise(voice).tolist():
+        for start, stop, note in quantise(voice).tolist():
             onset[track, start, note] = True
             pitch[track, start:stop, note] = True
     melodic = pitch[[not voice.is_drums for voice in content.voices]]
@@ -120,14 +129,14 @@ def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lamb
     )
 
 
-def save_midi(midi: PrettyMIDI, path: str | Path) -> None:
+def save_midi(midi: PrettyMIDI | MidiFile, path: str | Path) -> None:
     """Write a MIDI file, whole or not at all.
 
     Raises:
         UserError: the file cannot be written.
     """
     with replacing(path) as temporary:
-        midi.write(temporary)
+        (midi.write if isinstance(midi, PrettyMIDI) else midi.save)(str(temporary))
         mark_midi(temporary)
 
 
@@ -169,13 +178,19 @@ def _velocity(step: int, metre: str) -> int:
     return MID_BAR if bar == 4 * beat and position == 2 * beat else BEAT
 
 
-def _parse(path: Path, say: Callable[[str], None]) -> MidiContent:
+def parse(path: Path, say: Callable[[str], None] = lambda line: None) -> tuple[MidiFile, MidiContent]:
+    """A MIDI file as mido has it, and what is in it.
+
+    Raises:
+        UserError: no such file, too large, or not MIDI.
+    """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path}: more than {MAX_BYTES / 1e6:.0f} MB are too much for one piece; choose another file")
     try:
-        return read_midi_file(path, say)
+        file = open_midi(path, say)
+        return file, content_of(file)
     except _DAMAGED as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(f"{path}: cannot be read as MIDI ({reason}); choose a Standard MIDI File (.mid)") from error
@@ -208,7 +223,7 @@ def _content(midi: PrettyMIDI) -> MidiContent:
     return MidiContent(voices, list(metres.items()), keys, list(zip(passed.tolist(), tempi.tolist(), strict=True)))
 
 
-def _quantise(voice: Voice) -> np.ndarray:
+def quantise(voice: Voice) -> np.ndarray:
     """Notes on the grid, int64 (N, 3): first step, step after the last, pitch."""
     position = voice.notes[:, :2] * STEPS_PER_QUARTER
     start, stop = np.floor(position + 0.5 + 1e-6).astype(np.int64).T  # with room for rounding, so that ties go one way
@@ -218,7 +233,7 @@ def _quantise(voice: Voice) -> np.ndarray:
 
 def _length(content: MidiContent, bar: int) -> int:
     """Steps up to the end of the last bar; what rings into a further one for less than a step makes none."""
-    grids = [_quantise(voice) for voice in content.voices]
+    grids = [quantise(voice) for voice in content.voices]
     last = max(int(grid[:, 0].max()) + 1 for grid in grids)
     end = max(float(voice.notes[:, 1].max()) * STEPS_PER_QUARTER for voice in content.voices)
     stop = max(last, int(np.ceil(end - RINGING)))
@@ -229,7 +244,7 @@ def _require_slow(name: str, content: MidiContent, say: Callable[[str], None]) -
     """UserError if too many notes begin at the step of the one before, though later; say how many if there are any."""
     lost, count = 0, sum(len(voice.notes) for voice in content.voices)
     for voice in content.voices:
-        steps, begin = _quantise(voice)[:, 0], voice.notes[:, 0] * STEPS_PER_QUARTER
+        steps, begin = quantise(voice)[:, 0], voice.notes[:, 0] * STEPS_PER_QUARTER
         order = np.argsort(begin, kind="stable")
         lost += int(((np.diff(steps[order]) == 0) & (np.diff(begin[order]) > TOGETHER)).sum())
     if lost > MAX_TOO_FAST * count:

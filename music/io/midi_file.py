@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mido import MidiFile
@@ -55,8 +55,28 @@ class MidiContent:
     tempi: list[tuple[float, float]]
 
 
-def read_midi_file(path: Path, say: Callable[[str], None]) -> MidiContent:
-    """Read a Standard MIDI File.
+class Played(NamedTuple):
+    """A note as its track has it: times in ticks, and the numbers of the events that begin and end it."""
+
+    channel: int
+    start: int
+    stop: int
+    pitch: int
+    program: int
+    velocity: int
+    events: tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """The notes of a voice by time, and the number of the track that they are in."""
+
+    track: int
+    is_drums: bool
+    notes: list[Played]
+
+
+def open_midi(path: Path, say: Callable[[str], None]) -> MidiFile:
+    """A Standard MIDI File as mido has it, of which `content_of` and `parts` say what is in it.
 
     A track is a voice, whatever programs, banks and channels it changes, but for drums in it. In a file of type 0, and
     in one whose only track plays on several channels at once, a channel is a voice. A note that nothing ends lasts
@@ -73,6 +93,11 @@ def read_midi_file(path: Path, say: Callable[[str], None]) -> MidiContent:
     file = _open(path.read_bytes(), say)
     if file.ticks_per_beat < 0:
         raise UserError(f"{path}: counts time in SMPTE frames; export it in beats (ticks a quarter note)")
+    return file
+
+
+def content_of(file: MidiFile) -> MidiContent:
+    """What is in a file that is open."""
     facts = [(tick / file.ticks_per_beat, event) for track in file.tracks for tick, event in _timed(track)]
     return MidiContent(
         _voices(file),
@@ -158,48 +183,60 @@ def _key(name: str) -> Key:
 
 
 def _voices(file: MidiFile) -> list[Voice]:
+    return [voice_of(file, part) for part in parts(file)]
+
+
+def voice_of(file: MidiFile, part: Part) -> Voice:
+    """A part in quarter notes."""
+    ticks = file.ticks_per_beat
+    times = np.array([(note.start, note.stop, note.pitch) for note in part.notes], float) / (ticks, ticks, 1)
+    program = 0 if part.is_drums else min(part.notes, key=lambda note: note.start).program
+    return Voice(times, file.tracks[part.track].name, program, part.is_drums)
+
+
+def parts(file: MidiFile) -> list[Part]:
+    """The voices with notes, in the order of `MidiContent.voices`."""
     played = [_played(track) for track in file.tracks]
     sounding = [notes for notes in played if notes]
     by_channel = file.type == 0 or (len(sounding) == 1 and _at_once(sounding[0]))
-    voices = []
-    for track, notes in zip(file.tracks, played, strict=True):
-        owners = [_owner(channel, by_channel) for channel, *_ in notes]
+    found = []
+    for track, notes in enumerate(played):
+        owners = [_owner(note.channel, by_channel) for note in notes]
         for owner in sorted(set(owners), key=lambda owner: (owner[1], owner[0])):
             own = [note for note, its in zip(notes, owners, strict=True) if its == owner]
-            times = np.array([note[1:4] for note in own], float) / (file.ticks_per_beat, file.ticks_per_beat, 1)
-            program = min(own, key=lambda note: note[1])[4]
-            voices.append(Voice(times, track.name, 0 if owner[1] else program, owner[1]))
-    return voices
+            found.append(Part(track, owner[1], own))
+    return found
 
 
 def _owner(channel: int, by_channel: bool) -> Channel:
     return channel if by_channel else 0, channel == DRUM_CHANNEL
 
 
-def _at_once(notes: Sequence[tuple[int, int, int, int, int]]) -> bool:
+def _at_once(notes: Sequence[Played]) -> bool:
     """Whether notes of different channels sound together."""
-    ordered = sorted(notes, key=lambda note: note[1])
-    return any(before[0] != after[0] and after[1] < before[2] for before, after in pairwise(ordered))
+    ordered = sorted(notes, key=lambda note: note.start)
+    return any(before.channel != after.channel and after.start < before.stop for before, after in pairwise(ordered))
 
 
-def _played(track: Sequence[Any]) -> list[tuple[int, int, int, int, int]]:
-    """The notes of a track: channel, first and last tick, pitch and program.
+def _played(track: Sequence[Any]) -> list[Played]:
+    """The notes of a track.
 
     A note ends all of its pitch that began earlier on its channel; what begins at the very tick goes on.
     """
     notes, programs = [], Counter[int]()
-    begun: dict[tuple[int, int], list[tuple[int, int]]] = {}  # by channel and pitch: first ticks and programs
+    begun: dict[tuple[int, int], list[Played]] = {}  # by channel and pitch, as if they ended where they begin
     tick = 0
-    for tick, event in _timed(track):
+    for number, (tick, event) in enumerate(_timed(track)):
         if event.type == "program_change":
             programs[event.channel] = event.program
         elif event.type == "note_on" and event.velocity:
-            begun.setdefault((event.channel, event.note), []).append((tick, programs[event.channel]))
+            note = Played(event.channel, tick, tick, event.note, programs[event.channel], event.velocity, (number,))
+            begun.setdefault((event.channel, event.note), []).append(note)
         elif event.type in ("note_on", "note_off"):
             key = (event.channel, event.note)
-            ended = [note for note in begun.get(key, []) if note[0] < tick]
-            notes += [(event.channel, start, tick, event.note, program) for start, program in ended]
-            begun[key] = [note for note in begun.get(key, []) if note[0] == tick and ended]
-    for (channel, pitch), left in begun.items():
-        notes += [(channel, start, tick, pitch, program) for start, program in left if start < tick]
-    return sorted(notes, key=lambda note: note[1])
+            ended = [note for note in begun.get(key, []) if note.start < tick]
+            notes += [note._replace(stop=tick, events=(*note.events, number)) for note in ended]
+            begun[key] = [note for note in begun.get(key, []) if note.start == tick and ended]
+    for left in begun.values():
+        notes += [note._replace(stop=tick) for note in left if note.start < tick]
+    return sorted(notes, key=lambda note: note.start)

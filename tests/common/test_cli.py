@@ -285,34 +285,6 @@ def test_threads_are_told_to_a_torch_that_has_loaded_already(monkeypatch: pytest
     torch.set_num_threads(before)
 
 
-def test_a_reader_that_goes_away_from_a_list_is_no_error(root: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "image"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout and process.stderr
-        process.stdout.close()
-        assert process.wait(60) == 141
-        assert process.stderr.read() == b""
-
-
-def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
-    script = (
-        "from common.cli import run\nfrom common.config import DeviceConfig\n"
-        "def main(config: DeviceConfig) -> None:\n"
-        "    for _ in range(100_000): print('a long answer')\n"
-        "run(main, 'long')"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "a long answer\n"
-        process.stdout.close()
-        assert process.wait(60) == 141
-        assert process.stderr
-        assert process.stderr.read() == ""
-
-
 # --- configs check themselves, however they are combined
 
 

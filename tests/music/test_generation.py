@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import UserError
-from music.chords import chord_agreement
+from music.chords import chord_agreement, ends_so
 from music.config import DEFAULT_WEIGHTS, TEMPI, GenerateConfig
 from music.generation import instruments, make_piece, melody
 from music.io.export import write
@@ -190,6 +190,57 @@ def test_every_style_finds_its_weights_and_dances_their_tempo() -> None:
         assert score.tempo == TEMPI[style] > 120
         assert piece(dances, style=style, bars=1, rounds=0, tempo=90.0).tempo == 90
     assert set(TEMPI) == set(dances.config.styles)
+
+
+def used(score: Score, track: int) -> tuple[int, int]:
+    """The lowest and the highest pitch of a track."""
+    pitches = np.flatnonzero(score.pitch[track].any(0))
+    return int(pitches[0]), int(pitches[-1])
+
+
+@pytest.mark.parametrize("key", ["C", "Eb", "A minor"])
+def test_voices_keep_to_the_ranges_asked_for(key: str, model: MusicModel) -> None:
+    asked = {"key": key, "bars": 3, "candidates": 2, "range_": ("high", "D4-D5", "3 A2-G#3"), "temperature": 1.5}
+    score = piece(model, **asked)
+    assert_playable(score)
+    assert used(score, 0)[0] >= 62 and used(score, 0)[1] <= 74
+    assert used(score, 2)[0] >= 45 and used(score, 2)[1] <= 56
+    whole = piece(model, **asked | {"range_": ("G3-A4",)})
+    assert all(55 <= low <= high <= 69 for low, high in (used(whole, track) for track in range(3)))
+
+
+def test_a_melody_out_of_range_stays_and_the_others_keep_to_it(model: MusicModel, tmp_path: Path) -> None:
+    given = tune([67, 69, 71, 72] * 2)
+    score = piece(model, melody=saved(given, tmp_path / "tune.mid"), range_=("C3-C4",))
+    assert same(score.pitch[0], given.pitch[0])
+    assert all(48 <= used(score, track)[0] <= used(score, track)[1] <= 60 for track in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("range_", "message"),
+    [
+        (("soprano",), "--range soprano: names no range"),
+        (("A5-C3",), "--range A5-C3: goes from"),
+        (("C4-H5",), "--range C4-H5: names no range"),
+        (("tuba C4-A5",), "--range tuba: .* has High, Middle, Low"),
+        (("high C8-C9",), "--range: .* writes High from"),
+    ],
+)
+def test_ranges_that_cannot_be_kept_are_told(range_: tuple[str, ...], message: str, model: MusicModel) -> None:
+    with pytest.raises(UserError, match=message):
+        piece(model, range_=range_)
+
+
+@pytest.mark.parametrize(("key", "bars"), [("C", 1), ("D minor", 2), ("F", 5)])
+def test_a_piece_ends_on_the_tonic_or_openly(key: str, bars: int, model: MusicModel) -> None:
+    for ending, root in (("tonic", 0), ("open", 7)):
+        score = piece(model, key=key, bars=bars, candidates=4, seed=1, ending=ending)
+        assert_playable(score)
+        last = np.flatnonzero(score.pitch[2].any(1))[-1]
+        assert (int(score.pitch[2, last].argmax()) - score.key.tonic) % 12 == root
+        assert ends_so(score, ending)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="--ending is chosen among --candidates"):
+        GenerateConfig(ending="tonic", candidates=1)
 
 
 # --- harmonising

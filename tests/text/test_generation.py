@@ -10,7 +10,7 @@ import text
 from common.errors import UserError
 from text.config import GenerateConfig
 from text.decoding import GREEDY
-from text.generation import Written, make_texts, plain, sampling_params, save_texts
+from text.generation import Written, make_texts, plain, sampling_params, save_texts, shown
 from text.models import TextModel
 
 START, END = "Grey cat sat on the mat", "The old owl sang,\nand there the fox ran."
@@ -45,6 +45,39 @@ def test_a_way_begins_at_one_text_and_ends_at_the_other(model: TextModel) -> Non
         model.encode([START, END], labels).mean, labels, sampling_params(model, GenerateConfig(temperature=0))
     )
     assert [way[0].text, way[-1].text] == ends and len(way) == 4
+    assert [one.given for one in way] == [START, "", "", END]
+    assert shown(way).startswith(f"-- given\n{START}\n\n-- news\n") and shown(way).endswith(f"\n\n-- given\n{END}")
+    assert [one.given for one in made(model, interpolate=(START, END), n=1)] == [START]
+
+
+def test_arithmetic_adds_what_two_texts_differ(model: TextModel) -> None:
+    found = made(model, arithmetic=(START, "Old dog slept", END), style="news", n=3, temperature=0.0)
+    labels = torch.zeros(3, dtype=torch.int64)
+    first, second, third = model.encode([START, "Old dog slept", END], labels).mean
+    likeliest = sampling_params(model, GenerateConfig(temperature=0))
+    assert [found[0].text] == model.write((first - second + third)[None], labels[:1], likeliest) and len(found) == 3
+    same = made(model, arithmetic=(START, END, END), n=3, seed=1)
+    assert same == made(model, like=START, n=3, seed=1)
+    with pytest.raises(UserError, match="--style epic"):
+        made(model, arithmetic=(START, END, END), style="epic")
+
+
+@pytest.mark.parametrize("flag", ["interpolate", "arithmetic", "like"])
+def test_a_given_text_may_be_a_file(model: TextModel, tmp_path: Path, flag: str) -> None:
+    def asked(text: str) -> dict[str, object]:
+        return {flag: text if flag == "like" else (text, END, END)[: 2 if flag == "interpolate" else 3]}
+
+    path = tmp_path / "given.txt"
+    path.write_text(f"{START}\n", encoding="utf-8")
+    assert made(model, n=3, **asked(str(path))) == made(model, n=3, **asked(START))
+    for content, said in ((b"", "is empty"), (b"\xff", "cannot be read"), (b"owl " * 60, "pieces of words")):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"^--{flag} .*{said}"):
+            made(model, n=3, **asked(str(path)))
+    path.unlink()
+    with pytest.raises(UserError, match=f"^--{flag} .*no such file"):
+        GenerateConfig(**asked(str(path))).check_inputs()  # type: ignore[arg-type]
+    GenerateConfig(**asked("read the notes.txt")).check_inputs()  # type: ignore[arg-type]
 
 
 def test_neighbours_begin_with_the_posteriors_mean(model: TextModel) -> None:
@@ -63,6 +96,12 @@ def test_what_a_way_or_a_beam_does_not_read_is_refused() -> None:
         {"interpolate": (START, END), "prompt": "x"},
         {"interpolate": (START, END), "like": START},
         {"interpolate": (START, " ")},
+        {"arithmetic": (START, END)},
+        {"arithmetic": (START, END, " ")},
+        {"arithmetic": (START, END, END), "like": START},
+        {"arithmetic": (START, END, END), "prompt": "x"},
+        {"arithmetic": (START, END, END), "restyle": "poem"},
+        {"arithmetic": (START, END, END), "acrostic": "AB"},
         {"restyle": "news"},
         {"beam": 3, "temperature": 0.5},
         {"beam": 3, "top_k": 5},
@@ -93,12 +132,12 @@ def test_texts_of_several_lines_are_kept_apart() -> None:
 
 
 def test_files_are_plain_or_jsonl(tmp_path: Path) -> None:
-    texts = [Written("Étude", "news"), Written('say "x"', "poem")]
+    texts = [Written("Étude", "news", given="Etüde"), Written('say "x"', "poem")]
     save_texts(texts, tmp_path / "a.txt")
     save_texts(texts, tmp_path / "a.jsonl")
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == 'Étude\nsay "x"\n'
     rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert rows == [{"text": "Étude", "style": "news"}, {"text": 'say "x"', "style": "poem"}]
+    assert rows == [{"text": "Étude", "style": "news", "given": "Etüde"}, {"text": 'say "x"', "style": "poem"}]
 
 
 def test_from_python_texts_come_back_and_files_are_no_setting() -> None:

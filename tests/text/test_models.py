@@ -17,7 +17,7 @@ from text import models
 from text.config import EvaluateConfig, GenerateConfig
 from text.data.loading import TextData
 from text.data.tokenizer import Tokenizer
-from text.decoding import GREEDY, SamplingParams
+from text.decoding import GREEDY, SamplingParams, write
 from text.metrics import fingerprint, words
 from text.models import TextModel, load_fitting, load_text_model, packed, unpacked
 from text.networks import NetworkConfig, Writer
@@ -63,10 +63,12 @@ def test_prompts_are_kept_to_the_letter(model: TextModel, beam: int) -> None:
 def test_the_best_of_candidates_has_the_least_bad_places(model: TextModel) -> None:
     labels, one = torch.tensor([1]), replace(HABITS, temperature=2.0)
     z = model.latents(labels, seed=3)
-    found = model.write(z.expand(8, -1), labels.expand(8), one, seed=4)
-    badness = []
-    for text in found:
-        row = [*model.pieces(text), END]
+    many = torch.Generator().manual_seed(4)
+    with torch.inference_mode():
+        written = write(model.vae, z.expand(8, -1), labels.expand(8), one, many, [[]] * 8)
+    found, badness = [model.tokenizer.decode(pieces) for pieces in written], []
+    for pieces in written:
+        row = [*pieces, END][: one.longest]
         told = torch.cat([model.vae.begin(1, labels), torch.tensor([row[:-1]]).long()], 1)
         with torch.inference_mode():
             logits, _ = model.vae.step(told, z, labels)

@@ -1,0 +1,176 @@
+"""What can be made with a trained maker of sounds: notes, mixtures, notes that change, scales and chords."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from common.pictures.sheets import save_picture
+from music.io.sound import save_wav
+from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig
+from music.sound.models import SoundModel
+from music.sound.notes import Mixture, name_of
+from music.sound.sheets import spectrogram_sheet
+from music.sound.spectrograms import to_maps, to_sounds
+
+ATTACK, RELEASE = 12, 20  # frames at the ends of a note that are never stretched
+STEPS = 8  # notes between two stops of a morph
+FADE = 0.01  # seconds at the end of a note that go down to silence
+PEAK = 0.95  # that no sample exceeds
+
+
+@dataclass(frozen=True)
+class Made:
+    """Sounds that belong together, such as a scale.
+
+    Attributes:
+        name: of what they are.
+        pitches: of each, or `NO_PITCH`.
+        sounds: float32 (N, samples) in [-1, 1].
+    """
+
+    name: str
+    pitches: list[int]
+    sounds: Tensor
+
+
+def make(model: SoundModel, config: GenerateConfig) -> list[Made]:
+    """Make what the command line asks for: all of one instrument, of one latent, together.
+
+    Raises:
+        UserError: the model knows no such instrument.
+    """
+    mixtures = config.mixtures(model.classes) or [{}]
+    kinds = [mixtures] if config.morph else [[mixture] for mixture in mixtures]
+    made = []
+    for stops in kinds:
+        pitches = (config.pitches or [middle(model, stops)]) if model.ranges else [NO_PITCH]
+        for number in range(config.n):
+            z = model.latents(1, config.seed + number)
+            sounds = [note(model, z, stops, pitch, config.velocity, config.seconds) for pitch in pitches]
+            made.append(Made(name_of_stops(model, stops), pitches, torch.stack(sounds)))
+    return made
+
+
+def note(
+    model: SoundModel, z: Tensor, stops: Sequence[Mixture], pitch: int, velocity: int, seconds: float | None = None
+) -> Tensor:
+    """One note, float32 (samples,) in [-1, 1] at `RATE`, that ends in silence.
+
+    Args:
+        z: (1, latent).
+        stops: one mixture of instruments, or several, from one to the next of which the note goes.
+        seconds: that it lasts; the middle of what the model makes is stretched or shortened. By default as learned.
+    """
+    shares = path(torch.stack([weights_of(model, mixture) for mixture in stops]))
+    count = len(shares)
+    told = (shares, torch.full((count,), pitch), torch.full((count,), velocity))
+    frames = model.config.frames if seconds is None else round(seconds * RATE / HOP) + 1
+    maps = stretched(model.maps(z.expand(count, -1), told), frames)
+    sound = to_sounds(maps[None], torch.tensor([pitch]))[0]
+    fade = round(FADE * RATE)
+    sound[-fade:] *= torch.linspace(1, 0, fade)
+    return sound
+
+
+def weights_of(model: SoundModel, mixture: Mixture) -> Tensor:
+    """A mixture as weights of all classes and of none, (classes + 1,); an empty one is none."""
+    weights = torch.zeros(len(model.classes) + 1)
+    for label, share in (mixture or {len(model.classes): 1.0}).items():
+        weights[label] = share
+    return weights
+
+
+def path(stops: Tensor) -> Tensor:
+    """Points from stop to stop (K, D), `STEPS` in each of the K - 1 legs and the last: (S, D)."""
+    shares = torch.arange(STEPS)[:, None] / STEPS
+    legs = [start + shares * (end - start) for start, end in pairwise(stops)]
+    return torch.cat([*legs, stops[-1:]])
+
+
+def stretched(maps: Tensor, frames: int) -> Tensor:
+    """One map (2, bins, frames) of several alike ones, (S, 2, bins, T), from the first of which it goes to the last.
+
+    Attack and release keep their pace; what lies between is stretched or shortened. A note that is shorter than these
+    two is cut.
+    """
+    length, edges = maps.shape[3], ATTACK + RELEASE
+    if frames <= edges:
+        source = torch.arange(frames, dtype=torch.float32)
+    else:
+        middle = torch.linspace(ATTACK, length - 1 - RELEASE, frames - edges)
+        source = torch.cat([torch.arange(ATTACK), middle, torch.arange(length - RELEASE, length)])
+    which = torch.linspace(0, len(maps) - 1, frames)
+    by_frame = rearrange(maps, "s c f t -> s t c f")
+    return rearrange(_between(by_frame, which, source), "t c f -> c f t")
+
+
+def _between(maps: Tensor, which: Tensor, frame: Tensor) -> Tensor:
+    """Bilinear at fractional places (T,) of the first two axes of maps (S, T', C, F): (T, C, F)."""
+
+    def at(first: Tensor, second: Tensor) -> Tensor:
+        return maps[first.clamp(max=maps.shape[0] - 1), second.clamp(max=maps.shape[1] - 1)]
+
+    low, early = which.long(), frame.long()
+    up, late = (which - low)[:, None, None], (frame - early)[:, None, None]
+    first = at(low, early) * (1 - late) + at(low, early + 1) * late
+    return first * (1 - up) + (at(low + 1, early) * (1 - late) + at(low + 1, early + 1) * late) * up
+
+
+def middle(model: SoundModel, stops: Sequence[Mixture]) -> int:
+    """A pitch that lies well for instruments."""
+    of = [model.ranges[label] for mixture in stops for label in mixture]
+    return sum(low + high for low, high in of) // (2 * len(of))
+
+
+def name_of_stops(model: SoundModel, stops: Sequence[Mixture]) -> str:
+    """What a note is called by its instruments: "flute to cello"."""
+    named = (" and ".join(model.classes[label] for label in mixture) for mixture in stops)
+    return " to ".join(named)
+
+
+# --- files
+
+
+def joined(made: Sequence[Made], chord: bool) -> Tensor:
+    """All sounds after each other, or those that belong together at once, softer where they would clip; (samples,)."""
+    parts = [one.sounds.sum(0) if chord else one.sounds.flatten() for one in made]
+    whole = torch.cat(parts)
+    return whole * min(1.0, PEAK / max(float(whole.abs().max()), 1e-9))
+
+
+def write(made: Sequence[Made], config: GenerateConfig) -> str:
+    """Write sounds as --out asks for it, and say what was written.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    if config.ending == ".png":
+        save_picture(spectrogram_sheet([(one.name, _maps(one)) for one in made]), config.out)
+    elif config.ending == ".wav":
+        save_wav(joined(made, config.chord)[None], RATE, config.out)
+    else:
+        return _write_singles(made, config)
+    return config.out
+
+
+def _maps(made: Made) -> Tensor:
+    usable = made.sounds.shape[1] // HOP * HOP
+    return to_maps(made.sounds[:, :usable], torch.tensor(made.pitches))
+
+
+def _write_singles(made: Sequence[Made], config: GenerateConfig) -> str:
+    folder, count = Path(config.out), 0
+    for number, one in enumerate(made):
+        slug = re.sub(r"\W+", "-", one.name).strip("-") or "sound"
+        sounds = [joined([one], True)] if config.chord else list(one.sounds)
+        for pitch, sound in zip(one.pitches, sounds, strict=False):
+            pitched = "" if pitch == NO_PITCH or config.chord else f"-{name_of(pitch).replace('#', 's')}"
+            save_wav(sound[None], RATE, folder / f"{number:04d}-{slug}{pitched}.wav")
+            count += 1
+    return f"{count} sounds into {folder}"

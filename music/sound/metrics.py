@@ -1,0 +1,131 @@
+"""What `music.sound.evaluate` measures: made sounds against held-out ones, each figure beside what real sounds give.
+
+The real-against-real floor is N training sounds in the made ones' place, against the same N held-out ones.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.evaluation.metrics import (
+    diversity,
+    frechet_distance,
+    label_accuracy,
+    memorisation,
+    nearest,
+    neighbourhoods,
+)
+from common.evaluation.report import ClassCount, Metric
+from music.sound.data.loading import SoundData
+from music.sound.judge import CHUNK, Judge, to_float
+from music.sound.models import SoundModel
+from music.sound.pitch import in_tune
+
+K = 5  # neighbours
+ENOUGH = 6 * K  # held-out sounds below which made ones are held against training sounds
+
+
+@dataclass(frozen=True)
+class Material:
+    """Made and real sounds, float (N, samples), and features (N, D).
+
+    Attributes:
+        made, real: of the same notes, the real ones held out.
+        notes: "pitch" and "velocity" and, of classes, "label" of both, (N,) each.
+        made_features, real_features: theirs.
+        train_features: of all training sounds, (M, D).
+        floor: N training sounds by their row, (N,).
+    """
+
+    made: Tensor
+    real: Tensor
+    notes: dict[str, Tensor]
+    made_features: Tensor
+    real_features: Tensor
+    train_features: Tensor
+    floor: Tensor
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+
+def gather(model: SoundModel, data: SoundData, judge: Judge, n: int, seed: int) -> Material:
+    """Choose held-out sounds, `n` or as many as there are, and make as many of the same notes."""
+    generator = torch.Generator().manual_seed(seed)
+    n = min(n, len(data.test), len(data.train))
+    notes = data.test.gather(torch.randperm(len(data.test), generator=generator)[:n])
+    real = to_float(notes.pop("wave"))
+    made = model.sample(notes, seed)
+    return Material(
+        made,
+        real,
+        notes,
+        judge.features(made.split(CHUNK)),
+        judge.features(real.split(CHUNK)),
+        judge.features(data.train.tensors["wave"].split(CHUNK)),
+        torch.randperm(len(data.train), generator=generator)[:n],
+    )
+
+
+def quality(material: Material) -> list[Metric]:
+    """Distance, neighbourhoods and diversity."""
+    real, made, n = material.real_features, material.made_features, len(material)
+    twin = material.train_features[material.floor]
+    found, floor = neighbourhoods(real, made, K), neighbourhoods(real, twin, K)
+    shares = [
+        Metric(name, getattr(found, name), getattr(floor, name), "higher", n)
+        for name in ("precision", "recall", "density", "coverage")
+    ]
+    distance = Metric("Fréchet distance", frechet_distance(real, made), frechet_distance(real, twin), "lower", n)
+    return [distance, *shares, Metric("diversity", diversity(made), diversity(real), "as real", n)]
+
+
+def memory(material: Material) -> list[Metric]:
+    """How much nearer made sounds lie to their nearest training sounds than held-out ones do."""
+    found = memorisation(material.train_features, material.real_features, material.made_features)
+    n = len(material)
+    return [
+        Metric("distance to training, over held-out's", found.ratio, 1.0, "as real", n),
+        Metric("nearer than nearest 5 % held-out", found.nearer_5, 0.05, "as real", n),
+    ]
+
+
+def closest(material: Material, count: int) -> tuple[Tensor, Tensor]:
+    """The made sounds that are nearest to a training sound: their rows and those training rows, each (count,)."""
+    distances, indices = nearest(material.made_features, material.train_features)
+    rows = distances.argsort()[:count]
+    return rows, indices[rows]
+
+
+def tuning(material: Material) -> list[Metric]:
+    """Pitches by an estimator that is right as often as the second column says."""
+    pitch, n = material.notes["pitch"], len(material)
+    shares = [in_tune(sounds, pitch).float().mean().item() for sounds in (material.made, material.real)]
+    return [Metric("pitch within 50 cents", shares[0], shares[1], "higher", n)]
+
+
+def instruments(material: Material, data: SoundData, judge: Judge) -> tuple[list[Metric], list[ClassCount]]:
+    """Which classes and families the made sounds are of, beside the held-out ones."""
+    wanted, n = material.notes["label"], len(material)
+    got, real = (
+        judge.labels(features, data, material.train_features)
+        for features in (material.made_features, material.real_features)
+    )
+    figures = [Metric("instrument", label_accuracy(got, wanted), label_accuracy(real, wanted), "higher", n)]
+    if data.families:
+        number = {name: index for index, name in enumerate(dict.fromkeys(data.families))}
+        family = torch.tensor([number[name] for name in data.families])
+        shares = [label_accuracy(family[labels], family[wanted]) for labels in (got, real)]
+        figures.append(Metric("family", shares[0], shares[1], "higher", n))
+    counts = [
+        ClassCount(name, asked, _count(got == label), _count((got == label) & is_it), asked, _count(real == label))
+        for label, name in enumerate(data.classes)
+        for is_it in [wanted == label]
+        for asked in [_count(is_it)]
+    ]
+    return figures, counts
+
+
+def _count(flags: Tensor) -> int:
+    return int(flags.sum())

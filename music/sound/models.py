@@ -1,0 +1,105 @@
+"""A trained maker of sounds as one thing to ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.schema import from_json
+from common.training.devices import placed
+from common.weights import load_network
+from common.weights_folders import find_weights, load_config, reading_config
+from music.sound.config import NO_PITCH
+from music.sound.networks import Generator, NetworkConfig, Note
+from music.sound.spectrograms import to_sounds
+
+CHUNK = 64  # sounds at a time
+
+
+@dataclass(frozen=True)
+class SoundModel:
+    """A generator with what is needed to use it.
+
+    Attributes:
+        network: (z, notes) -> maps.
+        config: what it was built from.
+        classes: names of the sounds that it can be asked for; () if there is one kind.
+        families: of each class; () if they have none.
+        ranges: lowest and highest pitch of each class by MIDI number; () if sounds have no pitch.
+        name: of the weights.
+    """
+
+    network: Generator
+    config: NetworkConfig
+    classes: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    ranges: tuple[tuple[int, int], ...] = ()
+    name: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def latents(self, count: int, seed: int = 0) -> Tensor:
+        """Draw z, (count, latent), on the CPU, so that a seed means the same on every device."""
+        return torch.randn(count, self.config.latent, generator=torch.Generator().manual_seed(seed))
+
+    @torch.inference_mode()
+    def maps(self, z: Tensor, note: Note) -> Tensor:
+        """Maps (N, 2, bins, frames) on the CPU for latents z (N, latent) and notes."""
+        parts = []
+        for rows in torch.arange(len(z)).split(CHUNK):
+            label, pitch, velocity = (tensor[rows].to(self.device) for tensor in note)
+            parts.append(self.network(z[rows].to(self.device), (label, pitch, velocity)).cpu())
+        return torch.cat(parts)
+
+    def sounds(self, z: Tensor, note: Note) -> Tensor:
+        """Sounds float32 (N, samples) in [-1, 1] on the CPU for latents z (N, latent) and notes."""
+        parts = zip(self.maps(z, note).split(CHUNK), note[1].split(CHUNK), strict=True)
+        return torch.cat([to_sounds(part, pitch) for part, pitch in parts])
+
+    def sample(self, notes: Mapping[str, Tensor], seed: int = 0) -> Tensor:
+        """Sounds like those of a batch: with its "label" if any, "pitch" and "velocity", each (N,)."""
+        return self.sounds(self.latents(len(notes["pitch"]), seed), self.network.condition.read(dict(notes)))
+
+
+def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundModel:
+    """Load a maker of sounds by bundled name, path (a weights folder or a run) or Hub id.
+
+    Raises:
+        UserError: there is none, or it is damaged or of another kind.
+    """
+    folder = find_weights(source, "music")
+    config = load_config(folder, "music", "sound")
+    with reading_config(folder):
+        stated = from_json(Stated, config, others=True)
+        stated.check()
+    network = placed(load_network(folder, lambda: Generator(stated.network)), device)
+    ranges = tuple((low, high) for low, high in stated.ranges)
+    return SoundModel(network, stated.network, stated.classes, stated.families, ranges, folder.resolve().name)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What config.json must hold; attributes are those of `SoundModel`."""
+
+    network: NetworkConfig
+    classes: tuple[str, ...]
+    families: tuple[str, ...]
+    ranges: tuple[tuple[int, ...], ...]
+
+    def check(self) -> None:
+        """Raise a ValueError unless there is as much of everything as there are classes."""
+        count = len(self.classes)
+        if self.network.classes != count or len(self.families) not in (0, count) or len(self.ranges) not in (0, count):
+            raise ValueError(f"{count} 'classes'")
+        if not all(len(pair) == 2 and pair[0] <= pair[1] < NO_PITCH for pair in self.ranges):
+            raise ValueError("'ranges'")
+
+
+def ranges_of(sounds: Mapping[str, Tensor], classes: int) -> tuple[tuple[int, int], ...]:
+    """The lowest and the highest pitch of each class among sounds with "label" and "pitch", (N,) each."""
+    of = [sounds["pitch"][sounds["label"] == label] for label in range(classes)]
+    return tuple((int(pitch.min()), int(pitch.max())) for pitch in of)

@@ -1,0 +1,21 @@
+"""`python -m studio`: make pictures, music and texts on a page in the browser."""
+
+from common.cli import run
+from studio.config import StudioConfig
+
+PROGRAM = "studio"
+
+
+def main(config: StudioConfig) -> None:
+    """Serve a page on which pictures, music and texts are made.
+
+    It works without a network, sends nothing anywhere, and is open to this machine alone. What a visitor uploads and
+    makes lies in a folder of its own, which goes when the page is closed.
+    """
+    from studio.page import serve  # Gradio loads only once the command line is known to be good
+
+    serve(config)
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)

@@ -1,0 +1,116 @@
+"""The page: its tabs, how it looks, and how it is served."""
+
+import hmac
+import os
+import threading
+from collections.abc import Callable
+from importlib import import_module
+
+# Before Gradio and the Hub's library load: nothing is sent, and nothing is sought outside of this machine.
+os.environ.update(
+    GRADIO_ANALYTICS_ENABLED="False",
+    GRADIO_SHARE="False",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_OFFLINE="1",
+    DO_NOT_TRACK="1",
+)
+
+import gradio as gr
+
+from common.errors import UserError
+from studio.config import LARGEST, WAITING, StudioConfig
+from studio.shop import Shop
+from studio.tabs.images import images_tab
+from studio.tabs.music import music_tab
+from studio.tabs.superres import superres_tab
+from studio.tabs.text import text_tab
+
+TABS: dict[str, Callable[[Shop], None]] = {
+    "Images": images_tab,
+    "Super-resolution": superres_tab,
+    "Text": text_tab,
+    "Music": music_tab,
+}
+DAY = 86_400  # seconds for which what was shown stays; looked at every hour
+FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # those of the machine, so that none is fetched
+MONOSPACED = ("ui-monospace", "Consolas", "monospace")
+SWITCH = "() => { document.body.classList.toggle('dark'); }"
+STYLE = """
+footer { display: none !important; }
+.gradio-container { max-width: 1100px !important; margin: auto; }
+#light { max-width: 9rem; }
+"""
+INTRODUCTION = """# Studio
+Make pictures, music and texts with the models that ship. All of it is computed on this machine, and
+below every result stands the command that makes the same in a terminal."""
+
+
+def build(shop: Shop) -> gr.Blocks:
+    """The page with all its tabs."""
+    with gr.Blocks(title="Studio", analytics_enabled=False, delete_cache=(3_600, DAY)) as page:
+        with gr.Row():
+            gr.Markdown(INTRODUCTION)
+            gr.Button("Light or dark", size="sm", elem_id="light").click(None, js=SWITCH)
+        with gr.Tabs():
+            for name, lay_out in TABS.items():
+                with gr.Tab(name):
+                    lay_out(shop)
+        page.unload(_forgetting(shop))
+    page.queue(max_size=WAITING, default_concurrency_limit=4)
+    return page
+
+
+def serve(config: StudioConfig) -> None:
+    """Serve the page until Ctrl-C.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    launch(config, Shop(config.device))
+
+
+def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
+    """Serve the page; without `wait`, from a thread of its own.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(shop.root / "shown")
+    page = build(shop)
+    threading.Thread(target=import_module, args=("torch",), daemon=True).start()  # while the page is being opened
+    print(f"studio: http://{config.host}:{config.port} (Ctrl-C ends it)", flush=True)
+    try:
+        page.launch(
+            auth=_door(config.password) if config.password else None,
+            css=STYLE,
+            enable_monitoring=False,
+            footer_links=[],
+            inbrowser=not config.no_open,
+            max_file_size=LARGEST,
+            prevent_thread_lock=not wait,
+            quiet=True,
+            run_history=False,
+            server_name=config.host,
+            server_port=config.port,
+            share=False,
+            show_error=False,
+            ssr_mode=False,
+            theme=gr.themes.Soft(primary_hue="indigo", font=FONTS, font_mono=MONOSPACED),
+        )
+    except OSError as error:
+        raise UserError(f"--port {config.port} is taken ({error}); name another") from error
+    return page
+
+
+def _forgetting(shop: Shop) -> Callable[[gr.Request], None]:
+    def left(request: gr.Request) -> None:
+        shop.forget(request.session_hash or "")
+
+    return left
+
+
+def _door(password: str) -> Callable[[str, str], bool]:
+    def opens(user: str, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), password.encode())
+
+    return opens

@@ -1,0 +1,73 @@
+"""Places of results on the page, and what fills them when a button is pressed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from common.errors import UserError
+from studio.shop import Result, Shop, without_folder
+
+Make = Callable[..., Result]  # of a shop, a folder for the result, and the values of the inputs
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a result goes: what is to be seen or heard, downloads, words about it, and the command."""
+
+    shown: tuple[Component, ...]
+    files: gr.File
+    told: gr.Textbox
+    command: gr.Code
+
+    @property
+    def all(self) -> list[Component]:
+        """In the order of `values`."""
+        return [*self.shown, self.files, self.told, self.command]
+
+
+def places(*shown: Component) -> Places:
+    """Lay out below what is shown the downloads, the words and the command of a result."""
+    told = gr.Textbox(label="To know", visible=False, interactive=False)
+    files = gr.File(label="Download", file_count="multiple", interactive=False, visible=False)
+    command = gr.Code(
+        label="The same in a terminal", language="shell", interactive=False, wrap_lines=True, lines=1, visible=False
+    )
+    return Places(shown, files, told, command)
+
+
+def values(result: Result) -> list[Any]:
+    """What goes into the places of a result."""
+    return [
+        *result.shown,
+        gr.update(value=[str(path) for path in result.files] or None, visible=bool(result.files)),
+        gr.update(value=result.told, visible=bool(result.told)),
+        gr.update(value=result.command, visible=True),
+    ]
+
+
+def answer(shop: Shop, make: Make, visitor: str, *given: Any) -> list[Any]:
+    """Make something for a visitor; bad input is shown as the command line's message."""
+    folder = shop.new_folder(visitor)
+    try:
+        return values(make(shop, folder, *given))
+    except UserError as error:
+        raise refusal(without_folder(str(error), folder)) from error
+
+
+def refusal(message: str) -> gr.Error:
+    """A message that says what is wrong with what was given; it may hold names that came from outside."""
+    return gr.Error(escape(message), title="That did not work", print_exception=False)
+
+
+def on(button: gr.Button, shop: Shop, make: Make, given: Sequence[Component], result: Places) -> None:
+    """Have a button make something, one thing at a time over all visitors, others waiting for their turn."""
+
+    def pressed(request: gr.Request, *inputs: Any) -> list[Any]:
+        return answer(shop, make, request.session_hash or "", *inputs)
+
+    name = make.__name__
+    button.click(pressed, list(given), result.all, api_name=name, concurrency_id="making", concurrency_limit=1)

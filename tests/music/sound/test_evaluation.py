@@ -1,0 +1,70 @@
+"""An evaluation: figures beside floors, and what real notes in the made ones' place would get."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.errors import UserError
+from music.sound.config import EvaluateConfig
+from music.sound.data.loading import SoundData
+from music.sound.evaluation import load_for, pictures, protocol
+from music.sound.judge import Judge, load_judge
+from music.sound.metrics import Material, closest, gather, instruments, memory, quality, tuning
+from music.sound.models import SoundModel
+from music.sound.networks import Generator, NetworkConfig
+
+
+@pytest.fixture(scope="module")
+def judge(notes: SoundData) -> Judge:
+    return load_judge(notes)
+
+
+@pytest.fixture(scope="module")
+def material(notes: SoundData, judge: Judge) -> Material:
+    torch.manual_seed(0)
+    config = NetworkConfig(1, 4, 8, 2)
+    return gather(SoundModel(Generator(config).eval(), config, notes.classes), notes, judge, 1_000, 0)
+
+
+def test_made_and_real_sounds_are_of_the_same_notes(material: Material, notes: SoundData) -> None:
+    assert len(material) == len(notes.test) == len(material.made) == len(material.notes["pitch"])
+    assert len(material.train_features) == len(notes.train)
+
+
+def test_untrained_sounds_are_in_tune_but_far_from_real_ones(
+    material: Material, notes: SoundData, judge: Judge
+) -> None:
+    figures = {metric.name: metric for metric in quality(material) + tuning(material) + memory(material)}
+    assert figures["Fréchet distance"].value > figures["Fréchet distance"].reference  # type: ignore[operator]
+    assert figures["coverage"].value < figures["coverage"].reference  # type: ignore[operator]
+    assert figures["pitch within 50 cents"].reference >= 0.95  # type: ignore[operator]
+    found, classes = instruments(material, notes, judge)
+    assert [metric.name for metric in found] == ["instrument", "family"]
+    assert found[0].reference >= 0.9  # type: ignore[operator]
+    assert sum(count.real for count in classes) == len(material)
+    assert sum(count.recognised for count in classes) == len(material)
+
+
+def test_real_notes_in_the_place_of_made_ones_reach_the_second_column(
+    material: Material, notes: SoundData, judge: Judge
+) -> None:
+    same = replace(material, made=material.real, made_features=material.real_features)
+    for metric in [*tuning(same), *instruments(same, notes, judge)[0]]:
+        assert metric.value == metric.reference
+    assert memory(same)[0].value == pytest.approx(1)
+
+
+def test_the_report_shows_what_was_measured(material: Material, notes: SoundData) -> None:
+    assert f"N = {len(material)} made sounds (1,000 asked for" in protocol(EvaluateConfig(), notes, material)
+    assert len(pictures(material, notes)) == 2
+    rows, training = closest(material, 3)
+    assert len(rows) == len(training) == 3
+
+
+def test_data_of_other_classes_are_refused(hits: Path, notes: SoundData) -> None:
+    config = NetworkConfig(1, 4, 8, 2)
+    model = SoundModel(Generator(config), config, notes.classes, name="mine")
+    with pytest.raises(UserError, match="has not the classes of mine"):
+        load_for(model, str(hits))

@@ -1,0 +1,83 @@
+"""Maps of sounds: there and back, and what is in tune."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from music.sound.config import HOP, NO_PITCH, RATE, length
+from music.sound.data.loading import SoundData
+from music.sound.judge import to_float
+from music.sound.pitch import in_tune, pitches
+from music.sound.spectrograms import BINS, folded, hertz, partials, to_maps, to_sounds, unfolded
+
+
+def harmonic(pitch: float, harmonics: int = 8) -> Tensor:
+    """A note of eight harmonics, (1, samples)."""
+    time = torch.arange(length(1)) / RATE
+    f = float(hertz(torch.tensor(pitch)))
+    return 0.2 * sum(torch.sin(2 * math.pi * k * f * time + k) / k for k in range(1, harmonics + 1))[None]  # type: ignore[index]
+
+
+def snr(sound: Tensor, other: Tensor) -> float:
+    """Signal to noise in dB."""
+    return float(10 * (sound.square().sum() / (sound - other).square().sum()).log10())
+
+
+@pytest.mark.parametrize("pitch", [36, 57, 96, NO_PITCH])
+@pytest.mark.parametrize("seconds", [1, 2])
+def test_sounds_come_back(pitch: int, seconds: int) -> None:
+    noise = 0.2 * torch.randn(2, length(seconds), generator=torch.Generator().manual_seed(0)).clamp(-4, 4)
+    maps = to_maps(noise, torch.tensor([pitch, pitch]))
+    assert maps.shape == (2, 2, BINS, length(seconds) // HOP + 1)
+    assert maps[:, 0].min() >= -1 and maps[:, 1].abs().max() <= 1
+    assert snr(noise, to_sounds(maps, torch.tensor([pitch, pitch]))) > 25  # what lies at half the rate is lost
+
+
+def test_notes_come_back_almost_exactly(notes: SoundData) -> None:
+    batch = notes.train.gather(torch.arange(0, len(notes.train), 7))
+    sounds = to_float(batch["wave"])
+    back = to_sounds(to_maps(sounds, batch["pitch"]), batch["pitch"])
+    assert min(snr(one, other) for one, other in zip(sounds, back, strict=True)) > 50
+
+
+def test_silence_is_silence() -> None:
+    maps = to_maps(torch.zeros(1, length(1)), torch.tensor([60]))
+    assert torch.equal(maps[:, 0], torch.full_like(maps[:, 0], -1))
+    assert to_sounds(maps, torch.tensor([60])).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("pitch", [45, 60, 84])
+def test_a_note_in_tune_has_no_steps_of_its_own(pitch: int) -> None:
+    maps = to_maps(harmonic(pitch), torch.tensor([pitch]))
+    loud = (maps[0, 0] > 0.3)[:, 4:-4]
+    assert maps[0, 1, :, 4:-4][loud].abs().mean() < 0.02
+    sharp = to_maps(harmonic(pitch + 0.4), torch.tensor([pitch]))
+    assert sharp[0, 1, :, 4:-4][loud].abs().mean() > 0.05
+
+
+def test_the_partials_of_a_pitch_make_that_pitch() -> None:
+    pitch = torch.tensor([48, 69, 81])
+    steps = torch.zeros(3, BINS, 64)
+    log = 1 + partials(torch.device("cpu"))[pitch] / 4.6 - 0.3
+    sounds = to_sounds(torch.stack([log[:, :, None].expand(-1, -1, 64), steps], 1), pitch)
+    assert in_tune(sounds, pitch).all()
+
+
+def test_folding_loses_nothing() -> None:
+    maps = torch.randn(2, 3, 16, 4)
+    assert folded(maps, 4).shape == (2, 12, 4, 4)
+    assert torch.equal(unfolded(folded(maps, 4), 4), maps)
+
+
+def test_pitches_are_found_to_ten_cents() -> None:
+    wanted = torch.arange(40, 96, 5.0)
+    sounds = torch.cat([harmonic(float(pitch)) for pitch in wanted])
+    assert (pitches(sounds) - wanted).abs().max() <= 0.11
+
+
+def test_pitches_of_real_notes_are_found(notes: SoundData) -> None:
+    sounds, pitch = to_float(notes.train.tensors["wave"]), notes.train.tensors["pitch"]
+    assert in_tune(sounds, pitch).float().mean() >= 0.97
+    assert not in_tune(sounds, pitch + 1).any() or in_tune(sounds, pitch + 1).float().mean() < 0.03

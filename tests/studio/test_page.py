@@ -1,0 +1,76 @@
+"""The page as a browser sees it, by Gradio's own client."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio")
+
+import httpx
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+SHEET = ("fashion-cgan", ["Bag"], "", 4, 0, 1, 1)
+
+
+@pytest.fixture
+def visitor(page: Any, tmp_path: Path) -> Client:
+    return Client(page[0], verbose=False, download_files=str(tmp_path))
+
+
+def test_a_sheet_comes_with_its_command(visitor: Client) -> None:
+    shown, files, told, command = visitor.predict(*SHEET, api_name="/sheet")
+    assert Image.open(shown).size[0] > 100
+    assert [Path(path).name for path in files["value"]] == ["samples.png"]
+    assert not told["visible"]
+    assert command["value"] == "python -m image.generate --device cpu --weights fashion-cgan --n 4 --label Bag"
+
+
+def test_every_tab_has_its_buttons(visitor: Client) -> None:
+    of_images = {"/sheet", "/colour", "/fill", "/paint", "/edit", "/morph"}
+    of_others = {"/enlarge", "/compare", "/write", "/between", "/neighbours", "/compose", "/harmonise"}
+    assert set(visitor.view_api(return_format="dict")["named_endpoints"]) == of_images | of_others
+
+
+def test_what_is_not_among_the_choices_is_refused(visitor: Client) -> None:
+    with pytest.raises(AppError, match="not in the list of choices"):
+        visitor.predict("../../tests", *SHEET[1:], api_name="/sheet")
+
+
+def test_bad_uploads_are_answered_as_by_the_command(visitor: Client, tmp_path: Path) -> None:
+    broken = tmp_path / "<b>broken.png"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(AppError) as refused:
+        visitor.predict(handle_file(broken), api_name="/colour")
+    assert re.search(r"broken\.png is not a picture", str(refused.value))
+    assert "<b>" not in str(refused.value)
+    assert "/visitors/" not in str(refused.value)
+
+
+def test_files_of_this_machine_are_no_uploads(page: Any, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("L", (32, 32)).save(secret)
+    given = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    asked = httpx.post(f"{page[0]}gradio_api/call/colour", json={"data": [given]})
+    answer = httpx.get(f"{page[0]}gradio_api/call/colour/{asked.json()['event_id']}", timeout=60)
+    assert answer.text.startswith("event: error")
+    assert httpx.get(f"{page[0]}gradio_api/file={secret}").status_code in (403, 404)
+
+
+def test_the_page_names_no_other_machine(page: Any) -> None:
+    config = httpx.get(f"{page[0]}config").json()
+    assert not config["analytics_enabled"]
+    css = httpx.get(f"{page[0]}theme.css").text
+    assert not re.findall(r"url\(['\"]?https?:", css)
+    assert not [sheet for sheet in config.get("stylesheets", []) if sheet.startswith("http")]
+
+
+def test_two_visitors_have_two_folders(page: Any, tmp_path: Path) -> None:
+    _, shop = page
+    before = set(shop.root.glob("visitors/*"))
+    for name in ("one", "two"):
+        Client(page[0], verbose=False, download_files=str(tmp_path / name)).predict(*SHEET, api_name="/sheet")
+    assert len(set(shop.root.glob("visitors/*")) - before) == 2
