@@ -34,7 +34,7 @@ class Counting:
     """A model that counts the pixels that go through it."""
 
     def __init__(self, model: SuperResModel) -> None:
-        self.model, self.scale, self.radius, self.device = model, model.scale, model.radius, model.device
+        self.model, self.scale, self.reach, self.device = model, model.scale, model.reach, model.device
         self.pixels = 0
 
     def upscale(self, images: Tensor) -> Tensor:
