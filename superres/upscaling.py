@@ -60,7 +60,7 @@ class TiledUpscaler:
     Attributes:
         passes: of the network, as many as bring it to `scale` or beyond.
         net_scale: what they enlarge by together.
-        radius: how far the passes together look, in input pixels; so far pictures go on beyond their borders, repeated,
+        radius: how far the passes together look, in input pixels; so far pictures go on beyond their borders, mirrored,
             where the network, which takes what is outside for grey, would dull bright corners.
         step: margins are multiples of so many pixels, at which tiles begin.
         margin: by which tiles overlap what they yield, in input pixels.
@@ -118,7 +118,7 @@ class TiledUpscaler:
             (self.radius * (cut.first == 0), self.radius * (cut.last == length))
             for cut, length in zip((tile.rows, tile.columns), pixels.shape, strict=False)
         )
-        region = np.pad(pixels[tile.region].astype(np.float32), (rows, columns, (0, 0)), "edge") / np.float32(most)
+        region = np.pad(pixels[tile.region].astype(np.float32), (rows, columns, (0, 0)), "symmetric") / np.float32(most)
         images = rearrange(torch.from_numpy(region), "h w c -> 1 c h w").expand(-1, 3, -1, -1)  # in [0, 1]
         for _ in range(self.passes):
             images = self.model.upscale(images)

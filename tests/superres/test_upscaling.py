@@ -60,7 +60,7 @@ def picture(height: int, width: int, channels: int, dtype: type = np.uint8, seed
 
 def going_on(pixels: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
     """With the border repeated around it."""
-    return np.pad(pixels, ((radius, radius), (radius, radius), (0, 0)), "edge")
+    return np.pad(pixels, ((radius, radius), (radius, radius), (0, 0)), "symmetric")
 
 
 def whole(model: Model, scale: float | None = None) -> TiledUpscaler:
