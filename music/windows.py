@@ -39,6 +39,7 @@ class PieceSettings:
 FOREIGN = 6.0  # how much a window all of whose sound is foreign to the chords asked for counts beside `quality`
 NOT_SO = 2.0  # how much a window counts, beside `quality`, that does not end as was asked for
 NEVER = 1e9  # nats
+SURE = 50.0  # nats; more would blur what the network says of octaves
 ON_BEAT, PASSING = 6.0, 1.5  # nats by which pitches foreign to a chord asked for are less likely, and between beats
 
 
@@ -142,7 +143,7 @@ def _range_bias(settings: PieceSettings) -> Tensor:
 
 
 def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
-    """What keeps the last beat to its chord, and the lowest voice to its root, float (T, S, P).
+    """What keeps the last beat to its chord, and the lowest voice to its root, which sounds there, float (T, S, P).
 
     Of a single voice an open ending may have any note of the chord.
     """
@@ -153,7 +154,7 @@ def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
         beat = slice(length - length // beats_of(settings.metre), length)
         bias[:, _end(asked), beat, ~torch.isin(classes, torch.tensor(sorted(chord.classes)))] = -NEVER
         if config.tracks[-1].kind == "mono" and (len(config.tracks) > 1 or settings.ending == "tonic"):
-            bias[-1, _end(asked), beat, classes != chord.root] = -NEVER
+            bias[-1, _end(asked), beat] = torch.where(classes == chord.root, SURE, -NEVER)  # nor does it rest
     return rearrange(bias, "tracks bars steps pitches -> tracks (bars steps) pitches")
 
 
