@@ -67,7 +67,7 @@ def test_the_partials_of_a_pitch_make_that_pitch() -> None:
         place = wanted.item() * sounds.shape[1] / RATE
         first = own[round(place / 2) : round(1.5 * place)]  # the octave around the first partial
         assert round(place / 2) + first.argmax().item() == pytest.approx(place, rel=0.03)
-        assert first.max() > 0.3 * own[round(place / 2) :].max()
+        assert first.max() > 0.2 * own[round(place / 2) :].max()  # two bins share what lies between them
 
 
 def test_folding_loses_nothing() -> None:
