@@ -52,10 +52,8 @@ def test_three_steps_along_the_first_direction_do_not_white_faces_out() -> None:
     model = load_image_model("faces-cgan")
     z, labels = model.latents(32, seed=1), torch.arange(32) % 2
     first = unnamed_directions(model, 1)[0]
-    usual, moved_on, too_far = (
-        model.decode(place, labels).float() for place in (z, z + 3 * first, z + 3 * first / first.norm())
-    )
-    assert (moved_on > 250).float().mean() < 0.05 < (too_far > 250).float().mean()
+    usual, moved_on = (model.decode(place, labels).float() for place in (z, z + 3 * first))
+    assert (moved_on > 250).float().mean() < 0.05
     assert (moved_on - usual).abs().mean() > 10  # and yet something changes
 
 
