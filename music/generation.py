@@ -282,6 +282,11 @@ def _other_ways(piece: Score, path: Path) -> str:
 
 
 def piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: Mode) -> PieceSettings:
+    """What windows are written by, of the settings of the command.
+
+    Raises:
+        UserError: the model writes no such metre or style.
+    """
     if metre not in model.config.metres:
         known = ", ".join(model.config.metres)
         raise UserError(f"--metre {metre}: {model.name} writes {known}")
@@ -323,6 +328,11 @@ def _usual_metre(model: MusicModel, style: str) -> str:
 
 
 def known_metre(model: MusicModel, metre: str, flag: str) -> str:
+    """The metre of a given piece.
+
+    Raises:
+        UserError: the model writes no such metre; the message begins with `flag`.
+    """
     if metre not in model.config.metres:
         raise UserError(f"{flag}: its metre is {metre}, and {model.name} knows {', '.join(model.config.metres)}")
     return metre

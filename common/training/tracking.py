@@ -30,11 +30,12 @@ def start_tracking(accelerator: Accelerator, settings: RunConfig) -> None:
     Raises:
         UserError: one of them cannot begin, as without a network or without being logged in.
     """
+    stored = plain(settings)
     try:
         accelerator.init_trackers(PROJECT)
         for tracker in accelerator.trackers:
             if not isinstance(tracker, TensorBoardTracker):
-                tracker.store_init_configuration(plain(settings))
+                tracker.store_init_configuration(stored)
     except Exception as error:  # of any library, each with errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"--track {' '.join(settings.track)}: {reason[:300]}; log in there, or leave it out") from error
