@@ -79,6 +79,6 @@ def carry_out(run: Run) -> None:
         trainer = Trainer(run.config, out)
         if run.begun and trainer.accelerator.is_main_process:
             print(f"{run.program}: {run.begun}", file=sys.stderr)
-        progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones)
+        progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained=bool(run.begun))
     if trainer.accelerator.is_main_process:
         conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))

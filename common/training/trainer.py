@@ -74,7 +74,14 @@ class Trainer:
         """Where this process computes."""
         return self.accelerator.device
 
-    def fit(self, game: Game, data: Batches, monitor: Monitor, milestones: Sequence[Milestone] = ()) -> Progress:
+    def fit(
+        self,
+        game: Game,
+        data: Batches,
+        monitor: Monitor,
+        milestones: Sequence[Milestone] = (),
+        begins_trained: bool = False,
+    ) -> Progress:
         """Train from the start, or with --resume from the newest checkpoint, and save at the end.
 
         Args:
@@ -82,6 +89,7 @@ class Trainer:
             data: one batch is `config.batch` of its rows.
             monitor: the domain's eyes.
             milestones: what is told once, with when it will be, as soon as the pace is known.
+            begins_trained: judge and keep what the run begins with, so that it never ends with worse.
 
         Raises:
             UserError: the run became non-finite, again and again or before anything was saved; the last good weights
@@ -92,6 +100,8 @@ class Trainer:
         with self._interruptible(), flushing(), self._bar() as bar:
             if self.config.resume:
                 self._say(bar, f"goes on after {self.progress.images:,} examples")
+            elif begins_trained:
+                self._snapshot(bar)
             while not self._over():
                 self._step()
                 self._agree()

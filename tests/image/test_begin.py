@@ -1,5 +1,6 @@
 """Runs that begin with trained weights: of other data, other classes, another size."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,16 @@ def test_a_run_begins_with_trained_weights(
     assert f"{told} and {len(critic)} of {len(critic)} of its critic\n" in capsys.readouterr().err
     main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, resume=True, **STILL | {"steps": 2}))
     assert "took" not in capsys.readouterr().err
+
+
+def test_a_run_never_ends_with_worse_than_it_began_with(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, **STILL | {"lr": 1.0, "steps": 2}))
+    looks = [row for line in (out / "metrics.jsonl").read_text().splitlines() if "frechet" in (row := json.loads(line))]
+    assert [row["step"] for row in looks] == [0, 2]
+    assert looks[0]["frechet"] < looks[1]["frechet"]
+    before, after = (load_file(folder / "model.safetensors") for folder in (cgan_run, out))
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
 @pytest.mark.parametrize(("core", "size"), [("gan", 32), ("cgan", "32x16"), ("cvae", 32), ("vae", 16)])
