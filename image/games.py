@@ -85,7 +85,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m image.generate --weights {out}{asked}{drawn} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
-        begun="" if config.resume else said,
+        begun=said,
         milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
         beside=tokenizer.pieces.files if tokenizer else {},
     )

@@ -49,7 +49,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m music.generate --weights {out} --out song.mid",
         skipped=count_reasons(data.skipped, "tunes") if data.skipped else "",
-        begun="" if config.resume else said,
+        begun=said,
         milestones=[Milestone("notes in the scale and chords", 10_000, 10_000)],
     )
 

@@ -54,11 +54,13 @@ class Game:
     Attributes:
         product: whose (averaged) network gets saved.
         critic: whose network gets saved beside it, for runs that begin with the product; None for none.
+        critic_from: images of the run from which on that one has learned enough to be of use.
     """
 
     players: dict[str, Player]
     product: str
     critic: str | None = None
+    critic_from: int = 0
 
 
 @contextmanager

@@ -168,7 +168,8 @@ class GanGame:
             average=config.average,
             compile=True,
         )
-        return Game(players, "generator", "critic" if self.keeps_critic and "critic" in players else None)
+        kept = "critic" if self.keeps_critic and "critic" in players else None
+        return Game(players, "generator", kept, critic_from=self.head_start)
 
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's loss: adversarial, plus R1 and R2 (or the interpolation penalty) when their step has come."""

@@ -31,7 +31,7 @@ class Run:
         training, held_out: how many sources there are of each.
         then: from the folder of the run, the line that says at the end what to do now.
         skipped: what of the data could not be used, in words, or "".
-        begun: what the networks begin with, in words, or "".
+        begun: with what trained weights the networks of a new run begin, in words, or "".
         milestones: what is to be seen of such a run, and after how many examples.
         beside: contents of files that lie beside the weights from the start, such as a vocabulary, by name.
         origin: the data, where batches are what a network made of them.
@@ -77,8 +77,9 @@ def carry_out(run: Run) -> None:
         open_run(out, run.config, (run.origin or run.batches).digest, run.beside)
         introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
         trainer = Trainer(run.config, out)
-        if run.begun and trainer.accelerator.is_main_process:
+        begins_trained = bool(run.begun) and not run.config.resume
+        if begins_trained and trainer.accelerator.is_main_process:
             print(f"{run.program}: {run.begun}", file=sys.stderr)
-        progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained=bool(run.begun))
+        progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained)
     if trainer.accelerator.is_main_process:
         conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))

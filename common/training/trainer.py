@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import torch
 from accelerate.utils import broadcast_object_list, set_seed
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.config import NEWEST, RunConfig
@@ -89,7 +89,7 @@ class Trainer:
             data: one batch is `config.batch` of its rows.
             monitor: the domain's eyes.
             milestones: what is told once, with when it will be, as soon as the pace is known.
-            begins_trained: judge and keep what the run begins with, so that it never ends with worse.
+            begins_trained: judge what a new run begins with first, and keep it until something is better.
 
         Raises:
             UserError: the run became non-finite, again and again or before anything was saved; the last good weights
@@ -413,12 +413,18 @@ class Trainer:
         if better := verdict.score is None or progress.best is None or verdict.score < progress.best:
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
             config, card = self.monitor.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
-            critic = self.learners[self.game.critic].player.network if self.game.critic else None
-            save_weights(self.out, product, config, card, critic)
+            save_weights(self.out, product, config, card, self._critic())
         best = "  (best so far)" if better and verdict.score is not None else ""
         self._say(bar, f"{progress.images:>9,} examples  {seen}{best}")
         for line in (verdict.warning or "").splitlines():
             self._say(bar, f"warning: {line}")
+
+    def _critic(self) -> nn.Module | None:
+        """What is saved beside the product; a critic that has yet to learn would lead later runs astray."""
+        name = self.game.critic
+        if name is None or self.progress.images < self.game.critic_from:
+            return None
+        return self.learners[name].player.network
 
     def _state(self) -> dict[str, Tensor]:
         state: dict[str, Tensor] = {}

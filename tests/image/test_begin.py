@@ -1,6 +1,7 @@
 """Runs that begin with trained weights: of other data, other classes, another size."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,13 @@ def test_a_run_never_ends_with_worse_than_it_began_with(cgan_run: Path, shapes: 
     assert looks[0]["frechet"] < looks[1]["frechet"]
     before, after = (load_file(folder / "model.safetensors") for folder in (cgan_run, out))
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_a_critic_that_has_yet_to_learn_is_not_kept(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    shutil.copytree(cgan_run, alone, ignore=shutil.ignore_patterns("critic.safetensors"))
+    main(TrainConfig(data=str(shapes), weights=str(alone), out=tmp_path / "run", **STILL))
+    assert (cgan_run / "critic.safetensors").exists() and not (tmp_path / "run" / "critic.safetensors").exists()
 
 
 @pytest.mark.parametrize(("core", "size"), [("gan", 32), ("cgan", "32x16"), ("cvae", 32), ("vae", 16)])
