@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -21,10 +21,12 @@ from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName, InputFile
 from common.training.runs import trained_on
-from common.weights_folders import WeightsName, bundled, find_weights, load_config
+from common.weights_folders import WeightsName, bundled, find_weights, load_config, read_config, reading_config
 from music.chord_symbols import parse_progression
 from music.io.engraving import require_engraver
 from music.ranges import parse_ranges
+from music.sound.config import MAKER, Maker
+from music.sound.notes import parse_band
 from music.theory import METRES, parse_key
 
 Core = Literal["gan", "vae"]
@@ -33,7 +35,8 @@ NetSize = Literal["debug", "small", "base", "large"]
 
 DATA_SETS = ("chorales", "dances")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
-Composer = Annotated[str, WeightsName("music", ("composer",))]
+COMPOSERS = WeightsName("music", ("composer",))
+Composer = Annotated[str, COMPOSERS]
 
 ENGRAVED, SOUNDING = (".svg", ".pdf"), (".wav", ".png")
 ENDINGS = (".mid", ".musicxml", *ENGRAVED, *SOUNDING)  # what a piece can be written as
@@ -87,7 +90,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     def check_inputs(self) -> None:
         super().check_inputs()
         if self.weights is not None:
-            WeightsName("music", ("composer",)).check(f"--weights {self.weights}", self.weights)
+            COMPOSERS.check(f"--weights {self.weights}", self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,8 @@ class GenerateConfig(OutputConfig):
     rewrite: InputFile | None = None  # a MIDI file of which --at-bars and --voices are written anew; all else stays
     at_bars: str = ""  # such as 5-8, counted from the beginning of --rewrite; default: all
     voices: tuple[str, ...] = ()  # of --rewrite, by name or number: alto tenor; default: all
+    band: str = ""  # who plays .wav, .png and --stems, by voice: made instruments, "flute, 0.5 oboe + 0.5 viola, cello"
+    band_weights: Maker | None = None  # that make the instruments of --band; default: instruments
     soundfont: InputFile | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
     seed: int = 0  # of the latents; means the same on every device
 
@@ -165,18 +170,27 @@ class GenerateConfig(OutputConfig):
         if self.at_bars:
             parse_bars(self.at_bars)
         sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
-        require(self.soundfont is None or sounds, "soundfont", "means something to .wav, .png and --stems alone")
+        for name in ("soundfont", "band"):
+            require(not getattr(self, name) or sounds, name, "means something to .wav, .png and --stems alone")
+        require(not (self.soundfont and self.band), "band", "and --soundfont exclude each other; name one")
+        require(bool(self.band) or self.band_weights is None, "band_weights", "means something with --band alone")
         self._require_read()
         length, sections = self.bars or BARS, len(self.form or "A")
         require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        WeightsName("music", ("composer",)).check(f"--weights {self.source}", self.source)
+        COMPOSERS.check(f"--weights {self.source}", self.source)
         for out in self.out:
             require_free(out, self.overwrite)
             if out.lower().endswith(ENGRAVED):
                 require_engraver(out)
+        if self.band:
+            folder = find_weights(self.band_source, "music", f"--band-weights {self.band_source}")
+            with reading_config(folder):
+                config = load_config(folder, "music", "sound")
+                require(bool(config["ranges"]), "band", f"needs notes, and the sounds of {folder} have no pitch")
+                parse_band(self.band, config["classes"])
         if self.chords_out is not None and self.chords_out.exists() and not self.overwrite:
             raise UserError(f"--chords-out {self.chords_out} is there already; name another, or add --overwrite")
         if self.stems is not None and self.stems.exists() and not self.overwrite:
@@ -193,13 +207,18 @@ class GenerateConfig(OutputConfig):
             return self.weights
         if not self.style:
             return DEFAULT_WEIGHTS
-        shipped = bundled("music")
+        shipped = composers()
         known = {style: name for style, name in STYLES.items() if name in shipped}
-        for name, folder in shipped.items():
-            known |= dict.fromkeys(load_config(folder, "music", "composer")["network"]["styles"], name)
+        for name, config in shipped.items():
+            known |= dict.fromkeys(config["network"]["styles"], name)
         if self.style not in known:
             raise UserError(f"--style {self.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
         return known[self.style]
+
+    @property
+    def band_source(self) -> str:
+        """The weights that make the instruments of --band."""
+        return str(self.band_weights or MAKER)
 
     @property
     def is_composite(self) -> bool:
@@ -226,6 +245,12 @@ class GenerateConfig(OutputConfig):
         given = {"melody": self.melody, "continue": self.continue_, "from": self.from_, "arithmetic": self.arithmetic}
         given |= {"rewrite": self.rewrite}
         return [name for name, files in given.items() if files]
+
+
+def composers() -> dict[str, dict[str, Any]]:
+    """The `config.json` of the bundled weights that compose, by name."""
+    configs = {name: read_config(folder) for name, folder in bundled("music").items()}
+    return {name: config for name, config in configs.items() if COMPOSERS.suits(config)}
 
 
 def parse_bars(text: str) -> tuple[int, int]:

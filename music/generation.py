@@ -16,10 +16,9 @@ from torch import Tensor
 from common.cores.latents import analogy, walk
 from common.errors import UserError
 from common.randomness import mix
-from common.weights_folders import bundled, load_config
 from music.chord_symbols import moved, parse_progression
 from music.chords import key_of
-from music.config import BARS, LONGEST, STYLES, GenerateConfig
+from music.config import BARS, LONGEST, STYLES, GenerateConfig, composers
 from music.io.midi import from_midi, settled_key
 from music.models import MusicModel, from_score
 from music.ranges import parse_ranges
@@ -272,9 +271,8 @@ def _other_ways(piece: Score, path: Path) -> str:
     drums = [track.kind == "drums" for track in piece.tracks]
     ways = [
         f"--weights {name} writes such pieces"
-        for name, folder in bundled("music").items()
-        if [track["kind"] == "drums" for track in load_config(folder, "music", "composer")["network"]["tracks"]]
-        == drums
+        for name, config in composers().items()
+        if [track["kind"] == "drums" for track in config["network"]["tracks"]] == drums
     ]
     if drums == [False]:
         ways.append(f"--melody {path} gives it other voices")

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from common.weights_folders import bundled, load_config
-from music.config import STYLES, GenerateConfig
+from music.config import STYLES, GenerateConfig, composers
 from studio.shop import Result, Shop, listening, shown_command, take, without_folder
 
 ENDINGS = (".mid", ".wav", ".musicxml", ".png")  # of what is written
@@ -12,8 +11,7 @@ ENDINGS = (".mid", ".wav", ".musicxml", ".png")  # of what is written
 
 def piece_styles() -> list[str]:
     """The styles in which the bundled weights compose."""
-    networks = (load_config(folder, "music", "composer")["network"] for folder in bundled("music").values())
-    return [*STYLES, *(style for network in networks for style in network["styles"])]
+    return [*STYLES, *(style for config in composers().values() for style in config["network"]["styles"])]
 
 
 def compose(

@@ -35,7 +35,7 @@ from image.translate.patches import Album, Crops
 from image.translate.tasks import TASKS
 
 LR, CLASSES_LR = 2e-4, 1e-3
-CLIP = 1.0  # largest norm of the gradient of classes
+CLIP = 1.0  # largest norm of the gradient where no critic teaches; without it one bad step can undo a run
 LEAST_SHARE = 0.02  # of a picture that counts; the features of less are those of what is around
 RECOGNISING = ("encoder", 0.1)  # what is trained already, and the share of the learning rate at which it learns on
 DIFFERENCES: dict[Difference, Callable[..., Tensor]] = {"absolute": pixel_loss, "psnr": psnr_loss}
@@ -177,6 +177,7 @@ def build_translation_game(config: TrainConfig, device: torch.device | str = "cp
         adversarial=config.adversarial,
         content=content,
         default_lr=LR,
+        clip=None if config.adversarial else CLIP,
     ).game()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from common.files import replacing
 from common.pictures.sheets import save_picture
+from common.training.devices import pick_device
 from music.chords import chord_sheet
 from music.config import SOUNDING, GenerateConfig
 from music.io.engraving import save_pdf, save_svg
@@ -19,6 +20,8 @@ from music.io.musicxml import save_musicxml, to_musicxml
 from music.io.piano_roll import piano_roll
 from music.io.sound import RATE, render, render_stems, save_wav
 from music.score import Score
+from music.sound.band import play
+from music.sound.models import load_sound_model
 
 
 def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig, file: MidiFile | None = None) -> list[str]:
@@ -33,9 +36,7 @@ def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig, file: MidiFile
     Raises:
         UserError: one cannot be written, or the soundfont cannot be read.
     """
-    silent = not any(path.lower().endswith(SOUNDING) for path in config.out)
-    audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)  # first: it may fail
-    stems = render_stems(midi, config.soundfont) if config.stems is not None else []
+    audio, stems = _played(midi, config)  # first: it may fail
     programs = [track.program for track in piece.tracks] if file else [own.program for own in midi.instruments]
     for path in config.out:
         match Path(path).suffix.lower():
@@ -51,6 +52,18 @@ def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig, file: MidiFile
                 save = save_svg if ending == ".svg" else save_pdf
                 save(to_musicxml(piece, Path(path).stem, programs), path)
     return [*config.out, *_write_stems(midi, stems, config.stems), *_write_chords(piece, config.chords_out)]
+
+
+def _played(midi: PrettyMIDI, config: GenerateConfig) -> tuple[Tensor, list[Tensor]]:
+    """A piece as sound and its voices alone; nothing of what is not to be written."""
+    silent = not any(path.lower().endswith(SOUNDING) for path in config.out)
+    if silent and config.stems is None:
+        return torch.zeros(2, 0), []
+    if config.band:
+        voices = play(midi, load_sound_model(config.band_source, pick_device(config.device)), config.band, config.seed)
+        return torch.stack(voices).sum(0), voices
+    audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)
+    return audio, render_stems(midi, config.soundfont) if config.stems is not None else []
 
 
 def _write_stems(midi: PrettyMIDI, stems: Sequence[Tensor], folder: Path | None) -> list[str]:

@@ -3,6 +3,7 @@
 import copy
 import io
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import pretty_midi
@@ -38,10 +39,9 @@ def render(midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None) -> Tenso
     Raises:
         UserError: the soundfont cannot be read or is none, or the piece is longer than `MAX_SECONDS`.
     """
-    _require_short(midi)
+    require_short(midi)
     raw, native = _synthesise(midi, soundfont)
-    audio = _faded(raw, native)
-    return audio * _level(raw, native, audio)
+    return levelled([raw], raw, native)[0]
 
 
 def render_stems(midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None) -> list[Tensor]:
@@ -49,16 +49,28 @@ def render_stems(midi: pretty_midi.PrettyMIDI, soundfont: Path | None = None) ->
 
     The sum is exact up to the 16 bits in which the synthesiser answers, before they are amplified.
     """
-    _require_short(midi)
+    require_short(midi)
     raw, native = _synthesise(midi, soundfont)
-    level = _level(raw, native, _faded(raw, native))
-    alone = (
+    alone = [
         _synthesise(_only(midi, index), soundfont, midi.get_end_time())[0] for index in range(len(midi.instruments))
-    )
-    return [_faded(audio, native) * level for audio in alone]
+    ]
+    return levelled(alone, raw, native)
 
 
-def _require_short(midi: pretty_midi.PrettyMIDI) -> None:
+def levelled(parts: Sequence[Tensor], whole: Tensor, native: int) -> list[Tensor]:
+    """Parts of a piece at `RATE`, all amplified as the whole piece must be to be as loud as `render` says.
+
+    Args:
+        parts: float32 (2, samples) each, far below full scale.
+        whole: what they sum to.
+        native: samples a second of both.
+    """
+    level = _level(whole, native, _faded(whole, native))
+    return [_faded(part, native) * level for part in parts]
+
+
+def require_short(midi: pretty_midi.PrettyMIDI) -> None:
+    """Raise a UserError if a piece is longer than `MAX_SECONDS`."""
     if midi.get_end_time() > MAX_SECONDS:
         raise UserError(f"the piece lasts {midi.get_end_time():.0f} seconds; at most {MAX_SECONDS:.0f} can be rendered")
 

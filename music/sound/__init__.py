@@ -24,7 +24,7 @@ def note(
         pitch: such as "A3", or a MIDI number; means nothing to weights whose sounds have no pitch.
         velocity: 1 to 127: how hard the note is played.
         seconds: that it lasts, its end included; by default as learned.
-        weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default runs/sound-instruments.
+        weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default the bundled instruments.
         seed: of the latents; means the same on every device.
         device: auto, cpu, cuda, cuda:1 or mps.
 
@@ -35,11 +35,11 @@ def note(
         UserError: a setting or the weights are of no use.
     """
     from common.training.devices import pick_device
-    from music.sound.config import TRAINED, GenerateConfig
+    from music.sound.config import MAKER, GenerateConfig
     from music.sound.generation import make
     from music.sound.models import load_sound_model
 
-    model = load_sound_model(weights or TRAINED, pick_device(device))
+    model = load_sound_model(weights or MAKER, pick_device(device))
     config = GenerateConfig(
         instrument=instrument or (model.classes[0] if model.classes else ""),
         pitch=(str(pitch),) if model.ranges else (),

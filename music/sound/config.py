@@ -27,7 +27,7 @@ SECONDS = (1, 2, 4)  # that a sound may last
 SHORTEST, LONGEST = 0.1, 4.0  # seconds of a recording without the silence around it
 NO_PITCH = 128  # stands for a pitch that is not known; those of MIDI go from 0 to 127
 LONGEST_NOTE, MOST = 60.0, 10_000  # seconds of a note, and sounds of a kind, that can be asked for
-TRAINED = "runs/sound-instruments"  # where `music.sound.train` leaves what it learned without flags
+MAKER = "instruments"  # the bundled weights that make notes of instruments
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `music.sound.networks`
 
 
@@ -57,7 +57,7 @@ class TrainConfig(GanConfig, AugmentConfig, RunConfig):
 class GenerateConfig(OutputConfig):
     """Settings of `python -m music.sound.generate`."""
 
-    weights: Maker = TRAINED  # a bundled name, a folder (weights or a run) or a Hub id
+    weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
     out: str = "note.wav"  # .wav: sounds after each other; .png: spectrograms of them; a folder: a .wav each
     overwrite: bool = False  # write anew what is there
     instrument: str = ""  # by name, or a mixture: "0.5 flute + 0.5 cello"; default: all in turn
@@ -133,7 +133,7 @@ class GenerateConfig(OutputConfig):
 class EvaluateConfig(DeviceConfig):
     """Settings of `python -m music.sound.evaluate`."""
 
-    weights: Maker = TRAINED  # a bundled name, a folder (weights or a run) or a Hub id
+    weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out sounds are the measure; default: what was trained on
     n: int = 1_000  # made sounds, and as many held-out ones (fewer if there are fewer)
     seed: int = 0  # of the latents and of the choice of held-out sounds

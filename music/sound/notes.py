@@ -62,6 +62,15 @@ def parse_mixture(text: str, classes: Sequence[str], flag: str = "instrument") -
     return {label: share / total for label, share in mixture.items()}
 
 
+def parse_band(text: str, classes: Sequence[str]) -> list[Mixture]:
+    """Read who plays each voice: instruments or mixtures of them, separated by commas.
+
+    Raises:
+        UserError: one is not known.
+    """
+    return [parse_mixture(part, classes, "band") for part in text.split(",")]
+
+
 def require_in_range(
     pitches: Sequence[int], mixtures: Sequence[Mixture], ranges: Sequence[Sequence[int]], classes: Sequence[str]
 ) -> None:

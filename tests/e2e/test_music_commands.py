@@ -1,7 +1,6 @@
 """The music commands as a user types them, each in a process of its own."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -146,14 +145,7 @@ def test_what_is_mistyped_is_refused(
     before = sorted(tmp_path.iterdir())
     weights = () if "--weights" in words else ("--weights", run_folder)
     # in the folder of the files, so that their names are as short as users type them
-    result = subprocess.run(
-        [sys.executable, "-m", "music.generate", *map(str, weights), "--candidates", "1", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = command("music.generate", *weights, "--candidates", 1, *words, cwd=tmp_path)
     assert_refused(result, *named)
     assert sorted(tmp_path.iterdir()) == before
 
