@@ -4,14 +4,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sounds import tone, write
+import torch
+from small_sounds import CLASSES, tone, write
 
 from common.data.arrays import Arrays
+from common.weights import save_weights
 from music.sound.data.loading import SoundData
 from music.sound.data.sources import asked, play
 from music.sound.instruments import Voice
+from music.sound.networks import Generator, NetworkConfig
 
 PLAYED = {"flute": Voice(73, "pipes", 64, 76), "cello": Voice(42, "strings", 48, 60)}
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Untrained weights of three instruments."""
+    folder, config = tmp_path_factory.mktemp("weights") / "three", NetworkConfig(1, 4, 8, len(CLASSES))
+    torch.manual_seed(0)
+    about = {
+        "domain": "music",
+        "kind": "sound",
+        "network": config.as_json(),
+        "classes": CLASSES,
+        "families": ["pipes", "strings", "reeds"],
+        "ranges": [[60, 96], [36, 72], [52, 81]],
+        "data": {"name": "instruments"},
+    }
+    folder.mkdir()
+    save_weights(folder, Generator(config), about, "# Untrained\n")
+    return str(folder)
 
 
 @pytest.fixture

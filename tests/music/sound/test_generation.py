@@ -7,38 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_sounds import CLASSES
 
 from common.cli import parse
 from common.errors import UserError
-from common.weights import save_weights
 from music.sound import note
 from music.sound.config import FRAMES, HOP, RATE, GenerateConfig, length
 from music.sound.generate import main
 from music.sound.generation import ATTACK, RELEASE, path, stretched
-from music.sound.networks import Generator, NetworkConfig
 from music.sound.notes import name_of, parse_mixture, parse_pitch, require_in_range
 from music.sound.pitch import in_tune
-
-CLASSES = ("flute", "cello", "english horn")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Untrained weights of three instruments."""
-    folder, config = tmp_path_factory.mktemp("weights") / "three", NetworkConfig(1, 4, 8, len(CLASSES))
-    torch.manual_seed(0)
-    about = {
-        "domain": "music",
-        "kind": "sound",
-        "network": config.as_json(),
-        "classes": CLASSES,
-        "families": ["pipes", "strings", "reeds"],
-        "ranges": [[60, 96], [36, 72], [52, 81]],
-        "data": {"name": "instruments"},
-    }
-    folder.mkdir()
-    save_weights(folder, Generator(config), about, "# Untrained\n")
-    return str(folder)
 
 
 def generate(weights: str, *flags: str) -> None:
