@@ -13,7 +13,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
@@ -29,6 +29,7 @@ from common.inputs import flag_of
 from common.provenance.record import Record, made_by, recording
 from common.training.runs import check_folder
 
+HEADING = 13  # characters of a heading that stands to the left
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch's and NumPy's
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk, a user's share of it, a file
 UNTOLD = ("out", "resume", "overwrite", "settings_from", "provenance", "threads", "track")  # they change no content
@@ -246,3 +247,9 @@ def command(program: str, config: Any) -> str:
             given = [] if default is False else value if isinstance(value, tuple) else [value]
             words.append(shlex.join([f"--{flag_of(type(config), name)}", *map(str, given)]))
     return " ".join(words)
+
+
+def tell(lines: Sequence[tuple[str, str]]) -> None:
+    """Print lines, each under its heading, which stands to its left."""
+    for heading, text in lines:
+        print(f"{heading:<{HEADING}} {text}")

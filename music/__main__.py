@@ -2,7 +2,7 @@
 
 from common.cli import list_commands
 
-COMMANDS = ("train", "generate", "evaluate", "sound.train", "sound.generate", "sound.evaluate")
+COMMANDS = ("data", "train", "generate", "evaluate", "sound.train", "sound.generate", "sound.evaluate")
 
 if __name__ == "__main__":
     list_commands("music", COMMANDS)

@@ -43,6 +43,7 @@ ENDINGS = (".mid", ".musicxml", *ENGRAVED, *SOUNDING)  # what a piece can be wri
 LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
 DEFAULT_WEIGHTS = "chorales"
+BARS_AT_A_TIME = 4  # that a network composes
 BARS = 8  # of a piece, where none are asked for
 STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
 # Quarter notes a minute at which a style is usually danced; a tune book has no tempi that a model could learn.
@@ -59,7 +60,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     data: Data = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
-    bars: int = 4  # that the network composes at a time; longer pieces go on from their last bars
+    bars: int = BARS_AT_A_TIME  # that the network composes at a time; longer pieces go on from their last bars
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
     content: float = 20.0  # gan: weight of the VAE's loss beside the critic's; 0: the critic alone

@@ -13,7 +13,7 @@ from common.schema import from_json
 from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
 from music.networks import Composer
-from music.rolls import MusicContext, NetworkConfig, given, steps_before, valid_steps
+from music.rolls import MusicContext, MusicSpec, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
 from music.theory import METRES, MODES, PITCHES, Key, Mode
 
@@ -158,7 +158,7 @@ def _struck(config: NetworkConfig, rolls: Tensor, condition: MusicContext) -> Te
     return torch.stack([pitch, onset | (pitch & ~held & written)], 1)
 
 
-def to_scores(config: NetworkConfig, rolls: Tensor, metres: Tensor, modes: Tensor, tempo: float = 100.0) -> list[Score]:
+def to_scores(config: MusicSpec, rolls: Tensor, metres: Tensor, modes: Tensor, tempo: float = 100.0) -> list[Score]:
     """Cut the filling off short bars, and put rolls (N, 2, T, S, P) back among MIDI's 128 pitches.
 
     Args:

@@ -30,6 +30,11 @@ class Key:
         return f"{PITCH_CLASSES[self.tonic]} {self.mode}"
 
 
+def name_of(pitch: int) -> str:
+    """What a MIDI pitch is called: 57 -> A3."""
+    return f"{PITCH_CLASSES[pitch % 12]}{pitch // 12 - 1}"
+
+
 def nearest_interval(semitones: int) -> int:
     """The interval to the same pitch class that is nearest: -6 to +5 semitones."""
     return (semitones + 6) % 12 - 6

@@ -22,6 +22,7 @@ from studio.config import LARGEST, WAITING, StudioConfig
 from studio.shop import Shop
 from studio.tabs.images import images_tab
 from studio.tabs.music import music_tab
+from studio.tabs.sounds import sounds_tab
 from studio.tabs.superres import superres_tab
 from studio.tabs.text import text_tab
 
@@ -30,6 +31,7 @@ TABS: dict[str, Callable[[Shop], None]] = {
     "Super-resolution": superres_tab,
     "Text": text_tab,
     "Music": music_tab,
+    "Sounds": sounds_tab,
 }
 DAY = 86_400  # seconds for which what was shown stays; looked at every hour
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # those of the machine, so that none is fetched
@@ -41,7 +43,7 @@ footer { display: none !important; }
 #light { max-width: 9rem; }
 """
 INTRODUCTION = """# Studio
-Make pictures, music and texts with the models that ship. All of it is computed on this machine, and
+Make pictures, texts, music and sounds with the models that ship. All of it is computed on this machine, and
 below every result stands the command that makes the same in a terminal."""
 
 

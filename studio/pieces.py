@@ -24,6 +24,7 @@ def compose(
     form: str,
     chords: str,
     tempo: float | None,
+    band: str,
     seed: int,
 ) -> Result:
     """Compose a piece; what is empty is as usual in the style."""
@@ -37,6 +38,7 @@ def compose(
         form=form.strip().upper(),
         chords=chords.strip(),
         tempo=tempo or None,
+        band=band.strip(),
         seed=seed,
     )
 

@@ -184,6 +184,8 @@ REFUSED = [
     ("image.edit.evaluate", "--data nowhere", "--data nowhere: no such file or folder"),
     ("image.judges.classifier", "--data digits nowhere", "--data nowhere: no such file or folder"),
     ("image.judges.scorer", "--data nowhere", "--data nowhere: no such file or folder"),
+    ("music.data", "nowhere", "nowhere: no such file or folder; built in are chorales, dances"),
+    ("music.data", "chorales --minutes 0", "--minutes must be above 0"),
     ("music.train", "--data nowhere", "--data nowhere: no such file or folder; built in are chorales, dances"),
     ("music.generate", "--melody nothing.mid", "--melody nothing.mid: no such file"),
     ("music.generate", "--continue nothing.mid", "--continue nothing.mid: no such file"),

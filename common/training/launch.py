@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from common.config import RunConfig
 from common.cores.game import Game
@@ -12,6 +13,8 @@ from common.training.forecast import Milestone
 from common.training.monitor import Monitor
 from common.training.runs import check_batch, conclude, decided, folder_of, holding, introduce, open_run
 from common.training.trainer import Trainer
+
+TRIAL = 1.0  # minutes that one lasts, at most
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class Run:
     def out(self) -> Path:
         """The folder of the run."""
         return folder_of(self.config, self.name)
+
+
+def trial(run: Run) -> float:
+    """The examples a second that the first steps of a training see here; nothing of them is kept."""
+    with TemporaryDirectory() as folder:
+        return Trainer(replace(run.config, minutes=TRIAL), Path(folder)).measure(run.game, run.batches)
 
 
 def carry_out(run: Run) -> None:

@@ -3,19 +3,16 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from common.cli import command, run
+from common.cli import command, run, tell
 from image.config import TrainConfig
 from image.data.config import DataConfig
 
 if TYPE_CHECKING:
-    from common.training.launch import Run
     from image.data.loading import ImageData
 
 PROGRAM = "image.data"
-TRIAL = 1.0  # minutes of one, at most
 
 
 def main(config: DataConfig) -> None:
@@ -38,12 +35,12 @@ def main(config: DataConfig) -> None:
     likeness = find_alike(data)
     out = config.out or Path("runs") / f"{data.name}-data"
     with folder_for_results(out):
-        _tell(describe(data, headers, likeness))
+        tell(describe(data, headers, likeness))
         print(f"{PROGRAM}: playing the first steps of a training, to time them", file=sys.stderr)
         train, told, reasons = recommend(config, data)
-        _tell([("size", f"--size {size}: {why}"), *reasons, ("time", told)])
+        tell([("size", f"--size {size}: {why}"), *reasons, ("time", told)])
         memory = peak_memory(pick_device(config.device))
-        _tell([("memory", f"{memory / 1e9:.1f} GB at most up to here")] if memory else [])
+        tell([("memory", f"{memory / 1e9:.1f} GB at most up to here")] if memory else [])
         save_picture(contact_sheet(data), out / "contact-sheet.png")
         write_json(out / "data.json", as_json(data, headers, likeness))
     print(f"wrote {out / 'contact-sheet.png'} and {out / 'data.json'}; then try:\n{command('image.train', train)}")
@@ -52,7 +49,9 @@ def main(config: DataConfig) -> None:
 def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, list[tuple[str, str]]]:
     """The training to begin with, what is to be seen of it when, and why it is the one, under headings."""
     from common.training.forecast import forecast
+    from common.training.launch import trial
     from image.data.advice import choose_core, told_augmentation, told_mirror
+    from image.games import prepare
 
     train = TrainConfig(
         data=config.data,
@@ -64,11 +63,13 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
         device=config.device,
         threads=config.threads,
     )
-    run, rate = trial(train)
+    run = prepare(train)
+    rate = trial(run)
     core, why = choose_core(bool(data.spec.classes), config.minutes, rate)
     if core != train.core:
         train = replace(train, core=core)
-        run, rate = trial(train)
+        run = prepare(train)
+        rate = trial(run)
     assert isinstance(run.config, TrainConfig)
     reasons = [
         ("core", f"--core {core}: {why}"),
@@ -76,21 +77,6 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
         ("mirroring", told_mirror(run.config.mirror)),
     ]
     return train, forecast(rate, run.examples, run.milestones), reasons
-
-
-def trial(config: TrainConfig) -> "tuple[Run, float]":
-    """A training, and the images a second that its first steps see here; nothing of them is kept."""
-    from common.training.trainer import Trainer
-    from image.games import prepare
-
-    run = prepare(config)
-    with TemporaryDirectory() as folder:
-        return run, Trainer(replace(run.config, minutes=TRIAL), Path(folder)).measure(run.game, run.batches)
-
-
-def _tell(lines: list[tuple[str, str]]) -> None:
-    for heading, text in lines:
-        print(f"{heading:<13} {text}")
 
 
 if __name__ == "__main__":

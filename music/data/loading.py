@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,37 @@ from music.rolls import MusicSpec
 from music.score import TrackSpec
 from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
 
-FORMAT = 3  # of what is cached; raise it when the same files would become different windows
+FORMAT = 4  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
 RARE_METRE = 0.01  # share of the tunes; one tune in 12/8 would widen the bars of all others
 MULTIPLE = 8  # of which the steps of a bar are one
 CONTOUR = 12  # intervals, for telling variants of one tune
+
+
+@dataclass(frozen=True)
+class TuneFacts:
+    """What is known of a tune that is used.
+
+    Attributes:
+        name: as messages call it.
+        style: "" where unlabelled.
+        metre, key, tempo: as stated or estimated, before the tonic moved to C; "" where no key is known.
+        bars, notes: how many.
+        kin: one number for all variants of a tune.
+        is_held_out: in which part it is.
+    """
+
+    name: str
+    style: str
+    metre: str
+    key: str
+    tempo: float
+    bars: int
+    notes: int
+    kin: int
+    is_held_out: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +69,7 @@ class MusicData:
         spec: what all windows have in common.
         train: what models learn from.
         test: held out; no model ever trains on it. Variants of one tune are in one part.
-        held_out: how many tunes are.
+        tunes: all that are used.
         skipped: the tunes and files that are left out, and why.
         source: one line on origin and licence, for the cards of models.
         tempo: of the training tunes, the median in quarter notes a minute.
@@ -55,10 +79,15 @@ class MusicData:
     spec: MusicSpec
     train: Arrays
     test: Arrays
-    held_out: int
+    tunes: tuple[TuneFacts, ...]
     skipped: dict[str, str]
     source: str
     tempo: float
+
+    @property
+    def held_out(self) -> int:
+        """How many tunes are."""
+        return sum(tune.is_held_out for tune in self.tunes)
 
 
 def load_music(data: str, bars: int = 4) -> MusicData:
@@ -90,15 +119,17 @@ def load_music(data: str, bars: int = 4) -> MusicData:
         **{name: facts[name] for name in ("bars", "bar_steps", "low", "high")},
     )
     said = {name: facts[name] for name in ("skipped", "source", "tempo")}
-    return MusicData(short_name(data), spec, train, test, held_out=len(facts["tunes"]), **said)
+    tunes = tuple(TuneFacts(**tune) for tune in facts["tunes"])
+    return MusicData(short_name(data), spec, train, test, tunes, **said)
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A tune in C, and where it is from."""
+    """A tune in C, where it is from, and the key that it had."""
 
     item: Item
     tune: Tune
+    key: Key | None
 
 
 def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
@@ -107,7 +138,8 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     entries = list(_usable(parsed(data, music.items), bars, skipped))
     if not entries:
         raise UserError(f"--data {data}: none can be used of its {count_reasons(skipped, 'tunes')}")
-    test: np.ndarray = split(_variants(entries), HELD_OUT)
+    variants = _variants(entries)
+    test: np.ndarray = split(variants, HELD_OUT)
     if not test.any():
         raise UserError(f"--data {data}: needs two different tunes or more, as some are held out")
     spec = _spec(entries, bars)
@@ -125,18 +157,20 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
         **{name: getattr(spec, name) for name in ("styles", "metres", "bars", "bar_steps", "low", "high")},
         "tracks": [vars(track) for track in spec.tracks],
         "tempo": float(np.median([entry.tune.tempo for entry in sides["train"]])),
-        "tunes": [_facts(entry) for entry in sides["test"]],
+        "tunes": [asdict(facts) for facts in _facts(entries, variants, test)],
         "skipped": skipped,
         "source": music.source,
     }
 
 
-def _facts(entry: _Entry) -> dict[str, Any]:
-    """What is kept of a held-out tune beside its notes."""
-    tune = entry.tune
-    mode = tune.key.mode if tune.key else "major"
-    facts = {"steps": tune.steps, "metre": tune.metre, "tempo": tune.tempo, "mode": mode}
-    return {**facts, "notes": len(tune.notes), "style": entry.item.style}
+def _facts(entries: Sequence[_Entry], variants: Sequence[str], test: np.ndarray) -> Iterator[TuneFacts]:
+    kin = {name: number for number, name in enumerate(dict.fromkeys(variants))}
+    for entry, variant, held in zip(entries, variants, test.tolist(), strict=True):
+        item, tune = entry.item, entry.tune
+        key = str(entry.key or "")
+        yield TuneFacts(
+            item.name, item.style, tune.metre, key, tune.tempo, tune.bars, len(tune.notes), kin[variant], held
+        )
 
 
 # --- Which tunes ------------------------------------------------------------------------------------------------------
@@ -170,7 +204,7 @@ def _usable(parsed: Sequence[tuple[Item, Tune | str]], bars: int, skipped: dict[
             if moved.notes[:, 1].min() < 0 or moved.notes[:, 1].max() >= PITCHES:
                 skipped[item.name] = "leaves MIDI's 128 pitches when moved to C"
             else:
-                yield _Entry(item, moved)
+                yield _Entry(item, moved, tune.key)
 
 
 def _layout(tune: Tune) -> tuple[bool, ...]:

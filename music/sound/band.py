@@ -12,8 +12,9 @@ from music.sound.config import FRAMES, HOP, RATE
 from music.sound.data.sources import HELD
 from music.sound.generation import FADE, stretched, weights_of
 from music.sound.models import SoundModel
-from music.sound.notes import Mixture, name_of, parse_band
+from music.sound.notes import Mixture, parse_band
 from music.sound.spectrograms import to_sounds
+from music.theory import name_of
 
 RELEASE = round((1 - HELD) * FRAMES)  # frames in which a note dies away once it is no longer held
 WIDTH = 0.4  # how far the outer voices stand from the middle, where 1 is all the way to one side

@@ -14,9 +14,10 @@ from common.pictures.sheets import save_picture
 from music.io.sound import save_wav
 from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig
 from music.sound.models import SoundModel
-from music.sound.notes import Mixture, name_of
+from music.sound.notes import Mixture
 from music.sound.sheets import spectrogram_sheet
 from music.sound.spectrograms import to_maps, to_sounds
+from music.theory import name_of
 
 ATTACK, RELEASE = 12, 20  # frames at the ends of a note that are never stretched
 STEPS = 8  # notes between two stops of a morph

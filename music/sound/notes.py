@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from common.errors import UserError
-from music.theory import PITCH_CLASSES, PITCHES
+from music.theory import PITCHES, name_of
 
 LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11, 12), "minor": (0, 2, 3, 5, 7, 8, 10, 12), "chromatic": tuple(range(13))}
@@ -27,11 +27,6 @@ def parse_pitch(text: str) -> int:
     if not 0 <= number < PITCHES:
         raise UserError(f"--pitch {text} is no pitch; write for example A3, C#4 or Bb2, or a MIDI number, 0 to 127")
     return number
-
-
-def name_of(pitch: int) -> str:
-    """What a pitch is called: 57 -> A3."""
-    return f"{PITCH_CLASSES[pitch % OCTAVE]}{pitch // OCTAVE + LOWEST_OCTAVE}"
 
 
 def parse_mixture(text: str, classes: Sequence[str], flag: str = "instrument") -> Mixture:

@@ -32,11 +32,14 @@ def _composing(shop: Shop) -> None:
             form = gr.Textbox(label="Form", info="Sections, such as AABA: equal letters are the same music")
             chords = gr.Textbox(label="Chords", info="Bar by bar, such as Dm | G7 | C Am | F; not with a form")
             tempo = gr.Number(0, label="Tempo", minimum=0, maximum=400, info="Quarters a minute; 0: as usual")
+            band = gr.Textbox(
+                label="Band", info="Made instruments by voice: flute, 0.5 oboe + 0.5 viola; empty: General MIDI"
+            )
             seed = seed_number()
             button = gr.Button("Compose", variant="primary")
         with gr.Column(scale=2):
             result = _piece()
-    on(button, shop, compose, [style, key, metre, bars, form, chords, tempo, seed], result)
+    on(button, shop, compose, [style, key, metre, bars, form, chords, tempo, band, seed], result)
 
 
 def _harmonising(shop: Shop) -> None:

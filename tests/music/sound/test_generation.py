@@ -15,8 +15,9 @@ from music.sound import note
 from music.sound.config import FRAMES, HOP, RATE, GenerateConfig, length
 from music.sound.generate import main
 from music.sound.generation import ATTACK, RELEASE, path, stretched
-from music.sound.notes import name_of, parse_mixture, parse_pitch, require_in_range
+from music.sound.notes import parse_mixture, parse_pitch, require_in_range
 from music.sound.pitch import in_tune
+from music.theory import name_of
 
 
 def generate(weights: str, *flags: str) -> None:

@@ -1,0 +1,44 @@
+"""`python -m music.data`: look at a collection of music before hours go into it."""
+
+import sys
+from pathlib import Path
+
+from common.cli import command, run, tell
+from music.config import TrainConfig
+from music.data.config import DataConfig
+
+PROGRAM = "music.data"
+
+
+def main(config: DataConfig) -> None:
+    """Look at a collection of music before hours go into it: its tunes, what is skipped and why, and how long it takes.
+
+    How long is told by the first steps of a training, which are played and thrown away. A sheet of piano rolls and
+    data.json, which names all tunes, appear in --out. What was parsed stays in the cache, for the training.
+    """
+    from common.files import folder_for_results, write_json  # torch loads only once the command line is known good
+    from common.pictures.sheets import save_picture
+    from common.training.forecast import forecast
+    from common.training.launch import trial
+    from music.data.inspection import as_json, describe, sheet
+    from music.data.loading import load_music
+    from music.games import prepare
+
+    data = load_music(config.data, config.bars)
+    out = config.out or Path("runs") / f"{data.name}-data"
+    with folder_for_results(out):
+        tell(describe(data))
+        print(f"{PROGRAM}: playing the first steps of a training, to time them", file=sys.stderr)
+        minutes = int(config.minutes) if config.minutes.is_integer() else config.minutes
+        train = TrainConfig(
+            data=config.data, bars=config.bars, minutes=minutes, device=config.device, threads=config.threads
+        )
+        planned = prepare(train)
+        tell([("time", forecast(trial(planned), planned.examples, planned.milestones))])
+        save_picture(sheet(data), out / "rolls.png")
+        write_json(out / "data.json", as_json(data))
+    print(f"wrote {out / 'rolls.png'} and {out / 'data.json'}; then try:\n{command('music.train', train)}")
+
+
+if __name__ == "__main__":
+    run(main, PROGRAM)
