@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.files import require_nameable
+from common.processes import count, rank, summed, wait
 from common.progress import progress_bar
 
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pixels, {remaining} left"
@@ -72,6 +73,8 @@ def plan(
 ) -> FileJobs:
     """Find the inputs, and lay down the outputs before any work begins.
 
+    Of several processes (`common.processes`) each gets a share of the jobs, and the first all else that is to be told.
+
     Args:
         names: files, folders and patterns.
         endings: of the files that are wanted, in small letters.
@@ -100,7 +103,9 @@ def plan(
             else:
                 jobs.append(Job(source, targets[source]))
     skipped = [] if overwrite else [job.target for job in jobs if job.target.exists()]
-    return FileJobs([job for job in jobs if job.target not in skipped], skipped, made, problems)
+    left = [job for job in jobs if job.target not in skipped][rank() :: count()]
+    wait()  # so that none sees files that another one made meanwhile
+    return FileJobs(left, skipped, made, problems) if rank() == 0 else FileJobs(left, [], [], [])
 
 
 def _problem(source: Path, target: Path, target_place: Path, first: Path) -> str:
@@ -184,7 +189,7 @@ def reporting(batch: FileJobs, program: str) -> Iterator[Callable[[str], None]]:
     """Yield what is to be told of every failure, and end as a command should.
 
     What is left out is said first. If several files were asked for, failures are said as they come, and the exit code
-    is 1 if some of them failed and 2 if all did.
+    is 1 if some of them failed and 2 if all did; of several processes all end so, when the last is done.
 
     Raises:
         UserError: the only file failed.
@@ -193,7 +198,7 @@ def reporting(batch: FileJobs, program: str) -> Iterator[Callable[[str], None]]:
 
     def fail(problem: str) -> None:
         failures.append(problem)
-        if batch.asked > 1:
+        if batch.asked > 1 or count() > 1:
             tqdm.write(f"{program}: {problem}", file=sys.stderr)
 
     for problem in batch.problems:
@@ -203,11 +208,13 @@ def reporting(batch: FileJobs, program: str) -> Iterator[Callable[[str], None]]:
     if batch.skipped:
         print(f"skipped {_some(batch.skipped)} there already; --overwrite makes anew")
     yield fail
-    if failures and batch.asked == 1:
+    if failures and batch.asked == 1 and count() == 1:
         raise UserError(failures[0])
-    if failures:
-        print(f"{program}: {len(failures):,} of {batch.asked:,} failed", file=sys.stderr)
-        sys.exit(1 if len(failures) < batch.asked else 2)
+    failed, asked = summed([len(failures), batch.asked])
+    if failed and rank() == 0:
+        print(f"{program}: {failed:,} of {asked:,} failed", file=sys.stderr)
+    if failed:
+        sys.exit(1 if failed < asked else 2)
 
 
 def each_picture(

@@ -7,6 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from common.processes import rank
+
 USUAL = (80, 24)  # columns and lines
 
 
@@ -16,8 +18,11 @@ def progress_bar(
     """A bar of tqdm, as wide as the terminal; the arguments are those of `tqdm`.
 
     Terminals of containers and of CI may say that they have no width, on which tqdm shows nothing; they get the usual.
+    Of several processes the first alone shows bars.
     """
     columns, lines = terminal_size()
+    if rank() > 0:
+        settings["disable"] = True
     return tqdm(iterable, description, total, ncols=columns - 1, nrows=lines - 1, **settings)
 
 

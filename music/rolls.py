@@ -83,7 +83,7 @@ class NetworkConfig(MusicSpec):
 # ---- what is given ---------------------------------------------------------------------------------------------------
 
 
-def valid_steps(config: NetworkConfig) -> Tensor:
+def valid_steps(config: MusicSpec) -> Tensor:
     """Which steps belong to a bar, and which only fill it up: bool (metres, S)."""
     inside = torch.arange(config.steps) % config.bar_steps
     return torch.stack([inside < METRES[metre] for metre in config.metres])

@@ -12,6 +12,7 @@ from common.cli import run
 from common.errors import UserError
 from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
 from common.pictures.formats import ENDINGS, FORMATS
+from common.processes import rank
 from superres.config import UpscaleConfig
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
         return convert_picture(job.source, job.target, change, suited.size, config.quality)
 
     pictures, films = ([job for job in jobs if _is_video(job.source) == is_film] for is_film in (False, True))
-    if (len(jobs) > 1 or films) and config.preview is None:
+    if (len(jobs) > 1 or films) and config.preview is None and rank() == 0:
         say_estimates(pictures, films, upscaler, config)
     each_picture(pictures, make, fail)
     upscale_videos(films, upscaler, config, fail)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,6 +16,7 @@ from common.config import NEWEST, Order, RunConfig, Settings
 from common.errors import UserError
 from common.files import replacing, sweep, write_json
 from common.inputs import flag_of
+from common.processes import rank
 from common.weights_folders import read_config
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def introduce(program: str, out: Path, what: str, training: int, held_out: int) 
     Args:
         what: they are, in the plural.
     """
-    if int(os.environ.get("RANK", 0)) > 0:
+    if rank() > 0:
         return
     print(f"{program}: {training:,} training {what}, {held_out:,} held out; writing to {out}", file=sys.stderr)
     if training < FEW:
@@ -156,7 +156,7 @@ def check_folder(out: Path, settings: RunConfig) -> None:
         UserError: the run exists and neither --resume nor --overwrite is given; or there is none to resume; or what is
             to be overwritten is not a run; or another process trains there.
     """
-    if int(os.environ.get("RANK", 0)) > 0:
+    if rank() > 0:
         return  # the first process does it for all
     _check_taken(out, decided(settings, out))
     if (out / LOCK).exists():
@@ -171,7 +171,7 @@ def holding(out: Path) -> Iterator[None]:
     Raises:
         UserError: another one does already, or the folder cannot be made.
     """
-    if int(os.environ.get("RANK", 0)) > 0:
+    if rank() > 0:
         yield
         return
     lock = FileLock(out / LOCK, timeout=0)
@@ -216,7 +216,7 @@ def open_run(
     Raises:
         UserError: as `check_folder`; or the settings or data are not those of the run to resume, which stays as it is.
     """
-    if int(os.environ.get("RANK", 0)) > 0:
+    if rank() > 0:
         return
     _check_taken(out, settings)
     now = plain(settings) | ({"data_digest": digest()} if digest else {})

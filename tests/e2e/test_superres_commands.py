@@ -1,6 +1,7 @@
 """The super-resolution commands as a user types them, each in a process of its own."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -114,3 +115,27 @@ def test_bad_input_is_one_line(run_folder: Path, photos: Path, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half.png", "text.png"]
     some = upscale(tmp_path / "half.png", photos / "1.png", "--out", tmp_path / "out")
     assert some.returncode == 1 and (tmp_path / "out" / "1_x2.png").is_file()
+
+
+def test_processes_share_a_folder_and_wait_for_each_other(run_folder: Path, photos: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "large"
+    shutil.copytree(photos, folder)
+    (folder / "0.png").write_bytes(b"no picture")
+    words = ("superres.upscale", folder, "--weights", run_folder, "--out", out, "--device", "cpu")
+    started = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m")
+
+    result = command(*started, *words)
+    assert result.returncode == 1
+    assert "0.png is not a picture" in result.stderr and "1 of 6 failed" in result.stderr
+    assert sorted(path.name for path in out.iterdir()) == [f"{number}_x2.png" for number in range(1, 6)]
+    assert all(result.stdout.count(f"wrote {out / f'{number}_x2.png'}") == 1 for number in range(1, 6))
+
+    (out / "3_x2.png").unlink()
+    shutil.copy(folder / "1.png", folder / "0.png")
+    again = command(*started, *words)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("skipped 4 files") == 1 and again.stdout.count("wrote ") == 2
+    alone = command(*words[:-4], "--out", tmp_path / "alone", "--device", "cpu")
+    assert alone.returncode == 0
+    for path in out.iterdir():
+        assert path.read_bytes() == (tmp_path / "alone" / path.name).read_bytes()

@@ -1,0 +1,38 @@
+"""Several processes that torchrun started for one command: which one this is, and what they tell each other.
+
+A command that shares work among them must let none end, or fail, before all are done: torchrun then kills the others.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+
+PATIENCE = timedelta(weeks=4)  # for which the first to be done waits for the last
+
+
+def rank() -> int:
+    """The number of this process, from 0 on."""
+    return int(os.environ.get("RANK", 0))
+
+
+def count() -> int:
+    """How many processes there are."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def summed(values: Sequence[int]) -> list[int]:
+    """The sums of what all processes give, once all have come here."""
+    if count() == 1:
+        return list(values)
+    import torch  # slow to import, and one process does without
+    from accelerate import PartialState
+
+    PartialState(cpu=True, timeout=PATIENCE)  # begins to talk to the others, unless that is done
+    sums = torch.tensor(values)
+    torch.distributed.all_reduce(sums)
+    return [int(value) for value in sums]
+
+
+def wait() -> None:
+    """Go on when all processes have come here."""
+    summed([0])
