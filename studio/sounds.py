@@ -56,5 +56,5 @@ def _made(shop: Shop, folder: Path, pitch: str, seconds: float, seed: int, asked
     made = make(shop.model(load_sound_model, config.weights), config)
     for path in (out, seen):
         write(made, replace(config, out=str(path)))
-    command = shown_command("music.sound.generate", config, folder)
+    command = shown_command("music.sound.generate", config, folder, out=(out.name,))
     return Result((str(seen), str(out)), (out,), command)

@@ -61,7 +61,7 @@ def _played(midi: PrettyMIDI, config: GenerateConfig) -> tuple[Tensor, list[Tens
         return torch.zeros(2, 0), []
     if config.band:
         voices = play(midi, load_sound_model(config.band_source, pick_device(config.device)), config.band, config.seed)
-        return torch.stack(voices).sum(0), voices
+        return torch.stack(voices).sum(0), voices if config.stems is not None else []
     audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)
     return audio, render_stems(midi, config.soundfont) if config.stems is not None else []
 

@@ -10,7 +10,7 @@ from common.errors import UserError
 from music.io.sound import TAIL, levelled, require_short
 from music.sound.config import FRAMES, HOP, RATE
 from music.sound.data.sources import HELD
-from music.sound.generation import FADE, stretched, weights_of
+from music.sound.generation import from_silence_to_silence, stretched, weights_of
 from music.sound.models import SoundModel
 from music.sound.notes import Mixture, parse_band
 from music.sound.spectrograms import to_sounds
@@ -83,9 +83,7 @@ def _sound(notes_map: Tensor, pitch: int, held: int) -> Tensor:
     dying = len(sound) - held * HOP
     if dying < len(sound):
         sound[-dying:] *= torch.linspace(1, 0, dying)
-    fade = min(len(sound), round(FADE * RATE))
-    sound[-fade:] *= torch.linspace(1, 0, fade)
-    return sound
+    return from_silence_to_silence(sound)
 
 
 def _warn_of_range(voice: pretty_midi.Instrument, mixture: Mixture, model: SoundModel) -> None:

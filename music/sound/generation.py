@@ -21,7 +21,7 @@ from music.theory import name_of
 
 ATTACK, RELEASE = 12, 20  # frames at the ends of a note that are never stretched
 STEPS = 8  # notes between two stops of a morph
-FADE = 0.01  # seconds at the end of a note that go down to silence
+RISE, FADE = 0.003, 0.01  # seconds in which a note comes from silence, and goes back
 PEAK = 0.95  # that no sample exceeds
 
 
@@ -74,8 +74,14 @@ def note(
     frames = model.config.frames if seconds is None else round(seconds * RATE / HOP) + 1
     maps = stretched(model.maps(z.expand(count, -1), told), frames)
     sound = to_sounds(maps[None], torch.tensor([pitch]))[0]
-    fade = round(FADE * RATE)
-    sound[-fade:] *= torch.linspace(1, 0, fade)
+    return from_silence_to_silence(sound)
+
+
+def from_silence_to_silence(sound: Tensor) -> Tensor:
+    """A sound (samples,) that begins and ends without a click; changed in place."""
+    rise, fade = round(RISE * RATE), min(round(FADE * RATE), len(sound))
+    sound[:rise] *= torch.linspace(0, 1, rise)[: len(sound)]
+    sound[len(sound) - fade :] *= torch.linspace(1, 0, fade)
     return sound
 
 

@@ -17,7 +17,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def test_a_note_is_seen_and_heard(shop: Shop) -> None:
     result = note(shop, shop.new_folder("me"), "cello", None, 0.5, "A3", None, 100, 0, 1)
     assert result.command == (
-        "python -m music.sound.generate --device cpu --out note.wav --instrument cello --pitch A3 --seed 1"
+        "python -m music.sound.generate --device cpu --instrument cello --pitch A3 --seed 1 --out note.wav"
     )
     assert all(Path(path).stat().st_size for path in (*result.files, *result.shown))
     assert {"cello", "flute"} <= set(instruments())

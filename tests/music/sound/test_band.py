@@ -116,6 +116,12 @@ def test_the_command_plays_with_a_band(weights: str, tmp_path: Path) -> None:
     assert np.abs(alone - samples(out)).max() <= 4  # each is rounded
 
 
+def test_nothing_else_is_written(weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generate("--band", "cello", "--band-weights", weights, "--out", "song.wav", "song.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.png", "song.wav"]
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
