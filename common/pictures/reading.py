@@ -28,7 +28,8 @@ from common.pictures.tiff_reading import PlainTiff, whole_numbers
 
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # TIFF has pages
 MOST_DPI = 65_535  # of a JPEG; and 1 is what Pillow says of TIFFs that say nothing
-UNREADABLE = (*folders.UNREADABLE, Image.DecompressionBombError)  # what Pillow's decoders raise, too
+# What Pillow raises of broken files, too.
+UNREADABLE = (*folders.UNREADABLE, Image.DecompressionBombError, LookupError, TypeError, ArithmeticError)
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SyntaxError, struct.error)
 
 # Tags that describe the picture and not the file that it was in.

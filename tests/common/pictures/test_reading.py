@@ -210,6 +210,24 @@ def test_truncated_photos_and_animations(tmp_path: Path) -> None:
     error_of(path)
 
 
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF", "JPEG", "BMP", "PPM"])
+def test_a_file_cut_anywhere_is_read_or_refused(form: str, tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3), dtype=np.uint8)
+    first, second = map(Image.fromarray, colours)
+    moving = {"save_all": True, "append_images": [second]} if form in ("GIF", "PNG", "WEBP", "TIFF") else {}
+    whole, path = io.BytesIO(), tmp_path / "cut"
+    first.save(whole, form, **moving)
+    refused = 0
+    for length in range(len(whole.getvalue())):
+        path.write_bytes(whole.getvalue()[:length])
+        try:
+            with open_picture(path) as file:
+                assert all(picture.pixels.shape[:2] == (5, 6) for picture in file)
+        except UserError:
+            refused += 1
+    assert refused > 20
+
+
 def test_malformed_exif_is_no_reason_to_refuse(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     rest = b"II*\0\x08\0\0\0\x05\0" + b"\xff" * 11
