@@ -1,5 +1,6 @@
 """Recordings as they are learned from: mono at one rate, without silence around them, as loud as each other."""
 
+from math import gcd
 from typing import Any
 
 import av
@@ -16,6 +17,8 @@ ENDINGS = {".wav", ".flac", ".ogg", ".mp3"}
 UNREADABLE = (*folders.UNREADABLE, av.FFmpegError)
 READ = 30.0  # seconds that are decoded at most, silence around the sound among them
 CHANNELS = 2  # at most
+RATES = 1_000, 800_000  # samples a second, at least and at most
+MOST, USUAL = 1_000, 48_000  # of a share between rates, above which FFmpeg first brings sound to the usual rate
 FULL_SCALE = 0.9999  # from which a sample counts as cut off, ...
 CLIPPED = 0.005  # ... and the share of those above which a recording is
 SILENT = 10 ** (-60 / 20)  # peak below which there is nothing to hear
@@ -35,15 +38,23 @@ def read(file: File) -> Mono:
         if not container.streams.audio:
             raise UserError("no sound in it")
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise UserError("sound in a coding that cannot be read")
         if stream.channels > CHANNELS:
             raise UserError(f"more than {CHANNELS} channels")
-        parts, rate, left = [], stream.rate, READ * stream.rate
-        resampler = av.AudioResampler(format="fltp")
+        if not RATES[0] <= stream.rate <= RATES[1]:
+            raise UserError(f"a rate of {stream.rate:,} samples a second")
+        parts, left = [], READ * stream.rate
+        # torchaudio's filters grow with the share between rates when it is in its lowest terms.
+        rate = stream.rate if stream.rate // gcd(stream.rate, RATE) <= MOST else USUAL
+        resampler = av.AudioResampler(format="fltp", rate=rate)
         for frame in container.decode(stream):
             parts += [np.atleast_2d(part.to_ndarray()) for part in resampler.resample(frame)]
             left -= frame.samples
             if left < 0:
                 raise UserError(f"longer than {LONGEST:g} seconds")
+        if parts:
+            parts += [np.atleast_2d(part.to_ndarray()) for part in resampler.resample(None)]  # what it still holds
     if not parts:
         raise UserError("empty")
     stereo = np.concatenate(parts, 1)

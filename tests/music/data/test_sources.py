@@ -223,9 +223,16 @@ def test_damaged_files_are_reasons(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "metre"), [("C99999999 | C8 |", "4/4"), ("C8 | C8 |", "99999999/4"), ("C" * 60_000, "4/4")]
+    ("body", "metre"),
+    [
+        ("C99999999 | C8 |", "4/4"),
+        ("C8 | C8 |", "99999999/4"),
+        ("C" * 60_000, "4/4"),
+        ("C8 | " + "C" * 400 + " | C8 |", "4/4"),  # music21 would look for a metre of 400 eighths
+        ("C8 | C'400 | C8 |", "4/4"),
+    ],
 )
-def test_abc_that_would_take_all_memory_is_a_reason(tmp_path: Path, body: str, metre: str) -> None:
+def test_abc_that_would_take_all_memory_or_time_is_a_reason(tmp_path: Path, body: str, metre: str) -> None:
     assert "has " in str(abc(tmp_path, body, metre=metre))
 
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from small_sounds import tone, write
 
+from common.data.folders import File
 from common.errors import UserError
 from music.sound.config import RATE, length
 from music.sound.data.loading import load_sounds
+from music.sound.data.recordings import read
 from music.sound.data.sources import play
 from music.sound.instruments import INSTRUMENTS, VELOCITIES, Voice
 
@@ -82,6 +84,9 @@ def test_what_is_of_no_use_is_skipped_and_said(folder: Path) -> None:
     write(folder / "low" / "hour.wav", np.zeros(8_000 * 3_600), 8_000)
     write(folder / "low" / "clipped.wav", (4 * tone(0.5)).clip(-1, 1))
     write(folder / "low" / "eight.wav", np.stack([tone(0.5)] * 8))
+    write(folder / "low" / "slow.wav", tone(0.5, rate=100), 100)
+    coded = (folder / "low" / "0.wav").read_bytes()
+    (folder / "low" / "coded.wav").write_bytes(coded[:20] + b"\x34\x12" + coded[22:])  # a format that nobody knows
     (folder / "low" / "text.wav").write_text("no sound at all", encoding="utf-8")
     (folder / "low" / "notes.txt").write_text("about these sounds", encoding="utf-8")
     reasons = {Path(name).stem: reason for name, reason in load_sounds(str(folder)).skipped.items()}
@@ -94,8 +99,18 @@ def test_what_is_of_no_use_is_skipped_and_said(folder: Path) -> None:
         "hour": "longer than 4 seconds",
         "clipped": "clipped",
         "eight": "more than 2 channels",
+        "slow": "a rate of 100 samples a second",
+        "coded": "sound in a coding that cannot be read",
         "notes": "no sounds, by its ending",
     }
+
+
+@pytest.mark.parametrize("rate", [8_000, 12_347, 44_100, 44_101, 192_000])
+def test_any_rate_keeps_the_pitch(rate: int, tmp_path: Path) -> None:
+    write(tmp_path / "tone.wav", tone(1, 500, rate), rate)
+    wave = read(File(tmp_path / "tone.wav"))
+    assert len(wave) == pytest.approx(RATE, rel=0.002)
+    assert np.abs(np.fft.rfft(wave)).argmax() == pytest.approx(500, abs=1)
 
 
 def test_data_of_no_use_is_refused(tmp_path: Path) -> None:
