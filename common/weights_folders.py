@@ -108,7 +108,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}); name another weights folder") from error
     if not isinstance(config, dict) or config.get("quartet") != FORMAT:
         raise UserError(f"{path} is not a config of format {FORMAT}; was it written by another program or version?")

@@ -1,4 +1,4 @@
-"""What a killed process leaves, in a short run of the benchmark."""
+"""What killed processes leave and what broken files do, in short runs of the benchmarks."""
 
 import subprocess
 import sys
@@ -16,3 +16,11 @@ def test_nothing_is_left_in_pieces_by_a_killed_process() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["training", "pictures", "weights"]
     assert done.stdout.count("1 tries, 0 failures") == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
+def test_spoiled_files_are_read_or_refused(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks" / "fuzz.py", "--tries", "20", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("20 tries") == done.stdout.count("0 failures") == 9

@@ -18,7 +18,7 @@ from common.provenance.record import Record, parse, split
 
 # What libraries raise on files that are damaged, or are none of their kind.
 UNREADABLE: tuple[type[Exception], ...] = (
-    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError),
     *(wave.Error, struct.error, mido.KeySignatureError),
 )
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")

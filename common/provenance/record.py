@@ -69,7 +69,7 @@ def parse(line: str) -> Record | None:
     """What `as_line` wrote; None if it is something else."""
     try:
         record = json.loads(line) if line.startswith(_BEGINNING) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and isinstance(record.get("command"), str) else None
 

@@ -1,14 +1,16 @@
 """What is wrong with a file, and what only with the disk."""
 
 import errno
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from common.data.folders import File, require_lasting
+from common.data.folders import File, find_files, require_lasting
 from common.errors import UserError
 from common.pictures.photos import decode, read_each
 from image.data.loading import load_images
@@ -61,3 +63,15 @@ def test_a_disk_error_ends_decoding_and_leaves_nothing(tmp_path: Path, monkeypat
             load(str(data))
     (folder / "9.png").unlink()
     assert not load_images(str(folder)).skipped
+
+
+@pytest.mark.parametrize(("place", "spoiled"), [(6, b"\x54"), (46, b"\xca")])
+def test_a_zip_that_python_cannot_list_is_one_line(place: int, spoiled: bytes, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("picture\u00e9.png", b"content")  # so that names are in UTF-8
+    content = packed.getvalue()
+    at = content.index(b"PK\x01\x02") + place  # the version that is needed, or the first letter of the name
+    (tmp_path / "a.zip").write_bytes(content[:at] + spoiled + content[at + 1 :])
+    with pytest.raises(UserError, match=r"damaged \.zip file"):
+        find_files(str(tmp_path / "a.zip"), {".png"}, "pictures", ())
