@@ -14,7 +14,7 @@ from common.weights_folders import digest_of, find_weights
 from music.sound.config import BUILT_IN, EvaluateConfig
 from music.sound.data.loading import SoundData, load_sounds
 from music.sound.judge import load_judge, to_float
-from music.sound.metrics import ENOUGH, Material, closest, gather, instruments, memory, quality, tuning
+from music.sound.metrics import ENOUGH, Material, closest, gather, instruments, memory, mixtures, quality, tuning
 from music.sound.models import SoundModel, load_sound_model
 from music.sound.sheets import spectrogram_sheet
 from music.sound.spectrograms import to_maps
@@ -44,6 +44,8 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     if data.classes:
         figures, classes = instruments(material, data, judge)
         tables.append(Table("Instruments", AGAINST_REAL, figures))
+    if model.ranges and judge.classes == model.classes and (between := mixtures(model, judge, config.seed)):
+        tables.append(Table("From one instrument to another", ("first", "second"), between))
     facts = {
         "weights": config.weights,
         "weights_sha256": digest_of(folder),
@@ -82,7 +84,8 @@ def protocol(config: EvaluateConfig, data: SoundData, material: Material) -> str
         f"Real against real: {n:,} training sounds in the made ones' place (for pitches, instruments and diversity, "
         "the held-out sounds themselves). Features and classes are those of a small classifier of sounds that learned "
         "from the training part alone; pitches are found by subharmonic summation. Distances at this N are mostly "
-        "bias: hold them against the real column only."
+        "bias: hold them against the real column only. From one instrument to another: how sure that classifier is, of "
+        "mixtures of two that share a pitch, drawn by lot, of either."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.evaluation.metrics import (
     diversity,
@@ -23,6 +24,8 @@ from music.sound.models import SoundModel
 from music.sound.pitch import in_tune
 
 K = 5  # neighbours
+PAIRS, SHARES = 100, (0.0, 0.25, 0.5, 0.75, 1.0)  # of instruments, and of the second of two in a mixture
+LOUD = 85  # velocity of mixtures
 ENOUGH = 6 * K  # held-out sounds below which made ones are held against training sounds
 
 
@@ -125,6 +128,30 @@ def instruments(material: Material, data: SoundData, judge: Judge) -> tuple[list
         for asked in [_count(is_it)]
     ]
     return figures, counts
+
+
+def mixtures(model: SoundModel, judge: Judge, seed: int) -> list[Metric]:
+    """How sure the judge is of the first and of the second of two instruments, of mixtures from one to the other.
+
+    Each of `PAIRS` notes has one latent and a pitch that both instruments play; [] if no two share one.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    ranges = torch.tensor(model.ranges)
+    first, second = torch.randint(len(ranges), (2, 20 * PAIRS), generator=generator)
+    low, high = torch.maximum(ranges[first, 0], ranges[second, 0]), torch.minimum(ranges[first, 1], ranges[second, 1])
+    rows = ((first != second) & (low <= high)).nonzero()[:PAIRS, 0]
+    if not len(rows):
+        return []
+    first, second, pitch = first[rows], second[rows], (low + high)[rows] // 2
+    z, velocity = model.latents(len(rows), seed), torch.full_like(pitch, LOUD)
+    ends = [F.one_hot(label, len(ranges) + 1).float() for label in (first, second)]
+    figures = []
+    for share in SHARES:
+        sounds = model.sounds(z, (ends[0].lerp(ends[1], share), pitch, velocity))
+        sure = judge.probabilities(judge.features(sounds.split(CHUNK)))
+        of_first, of_second = (sure.gather(1, label[:, None]).mean().item() for label in (first, second))
+        figures.append(Metric(f"certainty at {share:.0%} of the second", of_first, of_second, "as real", len(rows)))
+    return figures
 
 
 def _count(flags: Tensor) -> int:

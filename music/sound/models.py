@@ -1,6 +1,6 @@
 """A trained maker of sounds as one thing to ask."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -99,7 +99,8 @@ class Stated:
             raise ValueError("'ranges'")
 
 
-def ranges_of(sounds: Mapping[str, Tensor], classes: int) -> tuple[tuple[int, int], ...]:
-    """The lowest and the highest pitch of each class among sounds with "label" and "pitch", (N,) each."""
-    of = [sounds["pitch"][sounds["label"] == label] for label in range(classes)]
-    return tuple((int(pitch.min()), int(pitch.max())) for pitch in of)
+def ranges_of(parts: Sequence[Mapping[str, Tensor]], classes: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """The lowest and the highest pitch of each class among sounds with "label" and "pitch", (N,) each, of all parts."""
+    label, pitch = (torch.cat([part[name] for part in parts]) for name in ("label", "pitch"))
+    of = [pitch[label == number] for number in range(len(classes))]
+    return tuple((int(pitches.min()), int(pitches.max())) for pitches in of)

@@ -83,14 +83,16 @@ class SoundMonitor(Monitor):
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        tensors, classes = self.data.train.tensors, self.data.classes
+        classes = self.data.classes
         config = {
             "domain": "music",
             "kind": "sound",
             "network": self.network.as_json(),
             "classes": list(classes),
             "families": list(self.data.families),
-            "ranges": ranges_of(tensors, len(classes)) if self.data.pitched else [],
+            "ranges": ranges_of((self.data.train.tensors, self.data.test.tensors), classes)
+            if self.data.pitched
+            else [],
             "data": {"name": self.data.name},
         }
         return config, _card(self.config, self.data, facts)

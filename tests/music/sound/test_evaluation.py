@@ -1,17 +1,19 @@
 """An evaluation: figures beside floors, and what real notes in the made ones' place would get."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from common.errors import UserError
 from music.sound.config import EvaluateConfig
 from music.sound.data.loading import SoundData
 from music.sound.evaluation import load_for, pictures, protocol
-from music.sound.judge import Judge, load_judge
-from music.sound.metrics import Material, closest, gather, instruments, memory, quality, tuning
+from music.sound.judge import Classifier, Judge, load_judge
+from music.sound.metrics import Material, closest, gather, instruments, memory, mixtures, quality, tuning
 from music.sound.models import SoundModel
 from music.sound.networks import Generator, NetworkConfig
 
@@ -45,6 +47,33 @@ def test_untrained_sounds_are_in_tune_but_far_from_real_ones(
     assert found[0].reference >= 0.9  # type: ignore[operator]
     assert sum(count.real for count in classes) == len(material)
     assert sum(count.recognised for count in classes) == len(material)
+
+
+class Telling(Judge):
+    """Is as sure of each class as its share in the mixture, which the sounds' first two samples tell."""
+
+    def features(self, sounds: Iterable[Tensor]) -> Tensor:
+        return torch.cat([batch[:, :2] for batch in sounds])
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        return features
+
+
+def test_mixtures_are_of_the_shares_and_pitches_that_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, asked = NetworkConfig(1, 4, 8, 2), list[Tensor]()
+    model = SoundModel(Generator(config).eval(), config, ("a", "b"), ranges=((40, 60), (55, 70)))
+
+    def sounds(self: SoundModel, z: Tensor, note: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        asked.append(note[1])
+        return note[0]
+
+    monkeypatch.setattr(SoundModel, "sounds", sounds)
+    figures = mixtures(model, Telling(Classifier(2), ("a", "b"), "told"), 0)
+    assert [(metric.value, metric.reference) for metric in figures] == [
+        (1 - share, share) for share in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    assert all((pitches == 57).all() and len(pitches) == 100 for pitches in asked)
+    assert not mixtures(replace(model, ranges=((40, 54), (55, 70))), Telling(Classifier(2), ("a", "b"), "told"), 0)
 
 
 def test_real_notes_in_the_place_of_made_ones_reach_the_second_column(
