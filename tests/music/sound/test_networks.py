@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from music.sound.config import FRAMES, NO_PITCH, WIDTHS
-from music.sound.networks import Critic, Generator, NetworkConfig, Note
+from music.sound.networks import Critic, Generator, NetworkConfig, Note, without_ripple
 from music.sound.pitch import in_tune
 from music.sound.spectrograms import BINS, to_sounds
 
@@ -59,3 +59,12 @@ def test_the_critic_does_not_hear_the_phase_of_silence() -> None:
     silent = torch.stack([-torch.ones(4, BINS, FRAMES), torch.rand(4, BINS, FRAMES)], 1)
     other = torch.stack([-torch.ones(4, BINS, FRAMES), torch.rand(4, BINS, FRAMES)], 1)
     assert torch.allclose(critic(silent, told), critic(other, told), atol=1e-5)
+
+
+def test_nothing_alternates_from_frame_to_frame() -> None:
+    maps = torch.randn(2, 2, 8, 12)
+    ripple = torch.tensor([1.0, -1.0]).repeat(6)
+    assert torch.allclose(without_ripple(maps + ripple)[..., 1:-1], without_ripple(maps)[..., 1:-1], atol=1e-6)
+    still = torch.full((1, 2, 8, 12), 3.0)
+    assert torch.equal(without_ripple(still), still)
+    assert torch.allclose(without_ripple(torch.tensor([[[[0.0, 4.0, 0.0]]]])), torch.tensor([1.0, 2.0, 1.0]))
