@@ -352,6 +352,28 @@ def configs() -> dict[str, bytes]:
     return {"config.json": (ROOT / "superres" / "weights" / "x2-fast" / "config.json").read_bytes()}
 
 
+def records() -> dict[str, bytes]:
+    """Results of every kind that say how they were made."""
+    import torch
+    from PIL import Image
+
+    from common.pictures.sheets import save_picture
+    from common.provenance.digests import of_row
+    from common.provenance.record import made_by, recording
+    from music.io.midi import from_midi, save_midi, to_midi
+    from music.io.sound import save_wav
+
+    record, row = made_by("image.generate", "python -m image.generate", 0, (), False), {"text": "a text"}
+    with TemporaryDirectory() as folder, recording(record):
+        for ending in ("png", "jpg", "webp"):
+            save_picture(Image.new("RGB", (24, 16), "red"), Path(folder, f"result.{ending}"))
+        save_wav(torch.zeros(1, 400), 8_000, Path(folder, "result.wav"))
+        save_midi(to_midi(from_midi(ROOT / "examples" / "ode-to-joy.mid")), Path(folder, "result.mid"))
+        made = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    told = row | {"provenance": record | {"digest": of_row(row)}}
+    return made | {"result.jsonl": (json.dumps(told) + "\n").encode() * 2}
+
+
 # --- readers
 
 
@@ -415,6 +437,12 @@ def load_weights(path: Path) -> None:
     load_superres_model(str(path.parent))
 
 
+def read_a_record(path: Path) -> None:
+    from common.provenance.reading import read_record
+
+    read_record(path)
+
+
 def _or_unreadable(module: str) -> Callable[[], tuple[type[BaseException], ...]]:
     def allowed() -> tuple[type[BaseException], ...]:
         from importlib import import_module
@@ -434,6 +462,7 @@ KINDS = {
     "films": Kind(films, read_a_film, head=1_000),
     "weights": Kind(weights, load_weights, head=2_000),
     "configs": Kind(configs, load_weights),
+    "records": Kind(records, read_a_record),
 }
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ from music.io.musicxml import save_musicxml, to_musicxml
 from music.io.piano_roll import piano_roll
 from music.io.sound import RATE, render, render_stems, save_wav
 from music.score import Score
-from music.sound.band import play
-from music.sound.models import load_sound_model
 
 
 def write(piece: Score, midi: PrettyMIDI, config: GenerateConfig, file: MidiFile | None = None) -> list[str]:
@@ -60,6 +58,9 @@ def _played(midi: PrettyMIDI, config: GenerateConfig) -> tuple[Tensor, list[Tens
     if silent and config.stems is None:
         return torch.zeros(2, 0), []
     if config.band:
+        from music.sound.band import play  # slow to import, and few pieces have a band
+        from music.sound.models import load_sound_model
+
         voices = play(midi, load_sound_model(config.band_source, pick_device(config.device)), config.band, config.seed)
         return torch.stack(voices).sum(0), voices if config.stems is not None else []
     audio = torch.zeros(2, 0) if silent else render(midi, config.soundfont)
