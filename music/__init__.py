@@ -26,6 +26,7 @@ def compose(
     chords: str = "",
     instruments: str = "",
     range_: tuple[str, ...] = (),
+    density: float | None = None,
     ending: "Ending | None" = None,
     humanise: float = 0.0,
     melody: str | Path | None = None,
@@ -52,6 +53,7 @@ def compose(
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
         range_: pitches, C3-A5, or those of a voice by name or number: "soprano C4-A5"; what is given stays.
+        density: notes a bar and voice, as near as candidates come; by default as usual in the style.
         ending: tonic or open: whether the last bar is on the tonic or on the dominant, as near as candidates come.
         humanise: 0 to 1, how far from even in loudness and time it is played.
         melody: a MIDI file whose tune is kept, and gets the other voices.
@@ -87,6 +89,7 @@ def harmonise(
     chords: str = "",
     instruments: str = "",
     range_: tuple[str, ...] = (),
+    density: float | None = None,
     ending: "Ending | None" = None,
     humanise: float = 0.0,
     weights: str | None = None,

@@ -117,6 +117,7 @@ class GenerateConfig(OutputConfig):
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
     # Pitches of a piece, C3-A5, or of a voice by name or number: "soprano C4-A5" "bass E2-C4". What is given stays.
     range_: Annotated[tuple[str, ...], tyro.conf.arg(name="range")] = ()
+    density: float | None = None  # notes a bar and voice, as near as candidates come; default: as usual in the style
     ending: Ending | None = None  # tonic: the last bar is on the tonic; open: on the dominant
     humanise: float = 0.0  # 0 to 1: how far from even in loudness and time it is played; scores stay exact
     melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
@@ -150,8 +151,11 @@ class GenerateConfig(OutputConfig):
         most = MOST_CANDIDATES
         require(1 <= self.candidates <= most, "candidates", f"must be 1 to {most:,}, not {self.candidates}")
         parse_ranges(self.range_)
-        if self.ending is not None:
-            require(self.candidates > 1, "ending", "is chosen among --candidates; ask for 2 or more")
+        for name in ("ending", "density"):
+            chosen = getattr(self, name) is None or self.candidates > 1
+            require(chosen, name, "is chosen among --candidates; ask for 2 or more")
+        density = self.density
+        require(density is None or 0.1 <= density <= 32, "density", f"must be 0.1 to 32, not {density}")
         require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:
             parse_progression(self.chords)
@@ -227,13 +231,24 @@ class GenerateConfig(OutputConfig):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = ("chords", "range_", "ending", "form", "metre", "rounds", "candidates", "temperature", "seed")
+        blended = (
+            "chords",
+            "range_",
+            "density",
+            "ending",
+            "form",
+            "metre",
+            "rounds",
+            "candidates",
+            "temperature",
+            "seed",
+        )
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
             "continue": ("chords", "form", "metre", "key"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
-            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise", "ending"),
+            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise", "density", "ending"),
         }
         for job in self.jobs:
             for name in unread[job]:

@@ -18,6 +18,7 @@ def main(config: GenerateConfig) -> None:
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
     from music.chords import chord_agreement, ends_so
     from music.io.export import write
+    from music.metrics import notes_per_bar
     from music.models import load_music_model
     from music.performing import perform
 
@@ -28,6 +29,8 @@ def main(config: GenerateConfig) -> None:
     if config.chords:
         agree, sounding = chord_agreement(piece, config.chords)
         print(f"{agree} of the {sounding} beats that sound agree with --chords")
+    if config.density is not None:
+        print(f"{notes_per_bar(piece):.1f} notes a bar and voice; --density {config.density:g} was asked for")
     if config.ending and not ends_so(piece, config.ending):
         print(
             f"{PROGRAM}: --ending {config.ending}: no candidate met it; this is as near as they came", file=sys.stderr

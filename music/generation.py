@@ -297,6 +297,7 @@ def piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: 
     return PieceSettings(
         *(model, metre, mode, style, config.temperature, config.rounds, config.candidates, config.seed),
         ending=config.ending,
+        density=config.density,
     )
 
 

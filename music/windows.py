@@ -12,7 +12,7 @@ from common.randomness import mix
 from music.chord_symbols import Chord, Progression
 from music.chords import beats_of, chords_by_beat, ends_so, last_chord, misfit
 from music.config import TEMPI, Ending
-from music.metrics import quality
+from music.metrics import notes_per_bar, quality
 from music.models import MusicModel
 from music.rolls import MusicContext
 from music.score import Score
@@ -34,10 +34,12 @@ class PieceSettings:
     chords: Progression = ()  # asked for, of the piece in C
     ranges: tuple[tuple[int, int], ...] = ()  # lowest and highest pitch of each track, of the piece in C; (): any
     ending: Ending | None = None  # of the last bar that is written
+    density: float | None = None  # notes a bar and voice that are asked for
 
 
 FOREIGN = 6.0  # how much a window all of whose sound is foreign to the chords asked for counts beside `quality`
 NOT_SO = 2.0  # how much a window counts, beside `quality`, that does not end as was asked for
+UNLIKE = 3.0  # how much a window counts, beside `quality`, that has twice the notes asked for, or none
 NEVER = 1e9  # nats
 SURE = 50.0  # nats; more would blur what the network says of octaves
 ON_BEAT, PASSING = 6.0, 1.5  # nats by which pitches foreign to a chord asked for are less likely, and between beats
@@ -171,12 +173,15 @@ def in_bars(model: MusicModel, roll: Tensor) -> Tensor:
 def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext, asked: list[list[Chord]]) -> Tensor:
     """The best of the candidates, (2, T, S, P), also by how little of it is foreign to the chords asked for."""
     model = settings.model
-    if settings.candidates == 1 or (model.typical is None and not any(asked)):
+    if settings.candidates == 1 or (model.typical is None and not any(asked) and settings.density is None):
         return rolls[0]
-    scores = model.scores(rolls, condition)
+    scores, dense = model.scores(rolls, condition), settings.density
+    typical = model.typical and model.typical | ({} if dense is None else {"notes_per_bar": dense})
 
     def faults(row: int) -> float:
-        own = quality(scores[row], model.typical) if model.typical else 0.0
+        own = quality(scores[row], typical) if typical else 0.0
+        if dense is not None:
+            own += UNLIKE * abs(notes_per_bar(scores[row]) - dense) / dense
         if settings.ending:
             steps = (_end(asked) + 1) * scores[row].bar
             cut = replace(scores[row], pitch=scores[row].pitch[:, :steps], onset=scores[row].onset[:, :steps])

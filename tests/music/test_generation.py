@@ -19,7 +19,7 @@ from music.generation import instruments, make_piece, melody
 from music.io.export import write
 from music.io.midi import from_midi, save_midi, to_midi
 from music.io.sound import TAIL
-from music.metrics import quality
+from music.metrics import notes_per_bar, quality
 from music.models import MusicModel, from_score, load_music_model
 from music.networks import Composer
 from music.score import Score, TrackSpec, notes, transpose
@@ -241,6 +241,18 @@ def test_a_piece_ends_on_the_tonic_or_openly(key: str, bars: int, model: MusicMo
         assert ends_so(score, ending)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="--ending is chosen among --candidates"):
         GenerateConfig(ending="tonic", candidates=1)
+
+
+def test_a_density_brings_more_notes_or_fewer(model: MusicModel) -> None:
+    few, usual, many = (
+        notes_per_bar(piece(model, bars=8, candidates=16, seed=2, density=density)) for density in (0.5, None, 20.0)
+    )
+    assert few < usual < many
+    with pytest.raises(UserError, match="--density is chosen among --candidates"):
+        GenerateConfig(density=4, candidates=1)
+    for wrong in (0.0, 100.0):
+        with pytest.raises(UserError, match="--density must be 0.1 to 32"):
+            GenerateConfig(density=wrong)
 
 
 # --- harmonising
