@@ -231,18 +231,8 @@ class GenerateConfig(OutputConfig):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        blended = (
-            "chords",
-            "range_",
-            "density",
-            "ending",
-            "form",
-            "metre",
-            "rounds",
-            "candidates",
-            "temperature",
-            "seed",
-        )
+        drawn = ("form", "metre", "rounds", "candidates", "temperature", "seed")
+        blended = ("chords", "range_", "density", "ending", *drawn)
         unread: dict[str, tuple[str, ...]] = {
             "melody": ("form", "metre", "bars"),
             "continue": ("chords", "form", "metre", "key"),

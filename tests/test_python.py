@@ -19,7 +19,18 @@ import text.config
 from common.errors import UserError
 
 Function = tuple[Callable[..., Any], type, set[str]]  # with its command's settings, and those that it does not take
-OF_FILES = {"out", "overwrite", "soundfont", "stems", "chords_out", "threads", "provenance", "settings_from"}
+OF_FILES = {
+    "out",
+    "overwrite",
+    "soundfont",
+    "band",
+    "band_weights",
+    "stems",
+    "chords_out",
+    "threads",
+    "provenance",
+    "settings_from",
+}
 OF_SHEETS = {"interpolate", "to_seed", "frames", "arithmetic", "mix", "reconstruct", "list_text"}
 FUNCTIONS: list[Function] = [
     (image.draw, image.config.GenerateConfig, OF_SHEETS),

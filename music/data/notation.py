@@ -97,6 +97,7 @@ def abc(text: str, doubled: bool = False) -> Tune:
     _refuse_giants_in_abc(text)
     # music21 heeds no key or length inside of a line.
     own_lines = re.sub(r"\[([KL]):([^]\n]*)\]", r"\n\1:\2\n", text)
+    own_lines = re.sub(r"\((?!\d)|\)", "", own_lines)  # slurs, which change no note; many open ones take it minutes
     score: Any = converter.parse(own_lines, format="abc", forceSource=True)
     parts = list(score.parts)
     stated = {metre.strip() for line in re.findall(r"(?m)^M:([^%\n]*)|\[M:([^]]*)\]", text) for metre in line if metre}

@@ -251,7 +251,7 @@ def test_a_density_brings_more_notes_or_fewer(model: MusicModel) -> None:
     with pytest.raises(UserError, match="--density is chosen among --candidates"):
         GenerateConfig(density=4, candidates=1)
     for wrong in (0.0, 100.0):
-        with pytest.raises(UserError, match="--density must be 0.1 to 32"):
+        with pytest.raises(UserError, match=r"--density must be 0\.1 to 32"):
             GenerateConfig(density=wrong)
 
 

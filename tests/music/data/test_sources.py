@@ -360,3 +360,10 @@ def test_keys_and_lengths_inside_of_a_line_of_abc_are_heeded(tmp_path: Path) -> 
     tune = abc(tmp_path / "a", "CDEF GABc|[K:G]FFFF FFFF|[L:1/4] FFFF|]")
     assert [pitch for pitch, *_ in notes(tune)] == [60, 62, 64, 65, 67, 69, 71, 72, *[66] * 12]
     assert [length for *_, length in notes(tune)] == [2] * 16 + [4] * 4
+
+
+def test_slurs_in_abc_change_no_note_even_if_they_never_end(tmp_path: Path) -> None:
+    plain, slurred = "C2 (3DEF G4 | c8 |", "(C2 ((3DEF G4) | (" + "(" * 40 + "c8 |"
+    first, second = abc(tmp_path, plain), abc(tmp_path, slurred)
+    assert isinstance(first, Tune) and isinstance(second, Tune)
+    assert np.array_equal(first.notes, second.notes)
