@@ -39,7 +39,8 @@ COMPOSERS = WeightsName("music", ("composer",))
 Composer = Annotated[str, COMPOSERS]
 
 ENGRAVED, SOUNDING = (".svg", ".pdf"), (".wav", ".png")
-ENDINGS = (".mid", ".musicxml", *ENGRAVED, *SOUNDING)  # what a piece can be written as
+WRITTEN = (".mid", ".musicxml")
+ENDINGS = (*WRITTEN, *ENGRAVED, *SOUNDING)  # what a piece can be written as
 LONGEST = 64  # bars of a piece
 MOST_CANDIDATES = 4096  # that memory has room for
 DEFAULT_WEIGHTS = "chorales"
@@ -128,7 +129,7 @@ class GenerateConfig(OutputConfig):
     rewrite: InputFile | None = None  # a MIDI file of which --at-bars and --voices are written anew; all else stays
     at_bars: str = ""  # such as 5-8, counted from the beginning of --rewrite; default: all
     voices: tuple[str, ...] = ()  # of --rewrite, by name or number: alto tenor; default: all
-    band: str = ""  # who plays .wav, .png and --stems, by voice: made instruments, "flute, 0.5 oboe + 0.5 viola, cello"
+    band: str = ""  # who plays .wav, .png and --stems, by voice: made instruments; the last plays on for the rest
     band_weights: Maker | None = None  # that make the instruments of --band; default: instruments
     soundfont: InputFile | None = None  # .sf2 for .wav and .png; default: the small General MIDI one in pretty_midi
     seed: int = 0  # of the latents; means the same on every device
@@ -176,8 +177,11 @@ class GenerateConfig(OutputConfig):
             parse_bars(self.at_bars)
         sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
         for name in ("soundfont", "band"):
-            require(not getattr(self, name) or sounds, name, "means something to .wav, .png and --stems alone")
+            require(not getattr(self, name) or sounds, name, "means something to sound alone; add --out song.wav")
         require(not (self.soundfont and self.band), "band", "and --soundfont exclude each other; name one")
+        heard = all(out.lower().endswith(SOUNDING) for out in self.out)
+        unheard = f"is heard by nobody where --band plays and --out has no {' or '.join(WRITTEN)}; leave it out"
+        require(not (self.instruments and self.band and heard), "instruments", unheard)
         require(bool(self.band) or self.band_weights is None, "band_weights", "means something with --band alone")
         self._require_read()
         length, sections = self.bars or BARS, len(self.form or "A")
@@ -194,8 +198,9 @@ class GenerateConfig(OutputConfig):
             folder = find_weights(self.band_source, "music", f"--band-weights {self.band_source}")
             with reading_config(folder):
                 config = load_config(folder, "music", "sound")
-                require(bool(config["ranges"]), "band", f"needs notes, and the sounds of {folder} have no pitch")
-                parse_band(self.band, config["classes"])
+                classes, ranges = config["classes"], config["ranges"]
+            require(bool(ranges), "band", f"needs notes, and the sounds of {self.band_source} have no pitch")
+            self._require_voices(len(parse_band(self.band, classes)))
         if self.chords_out is not None and self.chords_out.exists() and not self.overwrite:
             raise UserError(f"--chords-out {self.chords_out} is there already; name another, or add --overwrite")
         if self.stems is not None and self.stems.exists() and not self.overwrite:
@@ -226,8 +231,20 @@ class GenerateConfig(OutputConfig):
         return str(self.band_weights or MAKER)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source, self.band_source) if self.band else (self.source,)
+
+    @property
     def is_composite(self) -> bool:
         return bool(self.jobs)
+
+    def _require_voices(self, players: int) -> None:
+        """Refuse more players of --band than there are voices, where the weights alone say how many."""
+        folder = find_weights(self.source, "music")
+        with reading_config(folder):
+            names = [track["name"] for track in load_config(folder, "music", "composer")["network"]["tracks"]]
+        fits = self.rewrite is not None or players <= len(names)
+        require(fits, "band", f"names {players}, and {self.source} writes {len(names)}: {', '.join(names)}")
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""

@@ -8,6 +8,7 @@ from music.config import TrainConfig
 from music.data.config import DataConfig
 
 PROGRAM = "music.data"
+FEWEST = 32  # training windows of which a batch and a judgement can be made
 
 
 def main(config: DataConfig) -> None:
@@ -18,26 +19,34 @@ def main(config: DataConfig) -> None:
     """
     from common.files import folder_for_results, write_json  # torch loads only once the command line is known good
     from common.pictures.sheets import save_picture
-    from common.training.forecast import forecast
-    from common.training.launch import trial
     from music.data.inspection import as_json, describe, sheet
     from music.data.loading import load_music
-    from music.games import prepare
 
     data = load_music(config.data, config.bars)
     out = config.out or Path("runs") / f"{data.name}-data"
     with folder_for_results(out):
         tell(describe(data))
-        print(f"{PROGRAM}: playing the first steps of a training, to time them", file=sys.stderr)
+        save_picture(sheet(data), out / "rolls.png")
+        write_json(out / "data.json", as_json(data))
         minutes = int(config.minutes) if config.minutes.is_integer() else config.minutes
         train = TrainConfig(
             data=config.data, bars=config.bars, minutes=minutes, device=config.device, threads=config.threads
         )
-        planned = prepare(train)
-        tell([("time", forecast(trial(planned), planned.examples, planned.milestones))])
-        save_picture(sheet(data), out / "rolls.png")
-        write_json(out / "data.json", as_json(data))
+        tell([("time", timed(train, len(data.train)))])
     print(f"wrote {out / 'rolls.png'} and {out / 'data.json'}; then try:\n{command('music.train', train)}")
+
+
+def timed(train: TrainConfig, windows: int) -> str:
+    """What is to be seen of a training when, by its first steps, of which nothing is kept."""
+    from common.training.forecast import forecast
+    from common.training.launch import trial
+    from music.games import prepare
+
+    if windows < FEWEST:
+        return f"not told: {windows} windows are too few to train on; with {FEWEST} or more it is"
+    print(f"{PROGRAM}: playing the first steps of a training, to time them", file=sys.stderr)
+    planned = prepare(train)
+    return forecast(trial(planned), planned.examples, planned.milestones)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from music.theory import name_of
 
 RELEASE = round((1 - HELD) * FRAMES)  # frames in which a note dies away once it is no longer held
 WIDTH = 0.4  # how far the outer voices stand from the middle, where 1 is all the way to one side
+QUIETEST, MOST = 1e-4, 4.0  # root mean square of a note, and by how much one is made louder or softer
 ROOM = 0.05  # so that no sum of voices comes near full scale before it is levelled
 
 
@@ -43,7 +44,8 @@ def play(midi: pretty_midi.PrettyMIDI, model: SoundModel, band: str, seed: int =
     if any(voice.is_drum for voice in voices):
         raise UserError("--band plays no drums, and the piece has some; leave --band out, or the drums")
     if len(mixtures) > len(voices):
-        raise UserError(f"--band names {len(mixtures)}, and the piece has {len(voices)} voices")
+        names = ", ".join(voice.name or "?" for voice in voices)
+        raise UserError(f"--band names {len(mixtures)}, and the piece has {len(voices)}: {names}")
     mixtures += mixtures[-1:] * (len(voices) - len(mixtures))
     samples = round((midi.get_end_time() + TAIL) * RATE)
     latents = model.latents(len(voices), seed)
@@ -65,16 +67,27 @@ def _played(notes: list[pretty_midi.Note], model: SoundModel, mixture: Mixture, 
         return audio
     pitch, velocity = torch.tensor(kinds).T
     told = (weights_of(model, mixture).expand(len(kinds), -1), pitch, velocity)
-    maps = dict(zip(kinds, model.maps(z.expand(len(kinds), -1), told), strict=True))
+    alike = model.maps(z.expand(len(kinds), -1), told)
+    gains = dict(zip(kinds, _evened(to_sounds(alike, pitch)).tolist(), strict=True))
+    maps = dict(zip(kinds, alike, strict=True))
     made: dict[tuple[int, int, int], Tensor] = {}
     for note in notes:
         held, kind = round((note.end - note.start) * RATE / HOP), (note.pitch, note.velocity)
         if (*kind, held) not in made:
-            made[*kind, held] = _sound(maps[kind], note.pitch, held)
+            made[*kind, held] = gains[kind] * _sound(maps[kind], note.pitch, held)
         sound, start = made[*kind, held], round(note.start * RATE)
         room = audio[start : start + len(sound)]
         room += sound[: len(room)]
     return audio
+
+
+def _evened(sounds: Tensor) -> Tensor:
+    """What brings notes (N, samples) halfway, in decibels, to the middle loudness of them all, (N,).
+
+    Players even out what an instrument does not; halfway, so that soft notes stay softer.
+    """
+    loudness = sounds.square().mean(1).sqrt().clamp(min=QUIETEST)
+    return (loudness.median() / loudness).sqrt().clamp(1 / MOST, MOST)
 
 
 def _sound(notes_map: Tensor, pitch: int, held: int) -> Tensor:

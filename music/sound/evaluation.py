@@ -12,7 +12,7 @@ from common.training.devices import pick_device
 from common.training.runs import trained_on
 from common.weights_folders import digest_of, find_weights
 from music.sound.config import BUILT_IN, EvaluateConfig
-from music.sound.data.loading import SoundData, load_sounds
+from music.sound.data.loading import HELD_OUT, SoundData, load_sounds
 from music.sound.judge import load_judge, to_float
 from music.sound.metrics import ENOUGH, Material, closest, gather, instruments, memory, mixtures, quality, tuning
 from music.sound.models import SoundModel, load_sound_model
@@ -71,7 +71,8 @@ def load_for(model: SoundModel, data: str) -> SoundData:
         known = ", ".join(model.classes) or "none"
         raise UserError(f"--data {data} has not the classes of {model.name} ({known}); name its own data set")
     if len(loaded.test) < ENOUGH:
-        raise UserError(f"--data {data}: {len(loaded.test)} sounds are held out, and {ENOUGH} are needed to measure")
+        few = f"{len(loaded.test)} sounds are held out, and {ENOUGH} are needed to measure"
+        raise UserError(f"--data {data}: {few}; of {round(ENOUGH / HELD_OUT)} in all as many would be")
     return loaded
 
 

@@ -158,7 +158,9 @@ def write(made: Sequence[Made], config: GenerateConfig) -> str:
         UserError: it cannot be written.
     """
     if config.ending == ".png":
-        save_picture(spectrogram_sheet([(one.name, _maps(one)) for one in made]), config.out)
+        names = dict.fromkeys(one.name for one in made)
+        rows = [(name, torch.cat([_maps(one) for one in made if one.name == name])) for name in names]
+        save_picture(spectrogram_sheet(rows), config.out)
     elif config.ending == ".wav":
         save_wav(joined(made, config.chord)[None], RATE, config.out)
     else:
@@ -173,11 +175,11 @@ def _maps(made: Made) -> Tensor:
 
 def _write_singles(made: Sequence[Made], config: GenerateConfig) -> str:
     folder, count = Path(config.out), 0
-    for number, one in enumerate(made):
+    for one in made:
         slug = re.sub(r"\W+", "-", one.name).strip("-") or "sound"
         sounds = [joined([one], True)] if config.chord else list(one.sounds)
         for pitch, sound in zip(one.pitches, sounds, strict=False):
             pitched = "" if pitch == NO_PITCH or config.chord else f"-{name_of(pitch).replace('#', 's')}"
-            save_wav(sound[None], RATE, folder / f"{number:04d}-{slug}{pitched}.wav")
+            save_wav(sound[None], RATE, folder / f"{count:04d}-{slug}{pitched}.wav")
             count += 1
     return f"{count} sounds into {folder}"

@@ -42,16 +42,18 @@ def to_maps(sounds: Tensor, pitch: Tensor) -> Tensor:
 
 
 def to_sounds(maps: Tensor, pitch: Tensor) -> Tensor:
-    """Maps (N, 2, `BINS`, frames) -> sounds (N, (frames - 1) * `HOP`), clipped to [-1, 1]; undoes `to_maps`.
+    """Maps (N, 2, `BINS`, frames) -> sounds (N, (frames - 1) * `HOP`) in [-1, 1]; undoes `to_maps`.
 
-    What is below -80 dB, and what lies at half the rate, is lost; of maps that no sound has, the nearest one is made.
+    A sound that would be louder than full scale is made as much softer: clipped, it would be another. What is below
+    -80 dB, and what lies at half the rate, is lost; of maps that no sound has, the nearest one is made.
     """
     magnitude = (((maps[:, 0] - 1) * MIDDLE).exp() - FLOOR).clamp(min=0) * FULL
     steps = math.pi * maps[:, 1].double() + _expected(pitch.to(maps.device), maps.shape[3])  # many lose digits
     phase = steps.cumsum(2)
     spectrum = F.pad(torch.polar(magnitude, phase.remainder(2 * math.pi).float()), (0, 0, 0, 1))
     inverse = InverseSpectrogram(FFT, hop_length=HOP).to(maps.device)
-    return inverse(spectrum, length=(maps.shape[3] - 1) * HOP).clamp(-1, 1)
+    sounds = inverse(spectrum, length=(maps.shape[3] - 1) * HOP)
+    return sounds / sounds.abs().amax(1, keepdim=True).clamp(min=1)
 
 
 def hertz(pitch: Tensor) -> Tensor:

@@ -59,6 +59,14 @@ def test_the_command_draws_and_proposes(folder: Path, tmp_path: Path, capsys: py
     assert Image.open(out / "rolls.png").size[0] > 100
 
 
+def test_few_tunes_are_looked_at_too(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted(folder.rglob("*.mid"))[4:]:
+        path.unlink()
+    main(parse(main, "music.data", [str(folder), "--device", "cpu", "--out", str(tmp_path / "look")]))
+    assert "windows are too few to train on" in capsys.readouterr().out
+    assert (tmp_path / "look" / "data.json").is_file() and (tmp_path / "look" / "rolls.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "named"), [(("missing",), "missing"), (("chorales", "--minutes", "0"), "--minutes"), ((), "DATA")]
 )

@@ -363,7 +363,7 @@ def test_keys_and_lengths_inside_of_a_line_of_abc_are_heeded(tmp_path: Path) -> 
 
 
 def test_slurs_in_abc_change_no_note_even_if_they_never_end(tmp_path: Path) -> None:
-    plain, slurred = "C2 (3DEF G4 | c8 |", "(C2 ((3DEF G4) | (" + "(" * 40 + "c8 |"
+    plain, slurred = "C2 DE (3FGA G2 | c8 | G8 | C8 |", "(C2 (DE) ((3FGA G2) | (" + "(" * 40 + "c8 | G8 | C8 |"
     first, second = abc(tmp_path, plain), abc(tmp_path, slurred)
     assert isinstance(first, Tune) and isinstance(second, Tune)
     assert np.array_equal(first.notes, second.notes)

@@ -89,7 +89,7 @@ def test_what_lies_beyond_an_instrument_is_told(model: SoundModel, capsys: pytes
 
 def test_drums_and_too_many_players_are_refused(model: SoundModel) -> None:
     midi = piece(((60, 0.0, 1.0),))
-    with pytest.raises(UserError, match="--band names 2, and the piece has 1 voice"):
+    with pytest.raises(UserError, match="--band names 2, and the piece has 1: voice 1"):
         play(midi, model, "flute, cello")
     midi.instruments[0].is_drum = True
     with pytest.raises(UserError, match="--band plays no drums"):
@@ -127,7 +127,9 @@ def test_nothing_else_is_written(weights: str, tmp_path: Path, monkeypatch: pyte
     [
         (("--band", "kazoo"), "--band kazoo: kazoo is unknown; there are flute, cello"),
         (("--band", "flute,"), "--band .*: nothing is unknown"),
-        (("--band", "flute", "--out", "song.mid"), "--band means something to .wav"),
+        (("--band", "flute", "--out", "song.mid"), "--band means something to sound alone"),
+        (("--band", "flute, flute, flute, flute, cello"), "--band names 5, and chorales writes 4: Soprano, Alto"),
+        (("--band", "flute", "--instruments", "violin"), "--instruments is heard by nobody where --band plays"),
         (("--band-weights", "here", "--out", "song.wav"), "--band-weights means something with --band"),
     ],
 )

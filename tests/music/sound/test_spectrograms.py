@@ -10,7 +10,7 @@ from music.sound.config import HOP, NO_PITCH, RATE, length
 from music.sound.data.loading import SoundData
 from music.sound.judge import to_float
 from music.sound.pitch import in_tune, pitches
-from music.sound.spectrograms import BINS, folded, hertz, partials, to_maps, to_sounds, unfolded
+from music.sound.spectrograms import BINS, MIDDLE, folded, hertz, partials, to_maps, to_sounds, unfolded
 
 
 def harmonic(pitch: float, harmonics: int = 8) -> Tensor:
@@ -86,3 +86,16 @@ def test_pitches_of_real_notes_are_found(notes: SoundData) -> None:
     sounds, pitch = to_float(notes.train.tensors["wave"]), notes.train.tensors["pitch"]
     assert in_tune(sounds, pitch).float().mean() >= 0.97
     assert not in_tune(sounds, pitch + 1).any() or in_tune(sounds, pitch + 1).float().mean() < 0.03
+
+
+def test_what_is_louder_than_full_scale_is_softer_and_not_clipped() -> None:
+    time = torch.arange(length(1)) / RATE
+    tone = 0.9 * torch.sin(2 * torch.pi * 440 * time)[None]
+    maps = to_maps(tone, torch.tensor([69]))
+    louder = maps.clone()
+    louder[:, 0] += math.log(4) / MIDDLE  # four times the magnitude
+    sound = to_sounds(louder, torch.tensor([69]))
+    assert float(sound.abs().max()) == pytest.approx(1)
+    assert int((sound.abs() > 0.999).sum()) < 1_000  # of 16,128; of a clipped one more than half would be
+    middle = slice(4_000, 12_000)
+    assert torch.allclose(sound[:, middle] / sound.abs().max(), tone[:, middle] / 0.9, atol=0.05)
