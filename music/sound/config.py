@@ -96,8 +96,8 @@ class GenerateConfig(OutputConfig):
         mixtures = self.mixtures(classes)
         if ranges:
             require_in_range(self.pitches, mixtures, ranges, classes)
-        for name in ("pitch", "scale", "chord"):
-            fits = ranges or not getattr(self, name)
+        for name in ("pitch", "scale", "chord", "velocity"):
+            fits = ranges or getattr(self, name) == getattr(type(self), name)
             require(fits, name, f"means nothing to {self.weights}, whose sounds have no pitch")
 
     @property

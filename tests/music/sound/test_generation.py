@@ -150,5 +150,7 @@ def test_weights_without_pitches_refuse_one(weights: str, tmp_path: Path) -> Non
     (folder / "config.json").write_text(json.dumps(about), encoding="utf-8")
     with pytest.raises(UserError, match="--pitch means nothing"):
         GenerateConfig(weights=str(folder), pitch=("A3",)).check_inputs()
+    with pytest.raises(UserError, match="--velocity means nothing"):
+        GenerateConfig(weights=str(folder), velocity=30).check_inputs()
     generate(str(folder), "--instrument", "flute", "--n", "3", "--out", f"{tmp_path}/made/")
     assert len(list((tmp_path / "made").glob("*.wav"))) == 3
