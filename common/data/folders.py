@@ -190,7 +190,7 @@ def _members(path: Path, data: str) -> dict[str, File]:
         archive = _archive(path, path.stat().st_mtime_ns, os.getpid())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # of names, and of a version
         raise UserError(f"--data {data}: damaged .zip file ({error})") from error
-    members = [info for info in archive.infolist() if not info.is_dir()]
+    members = [info for info in archive.infolist() if info.filename and not info.is_dir()]
     return {info.filename: File(path, info.filename, f"{info.CRC:08x} {info.file_size}") for info in members}
 
 

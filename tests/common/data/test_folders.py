@@ -75,3 +75,14 @@ def test_a_zip_that_python_cannot_list_is_one_line(place: int, spoiled: bytes, t
     (tmp_path / "a.zip").write_bytes(content[:at] + spoiled + content[at + 1 :])
     with pytest.raises(UserError, match=r"damaged \.zip file"):
         find_files(str(tmp_path / "a.zip"), {".png"}, "pictures", ())
+
+
+def test_what_has_no_name_in_a_zip_is_left_out(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("picture.png", b"content")
+        archive.writestr("x", b"content")
+    content = (tmp_path / "a.zip").read_bytes()
+    at = content.rindex(b"PK\x01\x02")  # the last entry of the list, whose name gets no length and becomes a comment
+    spoiled = content[: at + 28] + b"\0\0" + content[at + 30 : at + 32] + b"\1\0" + content[at + 34 :]
+    (tmp_path / "a.zip").write_bytes(spoiled)
+    assert list(find_files(str(tmp_path / "a.zip"), {".png"}, "pictures", ())[0]) == ["picture.png"]
