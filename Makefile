@@ -62,7 +62,6 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/image_quality.py --minutes 1
 	$(BIN)/python benchmarks/collapse.py
 	$(BIN)/python benchmarks/music_speed.py
-	$(BIN)/python benchmarks/sound_speed.py
 	$(BIN)/python benchmarks/text_speed.py
 	$(BIN)/python benchmarks/text_quality.py --minutes 1
 	$(BIN)/python benchmarks/superres_speed.py

@@ -2,7 +2,8 @@
 
 Prints medians, with the fastest and the slowest: a piece of 16 bars to MIDI from a cold start of Python; opening the
 chorales from their cache (parsed first if need be); pieces a second, the plain draw of one window each, decoded to
-MIDI; and the renderer's real-time factor, seconds of computing a second of sound.
+MIDI; the renderer's real-time factor, seconds of computing a second of sound; a made note to a file from a cold start;
+and how many seconds of sound are made in one, of notes and of a piece by a band of four.
 """
 
 import os
@@ -21,6 +22,7 @@ from common.cli import run
 from common.config import ThreadConfig, require
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTES, BAND = 256, "flute, oboe, cello, bassoon"  # made at a time, and who plays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +47,15 @@ def main(config: SpeedConfig) -> None:
 
     load_music_model(config.weights)  # refuses what is none, before it is named to another process
     print(f"{config.weights}, {torch.get_num_threads()} CPU threads, median of {config.rounds} (fastest to slowest)\n")
-    report("16 bars to MIDI, cold start", "s", repeated(config.rounds, lambda: cold_start(config.weights)))
+    piece = ("music.generate", "--weights", config.weights, "--bars", "16", "--out", "song.mid")
+    report("16 bars to MIDI, cold start", "s", repeated(config.rounds, lambda: cold_start(*piece)))
     report("chorales from their cache", "s", repeated(config.rounds, loading()))
     report(f"{config.pieces:,} pieces, one process", "pieces/s", repeated(config.rounds, composing(config)))
     report("rendering, real-time factor", "", repeated(config.rounds, rendering(config.weights)))
+    note = ("music.sound.generate", "--instrument", "cello", "--out", "note.wav")
+    report("a made note, cold start", "s", repeated(config.rounds, lambda: cold_start(*note)))
+    report(f"{NOTES} made notes, one process", "s/s", repeated(config.rounds, sounding()))
+    report("16 bars by a band of four", "s/s", repeated(config.rounds, banding(config.weights)))
 
 
 def repeated(rounds: int, measure: Callable[[], float]) -> list[float]:
@@ -61,13 +68,12 @@ def report(what: str, unit: str, values: list[float]) -> None:
     print(f"{what:<32}{statistics.median(values):>9.3g} {unit:<9}({min(values):.3g} to {max(values):.3g})", flush=True)
 
 
-def cold_start(weights: str) -> float:
+def cold_start(*words: str) -> float:
     """Seconds of a whole command."""
     with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "song.mid")
-        command = [sys.executable, "-m", "music.generate", "--weights", weights, "--bars", "16", "--out", out]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         start = time.perf_counter()
-        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", *words], cwd=folder, check=True, env=environment, capture_output=True)
         return time.perf_counter() - start
 
 
@@ -115,6 +121,42 @@ def rendering(weights: str) -> Callable[[], float]:
         start = time.perf_counter()
         audio = render(midi)
         return (time.perf_counter() - start) * RATE / audio.shape[1]
+
+    return measure
+
+
+def sounding() -> Callable[[], float]:
+    """Seconds of made notes in one."""
+    import torch
+
+    from music.sound.config import MAKER, RATE, length
+    from music.sound.models import load_sound_model
+
+    model = load_sound_model(MAKER)
+    labels = torch.arange(NOTES) % len(model.classes)
+    notes = (labels, torch.tensor(model.ranges)[labels].sum(1) // 2, torch.full_like(labels, 100))
+
+    def measure() -> float:
+        start = time.perf_counter()
+        model.sounds(model.latents(NOTES), notes)
+        return NOTES * length(model.config.seconds) / RATE / (time.perf_counter() - start)
+
+    return measure
+
+
+def banding(weights: str) -> Callable[[], float]:
+    """Seconds of a piece, played by made instruments, in one."""
+    from music import compose
+    from music.sound.band import play
+    from music.sound.config import MAKER
+    from music.sound.models import load_sound_model
+
+    model, midi = load_sound_model(MAKER), compose(weights=weights, bars=16)
+
+    def measure() -> float:
+        start = time.perf_counter()
+        play(midi, model, BAND)
+        return midi.get_end_time() / (time.perf_counter() - start)
 
     return measure
 

@@ -200,7 +200,9 @@ class GenerateConfig(OutputConfig):
                 config = load_config(folder, "music", "sound")
                 classes, ranges = config["classes"], config["ranges"]
             require(bool(ranges), "band", f"needs notes, and the sounds of {self.band_source} have no pitch")
-            self._require_voices(len(parse_band(self.band, classes)))
+            players = len(parse_band(self.band, classes))
+            if self.rewrite is None:
+                self._require_voices(players)
         if self.chords_out is not None and self.chords_out.exists() and not self.overwrite:
             raise UserError(f"--chords-out {self.chords_out} is there already; name another, or add --overwrite")
         if self.stems is not None and self.stems.exists() and not self.overwrite:
@@ -239,12 +241,13 @@ class GenerateConfig(OutputConfig):
         return bool(self.jobs)
 
     def _require_voices(self, players: int) -> None:
-        """Refuse more players of --band than there are voices, where the weights alone say how many."""
+        """Refuse more players of --band than there are voices."""
         folder = find_weights(self.source, "music")
         with reading_config(folder):
             names = [track["name"] for track in load_config(folder, "music", "composer")["network"]["tracks"]]
-        fits = self.rewrite is not None or players <= len(names)
-        require(fits, "band", f"names {players}, and {self.source} writes {len(names)}: {', '.join(names)}")
+        require(
+            players <= len(names), "band", f"names {players}, and {self.source} writes {len(names)}: {', '.join(names)}"
+        )
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
