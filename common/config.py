@@ -261,10 +261,11 @@ class ModelConfig(Checked):
     latent: int = 64  # length of the latent vector
     lr: float | None = None  # learning rate; default 5e-4 for GANs and 1e-3 for VAEs
     average: float = 10_000  # half-life of the moving average of the weights, in examples
+    average_ramp: float = 0.05  # the share of the examples seen that this half-life may be; runs that go on bear more
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latent", "average"):
+        for name in ("latent", "average", "average_ramp"):
             value = getattr(self, name)
             require(value > 0, name, f"must be above 0, not {value}")
         require_lr("lr", self.lr)

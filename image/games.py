@@ -16,11 +16,10 @@ from common.cores.vae import VAE, vae_game
 from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
 from common.randomness import Draw, mix
+from common.training.beginning import begin_with, critic_beside, has_critic
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import decided, folder_of, recorded
-from common.weights import load_fitting, load_tensors
-from common.weights_folders import CRITIC, find_weights
 from image.config import WIDTHS, Core, TrainConfig, height_and_width
 from image.data.advice import milestones
 from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
@@ -70,7 +69,7 @@ def prepare(config: TrainConfig) -> Run:
     config = settled(decided(config, folder_of(config, name)), data, name, trained)
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
-    said = begin(game, begun, _critic(config)) if begun else ""
+    said = begin(game, begun, critic_beside(config.weights, "image")) if begun and config.weights else ""
     drawn = " --sampler mixture" if config.core.endswith("vae") else ""  # far better than the prior
     return Run(
         "image.train",
@@ -198,7 +197,9 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         content=_pixel_content(config.pixel) if config.pixel else None,
         swap=condition.swap if condition is not None and network.pieces else None,
         mismatch=config.mismatch,
-        head_start=HEAD_START if config.weights and config.adversarial and not has_critic(config.weights) else 0,
+        head_start=HEAD_START
+        if config.weights and config.adversarial and not has_critic(config.weights, "image")
+        else 0,
         keeps_critic=True,
     ).game()
 
@@ -213,22 +214,10 @@ def _pixel_content(weight: float) -> Content:
     return content
 
 
-def _critic(config: TrainConfig) -> dict[str, Tensor] | None:
-    """The critic beside the --weights of a GAN's run, if there is one."""
-    if config.weights is None or not has_critic(config.weights):
-        return None
-    return load_tensors(find_weights(config.weights, "image") / CRITIC)
-
-
 def _as_generator(begun: ImageModel) -> NetworkConfig:
     """What a generator is built from that is to begin as a trained model: most VAEs' decoders bound nothing."""
     is_unbounded = isinstance(begun.network, VAE) and begun.config.likelihood != "bernoulli"
     return replace(begun.config, output="linear") if is_unbounded else begun.config
-
-
-def has_critic(weights: str) -> bool:
-    """Whether a critic lies beside trained weights."""
-    return (find_weights(weights, "image") / CRITIC).exists()
 
 
 def begin(game: Game, model: ImageModel, critic: Mapping[str, Tensor] | None = None) -> str:
@@ -247,12 +236,4 @@ def begin(game: Game, model: ImageModel, critic: Mapping[str, Tensor] | None = N
         tensors = of_decoder(trained)
     else:
         tensors = trained.state_dict()
-    taken, new = load_fitting(product, tensors)
-    if not taken:
-        raise UserError(f"--weights {model.name}: none of their layers fit; choose other weights or another --core")
-    said = f"took {taken} of {len(tensors)} tensors of {model.name}"
-    if critic is not None and game.critic is not None:
-        found, more = load_fitting(game.players[game.critic].network, critic)
-        said = f"{said} and {found} of {len(critic)} of its critic"
-        new += [layer for layer in more if not layer.startswith("aide.features")]  # which never learn
-    return f"{said}; new: {', '.join(new)}" if new else said
+    return begin_with(game, model.name, tensors, critic)

@@ -8,15 +8,14 @@ from common.cores.gan import GanGame
 from common.cores.vae import DEFAULT_LR as VAE_LR
 from common.cores.vae import vae_loss, warm_up
 from common.data.arrays import count_reasons
-from common.errors import UserError
 from common.randomness import Draw, mix
+from common.training.beginning import begin_with
 from common.training.devices import pick_device
 from common.training.forecast import Milestone
 from common.training.launch import Run
-from common.weights import load_fitting
 from music.config import WIDTHS, TrainConfig
 from music.data.loading import load_music
-from music.models import MusicModel, load_music_model
+from music.models import load_music_model
 from music.monitor import MusicMonitor
 from music.networks import Composer, MusicCritic
 from music.rolls import MusicContext, MusicSpec, NetworkConfig, read_condition, rolls
@@ -35,7 +34,7 @@ def prepare(config: TrainConfig) -> Run:
     data = load_music(config.data, begun.config.bars if begun else config.bars)
     network = network_config(config, data.spec, begun.config if begun else None)
     game = build_game(config, network)
-    said = begin(game, begun) if begun else ""
+    said = begin_with(game, begun.name, begun.network.state_dict()) if begun else ""
     return Run(
         "music.train",
         config,
@@ -66,20 +65,6 @@ def network_config(config: TrainConfig, spec: MusicSpec, begun: NetworkConfig | 
     return NetworkConfig(**vars(spec), width=width, latent=config.latent, bar_latent=config.bar_latent)
 
 
-def begin(game: Game, model: MusicModel) -> str:
-    """Let the composer of a game begin with what fits of a trained one, and say in one line how much that is.
-
-    Raises:
-        UserError: nothing fits.
-    """
-    tensors = model.network.state_dict()
-    taken, new = load_fitting(game.players[game.product].network, tensors)
-    if not taken:
-        raise UserError(f"--weights {model.name}: none of their layers fit this music; leave the flag out")
-    anew = f"; new: {', '.join(new)}" if new else ""
-    return f"took {taken} of {len(tensors)} tensors of {model.name}{anew}"
-
-
 def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     """The game of the run's core, its networks initialised from the seed."""
     torch.manual_seed(mix(config.seed, 0))
@@ -99,7 +84,11 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
 
     if config.core == "vae":
         adam = OptimizerConfig(config.lr or VAE_LR)
-        player = Player(composer, lambda batch, draw: content(batch, draw, read(batch, draw)), adam, config.average)
+
+        def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+            return content(batch, draw, read(batch, draw))
+
+        player = Player(composer, loss, adam, config.average, config.average_ramp)
         return Game({"vae": player}, product="vae")
 
     def extra(made: Tensor, batch: Batch, draw: Draw, condition: MusicContext) -> tuple[Tensor, dict[str, Tensor]]:

@@ -104,7 +104,7 @@ def build_vae_game(config: TrainConfig, network: NetworkConfig) -> Game:
         return vae_loss(nll, posterior.kl(), beta, 0.0 if config.normalised else config.free_bits)
 
     adam = OptimizerConfig(config.lr or DEFAULT_LR, clip=CLIP)
-    return Game({"vae": Player(writer, loss, adam, config.average)}, product="vae")
+    return Game({"vae": Player(writer, loss, adam, config.average, config.average_ramp)}, product="vae")
 
 
 def build_latent_game(config: TrainConfig, network: NetworkConfig, writer: Writer) -> Game:

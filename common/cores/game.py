@@ -37,6 +37,8 @@ class Player:
         loss: (batch, draw) -> (scalar to descend, figures to log); figures are scalar tensors, detached by the trainer.
         optimizer: Adam's settings.
         average: half-life of the moving average of the network's weights, in images; None keeps no average.
+        average_ramp: it is at most this share of the images seen, so that the first weights are forgotten (Karras et
+            al. 2020).
         compile: whether `--compile` may compile this network (not one that a gradient penalty differentiates twice).
     """
 
@@ -44,6 +46,7 @@ class Player:
     loss: Loss
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     average: float | None = None
+    average_ramp: float = 0.05
     compile: bool = False
 
 

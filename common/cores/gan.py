@@ -166,6 +166,7 @@ class GanGame:
             self.generator_loss,
             OptimizerConfig(lr, config.betas, clip=self.clip),
             average=config.average,
+            average_ramp=config.average_ramp,
             compile=True,
         )
         kept = "critic" if self.keeps_critic and "critic" in players else None

@@ -12,8 +12,6 @@ from common.cores.game import Batch, Game, Player, only
 from common.randomness import Draw
 from common.training.devices import placed
 
-AVERAGE_RAMP = 0.05  # the average's half-life is at most this share of the images seen (Karras et al. 2020)
-
 
 class Learner:
     """Takes a player's turns. Nothing in a turn waits for the device: the guard's decision stays on it.
@@ -86,7 +84,7 @@ class Learner:
         """Move the average towards the network; `images` seen so far, this batch included."""
         if self.average is None or self.player.average is None:
             return
-        half_life = max(min(self.player.average, images * AVERAGE_RAMP), 1e-9)
+        half_life = max(min(self.player.average, images * self.player.average_ramp), 1e-9)
         weight = 1 - 0.5 ** (batch / half_life)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.player.network.parameters()), weight)
         for averaged, current in zip(self.average.buffers(), self.player.network.buffers(), strict=True):

@@ -124,7 +124,9 @@ def build_colouring_game(config: TrainConfig, album: Album) -> Game:
         return entropy, {"generator": entropy}
 
     optimizer = OptimizerConfig(config.lr or CLASSES_LR, config.betas, clip=CLIP, slow=RECOGNISING)
-    return Game({"generator": Player(network, loss, optimizer, config.average)}, product="generator")
+    return Game(
+        {"generator": Player(network, loss, optimizer, config.average, config.average_ramp)}, product="generator"
+    )
 
 
 def class_loss(logits: Tensor, classes: Tensor, shares: Tensor, weights: Tensor) -> Tensor:

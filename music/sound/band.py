@@ -13,7 +13,6 @@ from music.sound.data.sources import HELD
 from music.sound.generation import from_silence_to_silence, stretched, weights_of
 from music.sound.models import SoundModel
 from music.sound.notes import Mixture, parse_band
-from music.sound.spectrograms import to_sounds
 from music.theory import name_of
 
 RELEASE = round((1 - HELD) * FRAMES)  # frames in which a note dies away once it is no longer held
@@ -67,14 +66,14 @@ def _played(notes: list[pretty_midi.Note], model: SoundModel, mixture: Mixture, 
         return audio
     pitch, velocity = torch.tensor(kinds).T
     told = (weights_of(model, mixture).expand(len(kinds), -1), pitch, velocity)
-    alike = model.maps(z.expand(len(kinds), -1), told)
-    gains = dict(zip(kinds, _evened(to_sounds(alike, pitch)).tolist(), strict=True))
-    maps = dict(zip(kinds, alike, strict=True))
+    alike = model.scores(z.expand(len(kinds), -1), told)
+    gains = dict(zip(kinds, _evened(model.play(alike, pitch)).tolist(), strict=True))
+    scores = dict(zip(kinds, alike, strict=True))
     made: dict[tuple[int, int, int], Tensor] = {}
     for note in notes:
         held, kind = round((note.end - note.start) * RATE / HOP), (note.pitch, note.velocity)
         if (*kind, held) not in made:
-            made[*kind, held] = gains[kind] * _sound(maps[kind], note.pitch, held)
+            made[*kind, held] = gains[kind] * _sound(model, scores[kind], note.pitch, held)
         sound, start = made[*kind, held], round(note.start * RATE)
         room = audio[start : start + len(sound)]
         room += sound[: len(room)]
@@ -90,9 +89,9 @@ def _evened(sounds: Tensor) -> Tensor:
     return (loudness.median() / loudness).sqrt().clamp(1 / MOST, MOST)
 
 
-def _sound(notes_map: Tensor, pitch: int, held: int) -> Tensor:
+def _sound(model: SoundModel, score: Tensor, pitch: int, held: int) -> Tensor:
     """A note that is held for so many frames and then dies away, float32 (samples,)."""
-    sound = to_sounds(stretched(notes_map[None], held + RELEASE)[None], torch.tensor([pitch]))[0]
+    sound = model.play(stretched(score[None], held + RELEASE)[None], torch.tensor([pitch]))[0].clone()
     dying = len(sound) - held * HOP
     if dying < len(sound):
         sound[-dying:] *= torch.linspace(1, 0, dying)

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.config import AugmentConfig, DeviceConfig, GanConfig, OutputConfig, RunConfig, require, require_seed
+from common.config import (
+    AugmentConfig,
+    DeviceConfig,
+    GanConfig,
+    OutputConfig,
+    RunConfig,
+    VaeConfig,
+    require,
+    require_seed,
+    require_unset,
+)
 from common.errors import UserError
 from common.files import require_free
 from common.inputs import DataName
@@ -14,6 +24,7 @@ from common.weights_folders import WeightsName, find_weights, read_config, readi
 from music.sound.notes import SCALES, Mixture, parse_mixture, parse_pitch, require_in_range
 
 NetSize = Literal["debug", "small", "base", "large"]
+Core = Literal["gan", "vae"]
 Scale = Literal["major", "minor", "chromatic"]
 
 BUILT_IN = ("instruments",)
@@ -37,17 +48,23 @@ def length(seconds: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(GanConfig, AugmentConfig, RunConfig):
+class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig):
     """Settings of `python -m music.sound.train`; --help lists the last base's first."""
 
     data: Data = "instruments"  # instruments, or a folder or .zip of WAV, FLAC, OGG and MP3; sub-folders are classes
     seconds: int = 1  # that a sound lasts: 1, 2 or 4; longer ones are cut, shorter ones end in silence
+    core: Core = "gan"  # gan: makes spectrograms, of any sounds; vae: plays harmonics and noise, of notes with a pitch
+    weights: Maker | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels
     batch: int = 16  # sounds a step, over all processes together
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.seconds in SECONDS, "seconds", f"must be 1, 2 or 4, not {self.seconds}")
+        require_unset(self, self.core, *((GanConfig, AugmentConfig) if self.core == "vae" else (VaeConfig,)))
+        for name in ("net_size", "latent"):
+            unset = self.weights is None or getattr(self, name) == getattr(type(self), name)
+            require(unset, name, "is that of the --weights; leave it out")
         part = self.batch // self.accumulate
         # The critic compares groups of four, which must not mix real and made sounds.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")

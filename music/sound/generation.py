@@ -16,7 +16,7 @@ from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig
 from music.sound.models import SoundModel
 from music.sound.notes import Mixture
 from music.sound.sheets import spectrogram_sheet
-from music.sound.spectrograms import to_maps, to_sounds
+from music.sound.spectrograms import to_maps
 from music.theory import name_of
 
 ATTACK, RELEASE = 12, 20  # frames at the ends of a note that are never stretched
@@ -72,8 +72,8 @@ def note(
     count = len(shares)
     told = (shares, torch.full((count,), pitch), torch.full((count,), velocity))
     frames = model.config.frames if seconds is None else round(seconds * RATE / HOP) + 1
-    maps = stretched(model.maps(z.expand(count, -1), told), frames)
-    sound = to_sounds(maps[None], torch.tensor([pitch]))[0]
+    score = stretched(model.scores(z.expand(count, -1), told), frames)
+    sound = model.play(score[None], torch.tensor([pitch]))[0].clone()
     return from_silence_to_silence(sound)
 
 
@@ -100,28 +100,28 @@ def path(stops: Tensor) -> Tensor:
     return torch.cat([*legs, stops[-1:]])
 
 
-def stretched(maps: Tensor, frames: int) -> Tensor:
-    """One map (2, bins, frames) of several alike ones, (S, 2, bins, T), from the first of which it goes to the last.
+def stretched(scores: Tensor, frames: int) -> Tensor:
+    """One score (C, rows, frames) of several alike ones, (S, C, rows, T), from the first of which it goes to the last.
 
     Attack and release keep their pace; what lies between is stretched or shortened. A note that is shorter than these
     two is cut.
     """
-    length, edges = maps.shape[3], ATTACK + RELEASE
+    length, edges = scores.shape[3], ATTACK + RELEASE
     if frames <= edges:
         source = torch.arange(frames, dtype=torch.float32)
     else:
         middle = torch.linspace(ATTACK, length - 1 - RELEASE, frames - edges)
         source = torch.cat([torch.arange(ATTACK), middle, torch.arange(length - RELEASE, length)])
-    which = torch.linspace(0, len(maps) - 1, frames)
-    by_frame = rearrange(maps, "s c f t -> s t c f")
+    which = torch.linspace(0, len(scores) - 1, frames)
+    by_frame = rearrange(scores, "s c f t -> s t c f")
     return rearrange(_between(by_frame, which, source), "t c f -> c f t")
 
 
-def _between(maps: Tensor, which: Tensor, frame: Tensor) -> Tensor:
-    """Bilinear at fractional places (T,) of the first two axes of maps (S, T', C, F): (T, C, F)."""
+def _between(scores: Tensor, which: Tensor, frame: Tensor) -> Tensor:
+    """Bilinear at fractional places (T,) of the first two axes of scores (S, T', C, F): (T, C, F)."""
 
     def at(first: Tensor, second: Tensor) -> Tensor:
-        return maps[first.clamp(max=maps.shape[0] - 1), second.clamp(max=maps.shape[1] - 1)]
+        return scores[first.clamp(max=scores.shape[0] - 1), second.clamp(max=scores.shape[1] - 1)]
 
     low, early = which.long(), frame.long()
     up, late = (which - low)[:, None, None], (frame - early)[:, None, None]

@@ -3,7 +3,6 @@
 It hears sounds, not the maps that a GAN makes, and learns from the training part alone, once for each data set.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchaudio.transforms import MelSpectrogram
 
 from common.cores.blocks import convolution
 from common.data.arrays import Arrays, cached
@@ -21,12 +19,10 @@ from common.data.order import batch_indices
 from common.evaluation.metrics import nearest_class
 from common.progress import progress_bar
 from common.randomness import mix
-from music.sound.config import HOP, RATE
 from music.sound.data.loading import SoundData, load_sounds
+from music.sound.spectrograms import heard
 
 FORMAT = 1  # of what is cached; raise it when the same sounds would make another judge
-BANDS = 64  # of the mel spectrogram
-FLOOR = 1e-4  # added to magnitudes before the logarithm
 WIDTH = 24  # channels of the first layer
 PASSES, FEWEST, BATCH = 12, 3_200, 32  # times that every sound is seen, sounds at least, and those of one step
 LR = 2e-3
@@ -57,18 +53,12 @@ class Classifier(nn.Module):
         self.head = nn.Linear(2 * width, classes)
 
     def features(self, mels: Tensor) -> Tensor:
-        """Logarithms as of `heard` -> (N, 2 * width)."""
+        """Logarithms as of `music.sound.spectrograms.heard` -> (N, 2 * width)."""
         return self.layers(mels).mean((2, 3))
 
     def forward(self, mels: Tensor) -> Tensor:
-        """Logarithms as of `heard` -> logits (N, classes)."""
+        """Logarithms as of `music.sound.spectrograms.heard` -> logits (N, classes)."""
         return self.head(self.features(mels))
-
-
-def heard(sounds: Tensor) -> Tensor:
-    """Sounds float (N, samples) -> logarithms of a mel spectrogram, (N, 1, `BANDS`, frames), mostly in [-1, 1]."""
-    mel = MelSpectrogram(RATE, 1024, hop_length=HOP, n_mels=BANDS, power=1, norm="slaney", mel_scale="slaney")
-    return (mel.to(sounds.device)(sounds) + FLOOR).log()[:, None] / -math.log(FLOOR) + 0.5
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
 from music.sound.config import NO_PITCH
 from music.sound.networks import Generator, NetworkConfig, Note
-from music.sound.spectrograms import to_sounds
+from music.sound.vae import SoundVae
 
 CHUNK = 64  # sounds at a time
 
@@ -22,7 +22,7 @@ class SoundModel:
     """A generator with what is needed to use it.
 
     Attributes:
-        network: (z, notes) -> maps.
+        network: writes scores, from which it plays.
         config: what it was built from.
         classes: names of the sounds that it can be asked for; () if there is one kind.
         families: of each class; () if they have none.
@@ -30,7 +30,7 @@ class SoundModel:
         name: of the weights.
     """
 
-    network: Generator
+    network: Generator | SoundVae
     config: NetworkConfig
     classes: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
@@ -47,22 +47,36 @@ class SoundModel:
         return torch.randn(count, self.config.latent, generator=torch.Generator().manual_seed(seed))
 
     @torch.inference_mode()
-    def maps(self, z: Tensor, note: Note) -> Tensor:
-        """Maps (N, 2, bins, frames) on the CPU for latents z (N, latent) and notes."""
+    def scores(self, z: Tensor, note: Note) -> Tensor:
+        """Scores (N, C, rows, frames) on the CPU for latents z (N, latent) and notes.
+
+        Of a GAN these are maps of log-magnitude and frequency, of a VAE what its synthesiser does in each frame; what
+        lies between two of them sounds like something between, and `play` makes it heard.
+        """
         parts = []
         for rows in torch.arange(len(z)).split(CHUNK):
             label, pitch, velocity = (tensor[rows].to(self.device) for tensor in note)
-            parts.append(self.network(z[rows].to(self.device), (label, pitch, velocity)).cpu())
+            parts.append(self.network.score(z[rows].to(self.device), (label, pitch, velocity)).cpu())
         return torch.cat(parts)
 
     def sounds(self, z: Tensor, note: Note) -> Tensor:
         """Sounds float32 (N, samples) in [-1, 1] on the CPU for latents z (N, latent) and notes."""
-        parts = zip(self.maps(z, note).split(CHUNK), note[1].split(CHUNK), strict=True)
-        return torch.cat([to_sounds(part, pitch) for part, pitch in parts])
+        return self.play(self.scores(z, note), note[1])
+
+    @torch.inference_mode()
+    def play(self, scores: Tensor, pitch: Tensor) -> Tensor:
+        """Scores and pitches (N,) as sounds float32 (N, samples) in [-1, 1]."""
+        parts = zip(scores.split(CHUNK), pitch.split(CHUNK), strict=True)
+        return torch.cat([self.network.play(part, pitches) for part, pitches in parts])
 
     def sample(self, notes: Mapping[str, Tensor], seed: int = 0) -> Tensor:
         """Sounds like those of a batch: with its "label" if any, "pitch" and "velocity", each (N,)."""
         return self.sounds(self.latents(len(notes["pitch"]), seed), self.network.condition.read(dict(notes)))
+
+
+def build_maker(config: NetworkConfig) -> Generator | SoundVae:
+    """The network of a maker of sounds, untrained."""
+    return SoundVae(config) if config.core == "vae" else Generator(config)
 
 
 def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundModel:
@@ -76,7 +90,7 @@ def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundMo
     with reading_config(folder):
         stated = from_json(Stated, config, others=True)
         stated.check()
-    network = placed(load_network(folder, lambda: Generator(stated.network)), device)
+    network = placed(load_network(folder, lambda: build_maker(stated.network)), device)
     ranges = tuple((low, high) for low, high in stated.ranges)
     return SoundModel(network, stated.network, stated.classes, stated.families, ranges, folder.resolve().name)
 

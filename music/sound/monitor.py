@@ -21,6 +21,7 @@ from music.sound.networks import Generator, NetworkConfig
 from music.sound.pitch import in_tune
 from music.sound.sheets import spectrogram_sheet
 from music.sound.spectrograms import to_maps
+from music.sound.vae import SoundVae
 
 JUDGED = 600  # real sounds, and as many made ones, that a look at the quality compares
 SHOWN, ROWS = 4, 14  # real and as many made sounds a row of a sheet, and rows at most
@@ -55,7 +56,8 @@ class SoundMonitor(Monitor):
         for row, (name, which) in enumerate(self._shown()):
             batch = {key: tensor[which] for key, tensor in self.batch.items()}
             real = to_maps(to_float(batch["wave"]), batch["pitch"])
-            made = model.maps(model.latents(len(which), row), model.network.condition.read(batch))
+            sounds = model.sounds(model.latents(len(which), row), model.network.condition.read(batch))
+            made = to_maps(sounds, batch["pitch"])
             rows.append((name, torch.cat([real, made])))
         headings = ["real", *[""] * (SHOWN - 1), "made", *[""] * (SHOWN - 1)]
         full = all(len(maps) == 2 * SHOWN for _, maps in rows)
@@ -106,7 +108,7 @@ class SoundMonitor(Monitor):
         self.alarm.restore(state)
 
     def _model(self, network: nn.Module) -> SoundModel:
-        assert isinstance(network, Generator)
+        assert isinstance(network, (Generator, SoundVae))
         return SoundModel(network, self.network, self.data.classes)
 
     def _shown(self) -> list[tuple[str, Tensor]]:

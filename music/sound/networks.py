@@ -6,7 +6,7 @@ up (after Engel et al. 2020: DDSP, there for sound itself).
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,9 @@ from common.cores.cgan import ProjectionHead
 from common.cores.conditions import ClassCondition
 from common.cores.game import Batch
 from common.cores.trunk import ResidualFeatures, ResidualTrunk
+from common.randomness import Draw
 from music.sound.config import FRAMES, NO_PITCH
-from music.sound.spectrograms import BINS, MIDDLE, folded, partials, unfolded
+from music.sound.spectrograms import BINS, MIDDLE, folded, partials, to_sounds, unfolded
 
 DOUBLINGS = 4
 WIDEST = 8  # the narrow end has at most this many times the width
@@ -37,6 +38,7 @@ class NetworkConfig:
     width: int  # channels at the full resolution
     latent: int
     classes: int = 0  # 0: takes no class
+    core: Literal["gan", "vae"] = "gan"
     fold: int = 4  # neighbouring frequencies that one place of a map stands for
 
     @property
@@ -74,7 +76,7 @@ class NoteCondition(nn.Module):
         self.height = nn.Linear(4, width, bias=False)
         nn.init.normal_(self.pitch.weight, std=0.3)
 
-    def read(self, batch: Batch) -> Note:
+    def read(self, batch: Batch, draw: Draw | None = None) -> Note:
         """The notes of a batch."""
         pitch = batch["pitch"]
         return batch.get("label", torch.zeros_like(pitch)), pitch, batch["velocity"]
@@ -101,6 +103,15 @@ class Generator(nn.Module):
         self.condition = NoteCondition(config.classes, config.latent)
         width = 2 * config.latent
         self.trunk = ResidualTrunk(width, 3 * config.fold, config.start, config.channels, width)
+
+    @staticmethod
+    def play(scores: Tensor, pitch: Tensor) -> Tensor:
+        """What was made, as sounds (N, samples) in [-1, 1]."""
+        return to_sounds(scores, pitch)
+
+    def score(self, z: Tensor, note: Note) -> Tensor:
+        """As called: maps are what the notes are played from."""
+        return self(z, note)
 
     def forward(self, z: Tensor, note: Note) -> Tensor:
         """z (N, latent) and notes -> maps (N, 2, `BINS`, frames)."""

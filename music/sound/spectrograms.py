@@ -12,13 +12,14 @@ import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
-from torchaudio.transforms import InverseSpectrogram, Spectrogram
+from torchaudio.transforms import InverseSpectrogram, MelSpectrogram, Spectrogram
 
 from music.sound.config import HOP, NO_PITCH, RATE
 
 FFT = 1024  # samples in a frame: 64 ms
 BINS = FFT // 2  # frequencies of a map; the one at half the rate is left out
 FLOOR = 1e-4  # magnitude, as a share of that of a full-scale sine, that is added before the logarithm: -80 dB
+MELS = 64  # bands of a mel spectrogram
 MIDDLE = -math.log(FLOOR) / 2  # half the range of logarithms, which becomes [-1, 1]
 FULL = FFT / 4  # magnitude of a full-scale sine under Hann's window
 
@@ -54,6 +55,17 @@ def to_sounds(maps: Tensor, pitch: Tensor) -> Tensor:
     inverse = InverseSpectrogram(FFT, hop_length=HOP).to(maps.device)
     sounds = inverse(spectrum, length=(maps.shape[3] - 1) * HOP)
     return sounds / sounds.abs().amax(1, keepdim=True).clamp(min=1)
+
+
+def heard(sounds: Tensor) -> Tensor:
+    """Sounds float (N, samples) -> logarithms of a mel spectrogram, (N, 1, `MELS`, frames), mostly in [-1, 1]."""
+    return (_mel(sounds.device)(sounds) + FLOOR).log()[:, None] / -math.log(FLOOR) + 0.5
+
+
+@cache
+def _mel(device: torch.device) -> MelSpectrogram:
+    mel = MelSpectrogram(RATE, FFT, hop_length=HOP, n_mels=MELS, power=1, norm="slaney", mel_scale="slaney")
+    return mel.to(device)
 
 
 def hertz(pitch: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from common.errors import UserError
 from common.randomness import Draw
 from common.training.checkpoints import Checkpoints
 from common.training.devices import accelerator_for
-from common.training.learner import AVERAGE_RAMP, Learner
+from common.training.learner import Learner
 from common.training.monitor import Progress
 from common.training.runs import check_batch, introduce, open_run
 from common.training.trainer import LOG_EVERY, LOOKS, PATIENCE, Trainer
@@ -526,7 +526,7 @@ def test_after_the_half_life_half_of_the_old_value_is_left(batch: int, tmp_path:
 def test_early_averages_are_short(tmp_path: Path) -> None:
     learner, _ = averaging(1e6, tmp_path)
     learner.update_average(200, 10)
-    expected = 0.5 ** (10 / (200 * AVERAGE_RAMP))
+    expected = 0.5 ** (10 / (200 * 0.05))
     torch.testing.assert_close(learner.product[0].weight, torch.full((2, 2), expected))
 
 

@@ -1,0 +1,104 @@
+"""A differentiable synthesiser: harmonics of a pitch, each as loud as told from frame to frame, and filtered noise.
+
+After Engel et al. 2020 (DDSP). Sounds are told by scores (N, 1, `ROWS`, frames) of unbounded numbers, so that a point
+between two scores is a sound between two sounds; frames are `HOP` samples apart, the first and the last at the ends.
+"""
+
+import math
+from functools import cache
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
+
+from music.sound.config import HOP, RATE
+from music.sound.spectrograms import hertz
+
+HARMONICS = 128
+BANDS = 64  # of the noise, evenly from 0 to half the rate
+ROWS = HARMONICS + BANDS + 2  # of a score: harmonics, noise, how far out of tune, how stiff
+BENT = 1.0  # semitones at most by which a note is out of tune
+STIFFEST = 0.004  # inharmonicity at most, by which the k-th partial lies at k (1 + B k^2)^(1/2) times the fundamental
+TOP = 0.95 * RATE / 2  # hertz above which no harmonic sounds, lest it be heard as another
+WINDOW = 2 * HOP  # samples of noise that are filtered at a time, each overlapping the next by half
+LOUDEST, SOFTEST = 2.0, 1e-7  # amplitudes, and the power of a sigmoid that they are
+STEEP = math.log(10)
+
+
+def synthesise(scores: Tensor, pitch: Tensor) -> Tensor:
+    """The sounds of scores (N, 1, `ROWS`, frames): float32 (N, (frames - 1) * `HOP`), softer where they would clip.
+
+    Args:
+        pitch: by MIDI number, (N,).
+    """
+    sounds = unlimited(scores, pitch)
+    return sounds / sounds.abs().amax(1, keepdim=True).clamp(min=1)
+
+
+def unlimited(scores: Tensor, pitch: Tensor) -> Tensor:
+    """As `synthesise`, but as loud as told."""
+    harmonics, noise, bend, stiffness = scores[:, 0].float().split([HARMONICS, BANDS, 1, 1], 1)
+    tuned = hertz(pitch + BENT * bend[:, 0].mean(1).tanh())
+    stiff = STIFFEST * stiffness[:, 0].mean(1).sigmoid()
+    return oscillated(amplitudes(harmonics), tuned, stiff) + filtered(amplitudes(noise))
+
+
+def amplitudes(scores: Tensor) -> Tensor:
+    """Unbounded numbers as amplitudes, of which equal steps are about equal steps in loudness."""
+    return LOUDEST * scores.sigmoid().pow(STEEP) + SOFTEST
+
+
+def oscillated(loudness: Tensor, frequency: Tensor, stiffness: Tensor) -> Tensor:
+    """A bank of sines, all at 0 when they begin: float32 (N, samples).
+
+    As frequencies stay, sines within a frame are products of what the frame begins with and what is the same in all of
+    them, so that a product of matrices takes the place of a sine for each sample and harmonic.
+
+    Args:
+        loudness: amplitudes (N, K, frames), between which samples lie on straight lines.
+        frequency: of the fundamental, in hertz, (N,).
+        stiffness: B of each sound, (N,).
+    """
+    order = torch.arange(1, loudness.shape[1] + 1, device=loudness.device)
+    partials = order * (1 + stiffness[:, None] * order.square()).sqrt() * frequency[:, None]  # (N, K)
+    loudness = loudness * (partials < TOP)[:, :, None]
+    sample, frame = (
+        torch.arange(HOP, device=loudness.device),
+        torch.arange(loudness.shape[2] - 1, device=loudness.device),
+    )
+    within, begun = _turned(partials, sample), _turned(partials, frame * HOP)
+    later = sample / HOP
+    before, after = loudness[:, :, :-1], loudness[:, :, 1:]
+    of_frames = torch.cat([before * begun.sin(), before * begun.cos(), after * begun.sin(), after * begun.cos()], 1)
+    cosine, sine = within.cos(), within.sin()
+    of_samples = torch.cat([(1 - later) * cosine, (1 - later) * sine, later * cosine, later * sine], 1)
+    return rearrange(of_frames.mT @ of_samples, "n t s -> n (t s)")
+
+
+def _turned(hertz: Tensor, samples: Tensor) -> Tensor:
+    """The phases (N, K, samples) of sines of these frequencies (N, K), in radians."""
+    turns = hertz[:, :, None].double() * samples / RATE  # many lose digits
+    return 2 * math.pi * turns.remainder(1).float()
+
+
+def filtered(magnitudes: Tensor) -> Tensor:
+    """White noise with these magnitudes (N, `BANDS`, frames) of its bands: float32 (N, samples)."""
+    samples = (magnitudes.shape[2] - 1) * HOP
+    window = torch.hann_window(WINDOW, device=magnitudes.device)
+    wide = F.interpolate(rearrange(magnitudes, "n b t -> n t b"), WINDOW // 2 + 1, mode="linear", align_corners=True)
+    return torch.istft(
+        _noise(samples, magnitudes.device) * rearrange(wide, "n t f -> n f t"),
+        WINDOW,
+        HOP,
+        window=window,
+        length=samples,
+    )
+
+
+@cache
+def _noise(samples: int, device: torch.device) -> Tensor:
+    """The spectrum of white noise, the same every time, so that the same score is the same sound, (bins, frames)."""
+    noise = torch.randn(samples, generator=torch.Generator().manual_seed(0)).to(device)
+    window = torch.hann_window(WINDOW, device=device)
+    return torch.stft(noise, WINDOW, HOP, window=window, return_complex=True, pad_mode="constant")
