@@ -22,7 +22,7 @@ from common.config import (
 )
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName, Words
+from common.inputs import ShardsName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights, read_config
 
@@ -39,7 +39,7 @@ Size = int | str  # of pictures in pixels: one number for squares, or width x he
 Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
-Data = Annotated[str, DataName(DATA_SETS)]
+Data = Annotated[str, ShardsName(DATA_SETS)]
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
 Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
@@ -86,7 +86,9 @@ def pictures_in(folder: Path) -> list[str]:
 class SubjectConfig(Checked):
     """What is trained, on what."""
 
-    data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
+    data: Data = (
+        "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji; a folder or .zip of pictures; or shards
+    )
     size: Size | None = None  # in pixels: a side of squares, or width x height (96x64); default: the data's own, or 64
     fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
@@ -306,7 +308,7 @@ class EvaluateConfig(SamplesConfig):
         if self.sampler == "mixture":
             WeightsName("image", ("vae",)).check(f"--weights {self.weights}", self.weights)
         data = self.data or trained_on(find_weights(self.weights, "image"), DATA_SETS)
-        DataName(DATA_SETS).check(f"--data {data}", data)
+        ShardsName(DATA_SETS).check(f"--data {data}", data)
 
 
 @dataclass(frozen=True, kw_only=True)

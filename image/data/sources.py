@@ -14,12 +14,14 @@ from einops import rearrange
 from PIL import Image
 
 from common.data.arrays import cache_folder, digest
+from common.data.captions import caption_files, folder_captions, tidied
 from common.data.folders import File, all_files, content_key, of_kind, require_lasting, short_name, sub_folders
+from common.data.shards import class_names, find_shards, read_shards
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
 from common.pictures.opening import open_image
 from common.pictures.reading import UNREADABLE
-from image.data.captions import caption_files, emoji_captions, folder_captions
+from image.data.captions import emoji_captions
 
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
@@ -57,6 +59,8 @@ def find(data: str) -> tuple[str, Callable[[], Pictures]]:
     if data in BUILT_IN:
         load, *packages = BUILT_IN[data]
         return " ".join([data, *(f"{name} {version(name)}" for name in packages)]), load
+    if shards := find_shards(data, BUILT_IN, ENDINGS):
+        return _find_sharded(data, shards)
     visible = all_files(data, BUILT_IN)
     files, others = of_kind(visible, data, ENDINGS, "pictures")
     described = caption_files(visible, list(files))
@@ -85,6 +89,33 @@ def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], ski
         classes=classes,
         skipped=skipped,
     )
+
+
+def _find_sharded(data: str, shards: Mapping[str, str]) -> tuple[str, Callable[[], Pictures]]:
+    """What `find` returns, of tars and Parquet files."""
+    examples, skipped = read_shards(data, shards)
+    if not examples:
+        raise UserError(f"--data {data}: no pictures in its {len(shards):,} shards")
+    classes = class_names(data, examples)
+    told = digest("\n".join(f"{example.label} {example.texts}" for example in examples).encode())
+    fingerprints = {example.name: example.file.fingerprint() for example in examples}
+
+    def load_shards() -> Pictures:
+        numbers = {name: number for number, name in enumerate(classes)}
+        labels = [numbers[example.label] for example in examples if example.label is not None]
+        return Pictures(
+            read=lambda row, size: _open(examples[row].file.open(), size),
+            names=list(fingerprints),
+            source=f"{len(examples)} pictures from {short_name(data)}; see there for the licence",
+            size=_native_size(example.file for example in examples),
+            held_out=(0.1, list(fingerprints.values())),
+            labels=np.array(labels, dtype=np.int64) if classes else None,
+            classes=classes,
+            skipped=skipped,
+            captions=tidied(example.texts for example in examples),
+        )
+
+    return f"{content_key(data, fingerprints, skipped)} {told}", load_shards
 
 
 def _for_pillow(file: File) -> Path | IO[bytes]:

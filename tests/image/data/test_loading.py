@@ -292,9 +292,9 @@ def test_useless_folders_get_one_clear_line(folder: Path, make: Callable[[Path],
 
 
 def test_files_that_are_no_zip_get_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "a.tar").write_text("x")
+    (tmp_path / "a.rar").write_text("x")
     with pytest.raises(UserError, match="neither a folder nor a"):
-        load_images(str(tmp_path / "a.tar"))
+        load_images(str(tmp_path / "a.rar"))
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr("a.png", png_that_claims(9, 9))
     content = bytearray((tmp_path / "b.zip").read_bytes())
