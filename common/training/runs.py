@@ -30,6 +30,7 @@ EARLY = 30_000  # examples seen, below which samples seldom show anything yet
 LONGER = 10  # minutes that are then proposed
 CHANGED = "bring back the files as they were, or start anew with another --out"  # what to do about changed data
 FREE_TO_CHANGE = {
+    "cache_size",
     "out",
     "steps",
     "examples",
