@@ -61,7 +61,7 @@ def require_lasting(error: BaseException, what: str) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file on disk, or `member` of a .zip. It can be sent to other processes.
 

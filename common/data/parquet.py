@@ -26,7 +26,7 @@ TEXTS = ("text", "caption", "captions", "description", "prompt")
 READING = Lock()  # so that one thread alone unpacks a group of rows which all wait for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell(File):
     """A picture in a Parquet file; with it a whole group of rows is unpacked, so these are best read in order.
 

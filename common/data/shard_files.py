@@ -3,8 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from common.config import require_extra
 from common.data.shard_names import is_remote
@@ -13,8 +12,7 @@ from common.errors import UserError
 EXTRA = "shards"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """What an index says of a picture, in values that JSON can hold.
 
     Attributes:

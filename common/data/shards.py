@@ -24,7 +24,7 @@ FORMAT = 1  # of what is cached of a shard; raise it when the same shard would b
 AT_ONCE = 8  # shards that are read side by side
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """A picture with what is said of it.
 
@@ -83,16 +83,17 @@ def read_shards(data: str, shards: Mapping[str, str]) -> tuple[list[Example], di
     examples: list[Example] = []
     skipped: dict[str, str] = {}
     for (name, shard), (rows, left_out) in zip(shards.items(), indices, strict=True):
-        examples += [Example(f"{name}/{row.name}", _file(shard, row), row.label, row.texts) for row in rows]
+        path = Path(shard)  # one for all, as making it takes longer than all else
+        examples += [Example(f"{name}/{row.name}", _file(path, shard, row), row.label, row.texts) for row in rows]
         skipped |= {f"{name}/{member}": reason for member, reason in left_out.items()}
     return examples, skipped
 
 
-def _file(shard: str, row: Row) -> File:
+def _file(path: Path, shard: str, row: Row) -> File:
     stated = f"{row.checksum:08x} {row.size}"
     if is_parquet(shard):
-        return parquet.Cell(Path(shard), row.name, stated, shard, row.place)
-    return tars.Part(Path(shard), row.name, stated, shard, row.place, row.size)
+        return parquet.Cell(path, row.name, stated, shard, row.place)
+    return tars.Part(path, row.name, stated, shard, row.place, row.size)
 
 
 def _indexed(where: str, shard: str) -> Index:
@@ -102,7 +103,7 @@ def _indexed(where: str, shard: str) -> Index:
 
         def build(folder: Path) -> dict[str, Any]:
             rows, skipped = read(where, shard)
-            return {"rows": [list(vars(row).values()) for row in rows], "skipped": skipped}
+            return {"rows": rows, "skipped": skipped}
 
         _, facts = cached(f"shard {FORMAT} {shard} {version(shard)}", build)
     except UNREADABLE as error:

@@ -25,7 +25,7 @@ CHUNK = 1 << 20  # bytes of a picture that are read at a time
 BLOCK = 512  # bytes, in which tars are laid out; one of zeros ends them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part(File):
     """A picture in a tar.
 
@@ -136,4 +136,4 @@ def _with(row: Row, told: dict[str, Any]) -> Row:
     labels = told.get(".cls") or [facts[name] for name in LABELS if isinstance(facts.get(name), str | int)]
     texts = told.get(".txt") or [facts[name] for name in TEXTS if isinstance(facts.get(name), str)]
     label = str(labels[0]).strip() if labels else ""
-    return Row(row.name, row.place, row.size, row.checksum, label or None, texts)
+    return row._replace(label=label or None, texts=texts)

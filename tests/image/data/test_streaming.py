@@ -187,3 +187,23 @@ def test_a_run_on_demand_is_that_on_decoded_pictures_and_resumes_exactly(tmp_pat
     assert train("resumed", 20, "--cache-size", NOTHING, "--resume") == whole
     again = "--data", shards, "--steps", 30, "--out", tmp_path / "resumed", *FLAGS, "--resume"
     assert_refused(command("image.train", *again, "--cache-size", 9), "the data are not those")
+
+
+def test_of_several_processes_each_makes_its_own_rows_once(shards: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load_images(shards).train
+    made: dict[int, list[int]] = {0: [], 1: []}
+    epoch = len(whole) // 8 - 1  # steps in which nothing comes twice, the last of which is made ahead
+    for rank in made:
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        train = load_images(shards, cache_size=NOTHING).train
+        rows: object = train.tensors["image"]
+        assert isinstance(rows, OnDemand)
+        make = rows.make
+        rows.make = lambda number, rank=rank, make=make: made[rank].append(number) or make(number)
+        for step in range(epoch):
+            mine = train.indices(0, step, 8)[4 * rank : 4 * rank + 4]
+            assert torch.equal(train.gather(mine)["image"], whole.gather(mine)["image"])
+        rows.pool.shutdown()
+    assert len(made[0]) == len(set(made[0])) == len(made[1]) == 4 * (epoch + 1)
+    assert not set(made[0]) & set(made[1])
