@@ -41,7 +41,7 @@ def note(
 
     model = load_sound_model(weights or MAKER, pick_device(device))
     config = GenerateConfig(
-        instrument=instrument or (model.classes[0] if model.classes else ""),
+        instrument=(instrument,) if instrument else model.classes[:1],
         pitch=(str(pitch),) if model.ranges else (),
         velocity=velocity,
         seconds=seconds,

@@ -77,7 +77,7 @@ class GenerateConfig(OutputConfig):
     weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
     out: str = "note.wav"  # .wav: sounds after each other; .png: spectrograms of them; a folder: a .wav each
     overwrite: bool = False  # write anew what is there
-    instrument: str = ""  # by name, or a mixture: "0.5 flute + 0.5 cello"; default: all in turn
+    instrument: tuple[str, ...] = ()  # one or more, by name or as a mixture: "0.5 flute + 0.5 cello"; default: all
     morph: tuple[str, ...] = ()  # two or more instruments, from one to the next of which a note goes
     pitch: tuple[str, ...] = ()  # one or more, such as A3 or C#4; default: the middle of the instrument's range
     scale: Scale | None = None  # major, minor or chromatic: an octave up from the --pitch
@@ -142,7 +142,7 @@ class GenerateConfig(OutputConfig):
         if self.morph:
             return [parse_mixture(text, classes, "morph") for text in self.morph]
         if self.instrument:
-            return [parse_mixture(self.instrument, classes)]
+            return [parse_mixture(text, classes) for text in self.instrument]
         return [{label: 1.0} for label in range(len(classes))]
 
 

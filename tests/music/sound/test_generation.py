@@ -17,6 +17,7 @@ from music.sound.generate import main
 from music.sound.generation import ATTACK, RELEASE, path, stretched
 from music.sound.notes import parse_mixture, parse_pitch, require_in_range
 from music.sound.pitch import in_tune
+from music.sound.sheets import spectrogram_sheet
 from music.theory import name_of
 
 
@@ -110,6 +111,19 @@ def test_commands_write_what_is_asked_for(weights: str, tmp_path: Path) -> None:
     generate(weights, "--out", str(tmp_path / "sheet.png"))
     generate(weights, "--n", "2", "--out", f"{tmp_path}/all/")
     assert len(list((tmp_path / "all").glob("*.wav"))) == 2 * len(CLASSES)
+    generate(weights, "--instrument", "flute", "0.5 flute + 0.5 cello", "--pitch", "C4", "--out", f"{tmp_path}/two/")
+    assert sorted(path.name for path in (tmp_path / "two").glob("*.wav")) == [
+        "0000-flute-C4.wav",
+        "0001-flute-and-cello-C4.wav",
+    ]
+
+
+def test_short_rows_of_spectrograms_stand_in_columns() -> None:
+    one = torch.zeros(1, 2, 512, FRAMES)
+    tall, square = (spectrogram_sheet([("flute", one)] * count) for count in (2, 40))
+    assert tall.height > 2 * 128 and square.height < 1.5 * square.width < 3 * square.height
+    headed = spectrogram_sheet([("flute", one)] * 40, ["made"])
+    assert headed.height > 40 * 128
 
 
 @pytest.mark.parametrize(
