@@ -150,7 +150,7 @@ def parsed(flags: list[str]) -> dict[str, object]:
     names = [index for index, word in enumerate(flags) if word.startswith("--")]
     for begin, end in zip(names, [*names[1:], len(flags)], strict=True):
         name, values = flags[begin][2:], flags[begin + 1 : end]
-        several = name in ("morph", "pitch")
+        several = name in ("instrument", "morph", "pitch")
         settings[name] = tuple(values) if several else int(values[0]) if values[0].isdigit() else values[0]
     return settings
 
