@@ -14,7 +14,7 @@ from common.errors import UserError
 from music.sound import note
 from music.sound.config import FRAMES, HOP, RATE, GenerateConfig, length
 from music.sound.generate import main
-from music.sound.generation import ATTACK, RELEASE, path, stretched
+from music.sound.generation import path
 from music.sound.notes import parse_mixture, parse_pitch, require_in_range
 from music.sound.pitch import in_tune
 from music.sound.sheets import spectrogram_sheet
@@ -70,22 +70,11 @@ def test_pitches_beyond_all_instruments_are_refused() -> None:
 # --- notes
 
 
-def test_stretching_keeps_attack_and_release() -> None:
-    maps = torch.randn(1, 2, 8, FRAMES)
-    assert torch.equal(stretched(maps, FRAMES), maps[0])
-    long = stretched(maps, 200)
-    assert torch.equal(long[..., :ATTACK], maps[0, ..., :ATTACK])
-    assert torch.equal(long[..., -RELEASE:], maps[0, ..., -RELEASE:])
-    assert torch.equal(stretched(maps, 20), maps[0, ..., :20])
-
-
 def test_a_morph_goes_from_the_first_to_the_last() -> None:
     stops = torch.eye(3)
     way = path(stops)
     assert torch.equal(way[0], stops[0]) and torch.equal(way[-1], stops[2])
     assert torch.allclose(way.sum(1), torch.ones(len(way)))
-    maps = torch.stack([torch.full((2, 8, FRAMES), float(number)) for number in range(3)])
-    assert (stretched(maps, 100)[0, 0].diff() >= 0).all()
 
 
 def test_python_gives_samples_in_tune_and_the_same_every_time(weights: str) -> None:
