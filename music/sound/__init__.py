@@ -1,4 +1,4 @@
-"""Sounds: a GAN of notes of instruments, and of one's own short recordings."""
+"""Sounds: a VAE of notes of instruments, and a GAN of one's own short recordings."""
 
 from typing import TYPE_CHECKING
 
