@@ -34,7 +34,7 @@ def note(
         share: of the other instrument, 0 to 1.
     """
     mixed = f"{1 - share:g} {instrument} + {share:g} {other}" if other else instrument
-    asked = {"instrument": mixed, "scale": scale or None, "velocity": velocity}
+    asked = {"instrument": (mixed,), "scale": scale or None, "velocity": velocity}
     return _made(shop, folder, pitch, seconds, seed, asked)
 
 
