@@ -48,9 +48,11 @@ def main(config: ShardSpeedConfig) -> None:
     os.environ["QUARTET_CACHE"] = str(config.out / "cache")
     decoded = 3 * config.size**2 * config.pictures / 1e9
     for name, cache_size in (("nothing kept", 1e-9), ("half kept", decoded / 2), ("all decoded", decoded * 2)):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), _memory()
         train = load_images(str(folder), config.size, cache_size=cache_size).train
-        print(f"{name}: {len(train):,} pictures found in {time.perf_counter() - start:.1f} s, {_memory()} MB")
+        print(
+            f"{name}: {len(train):,} pictures found in {time.perf_counter() - start:.1f} s, {before} -> {_memory()} MB"
+        )
         steps = len(train) // BATCH
         for epoch in range(config.epochs):
             start = time.perf_counter()
