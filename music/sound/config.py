@@ -94,6 +94,7 @@ class GenerateConfig(OutputConfig):
             parse_pitch(text)
         require(len(self.morph) != 1, "morph", "takes two instruments or more")
         require(not (self.morph and self.instrument), "morph", "and --instrument exclude each other; name one")
+        require(self.scale is None or not self.chord, "scale", "and --chord exclude each other; name one")
         require(self.scale is None or len(self.pitch) == 1, "scale", "begins at one --pitch; name it")
         require(1 <= self.velocity <= 127, "velocity", f"must be 1 to 127, not {self.velocity}")
         fits = self.seconds is None or 0.1 <= self.seconds <= LONGEST_NOTE
@@ -111,12 +112,17 @@ class GenerateConfig(OutputConfig):
         with reading_config(folder := find_weights(self.weights, "music")):
             config = read_config(folder)
             classes, ranges = config["classes"], config["ranges"]
-        mixtures = self.mixtures(classes)
-        if ranges:
-            require_in_range(self.pitches, mixtures, ranges, classes)
+        self.check_pitches(classes, ranges)
         for name in ("pitch", "scale", "chord", "velocity"):
             fits = ranges or getattr(self, name) == getattr(type(self), name)
             require(fits, name, f"means nothing to {self.weights}, whose sounds have no pitch")
+
+    def check_pitches(self, classes: Sequence[str], ranges: Sequence[Sequence[int]]) -> None:
+        """Refuse instruments that are not known, and pitches that they do not play; those of a mixture share theirs."""
+        mixtures = self.mixtures(classes)
+        for together in [[mixture] for mixture in mixtures] if self.instrument else [mixtures]:
+            if ranges:
+                require_in_range(self.pitches, together, ranges, classes)
 
     @property
     def source(self) -> str:

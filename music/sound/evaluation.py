@@ -13,7 +13,7 @@ from common.training.runs import trained_on
 from common.weights_folders import digest_of, find_weights
 from music.sound.config import BUILT_IN, EvaluateConfig
 from music.sound.data.loading import HELD_OUT, SoundData, load_sounds
-from music.sound.judge import load_judge, to_float
+from music.sound.judge import load_judge
 from music.sound.metrics import (
     ENOUGH,
     Material,
@@ -28,7 +28,7 @@ from music.sound.metrics import (
 )
 from music.sound.models import SoundModel, load_sound_model
 from music.sound.sheets import spectrogram_sheet
-from music.sound.spectrograms import to_maps
+from music.sound.spectrograms import to_float, to_maps
 
 AGAINST_REAL = ("made", "real")
 SHOWN, ROWS = 10, 2  # spectrograms a row, and pairs of rows

@@ -71,7 +71,7 @@ def note(
     count = len(shares)
     told = (shares, torch.full((count,), pitch), torch.full((count,), velocity))
     frames = model.config.frames if seconds is None else round(seconds * RATE / HOP) + 1
-    score = lasting(model.scores(z.expand(count, -1), told), frames)
+    score = lasting(model.scores(z.expand(count, -1), told), frames, model.fall(stops[0]))
     sound = model.play(score[None], torch.tensor([pitch]))[0].clone()
     return from_silence_to_silence(sound)
 
@@ -130,7 +130,8 @@ def write(made: Sequence[Made], config: GenerateConfig) -> str:
     if config.ending == ".png":
         names = dict.fromkeys(one.name for one in made)
         rows = [(name, torch.cat([_maps(one) for one in made if one.name == name])) for name in names]
-        save_picture(spectrogram_sheet(rows), config.out)
+        headings = [name_of(pitch) for pitch in made[0].pitches] if config.n == 1 and config.pitches else []
+        save_picture(spectrogram_sheet(rows, headings), config.out)
     elif config.ending == ".wav":
         save_wav(joined(made, config.chord)[None], RATE, config.out)
     else:
@@ -152,4 +153,4 @@ def _write_singles(made: Sequence[Made], config: GenerateConfig) -> str:
             pitched = "" if pitch == NO_PITCH or config.chord else f"-{name_of(pitch).replace('#', 's')}"
             save_wav(sound[None], RATE, folder / f"{count:04d}-{slug}{pitched}.wav")
             count += 1
-    return f"{count} sounds into {folder}"
+    return f"{count} {'sound' if count == 1 else 'sounds'} into {folder}"

@@ -118,6 +118,9 @@ def test_short_rows_of_spectrograms_stand_in_columns() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        (["--instrument", "fluet"], "--instrument fluet: fluet is unknown; did you mean flute? There are flute, cello"),
+        (["--instrument", "cello", "flute", "--pitch", "C3"], "--pitch C3 is out of range; flute: C4 to C7"),
+        (["--pitch", "C4", "--scale", "major", "--chord"], "--scale and --chord exclude each other"),
         (["--instrument", "kazoo"], "--instrument kazoo: kazoo is unknown; there are flute, cello, english horn"),
         (["--instrument", "flute", "--pitch", "C2"], "--pitch C2 is out of range; flute: C4 to C7"),
         (["--morph", "flute"], "--morph takes two"),
@@ -140,8 +143,14 @@ def parsed(flags: list[str]) -> dict[str, object]:
     for begin, end in zip(names, [*names[1:], len(flags)], strict=True):
         name, values = flags[begin][2:], flags[begin + 1 : end]
         several = name in ("instrument", "morph", "pitch")
-        settings[name] = tuple(values) if several else int(values[0]) if values[0].isdigit() else values[0]
+        single = values[0] if values else True
+        settings[name] = tuple(values) if several else int(values[0]) if values and values[0].isdigit() else single
     return settings
+
+
+def test_python_refuses_what_the_command_does(weights: str) -> None:
+    with pytest.raises(UserError, match="--pitch C1 is out of range; flute"):
+        note("flute", "C1", weights=weights)
 
 
 def test_weights_without_pitches_refuse_one(weights: str, tmp_path: Path) -> None:
