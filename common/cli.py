@@ -131,10 +131,15 @@ def _leave_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def config_of(main: Callable[[Any], None]) -> type:
+    """The dataclass of settings that the main function of a command takes."""
+    (config_type,) = (hint for name, hint in get_type_hints(main).items() if name != "return")
+    return config_type
+
+
 def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None = None) -> Any:
     """Build the config that `main` takes from the command line; its docstring is the description in `--help`."""
-    (config_type,) = (hint for name, hint in get_type_hints(main).items() if name != "return")
-    given, said = sys.argv[1:] if arguments is None else arguments, io.StringIO()
+    config_type, given, said = config_of(main), sys.argv[1:] if arguments is None else arguments, io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             config = tyro.cli(
