@@ -32,8 +32,9 @@ def test_a_sheet_comes_with_its_command(visitor: Client) -> None:
 def test_every_tab_has_its_buttons(visitor: Client) -> None:
     of_images = {"/sheet", "/colour", "/fill", "/paint", "/edit", "/morph"}
     of_others = {"/enlarge", "/compare", "/write", "/between", "/neighbours", "/compose", "/harmonise"}
-    of_sounds = {"/note", "/morph_note"}
-    assert set(visitor.view_api(return_format="dict")["named_endpoints"]) == of_images | of_others | of_sounds
+    of_sounds, of_trainings = {"/note", "/morph_note"}, {"/start", "/stop", "/go_on", "/use_weights"}
+    there = set(visitor.view_api(return_format="dict")["named_endpoints"])
+    assert there == of_images | of_others | of_sounds | of_trainings
 
 
 def test_what_is_not_among_the_choices_is_refused(visitor: Client) -> None:
