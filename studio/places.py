@@ -54,6 +54,16 @@ def places(*shown: Component) -> Places:
     return Places(shown, files, told, terminal())
 
 
+def picture(label: str) -> gr.Image:
+    """Lay out a place for a picture, without the button that would send it to the Hub."""
+    return gr.Image(label=label, type="filepath", interactive=False, buttons=["download", "fullscreen"])
+
+
+def sound(label: str) -> gr.Audio:
+    """Lay out a place for a sound, without such a button too."""
+    return gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"])
+
+
 def terminal() -> gr.Code:
     """Lay out a place for a command."""
     return gr.Code(

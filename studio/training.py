@@ -45,7 +45,7 @@ class Trainings:
     is_local: bool = False
     process: "Popen[bytes] | None" = None
     begun: str = ""
-    stopping: list[psutil.Process] = field(default_factory=list)
+    stopping: dict[str, psutil.Process] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def names(self) -> list[str]:
@@ -117,26 +117,29 @@ class Trainings:
         config = settings_of(folder, minutes=limit, steps=None, examples=None, resume=True, overwrite=False)
         return name, self._begin(name, program_of(folder), config)
 
-    def stop(self, name: str) -> str:
-        """End a run as Ctrl-C does, so that it saves and can go on, and return what to expect.
+    def ends(self, name: str) -> bool:
+        """Whether a run that trains was told to stop, and saves."""
+        return name in self.stopping and self.runs(name) and self.stopping[name] == trainer_in(self.root / name)
+
+    def stop(self, name: str) -> None:
+        """End a run as Ctrl-C does, so that it saves and can go on.
 
         Raises:
             UserError: it is not running, is ending already, or its process belongs to somebody else.
         """
         if self.prepares(name) and self.process:
             self.process.terminate()
-            return f"{name} had not begun yet, and is ended"
+            return
         folder = self.folder(name)
         if not self.runs(name):
             raise UserError(f"{name} is not running")
         process = trainer_in(folder)
         if process is None:
             raise UserError(f"{name}: its process is not this user's, or elsewhere; stop it there, by Ctrl-C")
-        if process in self.stopping:  # a second Ctrl-C ends it before it has saved
+        if self.stopping.get(name) == process:  # a second Ctrl-C ends it before it has saved
             raise UserError(f"{name} is ending; it saves first, which takes up to a minute")
-        self.stopping.append(process)
+        self.stopping[name] = process
         process.send_signal(signal.SIGINT)
-        return f"{name} saves, and ends"
 
     def said(self, name: str) -> str:
         """The last lines that a run said, if it was begun on the page."""

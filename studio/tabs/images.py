@@ -18,7 +18,7 @@ from studio.images import (
     reads_words,
     sheet,
 )
-from studio.places import Choice, choice, on, places
+from studio.places import Choice, choice, on, picture, places
 from studio.shop import Shop
 
 FIRST = "fashion-cgan"  # the weights that are chosen to begin with
@@ -58,7 +58,7 @@ def _sheets(shop: Shop) -> Choice:
             guidance = gr.Slider(0, 8, 1, label="Guidance", visible=False, info="Above 1 nearer to the descriptions")
             button = gr.Button("Draw", variant="primary")
         with gr.Column(scale=2):
-            result = places(gr.Image(label="Samples", type="filepath", interactive=False))
+            result = places(picture("Samples"))
     weights.change(_asked_by, weights, [labels, words, guidance], api_visibility="private")
     on(button, shop, sheet, [weights, labels, words, n, seed, truncation, guidance], result)
     return drawing
@@ -90,7 +90,7 @@ def _holes(shop: Shop) -> None:
     with gr.Row():
         with gr.Column():
             brush = gr.Brush(colors=["#ff0066"], default_size=24, color_mode="fixed")
-            painted = gr.ImageEditor(label="Picture", type="pil", brush=brush, layers=False, transforms=())
+            painted = gr.ImageEditor(label="Picture", type="pil", brush=brush, layers=False, transforms=(), buttons=[])
             button = gr.Button("Fill it", variant="primary")
         with gr.Column():
             result = places(before_and_after())
@@ -102,7 +102,7 @@ def _drawings(shop: Shop) -> None:
     with gr.Row():
         with gr.Column():
             brush = gr.Brush(colors=["#000000"], default_size=6, color_mode="fixed")
-            drawn = gr.Sketchpad(label="Drawing", type="pil", brush=brush, layers=False, canvas_size=CANVAS)
+            drawn = gr.Sketchpad(label="Drawing", type="pil", brush=brush, layers=False, canvas_size=CANVAS, buttons=[])
             button = gr.Button("Make a picture of it", variant="primary")
         with gr.Column():
             result = places(before_and_after())
@@ -127,7 +127,7 @@ def _edits(shop: Shop) -> Choice:
             other = gr.File(label="Another picture", file_types=PICTURES)
             button_to = gr.Button("Lead from the one to the other")
         with gr.Column(scale=2):
-            result = places(gr.Image(label="Edited", type="filepath", interactive=False))
+            result = places(picture("Edited"))
     weights.change(
         lambda name: gr.update(choices=classes_of(name), value=None), weights, label, api_visibility="private"
     )

@@ -8,7 +8,7 @@ import gradio as gr
 from music.config import BARS
 from music.theory import METRES
 from studio.pieces import compose, composing_weights, harmonise, piece_styles
-from studio.places import Choice, Places, choice, on, places
+from studio.places import Choice, Places, choice, on, picture, places, sound
 from studio.shop import Shop
 from studio.tabs.images import seed_number
 
@@ -76,6 +76,6 @@ def _harmonising(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
 
 def _piece() -> Places:
     return places(
-        gr.Image(label="Piano roll", type="filepath", interactive=False),
-        gr.Audio(label="Listen", type="filepath", interactive=False),
+        picture("Piano roll"),
+        sound("Listen"),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from music.sound.config import MAKER
-from studio.places import Choice, Places, choice, on, places
+from studio.places import Choice, Places, choice, on, picture, places, sound
 from studio.shop import Shop
 from studio.sounds import SCALES, instruments, morph_note, note, sound_weights
 from studio.tabs.images import seed_number
@@ -80,6 +80,6 @@ def _seconds(usual: float) -> gr.Number:
 
 def _sound() -> Places:
     return places(
-        gr.Image(label="Spectrogram", type="filepath", interactive=False),
-        gr.Audio(label="Listen", type="filepath", interactive=False),
+        picture("Spectrogram"),
+        sound("Listen"),
     )

@@ -4,7 +4,7 @@ from functools import partial
 
 import gradio as gr
 
-from studio.places import Choice, choice, on, places
+from studio.places import Choice, choice, on, picture, places
 from studio.shop import Shop
 from studio.tabs.images import PICTURES, before_and_after
 from studio.upscaling import compare, enlarge, upscaling_weights
@@ -33,7 +33,7 @@ def superres_tab(shop: Shop) -> list[Choice]:
             with gr.Tab("Enlarged"):
                 result = places(before_and_after())
             with gr.Tab("Compared"):
-                compared = places(gr.Image(label="Where they differ most", type="filepath", interactive=False))
+                compared = places(picture("Where they differ most"))
     on(button, shop, enlarge, [upload, weights.place, scale, sharpness], result)
     on(comparing, shop, compare, [upload, several.place], compared)
     return [weights, several]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -31,11 +32,11 @@ def train_tab(shop: Shop, page: gr.Blocks, choices: Sequence[Choice]) -> None:
         with gr.Column(scale=2):
             watch = lay_out_watch(shop, trainings)
     name, places = watch.run, [choice.place for choice in choices]
-    begun, use = [name, watch.note, watch.command], partial(use_weights, shop, trainings, choices)
+    begun, use = [name, watch.command], partial(use_weights, shop, trainings, choices)
     _on(start, watch, "start", watch.start, form, begun)
     _on(watch.go_on, watch, "go_on", watch.resume, [name, watch.more], begun)
-    _on(watch.stop, watch, "stop", watch.end, [name], [watch.note])
-    _on(watch.use, watch, "use_weights", use, [name], [watch.note, *places])
+    _on(watch.stop, watch, "stop", trainings.stop, [name], [])
+    _on(watch.use, watch, "use_weights", use, [name], places)
     picked = [name.input, watch.of_losses.input, watch.of_looks.input]
     gr.on(picked, watch.show, watch.given, watch.all, api_visibility="private", show_progress="hidden")
     _looking(watch, watch.table.select(watch.chosen, None, name, api_visibility="private"))
@@ -65,7 +66,8 @@ def use_weights(shop: Shop, trainings: Trainings, choices: Sequence[Choice], nam
         shop.used.append(used)
     if not any(used in choice.names() for choice in choices):
         raise UserError(f"no tab takes the weights of {name}; use them in a terminal, by --weights {used}")
-    return [f"{used} can be chosen as weights in the tab of {WATCHED[program_of(folder)].lower()}", *offer(choices)]
+    gr.Info(f"{escape(used)} can be chosen as weights in the tab {WATCHED[program_of(folder)]}")
+    return offer(choices)
 
 
 def _form(shop: Shop) -> list[Component]:
@@ -74,7 +76,7 @@ def _form(shop: Shop) -> list[Component]:
     names = built_in(TRAINED[first])
     known = gr.Dropdown(names, value=names[0], label="Data", info="Built in; some are fetched once")
     typed = gr.Textbox(label="Or a folder or file", info="Its path on this machine", visible=shop.is_local)
-    upload = gr.File(label="Or a .zip of your own", file_types=[".zip"])
+    upload = gr.File(label="Or a .zip of your own", file_types=[".zip"], height=170)
     minutes = gr.Number(10, label="Minutes", minimum=0, info="After which it ends and saves")
     name = gr.Textbox(label="Name", info="Of the run: letters, digits, - and _")
     domain.change(_data_of, domain, known, api_visibility="private")

@@ -32,6 +32,7 @@ from studio.shop import Shop
 from studio.training import Trainings
 
 HEADINGS = ("run", "domain", "state", "examples", "best")
+WIDTHS = ("22%", "19%", "13%", "14%", "32%")
 PLAYERS = ("critic", "generator")  # whose losses are shown to begin with
 REPORT = Path("evaluation", "report.html")
 AXES = {"examples": "quantitative", "figure": "nominal", "value": "quantitative"}
@@ -50,7 +51,6 @@ class Watch:
     table: gr.Dataframe
     run: gr.Dropdown
     told: gr.Markdown
-    note: gr.Markdown
     warning: gr.Textbox
     more: gr.Number
     stop: gr.Button
@@ -96,10 +96,6 @@ class Watch:
         """Go on with the run that is watched."""
         return self._begun(*self.trainings.go_on(name, minutes or 0))
 
-    def end(self, name: str) -> str:
-        """End the run that is watched."""
-        return self.trainings.stop(name)
-
     def show(
         self, name: str | None, of_losses: list[str], of_looks: list[str], request: gr.Request
     ) -> dict[Component, Any]:
@@ -132,23 +128,26 @@ class Watch:
         return changed | {self.seen: now}
 
     def _begun(self, name: str, line: str) -> list[Any]:
-        return [gr.update(choices=self.trainings.names(), value=name), f"{name} trains", _code(line)]
+        return [gr.update(choices=self.trainings.names(), value=name), _code(line)]
 
     def _state(self, name: str, folder: Path) -> dict[Component, Any]:
-        is_running, prepares = self.trainings.runs(name), self.trainings.prepares(name)
-        said = self.trainings.said(name)
+        said, state = self.trainings.said(name), self._now(name)
         return {
-            self.told: self._summary(name, folder, is_running, prepares),
-            self.stop: gr.update(interactive=is_running or prepares),
-            self.go_on: gr.update(interactive=not (is_running or prepares)),
+            self.told: self._summary(name, folder, state),
+            self.stop: gr.update(interactive=state in ("running", "reads its data")),
+            self.go_on: gr.update(interactive=state == "not running"),
             self.use: gr.update(interactive=has_weights(folder)),
             self.said: gr.update(value=said, visible=bool(said)),
         }
 
-    def _summary(self, name: str, folder: Path, is_running: bool, prepares: bool) -> str:
+    def _now(self, name: str) -> str:
+        if self.trainings.runs(name):
+            return "saves, and ends" if self.trainings.ends(name) else "running"
+        return "reads its data" if self.trainings.prepares(name) else "not running"
+
+    def _summary(self, name: str, folder: Path, state: str) -> str:
         seen, best, failure = last_row(folder).get("images", 0), best_figure(folder), self.trainings.failure(name)
-        left = seconds_left(folder) if is_running else None
-        state = "running" if is_running else "reads its data" if prepares else "not running"
+        left = seconds_left(folder) if state == "running" else None
         parts = [f"**{name}**: {state}", f"{seen:,} examples seen", best and f"best so far: {best}"]
         parts += [f"{time_between(left, left)} left" if left is not None else "", failure and f"it ended: {failure}"]
         return "; ".join(filter(None, parts))
@@ -161,8 +160,10 @@ class Watch:
             known = figures(lines, is_look)
             usual = [one for one in known if one in PLAYERS] or known[:1]
             drawn = [one for one in wanted if one in known] or usual
-            changed[place] = gr.update(choices=known, value=drawn)
-            changed[plot] = {"columns": list(AXES), "data": curve(lines, drawn), "datatypes": AXES, "mark": "line"}
+            points = curve(lines, drawn)
+            drawing = {"columns": list(AXES), "data": points, "datatypes": AXES, "mark": "line"}
+            changed[place] = gr.update(choices=known, value=drawn, visible=bool(known))
+            changed[plot] = gr.update(value=drawing, visible=len(points) > len(drawn))  # one point makes no line
         return changed | {self.warning: gr.update(value=warning, visible=bool(warning))}
 
     def _samples(self, folder: Path) -> dict[Component, Any]:
@@ -172,7 +173,7 @@ class Watch:
         picture = None if sheet is None or is_text else Image.open(sheet).convert("RGB")
         texts = sheet.read_text(encoding="utf-8") if sheet and is_text else ""
         return {
-            self.picture: gr.update(value=picture, label=label, visible=not is_text),
+            self.picture: gr.update(value=picture, label=label, visible=picture is not None),
             self.texts: gr.update(value=texts, label=label, visible=is_text),
             self.command: _known_command(folder),
         }
@@ -187,17 +188,27 @@ class Watch:
 
 def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
     """Lay out the list of runs, and what is to be seen of one and done with it."""
-    table = gr.Dataframe(headers=list(HEADINGS), interactive=False, max_height=260, label="Runs", wrap=True)
+    table = gr.Dataframe(
+        headers=list(HEADINGS), column_widths=list(WIDTHS), interactive=False, max_height=320, label="Runs", wrap=True
+    )
     run = gr.Dropdown([], label="Run to watch", info="Also by its line in the list")
-    told, note = gr.Markdown(), gr.Markdown()
+    told = gr.Markdown()
     warning = gr.Textbox(label="Warning", visible=False, interactive=False)
     with gr.Row():
         stop = gr.Button("Stop", interactive=False)
-        more = gr.Number(10, label="Minutes more", minimum=0, min_width=100)
-        go_on = gr.Button("Go on", interactive=False)
         use = gr.Button("Use these weights", interactive=False)
         report = gr.DownloadButton("Evaluation report", visible=False)
-    picture = gr.Image(label="Newest samples", format="png", interactive=False)
+    with gr.Row():
+        more = gr.Number(10, label="Minutes more", minimum=0)
+        go_on = gr.Button("Go on", interactive=False)
+    picture = gr.Image(
+        label="Newest samples",
+        format="png",
+        height=480,
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        visible=False,
+    )
     texts = gr.Textbox(label="Newest samples", lines=8, interactive=False, visible=False)
     with gr.Row():
         with gr.Column():
@@ -211,7 +222,6 @@ def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
         table,
         run,
         told,
-        note,
         warning,
         more,
         stop,
@@ -231,13 +241,13 @@ def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
 
 
 def _plot(label: str) -> tuple[gr.Dropdown, gr.LinePlot]:
-    names = gr.Dropdown([], multiselect=True, label=label, info="Figures that are drawn")
-    return names, gr.LinePlot(x="examples", y="value", color="figure", height=240, show_label=False)
+    names = gr.Dropdown([], multiselect=True, label=label, info="Figures that are drawn", visible=False)
+    return names, gr.LinePlot(x="examples", y="value", color="figure", height=240, show_label=False, visible=False)
 
 
 def _known_command(folder: Path) -> Any:
     try:
-        return _code(told_command(program_of(folder), settings_of(folder)))
+        return _code(told_command(program_of(folder), settings_of(folder, overwrite=False)))
     except UserError:
         return gr.update(visible=False)
 

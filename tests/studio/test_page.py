@@ -65,6 +65,7 @@ def test_files_of_this_machine_are_no_uploads(page: Any, tmp_path: Path) -> None
 def test_the_page_names_no_other_machine(page: Any) -> None:
     config = httpx.get(f"{page[0]}config").json()
     assert not config["analytics_enabled"]
+    assert not [one for one in config["components"] if "share" in (one["props"].get("buttons") or ())]
     css = httpx.get(f"{page[0]}theme.css").text
     assert not re.findall(r"url\(['\"]?https?:", css)
     assert not [sheet for sheet in config.get("stylesheets", []) if sheet.startswith("http")]

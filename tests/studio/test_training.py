@@ -89,8 +89,8 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(trainings: Trainin
     assert trainings.process is not None and trainer_in(folder) is not None
 
     wait_until(lambda: bool(rows(folder)))
-    assert anew.stop(name) == "tiny saves, and ends"
-    with pytest.raises(UserError, match="tiny is ending|tiny is not running"):
+    anew.stop(name)
+    with pytest.raises(UserError, match=r"tiny is (ending|not running)"):
         anew.stop(name)
     assert ended(trainings) == INTERRUPTED
     assert not trainings.failure(name) and "interrupted; saved after" in trainings.said(name)
