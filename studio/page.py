@@ -41,7 +41,7 @@ MONOSPACED = ("ui-monospace", "Consolas", "monospace")
 SWITCH = "() => { document.body.classList.toggle('dark'); }"
 STYLE = """
 footer { display: none !important; }
-.gradio-container { max-width: 1100px !important; margin: auto; }
+.gradio-container { max-width: min(1100px, 100vw) !important; margin: auto; overflow-x: clip; }
 #light { max-width: 9rem; }
 """
 INTRODUCTION = """# Studio

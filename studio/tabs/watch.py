@@ -32,7 +32,7 @@ from studio.shop import Shop
 from studio.training import Trainings
 
 HEADINGS = ("run", "domain", "state", "examples", "best")
-WIDTHS = ("22%", "19%", "13%", "14%", "32%")
+WIDTHS = ("140px", "140px", "80px", "90px", "220px")  # beyond those of a phone the list scrolls
 PLAYERS = ("critic", "generator")  # whose losses are shown to begin with
 REPORT = Path("evaluation", "report.html")
 AXES = {"examples": "quantitative", "figure": "nominal", "value": "quantitative"}
@@ -61,6 +61,7 @@ class Watch:
     losses: gr.LinePlot
     of_looks: gr.Dropdown
     looks: gr.LinePlot
+    caption: gr.Markdown
     picture: gr.Image
     texts: gr.Textbox
     said: gr.Textbox
@@ -77,7 +78,7 @@ class Watch:
         """What `refresh` changes."""
         shown = [self.table, self.run, self.told, self.warning, self.stop, self.go_on, self.use, self.report]
         curves = [self.of_losses, self.losses, self.of_looks, self.looks]
-        return [*shown, *curves, self.picture, self.texts, self.said, self.command, self.seen]
+        return [*shown, *curves, self.caption, self.picture, self.texts, self.said, self.command, self.seen]
 
     def first(self) -> Any:
         """The run that is watched when the page opens: one that is running, or the newest."""
@@ -169,12 +170,13 @@ class Watch:
     def _samples(self, folder: Path) -> dict[Component, Any]:
         sheet = newest_sheet(folder)
         is_text = sheet is not None and sheet.suffix == ".txt"
-        label = f"Newest samples, after {int(sheet.stem):,} examples" if sheet else "Newest samples"
+        caption = f"Newest samples, after {int(sheet.stem):,} examples:" if sheet else ""
         picture = None if sheet is None or is_text else Image.open(sheet).convert("RGB")
         texts = sheet.read_text(encoding="utf-8") if sheet and is_text else ""
         return {
-            self.picture: gr.update(value=picture, label=label, visible=picture is not None),
-            self.texts: gr.update(value=texts, label=label, visible=is_text),
+            self.caption: caption,
+            self.picture: gr.update(value=picture, visible=picture is not None),
+            self.texts: gr.update(value=texts, visible=is_text),
             self.command: _known_command(folder),
         }
 
@@ -201,15 +203,16 @@ def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
     with gr.Row():
         more = gr.Number(10, label="Minutes more", minimum=0)
         go_on = gr.Button("Go on", interactive=False)
+    caption = gr.Markdown()  # not as a label, which would cover the first row
     picture = gr.Image(
-        label="Newest samples",
+        show_label=False,
         format="png",
         height=480,
         interactive=False,
         buttons=["download", "fullscreen"],
         visible=False,
     )
-    texts = gr.Textbox(label="Newest samples", lines=8, interactive=False, visible=False)
+    texts = gr.Textbox(show_label=False, lines=8, interactive=False, visible=False)
     with gr.Row():
         with gr.Column():
             of_losses, losses = _plot("Losses")
@@ -232,6 +235,7 @@ def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
         losses,
         of_looks,
         looks,
+        caption,
         picture,
         texts,
         said,
