@@ -177,8 +177,9 @@ def row(name: str, folder: Path) -> list[str]:
 
 
 def stamp(folder: Path) -> tuple[int, ...]:
-    """What changes when a run has new settings, figures or samples."""
-    return _changed(folder / SETTINGS), _size(folder / LOG), _changed(folder / LOG), _changed(folder / "samples")
+    """What changes when a run has new settings, figures, samples or an evaluation."""
+    written = [_changed(folder / name) for name in (SETTINGS, LOG, "samples", "evaluation")]
+    return (*written, _size(folder / LOG))
 
 
 def _is_look(line: dict[str, Any]) -> bool:

@@ -45,6 +45,7 @@ class Trainings:
     is_local: bool = False
     process: "Popen[bytes] | None" = None
     begun: str = ""
+    line: str = ""
     stopping: dict[str, psutil.Process] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -141,6 +142,16 @@ class Trainings:
         self.stopping[name] = process
         process.send_signal(signal.SIGINT)
 
+    def command(self, name: str) -> str:
+        """The command that trains in the folder of a run; "" where it is not known."""
+        folder = self.root / name
+        if name == self.begun and not (folder / SETTINGS).is_file():
+            return self.line
+        try:
+            return told_command(program_of(folder), settings_of(folder, overwrite=False))
+        except UserError:
+            return ""
+
     def said(self, name: str) -> str:
         """The last lines that a run said, if it was begun on the page."""
         log = self.root / f"{name}.log"
@@ -165,7 +176,7 @@ class Trainings:
             with (self.root / f"{name}.log").open("ab" if config.resume else "wb") as log:
                 words = [sys.executable, *shlex.split(line)[1:]]
                 self.process = Popen(words, stdin=DEVNULL, stdout=log, stderr=STDOUT, start_new_session=True)
-            self.begun = name
+            self.begun, self.line = name, line
         until = time.monotonic() + WAITED
         while self.prepares(name) and time.monotonic() < until:
             time.sleep(0.2)

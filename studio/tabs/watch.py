@@ -9,7 +9,6 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
-from common.errors import UserError
 from common.training.forecast import time_between
 from studio.places import terminal
 from studio.runs import (
@@ -20,13 +19,10 @@ from studio.runs import (
     last_row,
     last_warning,
     newest_sheet,
-    program_of,
     row,
     rows,
     seconds_left,
-    settings_of,
     stamp,
-    told_command,
 )
 from studio.shop import Shop
 from studio.training import Trainings
@@ -139,6 +135,7 @@ class Watch:
             self.go_on: gr.update(interactive=state == "not running"),
             self.use: gr.update(interactive=has_weights(folder)),
             self.said: gr.update(value=said, visible=bool(said)),
+            self.command: _code(self.trainings.command(name)),
         }
 
     def _now(self, name: str) -> str:
@@ -177,7 +174,6 @@ class Watch:
             self.caption: caption,
             self.picture: gr.update(value=picture, visible=picture is not None),
             self.texts: gr.update(value=texts, visible=is_text),
-            self.command: _known_command(folder),
         }
 
     def _report(self, name: str, folder: Path, visitor: str) -> dict[Component, Any]:
@@ -193,7 +189,8 @@ def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
     table = gr.Dataframe(
         headers=list(HEADINGS), column_widths=list(WIDTHS), interactive=False, max_height=320, label="Runs", wrap=True
     )
-    run = gr.Dropdown([], label="Run to watch", info="Also by its line in the list")
+    # Custom values, because runs come and go without this page, and what is gone must be no error at every look.
+    run = gr.Dropdown([], label="Run to watch", info="Also by its line in the list", allow_custom_value=True)
     told = gr.Markdown()
     warning = gr.Textbox(label="Warning", visible=False, interactive=False)
     with gr.Row():
@@ -245,16 +242,11 @@ def lay_out_watch(shop: Shop, trainings: Trainings) -> Watch:
 
 
 def _plot(label: str) -> tuple[gr.Dropdown, gr.LinePlot]:
-    names = gr.Dropdown([], multiselect=True, label=label, info="Figures that are drawn", visible=False)
+    names = gr.Dropdown(
+        [], multiselect=True, label=label, info="Figures that are drawn", visible=False, allow_custom_value=True
+    )
     return names, gr.LinePlot(x="examples", y="value", color="figure", height=240, show_label=False, visible=False)
 
 
-def _known_command(folder: Path) -> Any:
-    try:
-        return _code(told_command(program_of(folder), settings_of(folder, overwrite=False)))
-    except UserError:
-        return gr.update(visible=False)
-
-
 def _code(line: str) -> Any:
-    return gr.update(value=line, visible=True)
+    return gr.update(value=line, visible=bool(line))

@@ -1,6 +1,7 @@
 """The page as a browser sees it, by Gradio's own client."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ pytest.importorskip("gradio")
 import httpx
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+
+from common.training.runs import is_running
 
 SHEET = ("fashion-cgan", ["Bag"], "", 4, 0, 1, 1)
 
@@ -77,3 +80,27 @@ def test_two_visitors_have_two_folders(page: Any, tmp_path: Path) -> None:
     for name in ("one", "two"):
         Client(page[0], verbose=False, download_files=str(tmp_path / name)).predict(*SHEET, api_name="/sheet")
     assert len(set(shop.root.glob("visitors/*")) - before) == 2
+
+
+def test_a_training_is_begun_and_stopped_on_the_page_and_its_weights_used_there(page: Any, visitor: Client) -> None:
+    _, shop = page
+    with pytest.raises(AppError, match="letters, digits, - and _"):
+        visitor.predict("Images", "digits", "", None, 5, "../seen", api_name="/start")
+    chosen, command = visitor.predict("Images", "digits", "", None, 5, "seen", api_name="/start")
+    assert (chosen["value"], chosen["choices"]) == ("seen", [["seen", "seen"]])
+    folder = shop.runs / "seen"
+    assert command["value"] == f"python -m image.train --device cpu --out {folder} --minutes 5"
+    with pytest.raises(AppError, match="seen trains; one training at a time"):
+        visitor.predict("Images", "digits", "", None, 5, "another", api_name="/start")
+    while not (folder / "metrics.jsonl").exists():
+        time.sleep(0.2)
+    visitor.predict("seen", api_name="/stop")
+    while is_running(folder):
+        time.sleep(0.2)
+    with pytest.raises(AppError, match="not in the list of choices"):
+        visitor.predict(str(folder), *SHEET[1:], api_name="/sheet")
+    visitor.predict("seen", api_name="/use_weights")
+    _, files, *_ = visitor.predict(str(folder), [], *SHEET[2:], api_name="/sheet")
+    assert [Path(path).name for path in files["value"]] == ["samples.png"]
+    with pytest.raises(AppError, match="there is no run nothing"):
+        visitor.predict("nothing", api_name="/use_weights")
