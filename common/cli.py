@@ -252,8 +252,13 @@ def command(program: str, config: Any, untold: Collection[str] = UNTOLD) -> str:
         value = getattr(config, name)
         if value != default and name not in untold and flag_of(type(config), name):
             given = [] if default is False else value if isinstance(value, tuple) else [value]
-            words.append(shlex.join([f"--{flag_of(type(config), name)}", *map(str, given)]))
+            words.append(shlex.join([f"--{flag_of(type(config), name)}", *map(_as_typed, given)]))
     return " ".join(words)
+
+
+def _as_typed(value: Any) -> str:
+    """A value as a user would type it: 60 for 60.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def tell(lines: Sequence[tuple[str, str]]) -> None:

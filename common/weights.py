@@ -23,7 +23,7 @@ from torch.nn.modules.module import (
 
 from common.errors import UserError
 from common.files import replacing, write_json, write_text
-from common.weights_folders import CARD, CONFIG, CRITIC, FORMAT, MODEL, reading_config
+from common.weights_folders import CARD, CONFIG, CRITIC, FORMAT, MODEL, reading_config, ships
 
 N = TypeVar("N", bound=nn.Module)
 ROOM = 64  # times the numbers of a file may be registered while its network is built, some of them again and again
@@ -80,11 +80,14 @@ def load_network(folder: Path, build: Callable[[], N]) -> N:
     """Build the network of a weights folder and load it, as `load_model`, after a look at what that would take.
 
     It is first built without its numbers, and its shapes are compared with those that `model.safetensors` states, so
-    that a `config.json` of another model or size takes neither memory nor time.
+    that a `config.json` of another model or size takes neither memory nor time. Weights that ship are as trusted as
+    the code beside them, and that look, for which torch loads its compiler, would take most of a second.
 
     Raises:
         UserError: as `load_model`, or no network is built of these settings.
     """
+    if ships(folder):
+        return load_model(folder, build())
     shapes = _stated_shapes(folder / MODEL)
     most = ROOM * (sum(map(math.prod, shapes.values())) + ROOM)
     with reading_config(folder), torch.device("meta"), _at_most(most):

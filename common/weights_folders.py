@@ -66,6 +66,12 @@ def bundled(domain: str) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CONFIG}"))}
 
 
+def ships(folder: Path) -> bool:
+    """Whether weights in a folder came with the toolkit."""
+    weights = folder.resolve().parent
+    return weights.name == "weights" and weights.parents[1] == Path(__file__).resolve().parents[1]
+
+
 def digest_of(place: Path) -> str:
     """SHA-256 of the tensors of a weights folder, or of a model file, in hexadecimal digits."""
     return hashlib.sha256((place if place.is_file() else place / MODEL).read_bytes()).hexdigest()

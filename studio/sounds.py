@@ -39,8 +39,9 @@ def note(
     Args:
         share: of the other instrument, 0 to 1.
     """
-    mixed = f"{1 - share:g} {instrument} + {share:g} {other}" if instrument and other else instrument or ""
-    asked = {"weights": weights, "instrument": mixed, "scale": scale or None, "velocity": velocity}
+    mixed = f"{1 - share:g} {instrument} + {share:g} {other}" if instrument and other else instrument
+    named = (mixed,) if mixed else ()
+    asked = {"weights": weights, "instrument": named, "scale": scale or None, "velocity": velocity}
     return _made(shop, folder, pitch, seconds, seed, asked)
 
 

@@ -120,6 +120,20 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_weights_that_ship_load_without_torch_s_compiler() -> None:
+    """Which takes most of a second, and which a look at the settings of a stranger's weights needs."""
+    code = (
+        "import sys\n"
+        "from image.models import load_image_model\n"
+        "from music.sound.models import load_sound_model\n"
+        "from text.models import load_text_model\n"
+        "load_image_model('emoji-text'), load_sound_model('instruments'), load_text_model('styles')\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def refusal(command: str, *flags: str) -> str:
     """What a command says, in its one line, when it refuses flags with exit code 2 before anything heavy has loaded."""
     code = (

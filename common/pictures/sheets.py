@@ -90,6 +90,29 @@ def sheet(
     return canvas
 
 
+def beside(images: Sequence[Image.Image]) -> Image.Image:
+    """Pictures next to each other, their upper edges in line."""
+    canvas = Image.new(
+        "RGB", (sum(image.width for image in images), max(image.height for image in images)), (BACKGROUND,) * 3
+    )
+    left = 0
+    for image in images:
+        canvas.paste(image, (left, 0))
+        left += image.width
+    return canvas
+
+
+def captioned(image: Image.Image, text: str) -> Image.Image:
+    """A picture with a line of text below it, which makes it wider where it must."""
+    font = ImageFont.load_default(FONT_SIZE)
+    width, height = _text_box(text, font)
+    size = max(image.width, width + 2 * MARGIN), image.height + height + 2 * MARGIN
+    canvas = Image.new("RGB", size, (BACKGROUND,) * 3)
+    canvas.paste(image, (0, 0))
+    ImageDraw.Draw(canvas).text((MARGIN, image.height + MARGIN), text, (0, 0, 0), font, anchor="lt")
+    return canvas
+
+
 def curves(rows: Sequence[Mapping[str, Any]], columns: int = 3) -> Image.Image:
     """Draw the figures of a `metrics.jsonl` against the images seen, one small chart for each figure.
 

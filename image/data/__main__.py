@@ -59,7 +59,7 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
         fit=config.fit,
         grey=config.grey,
         core="cgan" if data.spec.classes else "gan",
-        minutes=int(config.minutes) if config.minutes.is_integer() else config.minutes,
+        minutes=config.minutes,
         device=config.device,
         threads=config.threads,
     )

@@ -28,9 +28,12 @@ def main(config: DataConfig) -> None:
         tell(describe(data))
         save_picture(sheet(data), out / "rolls.png")
         write_json(out / "data.json", as_json(data))
-        minutes = int(config.minutes) if config.minutes.is_integer() else config.minutes
         train = TrainConfig(
-            data=config.data, bars=config.bars, minutes=minutes, device=config.device, threads=config.threads
+            data=config.data,
+            bars=config.bars,
+            minutes=config.minutes,
+            device=config.device,
+            threads=config.threads,
         )
         tell([("time", timed(train, len(data.train)))])
     print(f"wrote {out / 'rolls.png'} and {out / 'data.json'}; then try:\n{command('music.train', train)}")

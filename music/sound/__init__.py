@@ -1,4 +1,4 @@
-"""Sounds: a GAN of notes of instruments, and of one's own short recordings."""
+"""Sounds: a VAE of notes of instruments, and a GAN of one's own short recordings."""
 
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def note(
 
     model = load_sound_model(weights or MAKER, pick_device(device))
     config = GenerateConfig(
-        instrument=instrument or (model.classes[0] if model.classes else ""),
+        instrument=(instrument,) if instrument else model.classes[:1],
         pitch=(str(pitch),) if model.ranges else (),
         velocity=velocity,
         seconds=seconds,

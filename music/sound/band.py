@@ -10,7 +10,8 @@ from common.errors import UserError
 from music.io.sound import TAIL, levelled, require_short
 from music.sound.config import FRAMES, HOP, RATE
 from music.sound.data.sources import HELD
-from music.sound.generation import from_silence_to_silence, stretched, weights_of
+from music.sound.durations import lasting
+from music.sound.generation import from_silence_to_silence, weights_of
 from music.sound.models import SoundModel
 from music.sound.notes import Mixture, parse_band
 from music.theory import name_of
@@ -91,7 +92,7 @@ def _evened(sounds: Tensor) -> Tensor:
 
 def _sound(model: SoundModel, score: Tensor, pitch: int, held: int) -> Tensor:
     """A note that is held for so many frames and then dies away, float32 (samples,)."""
-    sound = model.play(stretched(score[None], held + RELEASE)[None], torch.tensor([pitch]))[0].clone()
+    sound = model.play(lasting(score[None], held + RELEASE)[None], torch.tensor([pitch]))[0].clone()
     dying = len(sound) - held * HOP
     if dying < len(sound):
         sound[-dying:] *= torch.linspace(1, 0, dying)

@@ -53,7 +53,7 @@ class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig):
 
     data: Data = "instruments"  # instruments, or a folder or .zip of WAV, FLAC, OGG and MP3; sub-folders are classes
     seconds: int = 1  # that a sound lasts: 1, 2 or 4; longer ones are cut, shorter ones end in silence
-    core: Core = "gan"  # gan: makes spectrograms, of any sounds; vae: plays harmonics and noise, of notes with a pitch
+    core: Core | None = None  # gan: of any sounds; vae: of notes, by harmonics and noise; default: vae for instruments
     weights: Maker | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels
     batch: int = 16  # sounds a step, over all processes together
@@ -61,7 +61,8 @@ class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.seconds in SECONDS, "seconds", f"must be 1, 2 or 4, not {self.seconds}")
-        require_unset(self, self.core, *((GanConfig, AugmentConfig) if self.core == "vae" else (VaeConfig,)))
+        if self.core is not None:
+            require_unset(self, self.core, *((GanConfig, AugmentConfig) if self.core == "vae" else (VaeConfig,)))
         for name in ("net_size", "latent"):
             unset = self.weights is None or getattr(self, name) == getattr(type(self), name)
             require(unset, name, "is that of the --weights; leave it out")
@@ -77,7 +78,7 @@ class GenerateConfig(OutputConfig):
     weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
     out: str = "note.wav"  # .wav: sounds after each other; .png: spectrograms of them; a folder: a .wav each
     overwrite: bool = False  # write anew what is there
-    instrument: str = ""  # by name, or a mixture: "0.5 flute + 0.5 cello"; default: all in turn
+    instrument: tuple[str, ...] = ()  # one or more, by name or as a mixture: "0.5 flute + 0.5 cello"; default: all
     morph: tuple[str, ...] = ()  # two or more instruments, from one to the next of which a note goes
     pitch: tuple[str, ...] = ()  # one or more, such as A3 or C#4; default: the middle of the instrument's range
     scale: Scale | None = None  # major, minor or chromatic: an octave up from the --pitch
@@ -142,7 +143,7 @@ class GenerateConfig(OutputConfig):
         if self.morph:
             return [parse_mixture(text, classes, "morph") for text in self.morph]
         if self.instrument:
-            return [parse_mixture(self.instrument, classes)]
+            return [parse_mixture(text, classes) for text in self.instrument]
         return [{label: 1.0} for label in range(len(classes))]
 
 

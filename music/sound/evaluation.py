@@ -14,7 +14,18 @@ from common.weights_folders import digest_of, find_weights
 from music.sound.config import BUILT_IN, EvaluateConfig
 from music.sound.data.loading import HELD_OUT, SoundData, load_sounds
 from music.sound.judge import load_judge, to_float
-from music.sound.metrics import ENOUGH, Material, closest, gather, instruments, memory, mixtures, quality, tuning
+from music.sound.metrics import (
+    ENOUGH,
+    Material,
+    closest,
+    gather,
+    instruments,
+    memory,
+    mixtures,
+    quality,
+    timing,
+    tuning,
+)
 from music.sound.models import SoundModel, load_sound_model
 from music.sound.sheets import spectrogram_sheet
 from music.sound.spectrograms import to_maps
@@ -41,6 +52,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     classes: list[ClassCount] = []
     if data.pitched:
         tables.append(Table("Pitch", AGAINST_REAL, tuning(material)))
+    tables.append(Table("Beginnings and ends", AGAINST_REAL, timing(material)))
     if data.classes:
         figures, classes = instruments(material, data, judge)
         tables.append(Table("Instruments", AGAINST_REAL, figures))
@@ -82,10 +94,12 @@ def protocol(config: EvaluateConfig, data: SoundData, material: Material) -> str
     least = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
         f"N = {n:,} made sounds{least}, seed {config.seed}, of the same notes as {n:,} held-out sounds of {data.name}. "
-        f"Real against real: {n:,} training sounds in the made ones' place (for pitches, instruments and diversity, "
-        "the held-out sounds themselves). Features and classes are those of a small classifier of sounds that learned "
-        "from the training part alone; pitches are found by subharmonic summation. Distances at this N are mostly "
-        "bias: hold them against the real column only. From one instrument to another: how sure that classifier is, of "
+        f"Real against real: {n:,} training sounds in the made ones' place (for pitches, times, instruments and "
+        "diversity, the held-out sounds themselves). Features and classes are those of a small classifier of sounds "
+        "that learned from the training part alone; pitches are found by subharmonic summation. Attack: from a tenth "
+        "to nine tenths of the loudest 4 ms; decay: from these to the last within 20 dB of them. Distances at this N "
+        "are mostly bias: hold them against the real column only. From one instrument to another: how sure that "
+        "classifier is, of "
         "mixtures of two that share a pitch, drawn by lot, of either."
     )
 

@@ -16,7 +16,8 @@ from common.randomness import Draw, mix
 from common.training.beginning import begin_with, critic_beside, has_critic
 from common.training.devices import pick_device
 from common.training.launch import Run
-from music.sound.config import WIDTHS, TrainConfig
+from common.training.runs import decided, folder_of, recorded
+from music.sound.config import WIDTHS, Core, TrainConfig
 from music.sound.data.loading import SoundData, load_sounds
 from music.sound.judge import load_judge, to_float
 from music.sound.models import SoundModel, load_sound_model
@@ -37,12 +38,9 @@ def prepare(config: TrainConfig) -> Run:
         UserError: the data are of no use.
     """
     data, device = load_sounds(config.data, config.seconds), pick_device(config.device)
-    if config.core == "vae" and not data.pitched:
-        raise UserError(f"--core vae plays notes, and the pitches of {data.name} are not known; leave it out")
-    config = settled(config, data)
+    name = f"sound-{data.name}"
     begun = load_sound_model(config.weights) if config.weights else None
-    if begun and begun.config.core != config.core:
-        raise UserError(f"--weights {config.weights} are of --core {begun.config.core}; give that")
+    config = settled(decided(config, folder_of(config, name)), data, name, begun)
     network, pitch = network_config(config, data, begun), " --pitch A3" if data.pitched else ""
     game, said = build_game(config, network), ""
     if begun and config.weights:
@@ -51,7 +49,7 @@ def prepare(config: TrainConfig) -> Run:
     return Run(
         "music.sound.train",
         config,
-        f"sound-{data.name}",
+        name,
         game,
         data.train,
         SoundMonitor(config, data, network, load_judge(data, device), device),
@@ -65,9 +63,27 @@ def prepare(config: TrainConfig) -> Run:
     )
 
 
-def settled(config: TrainConfig, data: SoundData) -> TrainConfig:
-    """The settings with the augmentation, which is left to the data, decided."""
+def settled(config: TrainConfig, data: SoundData, name: str, begun: SoundModel | None = None) -> TrainConfig:
+    """The settings with the core and the augmentation decided, where these are left to the data.
+
+    Args:
+        name: of the folder of the run where --out names none.
+        begun: with which the run begins.
+
+    Raises:
+        UserError: the core does not fit the data or what the run begins with.
+    """
+    usual: Core = "vae" if data.pitched else "gan"
+    if begun is not None:
+        usual = begun.config.core
+        if config.core not in (None, usual):
+            raise UserError(f"--weights {config.weights} are of --core {usual}; leave --core out, or choose others")
+    elif config.resume:
+        usual = recorded(folder_of(config, name)).get("core", "gan")  # runs of before there was a choice
+    config = replace(config, core=config.core or usual)
     if config.core == "vae":
+        if not data.pitched:
+            raise UserError(f"--core vae plays notes, and the pitches of {data.name} are not known; leave it out")
         return config
     few = not data.pitched and len(data.train) < FEW
     return replace(config, augment=(AUGMENTED if few else ())) if config.augment is None else config
@@ -77,7 +93,7 @@ def network_config(config: TrainConfig, data: SoundData, begun: SoundModel | Non
     """The networks that a run's settings and its sounds ask for, or the model with which it begins and its sounds."""
     if begun is not None:
         return replace(begun.config, seconds=data.seconds, classes=len(data.classes))
-    return NetworkConfig(data.seconds, WIDTHS[config.net_size], config.latent, len(data.classes), config.core)
+    return NetworkConfig(data.seconds, WIDTHS[config.net_size], config.latent, len(data.classes), config.core or "gan")
 
 
 def build_game(config: TrainConfig, network: NetworkConfig) -> Game:

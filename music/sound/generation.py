@@ -7,19 +7,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from common.pictures.sheets import save_picture
 from music.io.sound import save_wav
 from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig
+from music.sound.durations import lasting
 from music.sound.models import SoundModel
 from music.sound.notes import Mixture
 from music.sound.sheets import spectrogram_sheet
 from music.sound.spectrograms import to_maps
 from music.theory import name_of
 
-ATTACK, RELEASE = 12, 20  # frames at the ends of a note that are never stretched
 STEPS = 8  # notes between two stops of a morph
 RISE, FADE = 0.003, 0.01  # seconds in which a note comes from silence, and goes back
 PEAK = 0.95  # that no sample exceeds
@@ -66,13 +65,13 @@ def note(
     Args:
         z: (1, latent).
         stops: one mixture of instruments, or several, from one to the next of which the note goes.
-        seconds: that it lasts; the middle of what the model makes is stretched or shortened. By default as learned.
+        seconds: that it lasts; by default as learned.
     """
     shares = path(torch.stack([weights_of(model, mixture) for mixture in stops]))
     count = len(shares)
     told = (shares, torch.full((count,), pitch), torch.full((count,), velocity))
     frames = model.config.frames if seconds is None else round(seconds * RATE / HOP) + 1
-    score = stretched(model.scores(z.expand(count, -1), told), frames)
+    score = lasting(model.scores(z.expand(count, -1), told), frames)
     sound = model.play(score[None], torch.tensor([pitch]))[0].clone()
     return from_silence_to_silence(sound)
 
@@ -98,35 +97,6 @@ def path(stops: Tensor) -> Tensor:
     shares = torch.arange(STEPS)[:, None] / STEPS
     legs = [start + shares * (end - start) for start, end in pairwise(stops)]
     return torch.cat([*legs, stops[-1:]])
-
-
-def stretched(scores: Tensor, frames: int) -> Tensor:
-    """One score (C, rows, frames) of several alike ones, (S, C, rows, T), from the first of which it goes to the last.
-
-    Attack and release keep their pace; what lies between is stretched or shortened. A note that is shorter than these
-    two is cut.
-    """
-    length, edges = scores.shape[3], ATTACK + RELEASE
-    if frames <= edges:
-        source = torch.arange(frames, dtype=torch.float32)
-    else:
-        middle = torch.linspace(ATTACK, length - 1 - RELEASE, frames - edges)
-        source = torch.cat([torch.arange(ATTACK), middle, torch.arange(length - RELEASE, length)])
-    which = torch.linspace(0, len(scores) - 1, frames)
-    by_frame = rearrange(scores, "s c f t -> s t c f")
-    return rearrange(_between(by_frame, which, source), "t c f -> c f t")
-
-
-def _between(scores: Tensor, which: Tensor, frame: Tensor) -> Tensor:
-    """Bilinear at fractional places (T,) of the first two axes of scores (S, T', C, F): (T, C, F)."""
-
-    def at(first: Tensor, second: Tensor) -> Tensor:
-        return scores[first.clamp(max=scores.shape[0] - 1), second.clamp(max=scores.shape[1] - 1)]
-
-    low, early = which.long(), frame.long()
-    up, late = (which - low)[:, None, None], (frame - early)[:, None, None]
-    first = at(low, early) * (1 - late) + at(low, early + 1) * late
-    return first * (1 - up) + (at(low + 1, early) * (1 - late) + at(low + 1, early + 1) * late) * up
 
 
 def middle(model: SoundModel, stops: Sequence[Mixture]) -> int:

@@ -18,6 +18,7 @@ from common.evaluation.metrics import (
     neighbourhoods,
 )
 from common.evaluation.report import ClassCount, Metric
+from music.sound.config import RATE
 from music.sound.data.loading import SoundData
 from music.sound.judge import CHUNK, Judge, to_float
 from music.sound.models import SoundModel
@@ -26,6 +27,8 @@ from music.sound.pitch import in_tune
 K = 5  # neighbours
 PAIRS, SHARES = 100, (0.0, 0.25, 0.5, 0.75, 1.0)  # of instruments, and of the second of two in a mixture
 LOUD = 85  # velocity of mixtures
+STEP_MS = 4  # milliseconds of a window of an envelope
+STEP = RATE * STEP_MS // 1000
 ENOUGH = 6 * K  # held-out sounds below which made ones are held against training sounds
 
 
@@ -106,6 +109,36 @@ def tuning(material: Material) -> list[Metric]:
     pitch, n = material.notes["pitch"], len(material)
     shares = [in_tune(sounds, pitch).float().mean().item() for sounds in (material.made, material.real)]
     return [Metric("pitch within 50 cents", shares[0], shares[1], "higher", n)]
+
+
+def timing(material: Material) -> list[Metric]:
+    """How fast sounds begin and die away, as medians, and how often made ones do as the real ones of the same notes."""
+    made, real, n = envelope(material.made), envelope(material.real), len(material)
+    figures = []
+    for name, times in (("attack", attack), ("decay", decay)):
+        ours, theirs = times(made), times(real)
+        figures.append(Metric(f"{name}, ms", ours.median().item(), theirs.median().item(), "as real", n))
+        alike = ((ours / theirs).log2().abs() <= 1).float().mean().item()
+        figures.append(Metric(f"{name} within a factor of two of the note's", alike, 1.0, "higher", n))
+    return figures
+
+
+def envelope(sounds: Tensor) -> Tensor:
+    """The root mean square of sounds (N, samples) in windows of `STEP_MS`, as a share of the largest, (N, windows)."""
+    levels = sounds.unfold(1, STEP, STEP).square().mean(2).sqrt()
+    return levels / levels.amax(1, keepdim=True).clamp(min=1e-9)
+
+
+def attack(levels: Tensor) -> Tensor:
+    """Milliseconds of envelopes (N, windows) from a tenth of the largest to nine tenths of it, at least one window."""
+    low, high = ((levels >= share).float().argmax(1) for share in (0.1, 0.9))
+    return STEP_MS * (high - low).clamp(min=1)
+
+
+def decay(levels: Tensor) -> Tensor:
+    """Milliseconds from nine tenths of the largest to the last window within 20 dB of it, at least one window."""
+    last = levels.shape[1] - 1 - (levels >= 0.1).flip(1).float().argmax(1)
+    return STEP_MS * (last - (levels >= 0.9).float().argmax(1)).clamp(min=1)
 
 
 def instruments(material: Material, data: SoundData, judge: Judge) -> tuple[list[Metric], list[ClassCount]]:

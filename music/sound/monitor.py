@@ -25,6 +25,7 @@ from music.sound.vae import SoundVae
 
 JUDGED = 600  # real sounds, and as many made ones, that a look at the quality compares
 SHOWN, ROWS = 4, 14  # real and as many made sounds a row of a sheet, and rows at most
+HELD = {"gan": "is stretched", "vae": "plays its middle to and fro"}
 GRACE = 60_000  # training sounds before the collapse alarm may speak
 
 
@@ -140,5 +141,5 @@ classifier of these very sounds (`python -m music.sound.evaluate` measures again
 |---|---|
 {figures}
 
-Known faults: nothing above {RATE // 2:,} Hz; what is held longer than it was learned is stretched.
+Known faults: nothing above {RATE // 2:,} Hz; what is held longer than it was learned {HELD[config.core or "gan"]}.
 """

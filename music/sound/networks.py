@@ -6,7 +6,7 @@ up (after Engel et al. 2020: DDSP, there for sound itself).
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from common.cores.conditions import ClassCondition
 from common.cores.game import Batch
 from common.cores.trunk import ResidualFeatures, ResidualTrunk
 from common.randomness import Draw
-from music.sound.config import FRAMES, NO_PITCH
+from music.sound.config import FRAMES, NO_PITCH, Core
 from music.sound.spectrograms import BINS, MIDDLE, folded, partials, to_sounds, unfolded
 
 DOUBLINGS = 4
@@ -38,7 +38,7 @@ class NetworkConfig:
     width: int  # channels at the full resolution
     latent: int
     classes: int = 0  # 0: takes no class
-    core: Literal["gan", "vae"] = "gan"
+    core: Core = "gan"
     fold: int = 4  # neighbouring frequencies that one place of a map stands for
 
     @property

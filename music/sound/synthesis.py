@@ -15,11 +15,13 @@ from torch.nn import functional as F
 from music.sound.config import HOP, RATE
 from music.sound.spectrograms import hertz
 
-HARMONICS = 128
+LOWEST = 0.5  # times the fundamental: the partials lie so far apart, for organs and bells sound below what is written
+HARMONICS = 192
 BANDS = 64  # of the noise, evenly from 0 to half the rate
 ROWS = HARMONICS + BANDS + 2  # of a score: harmonics, noise, how far out of tune, how stiff
-BENT = 1.0  # semitones at most by which a note is out of tune
+BENT, EASE = 0.5, 0.1  # semitones at most by which a note is out of tune; small, lest pitch drown all else in learning
 STIFFEST = 0.004  # inharmonicity at most, by which the k-th partial lies at k (1 + B k^2)^(1/2) times the fundamental
+FINER = 2  # times the rate at which harmonics are made, so that they can be read between samples
 TOP = 0.95 * RATE / 2  # hertz above which no harmonic sounds, lest it be heard as another
 WINDOW = 2 * HOP  # samples of noise that are filtered at a time, each overlapping the next by half
 LOUDEST, SOFTEST = 2.0, 1e-7  # amplitudes, and the power of a sigmoid that they are
@@ -39,9 +41,10 @@ def synthesise(scores: Tensor, pitch: Tensor) -> Tensor:
 def unlimited(scores: Tensor, pitch: Tensor) -> Tensor:
     """As `synthesise`, but as loud as told."""
     harmonics, noise, bend, stiffness = scores[:, 0].float().split([HARMONICS, BANDS, 1, 1], 1)
-    tuned = hertz(pitch + BENT * bend[:, 0].mean(1).tanh())
+    bent = BENT * (EASE * bend[:, 0]).tanh()
+    tuned, vibrato = hertz(pitch + bent.mean(1)), bent - bent.mean(1, keepdim=True)
     stiff = STIFFEST * stiffness[:, 0].mean(1).sigmoid()
-    return oscillated(amplitudes(harmonics), tuned, stiff) + filtered(amplitudes(noise))
+    return trembling(oscillated(amplitudes(harmonics), tuned, stiff), vibrato) + filtered(amplitudes(noise))
 
 
 def amplitudes(scores: Tensor) -> Tensor:
@@ -50,7 +53,7 @@ def amplitudes(scores: Tensor) -> Tensor:
 
 
 def oscillated(loudness: Tensor, frequency: Tensor, stiffness: Tensor) -> Tensor:
-    """A bank of sines, all at 0 when they begin: float32 (N, samples).
+    """A bank of sines, all at 0 when they begin: float32 (N, `FINER` * samples), at so many times the rate.
 
     As frequencies stay, sines within a frame are products of what the frame begins with and what is the same in all of
     them, so that a product of matrices takes the place of a sine for each sample and harmonic.
@@ -60,14 +63,13 @@ def oscillated(loudness: Tensor, frequency: Tensor, stiffness: Tensor) -> Tensor
         frequency: of the fundamental, in hertz, (N,).
         stiffness: B of each sound, (N,).
     """
-    order = torch.arange(1, loudness.shape[1] + 1, device=loudness.device)
+    order = LOWEST * torch.arange(1, loudness.shape[1] + 1, device=loudness.device)
     partials = order * (1 + stiffness[:, None] * order.square()).sqrt() * frequency[:, None]  # (N, K)
     loudness = loudness * (partials < TOP)[:, :, None]
-    sample, frame = (
-        torch.arange(HOP, device=loudness.device),
-        torch.arange(loudness.shape[2] - 1, device=loudness.device),
-    )
-    within, begun = _turned(partials, sample), _turned(partials, frame * HOP)
+    sample = torch.arange(HOP * FINER, device=loudness.device) / FINER
+    frame = torch.arange(loudness.shape[2] - 1, device=loudness.device)
+    within = _turned(partials[:, :, None] * sample / RATE)
+    begun = _turned((partials * HOP / RATE).remainder(1)[:, :, None] * frame)  # large numbers would lose digits
     later = sample / HOP
     before, after = loudness[:, :, :-1], loudness[:, :, 1:]
     of_frames = torch.cat([before * begun.sin(), before * begun.cos(), after * begun.sin(), after * begun.cos()], 1)
@@ -76,10 +78,36 @@ def oscillated(loudness: Tensor, frequency: Tensor, stiffness: Tensor) -> Tensor
     return rearrange(of_frames.mT @ of_samples, "n t s -> n (t s)")
 
 
-def _turned(hertz: Tensor, samples: Tensor) -> Tensor:
-    """The phases (N, K, samples) of sines of these frequencies (N, K), in radians."""
-    turns = hertz[:, :, None].double() * samples / RATE  # many lose digits
-    return 2 * math.pi * turns.remainder(1).float()
+def trembling(fine: Tensor, vibrato: Tensor) -> Tensor:
+    """Sounds whose pitch moves, as those of a steady one that are played faster and slower: float32 (N, samples).
+
+    Args:
+        fine: at `FINER` times the rate, (N, `FINER` * samples).
+        vibrato: by how much the pitch is higher, in semitones, (N, frames).
+    """
+    ahead = _between_frames(2 ** (vibrato / 12)) - 1
+    drift = FINER * (ahead.cumsum(1) - ahead)  # from where a steady sound would be; its place itself would lose digits
+    even = FINER * torch.arange(drift.shape[1], device=fine.device)
+    first = (even + drift.detach().floor().long()).clamp(1, fine.shape[1] - 3)
+    x = drift - (first - even)  # of a cubic through four samples, the second of which is at 0 (Lagrange)
+    shares = [
+        -x * (x - 1) * (x - 2) / 6,
+        (x + 1) * (x - 1) * (x - 2) / 2,
+        -(x + 1) * x * (x - 2) / 2,
+        (x + 1) * x * (x - 1) / 6,
+    ]
+    return sum((fine.gather(1, first + at - 1) * share for at, share in enumerate(shares)), torch.zeros(()))
+
+
+def _between_frames(values: Tensor) -> Tensor:
+    """Values at frames (N, frames) as values at samples, on straight lines, (N, (frames - 1) * `HOP`)."""
+    later = torch.arange(HOP, device=values.device) / HOP
+    return rearrange(values[:, :-1, None] + values.diff(dim=1)[:, :, None] * later, "n t s -> n (t s)")
+
+
+def _turned(turns: Tensor) -> Tensor:
+    """Turns of a circle as radians from 0 to 2 pi."""
+    return 2 * math.pi * turns.remainder(1)
 
 
 def filtered(magnitudes: Tensor) -> Tensor:

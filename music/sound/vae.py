@@ -14,13 +14,13 @@ from common.cores.vae import VAE
 from music.sound.config import HOP
 from music.sound.networks import NetworkConfig, Note, NoteCondition
 from music.sound.spectrograms import MELS, heard
-from music.sound.synthesis import BANDS, HARMONICS, ROWS, synthesise, unlimited
+from music.sound.synthesis import BANDS, HARMONICS, LOWEST, ROWS, synthesise, unlimited
 
 SCALES = (2048, 512, 128)  # samples of the spectra that are compared
 FLOOR = 1e-4  # magnitude, as a share of a full-scale sine's, that is added before the logarithm
 DOUBLINGS = 3  # from the decoder's coarsest frames to the score's
 WIDEST = 12  # channels of the decoder, times the width
-SOFT, FALLING, QUIET = -2.5, 0.5, -5.0  # where amplitudes begin: the first harmonic, by its order's logarithm; noise
+SOFT, FALLING, QUIET = -2.5, 0.5, -5.0  # where amplitudes begin: the first harmonic, by its order's logarithm; all else
 
 
 class SoundVae(VAE):
@@ -143,5 +143,6 @@ class FrameBlock(nn.Module):
 
 def _beginning() -> Tensor:
     """Scores of a faint sound whose harmonics become softer with their order, in tune, (`ROWS`,)."""
-    order = torch.arange(1, HARMONICS + 1).float()
-    return torch.cat([SOFT - FALLING * order.log(), torch.full((BANDS,), QUIET), torch.tensor([0.0, -5.0])])
+    order = LOWEST * torch.arange(1, HARMONICS + 1)
+    harmonics = torch.where(order % 1 == 0, SOFT - FALLING * order.log(), QUIET)
+    return torch.cat([harmonics, torch.full((BANDS,), QUIET), torch.tensor([0.0, -5.0])])

@@ -15,7 +15,17 @@ from torch import nn
 
 from common.errors import UserError
 from common.weights import load_fitting, load_model, load_tensors, save_weights
-from common.weights_folders import CARD, CONFIG, CRITIC, MODEL, bundled, find_weights, load_config, network_setting
+from common.weights_folders import (
+    CARD,
+    CONFIG,
+    CRITIC,
+    MODEL,
+    bundled,
+    find_weights,
+    load_config,
+    network_setting,
+    ships,
+)
 
 CONFIGURED = {"domain": "image", "kind": "gan", "classes": ["Ankle boot", "Café"]}
 
@@ -189,6 +199,11 @@ def test_bundled_weights_are_found_by_name(domain: str) -> None:
     assert list(bundled(domain)) == ["first", "second"]
     assert find_weights("second", domain) == bundled(domain)["second"]
     load_model(find_weights("first", domain), network())
+
+
+def test_what_ships_lies_in_the_toolkit_itself(folder: Path) -> None:
+    assert ships(bundled("image")["digits-cgan"]) and ships(bundled("music")["instruments"])
+    assert not ships(folder) and not ships(Path("runs") / "digits")
 
 
 def test_a_folder_is_found_by_path(folder: Path, domain: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,7 @@ def test_settings_are_those_of_the_command_that_began_the_run(run: Path) -> None
     assert program_of(run) == "image.train"
     config = settings_of(run, minutes=60, resume=True)
     told = told_command("image.train", config)
-    assert told == f"python -m image.train --data emoji --out {run} --minutes 60 --resume --betas 0.0 0.9"
+    assert told == f"python -m image.train --data emoji --out {run} --minutes 60 --resume --betas 0 0.9"
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(record | {"program": "os.system"}))
     assert program_of(run) == ""

@@ -9,7 +9,17 @@ import torch
 from PIL import Image, ImageSequence
 
 from common.errors import UserError
-from common.pictures.sheets import curves, grid, pictures, save_animation, save_gif, save_picture, sheet
+from common.pictures.sheets import (
+    beside,
+    captioned,
+    curves,
+    grid,
+    pictures,
+    save_animation,
+    save_gif,
+    save_picture,
+    sheet,
+)
 
 
 def flat(*values: int, size: int = 4, channels: int = 1) -> torch.Tensor:
@@ -236,3 +246,15 @@ def test_the_same_rows_give_the_same_picture():
 def test_curves_of_nothing_are_refused():
     with pytest.raises(UserError, match="nothing to draw"):
         curves([{"images": 5, "note": "no number"}])
+
+
+def test_pictures_stand_beside_each_other_above_a_caption() -> None:
+    red, blue = Image.new("RGB", (10, 30), (255, 0, 0)), Image.new("RGB", (20, 10), (0, 0, 255))
+    both = beside([red, blue])
+    assert both.size == (30, 30)
+    assert both.getpixel((5, 29)) == (255, 0, 0) and both.getpixel((15, 5)) == (0, 0, 255)
+    assert both.getpixel((15, 20)) == (255, 255, 255)
+    told = captioned(both, "what the axes are")
+    assert told.width > both.width and told.height > both.height
+    assert told.crop((0, 0, 30, 30)).tobytes() == both.tobytes()
+    assert min(told.crop((0, 30, *told.size)).convert("L").getextrema()) < 100

@@ -13,7 +13,20 @@ from music.sound.config import EvaluateConfig
 from music.sound.data.loading import SoundData
 from music.sound.evaluation import load_for, pictures, protocol
 from music.sound.judge import Classifier, Judge, load_judge
-from music.sound.metrics import Material, closest, gather, instruments, memory, mixtures, quality, tuning
+from music.sound.metrics import (
+    Material,
+    attack,
+    closest,
+    decay,
+    envelope,
+    gather,
+    instruments,
+    memory,
+    mixtures,
+    quality,
+    timing,
+    tuning,
+)
 from music.sound.models import SoundModel
 from music.sound.networks import Generator, NetworkConfig
 
@@ -97,3 +110,22 @@ def test_data_of_other_classes_are_refused(hits: Path, notes: SoundData) -> None
     model = SoundModel(Generator(config), config, notes.classes, name="mine")
     with pytest.raises(UserError, match="has not the classes of mine"):
         load_for(model, str(hits))
+
+
+def test_times_by_hand() -> None:
+    """A rise over 40 ms, 100 ms at full, and a fall by 20 dB in 60 ms."""
+    rise, fall = torch.linspace(0, 1, 640), 10 ** -torch.linspace(0, 1, 960)
+    shape = torch.cat([torch.zeros(160), rise, torch.ones(1_600), fall, torch.zeros(640)])
+    sound = shape * torch.sin(2 * torch.pi * 1_000 * torch.arange(4_000) / 16_000)
+    levels = envelope(sound[None])
+    assert levels.shape == (1, 62) and float(levels.max()) == 1
+    assert float(attack(levels)) == pytest.approx(32, abs=4)
+    assert float(decay(levels)) == pytest.approx(160, abs=8)
+    assert float(attack(envelope(torch.zeros(1, 4_000)))) == 4
+
+
+def test_real_notes_begin_and_end_as_themselves(material: Material) -> None:
+    same = {metric.name: metric for metric in timing(replace(material, made=material.real))}
+    assert same["attack, ms"].value == same["attack, ms"].reference
+    assert same["attack within a factor of two of the note's"].value == 1
+    assert same["decay within a factor of two of the note's"].value == 1

@@ -14,9 +14,10 @@ from common.errors import UserError
 from music.sound import note
 from music.sound.config import FRAMES, HOP, RATE, GenerateConfig, length
 from music.sound.generate import main
-from music.sound.generation import ATTACK, RELEASE, path, stretched
+from music.sound.generation import path
 from music.sound.notes import parse_mixture, parse_pitch, require_in_range
 from music.sound.pitch import in_tune
+from music.sound.sheets import spectrogram_sheet
 from music.theory import name_of
 
 
@@ -69,22 +70,11 @@ def test_pitches_beyond_all_instruments_are_refused() -> None:
 # --- notes
 
 
-def test_stretching_keeps_attack_and_release() -> None:
-    maps = torch.randn(1, 2, 8, FRAMES)
-    assert torch.equal(stretched(maps, FRAMES), maps[0])
-    long = stretched(maps, 200)
-    assert torch.equal(long[..., :ATTACK], maps[0, ..., :ATTACK])
-    assert torch.equal(long[..., -RELEASE:], maps[0, ..., -RELEASE:])
-    assert torch.equal(stretched(maps, 20), maps[0, ..., :20])
-
-
 def test_a_morph_goes_from_the_first_to_the_last() -> None:
     stops = torch.eye(3)
     way = path(stops)
     assert torch.equal(way[0], stops[0]) and torch.equal(way[-1], stops[2])
     assert torch.allclose(way.sum(1), torch.ones(len(way)))
-    maps = torch.stack([torch.full((2, 8, FRAMES), float(number)) for number in range(3)])
-    assert (stretched(maps, 100)[0, 0].diff() >= 0).all()
 
 
 def test_python_gives_samples_in_tune_and_the_same_every_time(weights: str) -> None:
@@ -110,6 +100,19 @@ def test_commands_write_what_is_asked_for(weights: str, tmp_path: Path) -> None:
     generate(weights, "--out", str(tmp_path / "sheet.png"))
     generate(weights, "--n", "2", "--out", f"{tmp_path}/all/")
     assert len(list((tmp_path / "all").glob("*.wav"))) == 2 * len(CLASSES)
+    generate(weights, "--instrument", "flute", "0.5 flute + 0.5 cello", "--pitch", "C4", "--out", f"{tmp_path}/two/")
+    assert sorted(path.name for path in (tmp_path / "two").glob("*.wav")) == [
+        "0000-flute-C4.wav",
+        "0001-flute-and-cello-C4.wav",
+    ]
+
+
+def test_short_rows_of_spectrograms_stand_in_columns() -> None:
+    one = torch.zeros(1, 2, 512, FRAMES)
+    tall, square = (spectrogram_sheet([("flute", one)] * count) for count in (2, 40))
+    assert tall.height > 2 * 128 and square.height < 1.5 * square.width < 3 * square.height
+    headed = spectrogram_sheet([("flute", one)] * 40, ["made"])
+    assert headed.height > 40 * 128
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def parsed(flags: list[str]) -> dict[str, object]:
     names = [index for index, word in enumerate(flags) if word.startswith("--")]
     for begin, end in zip(names, [*names[1:], len(flags)], strict=True):
         name, values = flags[begin][2:], flags[begin + 1 : end]
-        several = name in ("morph", "pitch")
+        several = name in ("instrument", "morph", "pitch")
         settings[name] = tuple(values) if several else int(values[0]) if values[0].isdigit() else values[0]
     return settings
 

@@ -58,8 +58,8 @@ def test_real_notes_in_the_samples_place_are_far_nearer(notes: SoundData, judge:
 
 
 def test_what_the_critic_sees_of_few_hits_is_augmented(hits: Path, notes: SoundData) -> None:
-    assert settled(TrainConfig(), load_sounds(str(hits))).augment == ("translation", "cutout")
-    assert settled(TrainConfig(), notes).augment == ()
+    assert settled(TrainConfig(), load_sounds(str(hits)), "").augment == ("translation", "cutout")
+    assert settled(TrainConfig(core="gan"), notes, "").augment == ()
 
 
 def test_batches_become_maps(notes: SoundData) -> None:

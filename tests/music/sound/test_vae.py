@@ -1,5 +1,6 @@
 """The VAE that plays a synthesiser: shapes, its measure by hand, and that it learns."""
 
+import json
 import math
 from pathlib import Path
 
@@ -76,9 +77,9 @@ def test_a_training_leaves_weights_that_play(notes: SoundData, tmp_path: Path, m
     first = model.sample(notes.test.gather(torch.arange(2)))
     assert first.shape == (2, length(1)) and torch.equal(first, model.sample(notes.test.gather(torch.arange(2))))
     begun = ["--weights", str(tmp_path / "run"), "--device", "cpu", "--examples", "32", "--batch", "8"]
-    with pytest.raises(UserError, match="are of --core vae; give that"):
-        main(parse(main, "music.sound.train", [*begun, "--out", str(tmp_path / "again")]))
-    main(parse(main, "music.sound.train", [*begun, "--core", "vae", "--out", str(tmp_path / "again")]))
+    with pytest.raises(UserError, match="are of --core vae; leave --core out"):
+        main(parse(main, "music.sound.train", [*begun, "--core", "gan", "--out", str(tmp_path / "again")]))
+    main(parse(main, "music.sound.train", [*begun, "--out", str(tmp_path / "again")]))
     assert load_sound_model(str(tmp_path / "again")).config == model.config
 
 
@@ -87,8 +88,17 @@ def test_sounds_without_a_pitch_are_for_the_gan(hits: Path) -> None:
         games.prepare(TrainConfig(core="vae", data=str(hits), examples=32))
 
 
+def test_notes_are_for_the_vae_and_runs_go_on_as_they_were(hits: Path, notes: SoundData, tmp_path: Path) -> None:
+    assert games.settled(TrainConfig(), notes, "sound-notes").core == "vae"
+    assert games.settled(TrainConfig(data=str(hits)), games.load_sounds(str(hits)), "sound-hits").core == "gan"
+    (tmp_path / "run.json").write_text(json.dumps({"data": "instruments"}))
+    assert games.settled(TrainConfig(out=tmp_path, resume=True), notes, "").core == "gan"
+    (tmp_path / "run.json").write_text(json.dumps({"core": "vae"}))
+    assert games.settled(TrainConfig(out=tmp_path, resume=True), notes, "").core == "vae"
+
+
 def test_settings_of_the_other_core_are_refused() -> None:
     with pytest.raises(UserError, match="--penalty means nothing with --core vae"):
         TrainConfig(core="vae", penalty=1.0)
     with pytest.raises(UserError, match="--beta means nothing with --core gan"):
-        TrainConfig(beta=2.0)
+        TrainConfig(core="gan", beta=2.0)
