@@ -72,7 +72,8 @@ class Trainings:
     def prepares(self, name: str) -> bool:
         """Whether a run that was begun here reads its data as yet."""
         is_alive = self.process is not None and self.process.poll() is None
-        return bool(name) and name == self.begun and is_alive and not self.runs(name)
+        has_begun = (self.root / name / SETTINGS).is_file() and self.runs(name)
+        return bool(name) and name == self.begun and is_alive and not has_begun
 
     def start(
         self, domain: str, known: str, typed: str, upload: str | Path | None, minutes: float, name: str
