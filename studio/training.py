@@ -220,8 +220,9 @@ class Trainings:
             raise UserError(f"{source.name} is no .zip; pack the folder of the data as one")
         if source.stat().st_size > LARGEST:
             raise UserError(f"{source.name} is larger than the {LARGEST >> 20} MB that the page takes; use the command")
-        if target.exists() or (self.root / name).exists():
-            raise UserError(f"{self.root / name} exists; take another name")
+        for there in (self.root / name, target):
+            if there.exists():
+                raise UserError(f"{there} exists; take another name")
         self.root.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(source, target))
 
