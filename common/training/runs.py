@@ -32,6 +32,7 @@ LIMITS = ("steps", "examples", "minutes")  # that end a run; one that goes on ha
 GLANCE = 0.5  # seconds that a run waits for its lock, which whoever looks whether it is running holds for a moment
 CHANGED = "bring back the files as they were, or start anew with another --out"  # what to do about changed data
 FREE_TO_CHANGE = {
+    "cache_size",
     "out",
     "steps",
     "examples",
