@@ -60,11 +60,10 @@ def _made(shop: Shop, folder: Path, pitch: str, seconds: float, seed: int, asked
     out, seen = folder / "note.wav", folder / "note.png"
     pitches = (pitch.strip(),) if pitch.strip() else ()
     config = GenerateConfig(
-        **asked, pitch=pitches, seconds=seconds or None, seed=seed, device=shop.device, out=str(out)
+        **asked, pitch=pitches, seconds=seconds or None, seed=seed, device=shop.device, out=(str(out),)
     )
     config.check_inputs()
     made = make(shop.model(load_sound_model, config.weights), config)
-    for path in (out, seen):
-        write(made, replace(config, out=str(path)))
+    write(made, replace(config, out=(str(out), str(seen))))
     command = shown_command("music.sound.generate", config, folder, out=(out.name,))
     return Result((str(seen), str(out)), (out,), command)

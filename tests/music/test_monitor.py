@@ -13,9 +13,10 @@ from PIL import Image
 
 from common.cli import command, parse
 from common.errors import UserError
+from common.training.beginning import begin_with
 from music.config import TrainConfig
 from music.data.loading import MusicData
-from music.games import begin, build_game, network_config
+from music.games import build_game, network_config
 from music.metrics import measure
 from music.models import load_music_model
 from music.monitor import WORST, MusicMonitor, features, misfit, overlap, usual_metres
@@ -164,7 +165,7 @@ def test_weights_of_nothing_alike_are_told(run_folder: Path, data: MusicData) ->
     other = replace(model.config, width=4, latent=3, bar_latent=5)
     game = build_game(TrainConfig(net_size="debug", latent=3, bar_latent=5), other)
     with pytest.raises(UserError, match="none of their layers fit"):
-        begin(game, model)
+        begin_with(game, model.name, model.network.state_dict())
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ def test_commands_write_what_is_asked_for(weights: str, tmp_path: Path) -> None:
     chord = samples(tmp_path / "chord.wav")
     assert len(chord) == length(1) and np.abs(chord).max() < 1
     generate(weights, "--out", str(tmp_path / "sheet.png"))
-    generate(weights, "--n", "2", "--out", f"{tmp_path}/all/")
+    generate(weights, "--n", "2", "--out", f"{tmp_path}/all/", str(tmp_path / "all.png"), str(tmp_path / "all.wav"))
+    assert len(samples(tmp_path / "all.wav")) == 2 * len(CLASSES) * length(1) and (tmp_path / "all.png").exists()
     assert len(list((tmp_path / "all").glob("*.wav"))) == 2 * len(CLASSES)
     generate(weights, "--instrument", "flute", "0.5 flute + 0.5 cello", "--pitch", "C4", "--out", f"{tmp_path}/two/")
     assert sorted(path.name for path in (tmp_path / "two").glob("*.wav")) == [
@@ -142,7 +143,7 @@ def parsed(flags: list[str]) -> dict[str, object]:
     names = [index for index, word in enumerate(flags) if word.startswith("--")]
     for begin, end in zip(names, [*names[1:], len(flags)], strict=True):
         name, values = flags[begin][2:], flags[begin + 1 : end]
-        several = name in ("instrument", "morph", "pitch")
+        several = name in ("instrument", "morph", "pitch", "out")
         single = values[0] if values else True
         settings[name] = tuple(values) if several else int(values[0]) if values and values[0].isdigit() else single
     return settings
