@@ -10,7 +10,7 @@ from music.sound.spectrograms import to_float
 from music.sound.synthesis import BANDS, HARMONICS, ROWS
 
 ATTACK, RELEASE = 12, 20  # frames at the ends of a note that keep their pace
-DYING = 3.5  # decibels a second by which an instrument's notes fall that die away; bowed and blown ones fall less
+DYING = 4.2  # decibels a second by which an instrument's notes fall that die away; bowed and blown ones fall less
 PARTIAL = 0.5  # share of that by which each partial of such a note falls at least, or some would sound for ever
 SOUNDING = HARMONICS + BANDS  # rows of a synthesiser's score that are amplitudes
 DECIBELS = 20  # of a step of 1 in such a row (`music.sound.synthesis.amplitudes`)
