@@ -13,9 +13,10 @@ from PIL import Image
 
 from common.cli import command, parse
 from common.errors import UserError
+from common.training.beginning import begin_with
 from music.config import TrainConfig
 from music.data.loading import MusicData
-from music.games import begin, build_game, network_config
+from music.games import build_game, network_config
 from music.metrics import measure
 from music.models import load_music_model
 from music.monitor import WORST, MusicMonitor, features, misfit, overlap, usual_metres
@@ -114,6 +115,7 @@ def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, An
     eyes, product = monitor(data, **settings)
     config, card = eyes.describe(FACTS)
     assert json.loads(json.dumps(config, allow_nan=False))["metres"] == usual_metres(data)
+    assert {style: own["voices"] for style, own in config["styles"].items()} == {"march": 3, "waltz": 3}
     assert config["typical"]["in_scale"] == 1 and config["data"] == {"name": "tunes"}
     line = command("music.train", eyes.config)
     assert f"`{line}`" in card and "| misfit | 2.5 |" in card and "march, waltz" in card
@@ -164,7 +166,7 @@ def test_weights_of_nothing_alike_are_told(run_folder: Path, data: MusicData) ->
     other = replace(model.config, width=4, latent=3, bar_latent=5)
     game = build_game(TrainConfig(net_size="debug", latent=3, bar_latent=5), other)
     with pytest.raises(UserError, match="none of their layers fit"):
-        begin(game, model)
+        begin_with(game, model.name, model.network.state_dict())
 
 
 @pytest.mark.parametrize(

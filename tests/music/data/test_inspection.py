@@ -64,7 +64,7 @@ def test_notes_between_two_steps_are_counted(tmp_path: Path, monkeypatch: pytest
     late.write(str(tmp_path / "tunes" / "late.mid"))
     data = load_music(str(tmp_path / "tunes"))
     moved = {tune.name: tune.moved for tune in data.tunes}
-    assert moved == {"c.abc": 2, "e.abc": 2, "g.abc": 2, "late.mid": 8}
+    assert moved == {"c.abc c": 2, "e.abc e": 2, "g.abc g": 2, "late.mid": 8}
     assert table(data).splitlines()[1].split()[:2] == ["all", "4"]
 
 
