@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 import wave
 import zipfile
 from collections.abc import Callable, Mapping
@@ -182,6 +183,25 @@ def records() -> dict[str, bytes]:
     return made | {"result.jsonl": (json.dumps(told) + "\n").encode() * 2}
 
 
+def shards() -> dict[str, bytes]:
+    """A tar and a Parquet file of labelled pictures, as training reads them."""
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    found = {name: content for name, content in pictures().items() if name.endswith((".png", ".jpg"))}
+    parquet, tar = io.BytesIO(), io.BytesIO()
+    rows = {"image": [{"bytes": content} for content in found.values()], "label": list(range(len(found)))}
+    write_table(pyarrow.table(rows), parquet, row_group_size=3)
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        for number, (name, picture) in enumerate(found.items()):
+            told = {Path(name).suffix: picture, ".cls": b"%d" % number, ".json": b'{"text": "a picture"}'}
+            for ending, content in told.items():
+                info = tarfile.TarInfo(f"{number}{ending}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return {"a.tar": tar.getvalue(), "a.parquet": parquet.getvalue()}
+
+
 # --- readers
 
 
@@ -267,6 +287,7 @@ KINDS = {
     "texts": Kind(texts, read_texts),
     "recordings": Kind(recordings, read_a_recording, _or_unreadable("music.sound.data.recordings"), head=64),
     "archives": Kind(archives, read_an_archive),
+    "shards": Kind(shards, read_an_archive),
     "films": Kind(films, read_a_film, head=1_000),
     "weights": Kind(weights, load_weights, head=2_000),
     "configs": Kind(configs, load_weights),

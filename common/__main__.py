@@ -2,7 +2,7 @@
 
 from common.cli import list_commands
 
-COMMANDS = ("provenance", "hub")
+COMMANDS = ("provenance", "hub", "shards")
 
 if __name__ == "__main__":
     list_commands("common", COMMANDS)

@@ -13,7 +13,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
@@ -131,9 +131,15 @@ def _leave_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def config_of(main: Callable[[Any], None]) -> type:
+    """The dataclass of settings that the main function of a command takes."""
+    (config_type,) = (hint for name, hint in get_type_hints(main).items() if name != "return")
+    return config_type
+
+
 def parse(main: Callable[[Any], None], program: str, arguments: list[str] | None = None) -> Any:
     """Build the config that `main` takes from the command line; its docstring is the description in `--help`."""
-    (config_type,) = (hint for name, hint in get_type_hints(main).items() if name != "return")
+    config_type: Any = config_of(main)
     given, said = sys.argv[1:] if arguments is None else arguments, io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -235,15 +241,16 @@ def _first_paragraph(box: str) -> str:
     return paragraphs[1 if len(paragraphs) > 1 and "╭" not in box else 0]
 
 
-def command(program: str, config: Any) -> str:
+def command(program: str, config: Any, untold: Collection[str] = UNTOLD) -> str:
     """The command line that repeats a run, for its card: every flag that differs from its default.
 
-    What stands alone, as the pictures that a command changes, is left out, and so is where results go.
+    What stands alone, as the pictures that a command changes, is left out, and so is what is `untold`: by default where
+    results go.
     """
     words = [f"python -m {program}"]
     for name, default in ((field.name, field.default) for field in fields(config)):
         value = getattr(config, name)
-        if value != default and name not in UNTOLD and flag_of(type(config), name):
+        if value != default and name not in untold and flag_of(type(config), name):
             given = [] if default is False else value if isinstance(value, tuple) else [value]
             words.append(shlex.join([f"--{flag_of(type(config), name)}", *map(_as_typed, given)]))
     return " ".join(words)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from tyro.conf import Positional
 
+from common.data.shard_names import are_shards, is_remote, spelt_out
 from common.errors import UserError
 
 
@@ -63,6 +64,18 @@ class DataNames(DataName):
     def check(self, given: str, value: str) -> None:
         for name in self.split(value):
             super().check(given if name == value else f"{given}: {name}", name)
+
+
+class ShardsName(DataName):
+    """One data set by its name or path, or shards, whose name may have ranges or be a URL."""
+
+    def check(self, given: str, value: str) -> None:
+        if not are_shards(value):
+            super().check(given, value)
+            return
+        for shard in spelt_out(value):
+            if not is_remote(shard) and not os.path.exists(os.path.expanduser(shard)):
+                raise UserError(f"{given}: {shard}: no such file" if shard != value else f"{given}: no such file")
 
 
 class InUnicode(Check):

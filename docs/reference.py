@@ -189,8 +189,9 @@ COMMANDS_HEAD = """\
 <!-- Made by `python docs/reference.py` of what --help says; do not edit. -->
 
 `python -m image`, `python -m music`, `python -m text` and `python -m superres` list these commands, and each has
-`--help`, of which this page is made. A flag that several commands have means the same in all of them; where the
-command or the `--core` that is asked for does not read one, it is refused.
+`--help`, of which this page is made. A flag that several commands have means the same in all of them, but for `--size`,
+in `common.shards` pictures and elsewhere pixels; where the command or the `--core` that is asked for does not read one,
+it is refused.
 
 ## Every flag of every command
 

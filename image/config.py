@@ -22,7 +22,7 @@ from common.config import (
 )
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName, Words
+from common.inputs import ShardsName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights, read_config
 
@@ -39,7 +39,7 @@ Size = int | str  # of pictures in pixels: one number for squares, or width x he
 Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our own classifier, Inception-v3
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
-Data = Annotated[str, DataName(DATA_SETS)]
+Data = Annotated[str, ShardsName(DATA_SETS)]
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
 Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
@@ -56,6 +56,7 @@ WITHOUT_TEXT = 'draw descriptions; give one or more by --text, such as "red hear
 ON_A_SHEET = 10_000  # pictures at most
 # Settings of networks, and of the words that they read, which come with the --weights that a run begins with.
 FROM_WEIGHTS = ("net", "net_size", "output", "finish", "likelihood", "latent", "spectral_norm", "vocabulary", "longest")
+CACHE_SIZE = 50.0  # GB that decoded pictures of a user's own may take on the disk
 MIN_SIDE, MAX_SIDE = 8, 1_024  # of pictures that are learned from, in pixels
 
 
@@ -86,7 +87,7 @@ def pictures_in(folder: Path) -> list[str]:
 class SubjectConfig(Checked):
     """What is trained, on what."""
 
-    data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji, or a folder or .zip of pictures
+    data: Data = "digits"  # digits, fashion-mnist, mnist, cifar10, celeba, emoji; a folder, .zip or shards of pictures
     size: Size | None = None  # in pixels: a side of squares, or width x height (96x64); default: the data's own, or 64
     fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
@@ -154,6 +155,7 @@ class CriticConfig(Checked):
 class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
+    cache_size: float = CACHE_SIZE  # GB that decoded pictures may take on the disk; what is more is decoded on demand
     mirror: bool | None = None  # learn from mirror images too; default: yes, but not of digits, garments and emoji
     batch: Batch = 0  # images a step, over all processes together; on few cores small ones learn faster
     examples: Images = None  # stop after so many training images, in whole batches
@@ -164,6 +166,7 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
         require_unset(self, self.core, *((CriticConfig, GanConfig, AugmentConfig) if vae else (VaeConfig,)))
         if self.core != "tgan":
             require_unset(self, self.core, VocabularyConfig, TextConfig)
+        require(self.cache_size > 0, "cache_size", f"must be above 0, not {self.cache_size}")
         if self.weights is not None:
             for name in FROM_WEIGHTS:
                 unset = getattr(self, name) == getattr(type(self), name)
@@ -306,7 +309,7 @@ class EvaluateConfig(SamplesConfig):
         if self.sampler == "mixture":
             WeightsName("image", ("vae",)).check(f"--weights {self.weights}", self.weights)
         data = self.data or trained_on(find_weights(self.weights, "image"), DATA_SETS)
-        DataName(DATA_SETS).check(f"--data {data}", data)
+        ShardsName(DATA_SETS).check(f"--data {data}", data)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ def prepare(config: TrainConfig) -> Run:
     """
     if config.size is not None:
         stages(config.size)  # refuses a side of which no network is, before thousands of pictures are decoded to it
-    data = load_images(config.data, config.size, config.fit, config.grey)
+    data = load_images(config.data, config.size, config.fit, config.grey, config.cache_size)
     begun = load_image_model(config.weights) if config.weights else None
     tokenizer = None
     if config.core == "tgan":

@@ -1,4 +1,4 @@
-"""`python -m studio`: make pictures, music and texts on a page in the browser."""
+"""`python -m studio`: make pictures, music and texts, and train, on a page in the browser."""
 
 from common.cli import run
 from studio.config import StudioConfig
@@ -7,10 +7,10 @@ PROGRAM = "studio"
 
 
 def main(config: StudioConfig) -> None:
-    """Serve a page on which pictures, music and texts are made.
+    """Serve a page on which pictures, music and texts are made, and models trained.
 
     It works without a network, sends nothing anywhere, and is open to this machine alone. What a visitor uploads and
-    makes lies in a folder of its own, which goes when the page is closed.
+    makes lies in a folder of its own, which goes when the page is closed; trainings go on, in runs/.
     """
     from studio.page import serve  # Gradio loads only once the command line is known to be good
 

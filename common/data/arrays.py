@@ -8,10 +8,10 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from numpy.typing import DTypeLike
 from torch import Tensor
 
 from common.config import NEWEST, Order
+from common.data.ondemand import OnDemand
 from common.data.order import batch_indices
 from common.errors import UserError
+from common.processes import count, rank
 from common.randomness import mix
 
 
@@ -29,15 +31,17 @@ class Arrays:
     """Equally long arrays by name, such as {"image": uint8 (N, C, H, W), "label": int64 (N,)}.
 
     NumPy arrays, memory-mapped ones among them, are wrapped and not copied. Types stay as they are: a model converts
-    uint8 itself, where it is cheap.
+    uint8 itself, where it is cheap. Rows of one that is `OnDemand` are made while the step before is computed.
 
     Attributes:
         tensors: the arrays by name, each (N, ...).
         device: where `gather` puts its batches; the arrays themselves lie there too, or on the CPU.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray | Tensor], device: torch.device | str = "cpu") -> None:
-        self.tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray | Tensor | OnDemand], device: torch.device | str = "cpu"
+    ) -> None:
+        self.tensors = {name: _as_tensor(array) for name, array in arrays.items()}
         self.device = torch.device(device)
         if len({len(tensor) for tensor in self.tensors.values()}) != 1:
             raise ValueError(f"need arrays of one length: { {name: len(t) for name, t in self.tensors.items()} }")
@@ -56,11 +60,29 @@ class Arrays:
 
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Copy the rows `indices` (int64 (B,) in [0, N), any order, on the CPU) to `device`: {name: (B, ...)}."""
+        for made in self._on_demand():
+            indices = made.usable(indices)
         return {name: send(_rows(tensor, indices), self.device) for name, tensor in self.tensors.items()}
+
+    def take(self, rows: Tensor) -> "Arrays":
+        """Arrays of these rows alone, int64 (M,), in their order."""
+        return Arrays({name: _taken(tensor, rows) for name, tensor in self.tensors.items()})
 
     def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
         """The rows of global step `step`, int64 (batch,), a function of the arguments alone (`batch_indices`)."""
+        chosen = self._chosen(seed, step, batch, order)
+        for made in self._on_demand():
+            share = batch // count()  # as the trainer shares a batch among processes
+            for coming in (chosen, self._chosen(seed, step + 1, batch, order)):
+                made.expect(coming[rank() * share : (rank() + 1) * share])
+        return chosen
+
+    def _chosen(self, seed: int, step: int, batch: int, order: Order) -> Tensor:
         return batch_indices(len(self), seed, step, batch, order)
+
+    def _on_demand(self) -> list[OnDemand]:
+        tensors: Iterable[Any] = self.tensors.values()
+        return [tensor for tensor in tensors if isinstance(tensor, OnDemand)]
 
     def on(self, device: torch.device | str, budget_bytes: int) -> Self:
         """Arrays whose batches come out on `device`.
@@ -71,15 +93,15 @@ class Arrays:
         moved = copy.copy(self)
         moved.device = torch.device(device)
         if moved.device.type != "cpu" and self.nbytes <= budget_bytes:
-            moved.tensors = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+            moved.tensors = {name: _moved(tensor, device) for name, tensor in self.tensors.items()}
         return moved
 
 
 class FamilyArrays(Arrays):
     """Arrays whose rows belong to families, such as one picture in many colours; large ones are drawn less a row.
 
-    Chance decides each row anew, with a weight of 1 over the root of its family's size, so that neither a family of a
-    hundred nor a hundred families of one are all that is seen.
+    Chance decides each row anew, with replacement, by a weight of 1 over the root of its family's size, so that neither
+    a family of a hundred nor a hundred families of one are all that is seen.
 
     Args:
         families: what names the family of each row.
@@ -94,8 +116,7 @@ class FamilyArrays(Arrays):
         """What stands for the content, families among it; see `digest_of`."""
         return digest_of(self.tensors | {"weights": self.weights})
 
-    def indices(self, seed: int, step: int, batch: int, order: Order = NEWEST) -> Tensor:
-        """The rows of global step `step`, int64 (batch,), drawn with replacement, a function of the arguments alone."""
+    def _chosen(self, seed: int, step: int, batch: int, order: Order) -> Tensor:
         generator = torch.Generator().manual_seed(mix(seed, step))
         return torch.multinomial(self.weights, batch, replacement=True, generator=generator)
 
@@ -140,8 +161,21 @@ class MirroredArrays:
         return moved
 
 
+def _as_tensor(array: np.ndarray | Tensor | OnDemand) -> Tensor:
+    """A tensor, or what answers as one where it is read: by len, shape, rows and split."""
+    return cast(Tensor, array) if isinstance(array, OnDemand) else torch.as_tensor(array)
+
+
+def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    return tensor if isinstance(tensor, OnDemand) else tensor.to(device)
+
+
+def _taken(tensor: Tensor, rows: Tensor) -> Tensor | OnDemand:
+    return tensor.take(rows) if isinstance(tensor, OnDemand) else _rows(tensor, rows)
+
+
 def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
-    return tensor.index_select(0, send(indices, tensor.device))
+    return tensor[indices] if isinstance(tensor, OnDemand) else tensor.index_select(0, send(indices, tensor.device))
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
@@ -160,6 +194,9 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """A hash, as `digest`, of tensors' names, types, shapes and values."""
     hashed = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(tensors.items()):
+        if isinstance(tensor, OnDemand):
+            hashed.update(f"{name} {tensor.digest()}\n".encode())
+            continue
         hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return hashed.hexdigest()
@@ -229,7 +266,7 @@ def cache_folder() -> Path:
         return Path(tempfile.gettempdir()) / "quartet"
 
 
-def cached(key: str, build: Callable[[Path], dict[str, Any]]) -> Entry:
+def cached(key: str, build: Callable[[Path], dict[str, Any]], mode: Literal["c", "r+"] = "c") -> Entry:
     """Open the cache entry `key`, after building it if it is missing or damaged.
 
     `build` is given an empty folder, makes its .npy files there (with `allocate`) and returns facts about them that
@@ -239,6 +276,7 @@ def cached(key: str, build: Callable[[Path], dict[str, Any]]) -> Entry:
     Args:
         key: names the content and everything that `build` depends on.
         build: may raise UserError, which leaves no entry.
+        mode: "r+" lets what is written into the arrays reach the entry, and all who have it open.
 
     Returns:
         The arrays by file name without .npy, memory-mapped copy-on-write (so never written back), and the facts.
@@ -248,14 +286,14 @@ def cached(key: str, build: Callable[[Path], dict[str, Any]]) -> Entry:
     """
     folder = cache_folder() / digest(key.encode())
     with suppress(*_DAMAGED):
-        return _open(folder)
+        return _open(folder, mode)
     with _naming_the_cache():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             with suppress(*_DAMAGED):  # another process has built it meanwhile
-                return _open(folder)
+                return _open(folder, mode)
             _build(folder, build)
-    return _open(folder)
+    return _open(folder, mode)
 
 
 def allocate(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
@@ -272,9 +310,9 @@ def allocate(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray
     return array
 
 
-def _open(folder: Path) -> Entry:
+def _open(folder: Path, mode: Literal["c", "r+"]) -> Entry:
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in meta["arrays"]}, meta["facts"]
+    return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in meta["arrays"]}, meta["facts"]
 
 
 def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from common.data.arrays import digest
+from common.data.shard_names import RANGE
 from common.errors import UserError
 from common.inputs import DataName
 
@@ -60,7 +61,7 @@ def require_lasting(error: BaseException, what: str) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file on disk, or `member` of a .zip. It can be sent to other processes.
 
@@ -166,8 +167,13 @@ def content_key(data: str, fingerprints: Mapping[str, str], skipped: Mapping[str
 
 
 def short_name(data: str) -> str:
-    """The name of a built-in data set, or of a folder or packed file without what leads to it and its ending."""
-    return re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", Path(data).expanduser().resolve().name)
+    """The name of a built-in data set, or of a folder or packed file without what leads to it and its ending.
+
+    Shards that a range in braces names are called as the folder is in which they lie.
+    """
+    path = Path(data).expanduser().resolve()
+    name = path.parent.name if RANGE.search(path.name) else path.name
+    return re.sub(r"\.(zip|tar|tgz|tar\.gz|parquet)$", "", name)
 
 
 def sub_folders(data: str, names: Sequence[str], kind: str) -> list[str]:

@@ -168,11 +168,12 @@ def write_report(
     title: str,
     pictures: Sequence[tuple[str, Image.Image]] = (),
     passages: Sequence[tuple[str, str]] = (),
+    sounds: Sequence[tuple[str, bytes]] = (),
 ) -> None:
     """Write evaluation.json and report.html, whose arguments are those of `as_html`."""
     write_json(out / "evaluation.json", as_json(evaluation))
     with replacing(out / "report.html") as temporary:
-        write_text(temporary, as_html(evaluation, title, pictures, passages))
+        write_text(temporary, as_html(evaluation, title, pictures, passages, sounds))
 
 
 def as_html(
@@ -180,13 +181,19 @@ def as_html(
     title: str,
     pictures: Sequence[tuple[str, Image.Image]] = (),
     passages: Sequence[tuple[str, str]] = (),
+    sounds: Sequence[tuple[str, bytes]] = (),
 ) -> str:
-    """One self-contained page: title, protocol, tables, and pictures and passages of text under their captions."""
+    """One self-contained page: title, protocol, tables, and under their captions pictures, passages of text and sounds.
+
+    Args:
+        sounds: WAV files, which get a player each.
+    """
     tables = [_html_table(table.title, table.header, table.cells) for table in evaluation.tables]
     if evaluation.classes:
         tables.append(_html_table("Classes", CLASS_COLUMNS, evaluation.class_cells))
     figures = [_html_figure(escape(caption), image) for caption, image in pictures]
     figures += [f"<h2>{escape(caption)}</h2>\n<pre>{escape(text)}</pre>" for caption, text in passages]
+    figures += [_html_player(escape(caption), content) for caption, content in sounds]
     facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in evaluation.facts.items())
     return PAGE.format(
         title=escape(title),
@@ -263,6 +270,11 @@ def _html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 def _html_figure(caption: str, image: Image.Image) -> str:
     return f'<figure><figcaption>{caption}</figcaption><img alt="{caption}" src="{_data_url(image)}"></figure>'
+
+
+def _html_player(caption: str, content: bytes) -> str:
+    source = f"data:audio/wav;base64,{base64.b64encode(content).decode()}"
+    return f'<figure><figcaption>{caption}</figcaption><audio controls preload="none" src="{source}"></audio></figure>'
 
 
 def _data_url(image: Image.Image) -> str:

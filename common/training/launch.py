@@ -83,7 +83,7 @@ def carry_out(run: Run) -> None:
         print(f"{run.program}: skipped {run.skipped}", file=sys.stderr)
     check_batch(run.config, len(run.batches))
     with holding(out):
-        open_run(out, run.config, (run.origin or run.batches).digest, run.beside)
+        open_run(out, run.config, (run.origin or run.batches).digest, run.beside, run.program)
         introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
         trainer = Trainer(run.config, out)
         begins_trained = bool(run.begun) and not run.config.resume

@@ -28,8 +28,11 @@ FOLDERS = (".", "checkpoints", "samples")  # of a run, in which it writes
 FEW = 1_000  # training examples below which a warning is due
 EARLY = 30_000  # examples seen, below which samples seldom show anything yet
 LONGER = 10  # minutes that are then proposed
+LIMITS = ("steps", "examples", "minutes")  # that end a run; one that goes on has others
+GLANCE = 0.5  # seconds that a run waits for its lock, which whoever looks whether it is running holds for a moment
 CHANGED = "bring back the files as they were, or start anew with another --out"  # what to do about changed data
 FREE_TO_CHANGE = {
+    "cache_size",
     "out",
     "steps",
     "examples",
@@ -174,7 +177,7 @@ def holding(out: Path) -> Iterator[None]:
     if rank() > 0:
         yield
         return
-    lock = FileLock(out / LOCK, timeout=0)
+    lock = FileLock(out / LOCK, timeout=GLANCE)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -186,6 +189,21 @@ def holding(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_running(out: Path) -> bool:
+    """Whether a process trains in the folder of a run, by its lock; nothing is made for that."""
+    if not (out / LOCK).is_file():
+        return False
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:  # nobody could write here
+        return False
+    lock.release()
+    return False
 
 
 def _check_taken(out: Path, settings: RunConfig) -> None:
@@ -203,7 +221,11 @@ def _check_taken(out: Path, settings: RunConfig) -> None:
 
 
 def open_run(
-    out: Path, settings: RunConfig, digest: Callable[[], str] | None = None, beside: Mapping[str, bytes] | None = None
+    out: Path,
+    settings: RunConfig,
+    digest: Callable[[], str] | None = None,
+    beside: Mapping[str, bytes] | None = None,
+    program: str = "",
 ) -> None:
     """Make the folder of a run, or check that it can be resumed with these settings and data.
 
@@ -212,6 +234,7 @@ def open_run(
     Args:
         digest: of the data; runs of before it was recorded are told by `beside` alone.
         beside: contents of the files that lie beside the weights, such as a vocabulary, by name.
+        program: the command that trains, for those who look at the folder.
 
     Raises:
         UserError: as `check_folder`; or the settings or data are not those of the run to resume, which stays as it is.
@@ -220,12 +243,15 @@ def open_run(
         return
     _check_taken(out, settings)
     now = plain(settings) | ({"data_digest": digest()} if digest else {})
+    named = {"program": program} if program else {}
     if settings.resume:
-        _check_same(recorded(out), now, out)
+        then = recorded(out)
+        _check_same(then, now, out)
         _check_beside(out, beside or {})
+        write_json(out / SETTINGS, then | {name: now[name] for name in LIMITS} | named)
     else:
         _clear(out)
-        write_json(out / SETTINGS, now | {"order": NEWEST})
+        write_json(out / SETTINGS, now | {"order": NEWEST} | named)
     for folder in FOLDERS:
         sweep(out / folder)
     for name, content in (beside or {}).items():
@@ -261,7 +287,7 @@ def forget_later_logs(out: Path, step: int) -> None:
 
 
 def recorded(out: Path) -> dict[str, Any]:
-    """The settings that the run in a folder began with, as plain values; {} if there is none."""
+    """The settings that the run in a folder began with and its limits now, as plain values; {} if there is none."""
     record = out / SETTINGS
     return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
 

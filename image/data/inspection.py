@@ -40,7 +40,7 @@ def read_headers(data: str) -> list[Header]:
     Raises:
         UserError: there is no such data.
     """
-    pictures = find(data)[1]()
+    pictures = find(data).load()
 
     def header(row: int) -> Header:
         with pictures.read(row, None) as image:

@@ -1,28 +1,27 @@
 """Images of any origin, decoded once to one size as uint8, and split into what is trained on and what is held out."""
 
+import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from common.data.arrays import Arrays, allocate, cached, digest, families, split
 from common.data.folders import short_name
 from common.errors import UserError
-from common.pictures.photos import read_each
-from image.config import MAX_SIDE, MIN_SIDE, Fit, Size, as_size, height_and_width
-from image.data.sources import Pictures, find
-from image.data.squares import in_squares
+from image.config import CACHE_SIZE, MAX_SIDE, MIN_SIDE, Fit, Size, as_size, height_and_width
+from image.data.decoding import Options, colourless, copy, fill, present_classes
+from image.data.sources import DEFAULT_SIDE, Found, Pictures, find
+from image.data.squares import SQUARES, in_squares
+from image.data.streaming import stream
 
 CHUNK, CHUNK_SIDE = 256, 64  # images that go through a network at a time, if they are no larger
 FORMAT = 3  # of what is cached; raise it when the same pictures would be decoded or described differently
-WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,13 @@ class ImageData:
     captions: tuple[Captions, Captions] | None = None
 
 
-def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bool | None = None) -> ImageData:
+def load_images(
+    data: str,
+    size: Size | None = None,
+    fit: Fit = "crop",
+    grey: bool | None = None,
+    cache_size: float = CACHE_SIZE,
+) -> ImageData:
     """Load a built-in data set, or the pictures of a folder or .zip file.
 
     In a folder or .zip, pictures lie directly inside (unlabelled) or in at least two sub-folders, one a class. They may
@@ -97,6 +102,8 @@ def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bo
         fit: bring pictures to that shape by cutting out the centre, by padding with white, or by cutting out the
             centre of each of nine squares (`image.data.squares`). Resizing is Lanczos.
         grey: one channel (True) or three (False); by default one if no picture has any colour.
+        cache_size: GB that a user's own may take when decoded; of more, those to train on are decoded when asked for
+            (`image.data.streaming`).
 
     Raises:
         UserError: unusable size, no such data, no readable picture, a failed download, or an unwritable cache.
@@ -106,19 +113,26 @@ def load_images(data: str, size: Size | None = None, fit: Fit = "crop", grey: bo
         if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
             raise UserError(f"--size {size}: images can be {MIN_SIDE} to {MAX_SIDE} pixels wide and high")
         size = as_size(height, width)
-    key, pictures = find(data)
-    key = f"images {FORMAT} {key} {size} {fit} {grey}"
+    found, options = find(data), Options(data, size, fit, grey)
+    key = f"images {FORMAT} {found.key} {size} {fit} {grey}"
+
+    def load() -> Pictures:
+        return in_squares(found.load()) if fit == "squares" else found.load()
 
     def build(folder: Path) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):  # Pillow's, on files that are odd but readable
-            chosen = in_squares(pictures()) if fit == "squares" else pictures()
-            return _decode(folder, chosen, _Options(data, size, fit, grey))
+            return _decode(folder, load(), options)
 
-    arrays, facts = cached(key, build)
-    train, test = (
-        Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
-        for side in ("train.", "test.")
-    )
+    room = int(cache_size * 1e9)
+    if _bytes(found, options) > room:
+        _require_rows(found, options, cache_size)
+        train, test, facts = stream(key, load(), options, room)
+    else:
+        arrays, facts = cached(key, build)
+        train, test = (
+            Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
+            for side in ("train.", "test.")
+        )
     spec = ImageSpec(as_size(*train.tensors["image"].shape[2:]), facts["channels"], tuple(facts["classes"]))
     captions = facts["captions"] and (_captions(facts["captions"]["train"]), _captions(facts["captions"]["test"]))
     names = (facts["names"]["train"], facts["names"]["test"])
@@ -135,7 +149,7 @@ def described(data: ImageData) -> tuple[ImageData, Captions, Captions]:
     for arrays, names, captions in zip((data.train, data.test), data.names, data.captions or (), strict=False):
         rows = [row for row, texts in enumerate(captions.texts) if texts]
         if rows:
-            kept = Arrays(arrays.gather(torch.tensor(rows)))
+            kept = arrays.take(torch.tensor(rows))
             sides.append((kept, [names[row] for row in rows], captions[rows]))
     if len(sides) < 2:
         raise UserError(
@@ -166,35 +180,39 @@ def in_parts(images: Tensor) -> tuple[Tensor, ...]:
     return images.split(at_a_time(*images.shape[2:]))
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What the user asked for; see `load_images`."""
-
-    data: str
-    size: Size | None
-    fit: Fit
-    grey: bool | None
+def _bytes(found: Found, options: Options) -> int:
+    """What pictures take when decoded, in colour; 0 of built-in ones."""
+    height, width = height_and_width(options.size or DEFAULT_SIDE)
+    return 3 * height * width * found.count * (SQUARES if options.fit == "squares" else 1)
 
 
-def _decode(folder: Path, pictures: Pictures, options: _Options) -> dict[str, Any]:
+def _require_rows(found: Found, options: Options, cache_size: float) -> None:
+    if not found.by_row:
+        wanted = math.ceil(_bytes(found, options) / 1e8) / 10
+        problem = f"takes up to {wanted} GB when decoded, and --cache-size is {cache_size:g}"
+        advice = f"raise that, or turn it into tars by `python -m common.shards {options.data} --out shards/`"
+        raise UserError(f"--data {options.data}: {problem}; Parquet cannot be read picture by picture: {advice}")
+
+
+def _decode(folder: Path, pictures: Pictures, options: Options) -> dict[str, Any]:
     """Write train.image.npy and so on into `folder`, and return what `load_images` must know of them."""
     shape = height_and_width(options.size or pictures.size)
     scratch = allocate(folder / "scratch.npy", (len(pictures.names), 3, *shape), np.uint8)  # so memory stays flat
-    reasons = _fill(scratch, pictures, options)
+    reasons = fill(scratch, pictures, options)
     rows = np.array([row for row, reason in enumerate(reasons) if not reason], dtype=np.int64)
     if not len(rows):
         raise UserError(f"--data {options.data}: none of its {len(reasons)} pictures can be read ({reasons[0]})")
-    channels = 1 if options.grey or (options.grey is None and _colourless(scratch, rows)) else 3
+    channels = 1 if options.grey or (options.grey is None and colourless(scratch, rows)) else 3
     keys = _families(pictures, scratch, rows)
     test = pictures.held_out[rows] if isinstance(pictures.held_out, np.ndarray) else split(keys, pictures.held_out[0])
     if not test.any():
         raise UserError(f"--data {options.data}: needs two different pictures or more, as some are held out")
-    labels, classes = _present_classes(pictures, rows)
+    labels, classes = present_classes(pictures, rows)
     sides = {"train": rows[~test], "test": rows[test]}
     for side, chosen in sides.items():
-        _copy(scratch[:, :channels], chosen, folder / f"{side}.image.npy")
+        copy(scratch[:, :channels], chosen, folder / f"{side}.image.npy")
         if labels is not None:
-            _copy(labels, chosen, folder / f"{side}.label.npy")
+            copy(labels, chosen, folder / f"{side}.label.npy")
     (folder / "scratch.npy").unlink()
     skipped = {name: reason for name, reason in zip(pictures.names, reasons, strict=True) if reason}
     names = {side: [pictures.names[row] for row in chosen] for side, chosen in sides.items()}
@@ -217,57 +235,6 @@ def _captions(pairs: list[tuple[list[str], str]]) -> Captions:
     return Captions(tuple(tuple(texts) for texts, _ in pairs), tuple(family for _, family in pairs))
 
 
-def _fill(scratch: np.ndarray, pictures: Pictures, options: _Options) -> list[str]:
-    """Decode every picture into its row of `scratch`, (N, 3, H, W); return why each failed, or ""."""
-    height, width = scratch.shape[2:]
-
-    def decode(row: int) -> str:
-        with pictures.read(row, max(height, width)) as image:
-            scratch[row] = fitted(image, (height, width), options.fit, bool(options.grey))
-        return ""
-
-    return read_each(decode, range(len(scratch)), options.data)
-
-
-def fitted(image: Image.Image, shape: tuple[int, int], fit: Fit = "crop", grey: bool = False) -> np.ndarray:
-    """Turn any picture into RGB of a shape (H, W), uint8 (3, H, W): upright and opaque; `grey` takes the colour out."""
-    ImageOps.exif_transpose(image, in_place=True)
-    image = _eight_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image)
-    if grey:
-        image = image.convert("L")
-    image, (height, width) = image.convert("RGB"), shape
-    if fit != "pad":
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    else:
-        image = ImageOps.pad(image, (width, height), Image.Resampling.LANCZOS, color=WHITE)
-    return rearrange(np.asarray(image), "h w c -> c h w")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey, which Pillow would clip at 255, and floats in [0, 1] to 8 bits."""
-    if image.mode[0] not in "IF":
-        return image
-    values = np.asarray(image, dtype=np.float32) * (255 if image.mode == "F" else 1 / 257)
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-
-
-def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    return (rows[start : start + 64] for start in range(0, len(rows), 64))
-
-
-def _copy(source: np.ndarray, rows: np.ndarray, path: Path) -> None:
-    target = allocate(path, (len(rows), *source.shape[1:]), source.dtype)
-    for positions in _chunks(np.arange(len(rows))):
-        target[positions] = source[rows[positions]]
-
-
-def _colourless(scratch: np.ndarray, rows: np.ndarray) -> bool:
-    return all((scratch[chunk] == scratch[chunk, :1]).all() for chunk in _chunks(rows))
-
-
 def _families(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> list[str]:
     """What each picture shares with those that have its key or its pixels; an official split tells no keys."""
     if isinstance(pictures.held_out, np.ndarray):
@@ -275,14 +242,6 @@ def _families(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> list
     _, keys = pictures.held_out
     pixels = [digest(scratch[row].tobytes()) for row in rows]
     return families([keys[row] for row in rows], pixels)
-
-
-def _present_classes(pictures: Pictures, rows: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
-    """Leave out the classes of which no picture could be read."""
-    if pictures.labels is None:
-        return None, []
-    present = np.unique(pictures.labels[rows])
-    return np.searchsorted(present, pictures.labels), [pictures.classes[label] for label in present]
 
 
 def to_batch_images(batch: dict[str, Tensor]) -> Tensor:

@@ -9,9 +9,9 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from common.data.captions import tidy
 from common.data.pieces import Pieces, padded
 from common.errors import UserError
-from image.data.captions import tidy
 from image.data.loading import Captions
 
 NAMES = 4  # descriptions of a picture that are learned from, at most

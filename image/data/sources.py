@@ -14,13 +14,18 @@ from einops import rearrange
 from PIL import Image
 
 from common.data.arrays import cache_folder, digest
+from common.data.captions import caption_files, folder_captions, tidied
 from common.data.folders import File, all_files, content_key, of_kind, require_lasting, short_name, sub_folders
+from common.data.shard_names import is_parquet
+from common.data.shards import class_names, find_shards, read_shards
 from common.errors import UserError
 from common.pictures.formats import ENDINGS
 from common.pictures.opening import open_image
 from common.pictures.reading import UNREADABLE
-from image.data.captions import caption_files, emoji_captions, folder_captions
+from image.data.captions import emoji_captions
 
+DEFAULT_SIDE = 64  # pixels, to which a user's own pictures are brought
+LOOKED_AT = 1_000  # pictures of shards by whose sizes that is decided
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
 
@@ -52,11 +57,34 @@ class Pictures:
     captions: Sequence[Sequence[str]] | None = None
 
 
-def find(data: str) -> tuple[str, Callable[[], Pictures]]:
-    """The part of the cache's key that stands for the content, and how to get at the content."""
+@dataclass(frozen=True)
+class Found:
+    """Pictures that were found, and are yet to be looked at.
+
+    Attributes:
+        key: the part of the cache's key that stands for the content.
+        load: how to get at the content.
+        count: how many there are, where that is known.
+        by_row: whether each can be read alone, and not only with those around it.
+    """
+
+    key: str
+    load: Callable[[], Pictures]
+    count: int = 0
+    by_row: bool = True
+
+
+def find(data: str) -> Found:
+    """Find what --data names.
+
+    Raises:
+        UserError: there is no such data.
+    """
     if data in BUILT_IN:
         load, *packages = BUILT_IN[data]
-        return " ".join([data, *(f"{name} {version(name)}" for name in packages)]), load
+        return Found(" ".join([data, *(f"{name} {version(name)}" for name in packages)]), load)
+    if shards := find_shards(data, BUILT_IN, ENDINGS):
+        return _find_sharded(data, shards)
     visible = all_files(data, BUILT_IN)
     files, others = of_kind(visible, data, ENDINGS, "pictures")
     described = caption_files(visible, list(files))
@@ -68,7 +96,7 @@ def find(data: str) -> tuple[str, Callable[[], Pictures]]:
         pictures = _folder(data, files, fingerprints, skipped)
         return replace(pictures, captions=folder_captions(data, described, list(files)))
 
-    return content_key(data, fingerprints | texts, skipped), load_folder
+    return Found(content_key(data, fingerprints | texts, skipped), load_folder, len(files))
 
 
 def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], skipped: dict[str, str]) -> Pictures:
@@ -85,6 +113,34 @@ def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], ski
         classes=classes,
         skipped=skipped,
     )
+
+
+def _find_sharded(data: str, shards: Mapping[str, str]) -> Found:
+    """Find the pictures of tars and Parquet files."""
+    examples, skipped = read_shards(data, shards)
+    if not examples:
+        raise UserError(f"--data {data}: no pictures in its {len(shards):,} shards")
+    classes = class_names(data, examples)
+    told = digest("\n".join(f"{example.label} {example.texts}" for example in examples).encode())
+    fingerprints = {example.name: example.file.fingerprint() for example in examples}
+
+    def load_shards() -> Pictures:
+        numbers = {name: number for number, name in enumerate(classes)}
+        labels = [numbers[example.label] for example in examples if example.label is not None]
+        return Pictures(
+            read=lambda row, size: _open(examples[row].file.open(), size),
+            names=list(fingerprints),
+            source=f"{len(examples)} pictures from {short_name(data)}; see there for the licence",
+            size=_native_size(example.file for example in examples[:LOOKED_AT]),
+            held_out=(0.1, list(fingerprints.values())),
+            labels=np.array(labels, dtype=np.int64) if classes else None,
+            classes=classes,
+            skipped=skipped,
+            captions=tidied(example.texts for example in examples),
+        )
+
+    by_row = not any(map(is_parquet, shards.values()))
+    return Found(f"{content_key(data, fingerprints, skipped)} {told}", load_shards, len(examples), by_row)
 
 
 def _for_pillow(file: File) -> Path | IO[bytes]:
@@ -112,9 +168,9 @@ def _native_size(files: Iterable[File]) -> int:
                 sizes.add(image.size)
         except UNREADABLE as error:
             require_lasting(error, str(file.path))
-        if len(sizes) > 1 or any(width != height or not 8 <= width < 64 for width, height in sizes):
-            return 64
-    return sizes.pop()[0] if sizes else 64
+        if len(sizes) > 1 or any(width != height or not 8 <= width < DEFAULT_SIDE for width, height in sizes):
+            return DEFAULT_SIDE
+    return sizes.pop()[0] if sizes else DEFAULT_SIDE
 
 
 # --- Built-in data sets -----------------------------------------------------------------------------------------------

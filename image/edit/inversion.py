@@ -13,7 +13,8 @@ from common.errors import UserError
 from common.pictures.opening import open_image
 from common.pictures.reading import naming
 from common.progress import progress_bar
-from image.data.loading import at_a_time, fitted, to_model
+from image.data.decoding import fitted
+from image.data.loading import at_a_time, to_model
 from image.edit.config import MIN_PSNR
 from image.judges.extractor import Extractor, load_extractor
 from image.models import ImageModel

@@ -110,14 +110,21 @@ def save_wav(audio: Tensor, rate: int, path: str | Path) -> None:
         UserError: the ending is not .wav, or the file cannot be written.
     """
     require_ending(path, [".wav"])
-    samples = (audio.detach().cpu().float().clamp(-1, 1) * 32767).round().to(torch.int16)
     with replacing(path) as temporary:
-        with wave.open(str(temporary), "wb") as file:
-            file.setnchannels(len(samples))
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
+        temporary.write_bytes(as_wav(audio, rate))
         mark_wav(temporary)
+
+
+def as_wav(audio: Tensor, rate: int) -> bytes:
+    """Audio (channels, samples) in [-1, 1], clipped, as a WAV file of 16 bits."""
+    samples = (audio.detach().cpu().float().clamp(-1, 1) * 32767).round().to(torch.int16)
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(len(samples))
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(rearrange(samples.numpy().astype("<i2"), "channels time -> time channels").tobytes())
+    return buffer.getvalue()
 
 
 def _synthesise(midi: pretty_midi.PrettyMIDI, soundfont: Path | None, end: float | None = None) -> tuple[Tensor, int]:

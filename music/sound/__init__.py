@@ -47,4 +47,5 @@ def note(
         seconds=seconds,
         seed=seed,
     )
+    config.check_pitches(model.classes, model.ranges)
     return make(model, config)[0].sounds[0].numpy()

@@ -74,7 +74,8 @@ def _played(notes: list[pretty_midi.Note], model: SoundModel, mixture: Mixture, 
     for note in notes:
         held, kind = round((note.end - note.start) * RATE / HOP), (note.pitch, note.velocity)
         if (*kind, held) not in made:
-            made[*kind, held] = gains[kind] * _sound(model, scores[kind], note.pitch, held)
+            sound = lasting(scores[kind][None], held + RELEASE, model.fall(mixture))
+            made[*kind, held] = gains[kind] * _sound(model, sound, note.pitch, held)
         sound, start = made[*kind, held], round(note.start * RATE)
         room = audio[start : start + len(sound)]
         room += sound[: len(room)]
@@ -92,7 +93,7 @@ def _evened(sounds: Tensor) -> Tensor:
 
 def _sound(model: SoundModel, score: Tensor, pitch: int, held: int) -> Tensor:
     """A note that is held for so many frames and then dies away, float32 (samples,)."""
-    sound = model.play(lasting(score[None], held + RELEASE)[None], torch.tensor([pitch]))[0].clone()
+    sound = model.play(score[None], torch.tensor([pitch]))[0].clone()
     dying = len(sound) - held * HOP
     if dying < len(sound):
         sound[-dying:] *= torch.linspace(1, 0, dying)

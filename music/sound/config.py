@@ -42,6 +42,12 @@ MAKER = "instruments"  # the bundled weights that make notes of instruments
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `music.sound.networks`
 
 
+def ending(out: str) -> str:
+    """The ending of an --out in small letters; "" for a folder."""
+    path = Path(out)
+    return "" if out.endswith("/") or path.is_dir() else path.suffix.lower()
+
+
 def length(seconds: int) -> int:
     """The samples of a sound of so many times `FRAMES` frames, the first and the last at its ends."""
     return (seconds * FRAMES - 1) * HOP
@@ -76,7 +82,8 @@ class GenerateConfig(OutputConfig):
     """Settings of `python -m music.sound.generate`."""
 
     weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
-    out: str = "note.wav"  # .wav: sounds after each other; .png: spectrograms of them; a folder: a .wav each
+    # One or more of .wav (sounds after each other), .png (spectrograms of them) and a folder (a .wav each).
+    out: tuple[str, ...] = ("note.wav",)
     overwrite: bool = False  # write anew what is there
     instrument: tuple[str, ...] = ()  # one or more, by name or as a mixture: "0.5 flute + 0.5 cello"; default: all
     morph: tuple[str, ...] = ()  # two or more instruments, from one to the next of which a note goes
@@ -94,39 +101,41 @@ class GenerateConfig(OutputConfig):
             parse_pitch(text)
         require(len(self.morph) != 1, "morph", "takes two instruments or more")
         require(not (self.morph and self.instrument), "morph", "and --instrument exclude each other; name one")
+        require(self.scale is None or not self.chord, "scale", "and --chord exclude each other; name one")
         require(self.scale is None or len(self.pitch) == 1, "scale", "begins at one --pitch; name it")
         require(1 <= self.velocity <= 127, "velocity", f"must be 1 to 127, not {self.velocity}")
         fits = self.seconds is None or 0.1 <= self.seconds <= LONGEST_NOTE
         require(fits, "seconds", f"must be 0.1 to {LONGEST_NOTE:g}, not {self.seconds}")
         require(1 <= self.n <= MOST, "n", f"must be 1 to {MOST:,}, not {self.n}")
         require_seed(self.seed)
-        require(self.ending in ("", ".wav", ".png"), "out", f"{self.out} must end in .wav, .png, /")
+        require(bool(self.out), "out", "names no file; name one or more")
+        for out in self.out:
+            require(ending(out) in ("", ".wav", ".png"), "out", f"{out} must end in .wav, .png, /")
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        require_free(self.out, self.overwrite)
-        folder = Path(self.out)
-        if self.ending == "" and folder.is_dir() and any(folder.glob("*.wav")) and not self.overwrite:
-            raise UserError(f"--out {self.out} holds sounds already; name a new folder, or add --overwrite")
+        for out in self.out:
+            require_free(out, self.overwrite)
+            if ending(out) == "" and any(Path(out).glob("*.wav")) and not self.overwrite:
+                raise UserError(f"--out {out} holds sounds already; name a new folder, or add --overwrite")
         with reading_config(folder := find_weights(self.weights, "music")):
             config = read_config(folder)
             classes, ranges = config["classes"], config["ranges"]
-        mixtures = self.mixtures(classes)
-        if ranges:
-            require_in_range(self.pitches, mixtures, ranges, classes)
+        self.check_pitches(classes, ranges)
         for name in ("pitch", "scale", "chord", "velocity"):
             fits = ranges or getattr(self, name) == getattr(type(self), name)
             require(fits, name, f"means nothing to {self.weights}, whose sounds have no pitch")
 
+    def check_pitches(self, classes: Sequence[str], ranges: Sequence[Sequence[int]]) -> None:
+        """Refuse instruments that are not known, and pitches that they do not play; those of a mixture share theirs."""
+        mixtures = self.mixtures(classes)
+        for together in [[mixture] for mixture in mixtures] if self.instrument else [mixtures]:
+            if ranges:
+                require_in_range(self.pitches, together, ranges, classes)
+
     @property
     def source(self) -> str:
         return self.weights
-
-    @property
-    def ending(self) -> str:
-        """The ending of --out in small letters; "" for a folder."""
-        path = Path(self.out)
-        return "" if self.out.endswith("/") or path.is_dir() else path.suffix.lower()
 
     @property
     def pitches(self) -> list[int]:

@@ -4,46 +4,62 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from music.sound.config import FRAMES
-from music.sound.synthesis import BANDS, HARMONICS, ROWS, amplitudes
+from common.data.arrays import Arrays
+from music.sound.config import HOP, RATE
+from music.sound.spectrograms import to_float
+from music.sound.synthesis import BANDS, HARMONICS, ROWS
 
 ATTACK, RELEASE = 12, 20  # frames at the ends of a note that keep their pace
-DYING = 6.0  # decibels that a note loses in a second, from which on it goes on to do so
+DYING = 3.5  # decibels a second by which an instrument's notes fall that die away; bowed and blown ones fall less
+PARTIAL = 0.5  # share of that by which each partial of such a note falls at least, or some would sound for ever
 SOUNDING = HARMONICS + BANDS  # rows of a synthesiser's score that are amplitudes
+DECIBELS = 20  # of a step of 1 in such a row (`music.sound.synthesis.amplitudes`)
+CHUNK = 256  # sounds at a time
+FLOOR = 1e-5  # level below which all is silence
 
 
-def lasting(scores: Tensor, frames: int) -> Tensor:
+def fall_of(sounds: Tensor) -> Tensor:
+    """By how many decibels a second notes as learned, float (N, samples), fall while they are held, (N,)."""
+    frames = sounds.unfold(1, HOP, HOP)[:, ATTACK:-RELEASE]
+    return -_slope(frames.square().mean(2).sqrt().clamp(min=FLOOR).log10()) * DECIBELS * RATE / HOP
+
+
+def falls(data: Arrays, classes: int) -> tuple[float, ...]:
+    """The median of `fall_of` over the notes of each class; 0 of one without any."""
+    each = torch.cat([fall_of(to_float(part)) for part in data.tensors["wave"].split(CHUNK)])
+    of = (each[data.tensors["label"] == label] for label in range(classes))
+    return tuple(round(notes.median().item(), 1) if len(notes) else 0.0 for notes in of)
+
+
+def lasting(scores: Tensor, frames: int, fall: float = 0.0) -> Tensor:
     """A score of so many frames, (C, rows, frames), of several alike ones, (S, C, rows, T).
 
     One of a synthesiser that must last longer than it was learned goes on as it was; all others are stretched.
+
+    Args:
+        fall: decibels a second by which such notes fall.
     """
     goes_on = len(scores) == 1 and scores.shape[2] == ROWS and frames > scores.shape[3]
-    return continued(scores[0], frames) if goes_on else stretched(scores, frames)
+    return continued(scores[0], frames, fall) if goes_on else stretched(scores, frames)
 
 
-def continued(score: Tensor, frames: int) -> Tensor:
+def continued(score: Tensor, frames: int, fall: float = 0.0) -> Tensor:
     """A synthesiser's score (1, `ROWS`, T) with more frames: what lies between its ends is played to and fro.
 
-    What was dying away dies on at its pace, each row at its own.
+    What trembles goes on at its pace. Of instruments whose notes die away each row falls on by the straight line
+    through it, and of others it stays where that line ends.
     """
     held, more = score[..., ATTACK:-RELEASE], frames - score.shape[2]
     count = held.shape[2]
     place = torch.arange(count + more, device=score.device)
     turn = place % (2 * count - 2)
     source = torch.where(turn < count, turn, 2 * count - 2 - turn)  # 0 1 2 1 0 1 2 ...
-    slope = _slopes(held)[..., None]
-    middle = held[..., source] + slope * (place - source)
-    return torch.cat([score[..., :ATTACK], middle, score[..., -RELEASE:] + slope * more], 2)
-
-
-def _slopes(held: Tensor) -> Tensor:
-    """By how much each row of a score (1, `ROWS`, T) falls from frame to frame, (1, `ROWS`); 0 if the note does not."""
-    loudness = 20 * amplitudes(held[:, :SOUNDING]).square().sum(1).sqrt().log10()
-    if _slope(loudness).item() * FRAMES > -DYING:
-        return torch.zeros_like(held[..., 0])
-    slopes = _slope(held).clamp(max=0)
-    slopes[:, SOUNDING:] = 0
-    return slopes
+    line, further = _slope(held)[..., None], (place - count + 1).clamp(min=0)
+    on = torch.zeros_like(line)
+    if fall >= DYING:
+        on[:, :SOUNDING] = line[:, :SOUNDING].clamp(max=-PARTIAL * fall / DECIBELS * HOP / RATE)
+    middle = held[..., source] + line * (place.clamp(max=count - 1) - source) + on * further
+    return torch.cat([score[..., :ATTACK], middle, score[..., -RELEASE:] + on * more], 2)
 
 
 def _slope(values: Tensor) -> Tensor:

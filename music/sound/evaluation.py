@@ -11,9 +11,10 @@ from common.evaluation.report import ClassCount, Evaluation, Table, write_report
 from common.training.devices import pick_device
 from common.training.runs import trained_on
 from common.weights_folders import digest_of, find_weights
-from music.sound.config import BUILT_IN, EvaluateConfig
+from music.io.sound import as_wav
+from music.sound.config import BUILT_IN, RATE, EvaluateConfig
 from music.sound.data.loading import HELD_OUT, SoundData, load_sounds
-from music.sound.judge import load_judge, to_float
+from music.sound.judge import load_judge
 from music.sound.metrics import (
     ENOUGH,
     Material,
@@ -28,9 +29,10 @@ from music.sound.metrics import (
 )
 from music.sound.models import SoundModel, load_sound_model
 from music.sound.sheets import spectrogram_sheet
-from music.sound.spectrograms import to_maps
+from music.sound.spectrograms import to_float, to_maps
 
 AGAINST_REAL = ("made", "real")
+GAP = 0.25  # seconds of silence between two sounds of the report
 SHOWN, ROWS = 10, 2  # spectrograms a row, and pairs of rows
 
 
@@ -68,7 +70,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "judge": f"learned from {judge.data}, {len(judge.classes)} classes",
     }
     evaluation = Evaluation(facts, protocol(config, data, material), tables, classes)
-    write_report(evaluation, out, f"{model.name} on {data.name}", pictures(material, data))
+    write_report(evaluation, out, f"{model.name} on {data.name}", pictures(material, data), sounds=players(material))
     return evaluation
 
 
@@ -102,6 +104,14 @@ def protocol(config: EvaluateConfig, data: SoundData, material: Material) -> str
         "classifier is, of "
         "mixtures of two that share a pitch, drawn by lot, of either."
     )
+
+
+def players(material: Material) -> list[tuple[str, bytes]]:
+    """The report's sounds: the first made ones one after the other, each before the real one of the same note."""
+    pairs = zip(material.made[:SHOWN], material.real[:SHOWN], strict=True)
+    gap = torch.zeros(round(GAP * RATE))
+    whole = torch.cat([part for made, real in pairs for part in (made, gap, real, gap, gap)])
+    return [("Made sounds, each before the held-out one of the same note", as_wav(whole[None], RATE))]
 
 
 def pictures(material: Material, data: SoundData) -> list[tuple[str, Image.Image]]:

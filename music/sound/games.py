@@ -19,11 +19,11 @@ from common.training.launch import Run
 from common.training.runs import decided, folder_of, recorded
 from music.sound.config import WIDTHS, Core, TrainConfig
 from music.sound.data.loading import SoundData, load_sounds
-from music.sound.judge import load_judge, to_float
+from music.sound.judge import load_judge
 from music.sound.models import SoundModel, load_sound_model
 from music.sound.monitor import SoundMonitor
 from music.sound.networks import Critic, Generator, NetworkConfig, Note
-from music.sound.spectrograms import to_maps
+from music.sound.spectrograms import to_float, to_maps
 from music.sound.vae import SoundVae
 
 HEAD_START = 4_000  # sounds from which a new critic learns what trained weights still lack
@@ -81,9 +81,10 @@ def settled(config: TrainConfig, data: SoundData, name: str, begun: SoundModel |
     elif config.resume:
         usual = recorded(folder_of(config, name)).get("core", "gan")  # runs of before there was a choice
     config = replace(config, core=config.core or usual)
+    if config.core == "vae" and not data.pitched:
+        made = f"--weights {config.weights} make" if begun else "--core vae makes"
+        raise UserError(f"{made} notes, and the pitches of {data.name} are not known; leave it out")
     if config.core == "vae":
-        if not data.pitched:
-            raise UserError(f"--core vae plays notes, and the pitches of {data.name} are not known; leave it out")
         return config
     few = not data.pitched and len(data.train) < FEW
     return replace(config, augment=(AUGMENTED if few else ())) if config.augment is None else config

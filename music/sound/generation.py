@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.pictures.sheets import save_picture
 from music.io.sound import save_wav
-from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig
+from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig, ending
 from music.sound.durations import lasting
 from music.sound.models import SoundModel
 from music.sound.notes import Mixture
@@ -71,7 +71,7 @@ def note(
     count = len(shares)
     told = (shares, torch.full((count,), pitch), torch.full((count,), velocity))
     frames = model.config.frames if seconds is None else round(seconds * RATE / HOP) + 1
-    score = lasting(model.scores(z.expand(count, -1), told), frames)
+    score = lasting(model.scores(z.expand(count, -1), told), frames, model.fall(stops[0]))
     sound = model.play(score[None], torch.tensor([pitch]))[0].clone()
     return from_silence_to_silence(sound)
 
@@ -122,20 +122,25 @@ def joined(made: Sequence[Made], chord: bool) -> Tensor:
 
 
 def write(made: Sequence[Made], config: GenerateConfig) -> str:
-    """Write sounds as --out asks for it, and say what was written.
+    """Write sounds as each --out asks for it, and say what was written.
 
     Raises:
         UserError: it cannot be written.
     """
-    if config.ending == ".png":
+    return ", ".join(_write(made, config, out) for out in config.out)
+
+
+def _write(made: Sequence[Made], config: GenerateConfig, out: str) -> str:
+    if ending(out) == ".png":
         names = dict.fromkeys(one.name for one in made)
         rows = [(name, torch.cat([_maps(one) for one in made if one.name == name])) for name in names]
-        save_picture(spectrogram_sheet(rows), config.out)
-    elif config.ending == ".wav":
-        save_wav(joined(made, config.chord)[None], RATE, config.out)
+        headings = [name_of(pitch) for pitch in made[0].pitches] if config.n == 1 and config.pitches else []
+        save_picture(spectrogram_sheet(rows, headings), out)
+    elif ending(out) == ".wav":
+        save_wav(joined(made, config.chord)[None], RATE, out)
     else:
-        return _write_singles(made, config)
-    return config.out
+        return _write_singles(made, config.chord, Path(out))
+    return out
 
 
 def _maps(made: Made) -> Tensor:
@@ -143,13 +148,13 @@ def _maps(made: Made) -> Tensor:
     return to_maps(made.sounds[:, :usable], torch.tensor(made.pitches))
 
 
-def _write_singles(made: Sequence[Made], config: GenerateConfig) -> str:
-    folder, count = Path(config.out), 0
+def _write_singles(made: Sequence[Made], chord: bool, folder: Path) -> str:
+    count = 0
     for one in made:
         slug = re.sub(r"\W+", "-", one.name).strip("-") or "sound"
-        sounds = [joined([one], True)] if config.chord else list(one.sounds)
+        sounds = [joined([one], True)] if chord else list(one.sounds)
         for pitch, sound in zip(one.pitches, sounds, strict=False):
-            pitched = "" if pitch == NO_PITCH or config.chord else f"-{name_of(pitch).replace('#', 's')}"
+            pitched = "" if pitch == NO_PITCH or chord else f"-{name_of(pitch).replace('#', 's')}"
             save_wav(sound[None], RATE, folder / f"{count:04d}-{slug}{pitched}.wav")
             count += 1
-    return f"{count} sounds into {folder}"
+    return f"{count} {'sound' if count == 1 else 'sounds'} into {folder}"

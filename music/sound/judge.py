@@ -20,7 +20,7 @@ from common.evaluation.metrics import nearest_class
 from common.progress import progress_bar
 from common.randomness import mix
 from music.sound.data.loading import SoundData, load_sounds
-from music.sound.spectrograms import heard
+from music.sound.spectrograms import heard, to_float
 
 FORMAT = 1  # of what is cached; raise it when the same sounds would make another judge
 WIDTH = 24  # channels of the first layer
@@ -97,11 +97,6 @@ class Judge:
 
     def _hear(self, batch: Tensor) -> Tensor:
         return heard(to_float(batch).to(self.network.head.weight.device))
-
-
-def to_float(sounds: Tensor) -> Tensor:
-    """int16 -> float32 in [-1, 1]; floats stay as they are."""
-    return sounds if sounds.is_floating_point() else sounds.float() / 32767
 
 
 def load_judge(data: SoundData, device: torch.device | str = "cpu") -> Judge:

@@ -20,9 +20,10 @@ from common.evaluation.metrics import (
 from common.evaluation.report import ClassCount, Metric
 from music.sound.config import RATE
 from music.sound.data.loading import SoundData
-from music.sound.judge import CHUNK, Judge, to_float
+from music.sound.judge import CHUNK, Judge
 from music.sound.models import SoundModel
 from music.sound.pitch import in_tune
+from music.sound.spectrograms import to_float
 
 K = 5  # neighbours
 PAIRS, SHARES = 100, (0.0, 0.25, 0.5, 0.75, 1.0)  # of instruments, and of the second of two in a mixture

@@ -27,6 +27,7 @@ class SoundModel:
         classes: names of the sounds that it can be asked for; () if there is one kind.
         families: of each class; () if they have none.
         ranges: lowest and highest pitch of each class by MIDI number; () if sounds have no pitch.
+        falls: decibels a second by which held notes of each class fall; () if that is not known.
         name: of the weights.
     """
 
@@ -36,6 +37,7 @@ class SoundModel:
     families: tuple[str, ...] = ()
     ranges: tuple[tuple[int, int], ...] = ()
     name: str = ""
+    falls: tuple[float, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -45,6 +47,10 @@ class SoundModel:
     def latents(self, count: int, seed: int = 0) -> Tensor:
         """Draw z, (count, latent), on the CPU, so that a seed means the same on every device."""
         return torch.randn(count, self.config.latent, generator=torch.Generator().manual_seed(seed))
+
+    def fall(self, mixture: Mapping[int, float]) -> float:
+        """Decibels a second by which held notes of a mixture, shares of classes, fall; 0 if that is not known."""
+        return sum(share * self.falls[label] for label, share in mixture.items()) if self.falls else 0.0
 
     @torch.inference_mode()
     def scores(self, z: Tensor, note: Note) -> Tensor:
@@ -92,7 +98,9 @@ def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundMo
         stated.check()
     network = placed(load_network(folder, lambda: build_maker(stated.network)), device)
     ranges = tuple((low, high) for low, high in stated.ranges)
-    return SoundModel(network, stated.network, stated.classes, stated.families, ranges, folder.resolve().name)
+    return SoundModel(
+        network, stated.network, stated.classes, stated.families, ranges, folder.resolve().name, stated.falls
+    )
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class Stated:
     classes: tuple[str, ...]
     families: tuple[str, ...]
     ranges: tuple[tuple[int, ...], ...]
+    falls: tuple[float, ...] = ()
 
     def check(self) -> None:
         """Raise a ValueError unless there is as much of everything as there are classes."""
@@ -111,6 +120,8 @@ class Stated:
             raise ValueError(f"{count} 'classes'")
         if not all(len(pair) == 2 and pair[0] <= pair[1] < NO_PITCH for pair in self.ranges):
             raise ValueError("'ranges'")
+        if len(self.falls) not in (0, count):
+            raise ValueError("'falls'")
 
 
 def ranges_of(parts: Sequence[Mapping[str, Tensor]], classes: Sequence[str]) -> tuple[tuple[int, int], ...]:

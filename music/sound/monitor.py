@@ -15,12 +15,13 @@ from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from music.sound.config import FRAMES, HOP, RATE, TrainConfig
 from music.sound.data.loading import SoundData
-from music.sound.judge import CHUNK, Judge, to_float
+from music.sound.durations import falls
+from music.sound.judge import CHUNK, Judge
 from music.sound.models import SoundModel, ranges_of
 from music.sound.networks import Generator, NetworkConfig
 from music.sound.pitch import in_tune
 from music.sound.sheets import spectrogram_sheet
-from music.sound.spectrograms import to_maps
+from music.sound.spectrograms import to_float, to_maps
 from music.sound.vae import SoundVae
 
 JUDGED = 600  # real sounds, and as many made ones, that a look at the quality compares
@@ -49,6 +50,7 @@ class SoundMonitor(Monitor):
         self.real = judge.features(self.batch["wave"].split(CHUNK))
         self.known = judge.features(data.train.tensors["wave"].split(CHUNK)) if data.classes else self.real
         self.floor = neighbourhoods(*halves(self.real)).coverage
+        self.falls = falls(data.train, len(data.classes)) if data.pitched else ()
         self.alarm = CollapseAlarm(GRACE, data.classes)
 
     def sheet(self, network: nn.Module, path: Path) -> None:
@@ -96,6 +98,7 @@ class SoundMonitor(Monitor):
             "ranges": ranges_of((self.data.train.tensors, self.data.test.tensors), classes)
             if self.data.pitched
             else [],
+            "falls": self.falls,
             "data": {"name": self.data.name},
         }
         return config, _card(self.config, self.data, facts)

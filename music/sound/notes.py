@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from common.errors import UserError
 from music.theory import PITCHES, name_of
@@ -42,19 +43,27 @@ def parse_mixture(text: str, classes: Sequence[str], flag: str = "instrument") -
         UserError: one is not known, or its share is no number above 0.
     """
     mixture: Mixture = {}
+    text = text.strip()
     for term in text.split("+"):
         found = re.fullmatch(r"(?:(\d+\.?\d*|\.\d+)\s+)?(\S.*)", term.strip(), re.ASCII)
         name = found[2].lower() if found else ""
         lowered = [known.lower() for known in classes]
         if name not in lowered:
-            known = f"there are {', '.join(classes)}" if classes else "these weights know one kind of sound"
-            raise UserError(f"--{flag} {text}: {name or 'nothing'} is unknown; {known}")
+            raise UserError(f"--{flag} {text}: {name or 'nothing'} is unknown; {_known(name, classes)}")
         share = float(found[1]) if found and found[1] else 1.0
         mixture[lowered.index(name)] = mixture.get(lowered.index(name), 0.0) + share
     total = sum(mixture.values())
     if not total > 0:
         raise UserError(f"--{flag} {text}: shares must sum to more than 0")
     return {label: share / total for label, share in mixture.items()}
+
+
+def _known(name: str, classes: Sequence[str]) -> str:
+    """What instruments there are, and which of them may be meant."""
+    if not classes:
+        return "these weights know one kind of sound"
+    near = get_close_matches(name, classes, 1)
+    return (f"did you mean {near[0]}? There are " if near else "there are ") + ", ".join(classes)
 
 
 def parse_band(text: str, classes: Sequence[str]) -> list[Mixture]:

@@ -24,6 +24,11 @@ MIDDLE = -math.log(FLOOR) / 2  # half the range of logarithms, which becomes [-1
 FULL = FFT / 4  # magnitude of a full-scale sine under Hann's window
 
 
+def to_float(sounds: Tensor) -> Tensor:
+    """int16 -> float32 in [-1, 1]; floats stay as they are."""
+    return sounds if sounds.is_floating_point() else sounds.float() / 32767
+
+
 def to_maps(sounds: Tensor, pitch: Tensor) -> Tensor:
     """Sounds -> maps, float32 (N, 2, `BINS`, samples / `HOP` + 1).
 

@@ -68,7 +68,8 @@ def oscillated(loudness: Tensor, frequency: Tensor, stiffness: Tensor) -> Tensor
     loudness = loudness * (partials < TOP)[:, :, None]
     sample = torch.arange(HOP * FINER, device=loudness.device) / FINER
     frame = torch.arange(loudness.shape[2] - 1, device=loudness.device)
-    within, begun = _turned(partials, sample), _turned(partials, frame * HOP)
+    within = _turned(partials[:, :, None] * sample / RATE)
+    begun = _turned((partials * HOP / RATE).remainder(1)[:, :, None] * frame)  # large numbers would lose digits
     later = sample / HOP
     before, after = loudness[:, :, :-1], loudness[:, :, 1:]
     of_frames = torch.cat([before * begun.sin(), before * begun.cos(), after * begun.sin(), after * begun.cos()], 1)
@@ -84,17 +85,18 @@ def trembling(fine: Tensor, vibrato: Tensor) -> Tensor:
         fine: at `FINER` times the rate, (N, `FINER` * samples).
         vibrato: by how much the pitch is higher, in semitones, (N, frames).
     """
-    pace = _between_frames(2 ** (vibrato / 12))
-    place = FINER * (pace.cumsum(1) - pace)
-    first = place.detach().floor().clamp(1, fine.shape[1] - 3)
-    x = place - first  # of a cubic through four samples, the second of which is at 0 (Lagrange)
+    ahead = _between_frames(2 ** (vibrato / 12)) - 1
+    drift = FINER * (ahead.cumsum(1) - ahead)  # from where a steady sound would be; its place itself would lose digits
+    even = FINER * torch.arange(drift.shape[1], device=fine.device)
+    first = (even + drift.detach().floor().long()).clamp(1, fine.shape[1] - 3)
+    x = drift - (first - even)  # of a cubic through four samples, the second of which is at 0 (Lagrange)
     shares = [
         -x * (x - 1) * (x - 2) / 6,
         (x + 1) * (x - 1) * (x - 2) / 2,
         -(x + 1) * x * (x - 2) / 2,
         (x + 1) * x * (x - 1) / 6,
     ]
-    return sum((fine.gather(1, first.long() + at - 1) * share for at, share in enumerate(shares)), torch.zeros(()))
+    return sum((fine.gather(1, first + at - 1) * share for at, share in enumerate(shares)), torch.zeros(()))
 
 
 def _between_frames(values: Tensor) -> Tensor:
@@ -103,10 +105,9 @@ def _between_frames(values: Tensor) -> Tensor:
     return rearrange(values[:, :-1, None] + values.diff(dim=1)[:, :, None] * later, "n t s -> n (t s)")
 
 
-def _turned(hertz: Tensor, samples: Tensor) -> Tensor:
-    """The phases (N, K, samples) of sines of these frequencies (N, K), in radians."""
-    turns = hertz[:, :, None].double() * samples / RATE  # many lose digits
-    return 2 * math.pi * turns.remainder(1).float()
+def _turned(turns: Tensor) -> Tensor:
+    """Turns of a circle as radians from 0 to 2 pi."""
+    return 2 * math.pi * turns.remainder(1)
 
 
 def filtered(magnitudes: Tensor) -> Tensor:

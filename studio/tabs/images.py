@@ -1,5 +1,6 @@
 """The tab of images."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -17,7 +18,7 @@ from studio.images import (
     reads_words,
     sheet,
 )
-from studio.places import on, places
+from studio.places import Choice, choice, on, picture, places
 from studio.shop import Shop
 
 FIRST = "fashion-cgan"  # the weights that are chosen to begin with
@@ -25,10 +26,10 @@ PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", "
 CANVAS = (384, 384)  # pixels of a drawing
 
 
-def images_tab(shop: Shop) -> None:
-    """Lay out sheets, edits, colours, holes and drawings."""
+def images_tab(shop: Shop) -> list[Choice]:
+    """Lay out sheets, edits, colours, holes and drawings; where weights are chosen is returned."""
     with gr.Tab("Draw"):
-        _sheets(shop)
+        to_draw = _sheets(shop)
     with gr.Tab("Colour a photo"):
         _colours(shop)
     with gr.Tab("Fill a hole"):
@@ -36,13 +37,15 @@ def images_tab(shop: Shop) -> None:
     with gr.Tab("Drawing to picture"):
         _drawings(shop)
     with gr.Tab("Edit your own"):
-        _edits(shop)
+        to_edit = _edits(shop)
+    return [to_draw, to_edit]
 
 
-def _sheets(shop: Shop) -> None:
+def _sheets(shop: Shop) -> Choice:
     with gr.Row():
         with gr.Column(scale=1):
-            weights = gr.Dropdown(drawing_weights(), value=FIRST, label="Weights", info="The model that draws")
+            drawing = choice(partial(drawing_weights, shop), FIRST, "Weights", "The model that draws")
+            weights = drawing.place
             labels = gr.Dropdown(
                 classes_of(FIRST), multiselect=True, label="Classes", info="What to draw; none chosen: all, evenly"
             )
@@ -55,9 +58,10 @@ def _sheets(shop: Shop) -> None:
             guidance = gr.Slider(0, 8, 1, label="Guidance", visible=False, info="Above 1 nearer to the descriptions")
             button = gr.Button("Draw", variant="primary")
         with gr.Column(scale=2):
-            result = places(gr.Image(label="Samples", type="filepath", interactive=False))
+            result = places(picture("Samples"))
     weights.change(_asked_by, weights, [labels, words, guidance], api_visibility="private")
     on(button, shop, sheet, [weights, labels, words, n, seed, truncation, guidance], result)
+    return drawing
 
 
 def _asked_by(weights: str) -> list[Any]:
@@ -86,7 +90,7 @@ def _holes(shop: Shop) -> None:
     with gr.Row():
         with gr.Column():
             brush = gr.Brush(colors=["#ff0066"], default_size=24, color_mode="fixed")
-            painted = gr.ImageEditor(label="Picture", type="pil", brush=brush, layers=False, transforms=())
+            painted = gr.ImageEditor(label="Picture", type="pil", brush=brush, layers=False, transforms=(), buttons=[])
             button = gr.Button("Fill it", variant="primary")
         with gr.Column():
             result = places(before_and_after())
@@ -98,22 +102,21 @@ def _drawings(shop: Shop) -> None:
     with gr.Row():
         with gr.Column():
             brush = gr.Brush(colors=["#000000"], default_size=6, color_mode="fixed")
-            drawn = gr.Sketchpad(label="Drawing", type="pil", brush=brush, layers=False, canvas_size=CANVAS)
+            drawn = gr.Sketchpad(label="Drawing", type="pil", brush=brush, layers=False, canvas_size=CANVAS, buttons=[])
             button = gr.Button("Make a picture of it", variant="primary")
         with gr.Column():
             result = places(before_and_after())
     on(button, shop, paint, [drawn], result)
 
 
-def _edits(shop: Shop) -> None:
-    weights_names = drawing_weights(words=False)
+def _edits(shop: Shop) -> Choice:
     gr.Markdown("A picture is sought among all that a model can draw, which takes a minute, and moved from there.")
     with gr.Row():
         with gr.Column(scale=1):
             upload = gr.File(label="Picture", file_types=PICTURES)
-            weights = gr.Dropdown(
-                weights_names, value=DEFAULT_WEIGHTS, label="Weights", info="A model that draws pictures like yours"
-            )
+            wordless = partial(drawing_weights, shop, words=False)
+            editing = choice(wordless, DEFAULT_WEIGHTS, "Weights", "A model that draws pictures like yours")
+            weights = editing.place
             label = gr.Dropdown(classes_of(DEFAULT_WEIGHTS), label="Class", info="Towards or away from which to go")
             strength = gr.Slider(-2, 2, 0, label="How far", info="2: all of that class; -2: none of it")
             steps = [
@@ -124,12 +127,13 @@ def _edits(shop: Shop) -> None:
             other = gr.File(label="Another picture", file_types=PICTURES)
             button_to = gr.Button("Lead from the one to the other")
         with gr.Column(scale=2):
-            result = places(gr.Image(label="Edited", type="filepath", interactive=False))
+            result = places(picture("Edited"))
     weights.change(
         lambda name: gr.update(choices=classes_of(name), value=None), weights, label, api_visibility="private"
     )
     on(button, shop, edit, [upload, weights, label, strength, *steps], result)
     on(button_to, shop, morph, [upload, other, weights], result)
+    return editing
 
 
 def seed_number() -> gr.Number:

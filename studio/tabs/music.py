@@ -1,27 +1,44 @@
 """The tab of music."""
 
+from functools import partial
+from typing import Any
+
 import gradio as gr
 
 from music.config import BARS
 from music.theory import METRES
-from studio.pieces import compose, harmonise, piece_styles
-from studio.places import Places, on, places
+from studio.pieces import compose, composing_weights, harmonise, piece_styles
+from studio.places import Choice, Places, choice, on, picture, places, sound
 from studio.shop import Shop
 from studio.tabs.images import seed_number
 
 USUAL = ("as usual", "")
+BY_STYLE = ("those of the style", "")
 MIDI = [".mid", ".midi"]
 
 
-def music_tab(shop: Shop) -> None:
-    """Lay out composing and harmonising."""
+def music_tab(shop: Shop) -> list[Choice]:
+    """Lay out composing and harmonising; where weights are chosen is returned."""
+    composer = choice(partial(_composers, shop), "", "Weights", "The model that composes")
     with gr.Tab("Compose"):
-        _composing(shop)
+        style = _composing(shop, composer.place)
     with gr.Tab("Harmonise my MIDI"):
-        _harmonising(shop)
+        of_voices = _harmonising(shop, composer.place)
+    composer.place.change(_styles_of, composer.place, [style, of_voices], api_visibility="private")
+    return [composer]
 
 
-def _composing(shop: Shop) -> None:
+def _composers(shop: Shop) -> list[Any]:
+    return [BY_STYLE, *composing_weights(shop)]
+
+
+def _styles_of(weights: str | None) -> list[Any]:
+    """The styles of these weights, for each place where one is chosen."""
+    known = piece_styles(weights or "")
+    return [gr.update(choices=[USUAL, *known] if weights else known, value="" if weights else known[0])] * 2
+
+
+def _composing(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     styles = piece_styles()
     with gr.Row():
         with gr.Column(scale=1):
@@ -39,10 +56,11 @@ def _composing(shop: Shop) -> None:
             button = gr.Button("Compose", variant="primary")
         with gr.Column(scale=2):
             result = _piece()
-    on(button, shop, compose, [style, key, metre, bars, form, chords, tempo, band, seed], result)
+    on(button, shop, compose, [weights, style, key, metre, bars, form, chords, tempo, band, seed], result)
+    return style
 
 
-def _harmonising(shop: Shop) -> None:
+def _harmonising(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     with gr.Row():
         with gr.Column(scale=1):
             upload = gr.File(label="MIDI file", file_types=MIDI)
@@ -52,11 +70,12 @@ def _harmonising(shop: Shop) -> None:
             button = gr.Button("Harmonise", variant="primary")
         with gr.Column(scale=2):
             result = _piece()
-    on(button, shop, harmonise, [upload, style, chords, seed], result)
+    on(button, shop, harmonise, [weights, upload, style, chords, seed], result)
+    return style
 
 
 def _piece() -> Places:
     return places(
-        gr.Image(label="Piano roll", type="filepath", interactive=False),
-        gr.Audio(label="Listen", type="filepath", interactive=False),
+        picture("Piano roll"),
+        sound("Listen"),
     )

@@ -1,24 +1,43 @@
 """The tab of sounds."""
 
+from functools import partial
+from typing import Any
+
 import gradio as gr
 
-from studio.places import Places, on, places
+from music.sound.config import MAKER
+from studio.places import Choice, Places, choice, on, picture, places, sound
 from studio.shop import Shop
-from studio.sounds import SCALES, instruments, morph_note, note
+from studio.sounds import SCALES, instruments, morph_note, note, sound_weights
 from studio.tabs.images import seed_number
 
 NONE = ("none", "")
 
 
-def sounds_tab(shop: Shop) -> None:
-    """Lay out single notes and those that change."""
+def sounds_tab(shop: Shop) -> list[Choice]:
+    """Lay out single notes and those that change; where weights are chosen is returned."""
+    maker = choice(partial(sound_weights, shop), MAKER, "Weights", "The model that makes sounds")
     with gr.Tab("Notes"):
-        _notes(shop)
+        of_notes = _notes(shop, maker.place)
     with gr.Tab("From one to another"):
-        _morphs(shop)
+        of_ways = _morphs(shop, maker.place)
+    maker.place.change(_played_by, maker.place, [*of_notes, *of_ways], api_visibility="private")
+    return [maker]
 
 
-def _notes(shop: Shop) -> None:
+def _played_by(weights: str) -> list[Any]:
+    """What these weights play, for each place where that is chosen."""
+    known = instruments(weights)
+    first, last = (known[0], known[-1]) if known else (None, None)
+    return [
+        gr.update(choices=known, value=first),
+        gr.update(choices=[NONE, *known], value=""),
+        gr.update(choices=known, value=first),
+        gr.update(choices=known, value=last),
+    ]
+
+
+def _notes(shop: Shop, weights: gr.Dropdown) -> list[gr.Dropdown]:
     known = instruments()
     with gr.Row():
         with gr.Column(scale=1):
@@ -33,10 +52,11 @@ def _notes(shop: Shop) -> None:
             button = gr.Button("Play", variant="primary")
         with gr.Column(scale=2):
             result = _sound()
-    on(button, shop, note, [instrument, other, share, pitch, scale, velocity, seconds, seed], result)
+    on(button, shop, note, [weights, instrument, other, share, pitch, scale, velocity, seconds, seed], result)
+    return [instrument, other]
 
 
-def _morphs(shop: Shop) -> None:
+def _morphs(shop: Shop, weights: gr.Dropdown) -> list[gr.Dropdown]:
     known = instruments()
     with gr.Row():
         with gr.Column(scale=1):
@@ -46,7 +66,8 @@ def _morphs(shop: Shop) -> None:
             button = gr.Button("Play", variant="primary")
         with gr.Column(scale=2):
             result = _sound()
-    on(button, shop, morph_note, [first, last, pitch, seconds, seed], result)
+    on(button, shop, morph_note, [weights, first, last, pitch, seconds, seed], result)
+    return [first, last]
 
 
 def _pitch() -> gr.Textbox:
@@ -59,6 +80,6 @@ def _seconds(usual: float) -> gr.Number:
 
 def _sound() -> Places:
     return places(
-        gr.Image(label="Spectrogram", type="filepath", interactive=False),
-        gr.Audio(label="Listen", type="filepath", interactive=False),
+        picture("Spectrogram"),
+        sound("Listen"),
     )

@@ -1,30 +1,35 @@
 """The tab of text."""
 
-from typing import get_args
+from functools import partial
+from typing import Any, get_args
 
 import gradio as gr
 
-from studio.places import on, places
+from studio.places import Choice, choice, on, places
 from studio.shop import Shop
 from studio.tabs.images import seed_number
-from studio.texts import STEPS, between, neighbours, step_of, styles, write
+from studio.texts import STEPS, between, neighbours, step_of, styles, write, writing_weights
+from text.config import DEFAULT_WEIGHTS
 from text.generation import TEMPERATURE
 from text.verse import MetreName
 
 ANY = ("any", "")
 
 
-def text_tab(shop: Shop) -> None:
-    """Lay out writing, ways from one text to another, and neighbours."""
+def text_tab(shop: Shop) -> list[Choice]:
+    """Lay out writing, ways from one text to another, and neighbours; where weights are chosen is returned."""
+    writer = choice(partial(writing_weights, shop), DEFAULT_WEIGHTS, "Weights", "The model that writes")
     with gr.Tab("Write"):
-        _writing(shop)
+        style = _writing(shop, writer.place)
     with gr.Tab("From one to another"):
-        _ways(shop)
+        of_way = _ways(shop, writer.place)
     with gr.Tab("Neighbours"):
-        _near(shop)
+        of_near = _near(shop, writer.place)
+    writer.place.change(_styles_of, writer.place, [style, of_way, of_near], api_visibility="private")
+    return [writer]
 
 
-def _writing(shop: Shop) -> None:
+def _writing(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     with gr.Row():
         with gr.Column(scale=1):
             style = _style("Style", "What kind of text")
@@ -44,10 +49,11 @@ def _writing(shop: Shop) -> None:
         with gr.Column(scale=2):
             result = places(_page("Texts"))
     wishes = [prompt, must, avoid, starts, words, acrostic, metre, rhyme]
-    on(button, shop, write, [style, n, temperature, seed, *wishes], result)
+    on(button, shop, write, [weights, style, n, temperature, seed, *wishes], result)
+    return style
 
 
-def _ways(shop: Shop) -> None:
+def _ways(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     with gr.Row():
         with gr.Column():
             first = gr.Textbox("the sun is in the sky", label="From", info="A text")
@@ -58,11 +64,12 @@ def _ways(shop: Shop) -> None:
             step = gr.Slider(1, STEPS, 1, step=1, label="Where on the way", info="Move it once the way is written")
             texts = gr.State([])
             result = places(_page("Text"), texts)
-    on(button, shop, between, [first, last, style], result)
+    on(button, shop, between, [weights, first, last, style], result)
     step.change(step_of, [texts, step], result.shown[0], api_visibility="private", show_progress="hidden")
+    return style
 
 
-def _near(shop: Shop) -> None:
+def _near(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     with gr.Row():
         with gr.Column():
             like = gr.Textbox("the sun is in the sky", label="Like", info="A text in whose neighbourhood is written")
@@ -72,11 +79,17 @@ def _near(shop: Shop) -> None:
             button = gr.Button("Write neighbours", variant="primary")
         with gr.Column():
             result = places(_page("Neighbours"))
-    on(button, shop, neighbours, [like, n, restyle, seed], result)
+    on(button, shop, neighbours, [weights, like, n, restyle, seed], result)
+    return restyle
 
 
 def _style(label: str, info: str) -> gr.Dropdown:
     return gr.Dropdown([ANY, *styles()], value="", label=label, info=info)
+
+
+def _styles_of(weights: str) -> list[Any]:
+    """The styles of these weights, for each place where one is chosen."""
+    return [gr.update(choices=[ANY, *styles(weights)], value="")] * 3
 
 
 def _page(label: str) -> gr.Textbox:

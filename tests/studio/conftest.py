@@ -20,7 +20,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     root: Path = tmp_path_factory.mktemp("page")
-    shop = Shop("cpu", root / "studio")
+    shop = Shop("cpu", root / "studio", runs=root / "runs", is_local=True)
     served = launch(StudioConfig(port=port, no_open=True, device="cpu"), shop, wait=False)
     yield f"http://127.0.0.1:{port}/", shop
     served.close()

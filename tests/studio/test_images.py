@@ -56,10 +56,10 @@ def test_descriptions_are_drawn_and_doubts_told(shop: Shop, folder: Path) -> Non
     assert "hxart" in result.told
 
 
-def test_weights_are_those_that_draw() -> None:
-    assert {"digits-cgan", "emoji-text", "faces-cgan"} <= set(drawing_weights())
-    assert "emoji-text" not in drawing_weights(words=False)
-    assert not {"features", "colorize"} & set(drawing_weights())
+def test_weights_are_those_that_draw(shop: Shop) -> None:
+    assert {"digits-cgan", "emoji-text", "faces-cgan"} <= set(drawing_weights(shop))
+    assert "emoji-text" not in drawing_weights(shop, words=False)
+    assert not {"features", "colorize"} & set(drawing_weights(shop))
     assert "Bag" in classes_of("fashion-cgan")
 
 

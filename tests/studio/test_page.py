@@ -1,6 +1,7 @@
 """The page as a browser sees it, by Gradio's own client."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ pytest.importorskip("gradio")
 import httpx
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+
+from common.training.runs import is_running
 
 SHEET = ("fashion-cgan", ["Bag"], "", 4, 0, 1, 1)
 
@@ -32,8 +35,9 @@ def test_a_sheet_comes_with_its_command(visitor: Client) -> None:
 def test_every_tab_has_its_buttons(visitor: Client) -> None:
     of_images = {"/sheet", "/colour", "/fill", "/paint", "/edit", "/morph"}
     of_others = {"/enlarge", "/compare", "/write", "/between", "/neighbours", "/compose", "/harmonise"}
-    of_sounds = {"/note", "/morph_note"}
-    assert set(visitor.view_api(return_format="dict")["named_endpoints"]) == of_images | of_others | of_sounds
+    of_sounds, of_trainings = {"/note", "/morph_note"}, {"/start", "/stop", "/go_on", "/use_weights"}
+    there = set(visitor.view_api(return_format="dict")["named_endpoints"])
+    assert there == of_images | of_others | of_sounds | of_trainings
 
 
 def test_what_is_not_among_the_choices_is_refused(visitor: Client) -> None:
@@ -64,6 +68,7 @@ def test_files_of_this_machine_are_no_uploads(page: Any, tmp_path: Path) -> None
 def test_the_page_names_no_other_machine(page: Any) -> None:
     config = httpx.get(f"{page[0]}config").json()
     assert not config["analytics_enabled"]
+    assert not [one for one in config["components"] if "share" in (one["props"].get("buttons") or ())]
     css = httpx.get(f"{page[0]}theme.css").text
     assert not re.findall(r"url\(['\"]?https?:", css)
     assert not [sheet for sheet in config.get("stylesheets", []) if sheet.startswith("http")]
@@ -75,3 +80,27 @@ def test_two_visitors_have_two_folders(page: Any, tmp_path: Path) -> None:
     for name in ("one", "two"):
         Client(page[0], verbose=False, download_files=str(tmp_path / name)).predict(*SHEET, api_name="/sheet")
     assert len(set(shop.root.glob("visitors/*")) - before) == 2
+
+
+def test_a_training_is_begun_and_stopped_on_the_page_and_its_weights_used_there(page: Any, visitor: Client) -> None:
+    _, shop = page
+    with pytest.raises(AppError, match="letters, digits, - and _"):
+        visitor.predict("Images", "digits", "", None, 5, "../seen", api_name="/start")
+    chosen, command = visitor.predict("Images", "digits", "", None, 5, "seen", api_name="/start")
+    assert (chosen["value"], chosen["choices"]) == ("seen", [["seen", "seen"]])
+    folder = shop.runs / "seen"
+    assert command["value"] == f"python -m image.train --device cpu --out {folder} --minutes 5"
+    with pytest.raises(AppError, match="seen trains; one training at a time"):
+        visitor.predict("Images", "digits", "", None, 5, "another", api_name="/start")
+    while not (folder / "metrics.jsonl").exists():
+        time.sleep(0.2)
+    visitor.predict("seen", api_name="/stop")
+    while is_running(folder):
+        time.sleep(0.2)
+    with pytest.raises(AppError, match="not in the list of choices"):
+        visitor.predict(str(folder), *SHEET[1:], api_name="/sheet")
+    visitor.predict("seen", api_name="/use_weights")
+    _, files, *_ = visitor.predict(str(folder), [], *SHEET[2:], api_name="/sheet")
+    assert [Path(path).name for path in files["value"]] == ["samples.png"]
+    with pytest.raises(AppError, match="there is no run nothing"):
+        visitor.predict("nothing", api_name="/use_weights")

@@ -1,5 +1,6 @@
 """What the tabs share: folders of visitors, models in memory, uploads and commands."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from common.errors import UserError
+from common.weights_folders import bundled
 from image.config import GenerateConfig
 from image.edit.config import EditConfig
 from studio import shop as sharing
@@ -30,6 +32,23 @@ def test_the_shelf_keeps_the_two_models_that_were_used_last() -> None:
     assert [shelf.get(load, name) for name in ("a", "b", "a", "c", "a", "b")] == list("ABACAB")
     assert loaded == ["a", "b", "c", "b"]
     assert len(shelf.models) == 2
+
+
+def test_weights_that_were_replaced_are_loaded_anew() -> None:
+    shelf = Shelf()
+    made = [shelf.get(lambda name: [name], "run", version=version) for version in (1, 2)]
+    assert made[0] is not made[1]
+
+
+def test_weights_of_runs_that_are_used_are_among_those_of_their_kind(shop: Shop, tmp_path: Path) -> None:
+    run = tmp_path / "mine"
+    shutil.copytree(bundled("image")["digits-cgan"], run)
+    assert str(run) not in shop.weights("image", "gan")
+    shop.used.append(str(run))
+    assert str(run) in shop.weights("image", "gan", words=False)
+    assert str(run) not in shop.weights("image", "gan", words=True) + shop.weights("image", "vae")
+    shutil.rmtree(run)
+    assert str(run) not in shop.weights("image", "gan")
 
 
 @pytest.mark.parametrize("visitor", ["", "abc", "../../etc", "/etc/passwd", "a/b", "\0"])

@@ -10,6 +10,7 @@ from commands import command
 from common.errors import UserError
 from studio.shop import Result, Shop
 from studio.texts import STEPS, between, neighbours, step_of, styles, write
+from text.config import DEFAULT_WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 def some(shop: Shop, **given: Any) -> Result:
     names = ("prompt", "must", "avoid", "starts_with", "words", "acrostic", "metre", "rhyme")
-    usual = {"style": "poem", "n": 2, "temperature": 0.8, "seed": 1} | dict.fromkeys(names, "")
+    usual = {"weights": DEFAULT_WEIGHTS, "style": "poem", "n": 2, "temperature": 0.8, "seed": 1} | dict.fromkeys(
+        names, ""
+    )
     return write(shop, shop.new_folder("me"), **usual | given)
 
 
@@ -37,7 +40,7 @@ def test_wishes_that_contradict_each_other_are_refused(shop: Shop) -> None:
 
 
 def test_a_way_has_a_text_at_every_step(shop: Shop) -> None:
-    result = between(shop, shop.new_folder("me"), "the sun is in the sky", "the night is dark", "poem")
+    result = between(shop, shop.new_folder("me"), DEFAULT_WEIGHTS, "the sun is in the sky", "the night is dark", "poem")
     first, texts = result.shown
     assert len(texts) == STEPS
     assert step_of(texts, 1) == first
@@ -46,9 +49,9 @@ def test_a_way_has_a_text_at_every_step(shop: Shop) -> None:
 
 
 def test_neighbours_are_near_a_text(shop: Shop) -> None:
-    result = neighbours(shop, shop.new_folder("me"), "the sun is in the sky", 3, "news", 0)
+    result = neighbours(shop, shop.new_folder("me"), DEFAULT_WEIGHTS, "the sun is in the sky", 3, "news", 0)
     assert len(result.shown[0].splitlines()) == 3
     assert "--restyle news" in result.command
     assert "poem" in styles()
     with pytest.raises(UserError, match="--restyle"):
-        neighbours(shop, shop.new_folder("me"), "", 3, "news", 0)
+        neighbours(shop, shop.new_folder("me"), DEFAULT_WEIGHTS, "", 3, "news", 0)

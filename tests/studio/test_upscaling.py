@@ -57,4 +57,4 @@ def test_weights_are_compared(shop: Shop, photo: str) -> None:
     assert Image.open(result.files[0]).width > 100
     with pytest.raises(UserError, match="two or more"):
         compare(shop, shop.new_folder("me"), photo, ["x2-fast"])
-    assert {"x2-fast", "x4-real"} <= set(upscaling_weights())
+    assert {"x2-fast", "x4-real"} <= set(upscaling_weights(shop))

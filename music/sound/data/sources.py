@@ -165,6 +165,6 @@ def _recorded(
             skipped[name] = str(error)
         except UNREADABLE as error:
             require_lasting(error, name)
-            skipped[name] = f"cannot be read ({type(error).__name__})"
+            skipped[name] = "damaged, or no sound"
         else:
             yield Sound(_faded(sound), file.fingerprint(), label)

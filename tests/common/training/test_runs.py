@@ -5,12 +5,24 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
+from filelock import FileLock
 
 from common.config import RunConfig
 from common.errors import UserError
-from common.training.runs import EARLY, check_folder, decided, hint_if_early, holding, in_minutes, open_run
+from common.training.runs import (
+    EARLY,
+    check_folder,
+    decided,
+    hint_if_early,
+    holding,
+    in_minutes,
+    is_running,
+    open_run,
+    recorded,
+)
 
 
 @pytest.mark.parametrize(
@@ -124,18 +136,40 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
     out, settings = tmp_path / "run", RunConfig(steps=1)
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(out)], stdin=-1, stdout=-1, text=True)
     assert process.stdout and process.stdout.readline()
+    assert is_running(out)
     with pytest.raises(UserError, match=r"--out .*run: another run writes there; wait"), holding(out):
         pass
     with pytest.raises(UserError, match="another run writes there"):
         check_folder(out, settings)
     process.kill()
     process.wait()
+    assert not is_running(out)
     with holding(out):
         open_run(out, settings)
     check_folder(out, replace(settings, resume=True))
     with holding(out):
         open_run(out, replace(settings, overwrite=True))
     assert json.loads((out / "run.json").read_text())["steps"] == 1
+
+
+def test_looking_whether_a_run_goes_on_makes_nothing_and_keeps_nobody_out(tmp_path: Path) -> None:
+    assert not is_running(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    out, looked = tmp_path / "run", FileLock(tmp_path / "run" / ".lock", thread_local=False)
+    out.mkdir()
+    looked.acquire()
+    Timer(0.1, looked.release).start()
+    with holding(out):
+        assert is_running(out)
+
+
+def test_a_run_tells_its_command_and_the_limits_that_it_has_now(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(minutes=1)
+    open_run(out, settings, program="image.train")
+    begun = recorded(out)
+    open_run(out, replace(settings, minutes=None, steps=7, resume=True), program="image.train")
+    assert recorded(out) == begun | {"minutes": None, "steps": 7}
+    assert begun["program"] == "image.train"
 
 
 def test_auto_goes_on_where_there_is_a_checkpoint_and_else_begins(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.data.captions import tidy
 from common.errors import UserError
-from image.data.captions import emoji_captions, tidy
+from image.data.captions import emoji_captions
 from image.data.loading import ImageData, described, load_images
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from common.errors import UserError
 from image.config import DATA_SETS
-from image.data.loading import ImageData, fitted, load_images, to_model, to_uint8
+from image.data.decoding import fitted
+from image.data.loading import ImageData, load_images, to_model, to_uint8
 from image.data.sources import BUILT_IN, DEBIAN_FASHION, GARMENTS, find
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -292,9 +293,9 @@ def test_useless_folders_get_one_clear_line(folder: Path, make: Callable[[Path],
 
 
 def test_files_that_are_no_zip_get_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "a.tar").write_text("x")
+    (tmp_path / "a.rar").write_text("x")
     with pytest.raises(UserError, match="neither a folder nor a"):
-        load_images(str(tmp_path / "a.tar"))
+        load_images(str(tmp_path / "a.rar"))
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr("a.png", png_that_claims(9, 9))
     content = bytearray((tmp_path / "b.zip").read_bytes())
@@ -517,7 +518,7 @@ def test_a_failed_download_says_what_to_do(data: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(not (SHARED / "faces").is_dir(), reason="needs the shared data")
 def test_faces_in_a_zip() -> None:
-    pictures = find(str(SHARED / "faces" / "smiles_faces_64.zip"))[1]()
+    pictures = find(str(SHARED / "faces" / "smiles_faces_64.zip")).load()
     assert pictures.classes == ("neutral", "smile") and pictures.size == 64
     assert np.bincount(pictures.labels).tolist() == [9475, 3690]
     with pictures.read(0, 64) as image:

@@ -1,17 +1,21 @@
 """An evaluation: figures beside floors, and what real notes in the made ones' place would get."""
 
+import io
+import wave
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from common.errors import UserError
-from music.sound.config import EvaluateConfig
+from common.evaluation.report import Evaluation, as_html
+from music.sound.config import RATE, EvaluateConfig
 from music.sound.data.loading import SoundData
-from music.sound.evaluation import load_for, pictures, protocol
+from music.sound.evaluation import load_for, pictures, players, protocol
 from music.sound.judge import Classifier, Judge, load_judge
 from music.sound.metrics import (
     Material,
@@ -129,3 +133,16 @@ def test_real_notes_begin_and_end_as_themselves(material: Material) -> None:
     assert same["attack, ms"].value == same["attack, ms"].reference
     assert same["attack within a factor of two of the note's"].value == 1
     assert same["decay within a factor of two of the note's"].value == 1
+
+
+def test_the_report_plays_made_sounds_before_real_ones(material: Material) -> None:
+    ((caption, content),) = players(material)
+    with wave.open(io.BytesIO(content)) as file:
+        assert file.getframerate() == RATE and caption.startswith("Made sounds")
+        heard = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32767
+    one = material.made.shape[1]
+    np.testing.assert_allclose(heard[:one], material.made[0].numpy().clip(-1, 1), atol=1e-4)
+    second = one + round(0.25 * RATE)
+    np.testing.assert_allclose(heard[second : second + one], material.real[0].numpy(), atol=1e-4)
+    page = as_html(Evaluation({}, "", [], []), "title", sounds=[("a <note>", content)])
+    assert "a &lt;note&gt;" in page and 'src="data:audio/wav;base64,' in page

@@ -98,7 +98,8 @@ def test_commands_write_what_is_asked_for(weights: str, tmp_path: Path) -> None:
     chord = samples(tmp_path / "chord.wav")
     assert len(chord) == length(1) and np.abs(chord).max() < 1
     generate(weights, "--out", str(tmp_path / "sheet.png"))
-    generate(weights, "--n", "2", "--out", f"{tmp_path}/all/")
+    generate(weights, "--n", "2", "--out", f"{tmp_path}/all/", str(tmp_path / "all.png"), str(tmp_path / "all.wav"))
+    assert len(samples(tmp_path / "all.wav")) == 2 * len(CLASSES) * length(1) and (tmp_path / "all.png").exists()
     assert len(list((tmp_path / "all").glob("*.wav"))) == 2 * len(CLASSES)
     generate(weights, "--instrument", "flute", "0.5 flute + 0.5 cello", "--pitch", "C4", "--out", f"{tmp_path}/two/")
     assert sorted(path.name for path in (tmp_path / "two").glob("*.wav")) == [
@@ -118,6 +119,9 @@ def test_short_rows_of_spectrograms_stand_in_columns() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        (["--instrument", "fluet"], "--instrument fluet: fluet is unknown; did you mean flute? There are flute, cello"),
+        (["--instrument", "cello", "flute", "--pitch", "C3"], "--pitch C3 is out of range; flute: C4 to C7"),
+        (["--pitch", "C4", "--scale", "major", "--chord"], "--scale and --chord exclude each other"),
         (["--instrument", "kazoo"], "--instrument kazoo: kazoo is unknown; there are flute, cello, english horn"),
         (["--instrument", "flute", "--pitch", "C2"], "--pitch C2 is out of range; flute: C4 to C7"),
         (["--morph", "flute"], "--morph takes two"),
@@ -139,9 +143,15 @@ def parsed(flags: list[str]) -> dict[str, object]:
     names = [index for index, word in enumerate(flags) if word.startswith("--")]
     for begin, end in zip(names, [*names[1:], len(flags)], strict=True):
         name, values = flags[begin][2:], flags[begin + 1 : end]
-        several = name in ("instrument", "morph", "pitch")
-        settings[name] = tuple(values) if several else int(values[0]) if values[0].isdigit() else values[0]
+        several = name in ("instrument", "morph", "pitch", "out")
+        single = values[0] if values else True
+        settings[name] = tuple(values) if several else int(values[0]) if values and values[0].isdigit() else single
     return settings
+
+
+def test_python_refuses_what_the_command_does(weights: str) -> None:
+    with pytest.raises(UserError, match="--pitch C1 is out of range; flute"):
+        note("flute", "C1", weights=weights)
 
 
 def test_weights_without_pitches_refuse_one(weights: str, tmp_path: Path) -> None:

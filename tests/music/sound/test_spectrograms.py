@@ -8,9 +8,8 @@ from torch import Tensor
 
 from music.sound.config import HOP, NO_PITCH, RATE, length
 from music.sound.data.loading import SoundData
-from music.sound.judge import to_float
 from music.sound.pitch import in_tune, pitches
-from music.sound.spectrograms import BINS, MIDDLE, folded, hertz, partials, to_maps, to_sounds, unfolded
+from music.sound.spectrograms import BINS, MIDDLE, folded, hertz, partials, to_float, to_maps, to_sounds, unfolded
 
 
 def harmonic(pitch: float, harmonics: int = 8) -> Tensor:

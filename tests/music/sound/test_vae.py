@@ -84,7 +84,7 @@ def test_a_training_leaves_weights_that_play(notes: SoundData, tmp_path: Path, m
 
 
 def test_sounds_without_a_pitch_are_for_the_gan(hits: Path) -> None:
-    with pytest.raises(UserError, match="--core vae plays notes, and the pitches of hits are not known"):
+    with pytest.raises(UserError, match="--core vae makes notes, and the pitches of hits are not known"):
         games.prepare(TrainConfig(core="vae", data=str(hits), examples=32))
 
 
