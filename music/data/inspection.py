@@ -41,7 +41,7 @@ def describe(data: MusicData) -> list[tuple[str, str]]:
 
 def table(data: MusicData) -> str:
     """A line for each style, or for all tunes where there are none: what there is of it, and how well the grid fits."""
-    rows = [("style", "tunes", "held out", "bars", "notes", "moved", "voices", "metres")]
+    rows: list[tuple[str, ...]] = [("style", "tunes", "held out", "bars", "notes", "moved", "voices", "metres")]
     for style in data.spec.styles or ("",):
         own = [tune for tune in data.tunes if tune.style == style]
         held, bars, notes, moved = (

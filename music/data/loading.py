@@ -301,7 +301,7 @@ def _cuts(spec: MusicSpec, entries: Sequence[_Entry], test: np.ndarray, is_balan
     """How the tunes of each style are cut: each has its share of `MAX_WINDOWS` if they are balanced, else all alike."""
     styles = {entry.origin.style for entry in entries}
     groups = [{style} for style in styles] if is_balanced else [styles]
-    cuts = {}
+    cuts: dict[str, _Cut] = {}
     for group in groups:
         rows = [row for row, entry in enumerate(entries) if entry.origin.style in group]
         train = [entries[row] for row in rows if not test[row]]
