@@ -11,9 +11,8 @@ from common.evaluation.metrics import neighbourhoods
 from common.evaluation.report import Evaluation, Metric, Table, write_report
 from common.evaluation.sets import choose_rows, protocol
 from music.config import EvaluateConfig
-from music.data.loading import parsed
+from music.data.parsing import parsed_music
 from music.data.sources import find
-from music.data.tunes import Tune
 from music.evaluation import figures, shares
 from music.io.piano_roll import roll_sheet
 from music.score import Score
@@ -62,11 +61,11 @@ def read_pieces(flag: str, data: str) -> list[Score]:
     Raises:
         UserError: there is no such collection, or none of its pieces can be read.
     """
-    read = [tune for _, tune in parsed(data, find(data)[1]().items)]
-    pieces = [tune.score() for tune in read if isinstance(tune, Tune)]
-    if not pieces:
-        raise UserError(f"--{flag} {data}: none of its {len(read)} pieces can be read ({read[0] if read else 'empty'})")
-    return pieces
+    music = parsed_music(data, *find(data))
+    if not music.tunes:
+        reason = next(iter(music.skipped.values()), "empty")
+        raise UserError(f"--{flag} {data}: none of its {len(music.skipped)} pieces can be read ({reason})")
+    return [found.tune.score() for found in music.tunes]
 
 
 def nearness(samples: Sequence[Score], floor: Sequence[Score], real: Sequence[Score]) -> list[Metric]:

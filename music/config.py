@@ -1,6 +1,7 @@
 """The settings of the music commands; nothing here imports torch."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,7 +34,7 @@ Core = Literal["gan", "vae"]
 Ending = Literal["tonic", "open"]
 NetSize = Literal["debug", "small", "base", "large"]
 
-DATA_SETS = ("chorales", "dances")  # built in
+DATA_SETS = ("chorales", "dances", "styles")  # built in
 Data = Annotated[str, DataName(DATA_SETS)]
 COMPOSERS = WeightsName("music", ("composer",))
 Composer = Annotated[str, COMPOSERS]
@@ -58,7 +59,7 @@ WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256
 class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m music.train`."""
 
-    data: Data = "chorales"  # chorales, dances, or a path: POP909, or a folder or .zip of MIDI, MusicXML or ABC files
+    data: Data = "chorales"  # chorales, dances, styles, or a path: POP909, a folder or .zip of MIDI, MusicXML or ABC
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
     bars: int = BARS_AT_A_TIME  # that the network composes at a time; longer pieces go on from their last bars
@@ -221,10 +222,13 @@ class GenerateConfig(OutputConfig):
             return DEFAULT_WEIGHTS
         shipped = composers()
         known = {style: name for style, name in STYLES.items() if name in shipped}
+        tunes: dict[str, int] = {}
         for name, config in shipped.items():
-            known |= dict.fromkeys(config["network"]["styles"], name)
+            for style in config["network"]["styles"]:
+                if known.setdefault(style, name) == name and style in config.get("styles", {}):
+                    tunes[style] = config["styles"][style]["tunes"]
         if self.style not in known:
-            raise UserError(f"--style {self.style}: unknown; there are {', '.join(sorted(known)) or 'none'}")
+            raise UserError(f"--style {self.style}: unknown; there are {told_styles(sorted(known), tunes) or 'none'}")
         return known[self.style]
 
     @property
@@ -244,7 +248,9 @@ class GenerateConfig(OutputConfig):
         """Refuse more players of --band than there are voices."""
         folder = find_weights(self.source, "music")
         with reading_config(folder):
-            names = [track["name"] for track in load_config(folder, "music", "composer")["network"]["tracks"]]
+            config = load_config(folder, "music", "composer")
+            names = [track["name"] for track in config["network"]["tracks"]]
+            names = names[: config.get("styles", {}).get(self.style, {"voices": len(names)})["voices"]]
         require(
             players <= len(names), "band", f"names {players}, and {self.source} writes {len(names)}: {', '.join(names)}"
         )
@@ -271,6 +277,11 @@ class GenerateConfig(OutputConfig):
         given = {"melody": self.melody, "continue": self.continue_, "from": self.from_, "arithmetic": self.arithmetic}
         given |= {"rewrite": self.rewrite}
         return [name for name, files in given.items() if files]
+
+
+def told_styles(styles: Iterable[str], tunes: Mapping[str, int]) -> str:
+    """Styles in words, each with how many tunes it was learned from where that is known."""
+    return ", ".join(f"{style} ({tunes[style]:,} tunes)" if style in tunes else style for style in styles)
 
 
 def composers() -> dict[str, dict[str, Any]]:

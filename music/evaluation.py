@@ -27,7 +27,7 @@ from music.io.piano_roll import roll_sheet
 from music.metrics import measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import MusicContext, NetworkConfig, empty_condition, given
-from music.score import Score
+from music.score import Score, narrowed
 from music.set_metrics import compare, contents, nearest_window, style_forest
 
 SHOWN = 12  # compositions in the report
@@ -114,13 +114,22 @@ def draw(model: MusicModel, condition: MusicContext, seed: int) -> list[Score]:
 
 def pick(model: MusicModel, condition: MusicContext, config: EvaluateConfig) -> list[Score]:
     """The best of some candidates for every row of the condition, by the rule of `music.generate`."""
-    typical = model.typical or {}
+    names = (*model.config.styles, "")
+    styles = (
+        [names[number] for number in condition["style"].tolist()]
+        if model.config.styles
+        else [""] * len(condition["mode"])
+    )
     best: list[tuple[float, Score]] = []
     for number in progress_bar(range(config.candidates), "candidates", leave=False, disable=None):
         scores = draw(model, condition, config.seed + 1 + number)
-        rated = [(quality(score, typical), score) for score in scores]
+        rated = [(_faults(model, score, style), score) for score, style in zip(scores, styles, strict=True)]
         best = [min(pair, key=lambda entry: entry[0]) for pair in zip(best or rated, rated, strict=True)]
     return [score for _, score in best]
+
+
+def _faults(model: MusicModel, score: Score, style: str) -> float:
+    return quality(narrowed(score, model.voices(style)), model.typical_of(style) or {})
 
 
 def figures(samples: Sequence[Score], held_out: Sequence[Score], names: Sequence[str] | None = None) -> list[Metric]:

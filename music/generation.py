@@ -18,11 +18,11 @@ from common.errors import UserError
 from common.randomness import mix
 from music.chord_symbols import moved, parse_progression
 from music.chords import key_of
-from music.config import BARS, LONGEST, STYLES, GenerateConfig, composers
+from music.config import BARS, LONGEST, STYLES, GenerateConfig, composers, told_styles
 from music.io.midi import from_midi, settled_key
 from music.models import MusicModel, from_score
 from music.ranges import parse_ranges
-from music.score import Score, TrackSpec, notes, transpose
+from music.score import Score, TrackSpec, notes, transpose, widened
 from music.theory import PITCHES, Key, Mode, nearest_interval, parse_key
 from music.windows import PieceSettings, in_bars, to_piece, write_section
 
@@ -84,6 +84,8 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     line = melody(tune, path)
     key = parse_key(config.key) if config.key else _settled_key(tune, path)
     settings = piece_settings(model, config, known_metre(model, tune.metre, f"--melody {path}"), key.mode)
+    if settings.voices < 2:
+        raise UserError(f"--melody: {config.style} has one voice, and none to write beside it; try --style chorale")
     shift = fitting_shift(model, line, key, f"--melody {path}")
     bars = -(-line.steps // line.bar)
     if bars > LONGEST:
@@ -93,7 +95,7 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
     settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     raised = transpose(line, shift)
     window = model.config.bars
-    whole = from_score(model.config, _with_tracks(raised, len(model.config.tracks)), max(bars, window))
+    whole = from_score(model.config, widened(raised, len(model.config.tracks)), max(bars, window))
     given = in_bars(model, whole)
     written = write_section(settings, given.shape[2], None, given)[:, :, :bars]
     piece = to_piece(settings, written)
@@ -106,7 +108,7 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     Raises:
         UserError: the piece has other tracks than the model writes, or leaves their range.
     """
-    given = read_like(model, path, "--continue")
+    given = read_like(model, path, "--continue", config.style)
     settings = piece_settings(model, config, known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
     shift = fitting_shift(model, given, given.key, f"--continue {path}")
     settings = replace(settings, ranges=fitting_ranges(model, config, shift))
@@ -174,7 +176,7 @@ class _Blend:
 
 def _blend(model: MusicModel, files: dict[str, Path], config: GenerateConfig) -> _Blend:
     """Encode the first window of files, by the flags that name them."""
-    pieces = {flag: read_like(model, path, flag) for flag, path in files.items()}
+    pieces = {flag: read_like(model, path, flag, config.style) for flag, path in files.items()}
     metres = {piece.metre for piece in pieces.values()}
     if len(metres) > 1:
         raise UserError(f"{', '.join(files)}: their metres differ ({', '.join(sorted(metres))}); choose others")
@@ -245,23 +247,22 @@ def _settled_key(tune: Score, path: Path) -> Key:
     return key
 
 
-def read_like(model: MusicModel, path: Path, flag: str) -> Score:
-    """A piece of a file, with the tracks that the model writes.
+def read_like(model: MusicModel, path: Path, flag: str, style: str) -> Score:
+    """A piece of a file, with the tracks that the model has, silent where its style is.
 
     Raises:
         UserError: it has others, or cannot be read.
     """
     piece = read_piece(path, flag)
-    require_tracks(model, piece, path, flag)
-    return piece
+    require_tracks(model, piece, path, flag, style)
+    return widened(piece, len(model.config.tracks))
 
 
-def require_tracks(model: MusicModel, piece: Score, path: Path, flag: str) -> None:
-    """Raise a UserError if a piece has other tracks than the model writes."""
-    if [track.kind == "drums" for track in piece.tracks] != [track.kind == "drums" for track in model.config.tracks]:
-        theirs, ours = (
-            ", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, model.config.tracks)
-        )
+def require_tracks(model: MusicModel, piece: Score, path: Path, flag: str, style: str) -> None:
+    """Raise a UserError if a piece has other tracks than the model writes in a style."""
+    written = model.config.tracks[: model.voices(style)]
+    if [track.kind == "drums" for track in piece.tracks] != [track.kind == "drums" for track in written]:
+        theirs, ours = (", ".join(track.name or "?" for track in tracks) for tracks in (piece.tracks, written))
         told = f"{flag} {path}: its tracks with notes are {theirs}, and {model.name} writes {ours}"
         raise UserError(f"{told}; {_other_ways(piece, path)}")
 
@@ -291,7 +292,8 @@ def piece_settings(model: MusicModel, config: GenerateConfig, metre: str, mode: 
     style = config.style
     if style not in model.config.styles:
         if style and STYLES.get(style) != model.name:
-            known = ", ".join(model.config.styles) or "none; leave it out"
+            counts = {name: facts.tunes for name, facts in model.styles.items()}
+            known = told_styles(model.config.styles, counts) or "none; leave it out"
             raise UserError(f"--style {style}: unknown to {model.name}; it has {known}")
         style = ""
     return PieceSettings(
@@ -356,13 +358,6 @@ def _fits(track: TrackSpec, pitch: np.ndarray, shift: int) -> bool:
     """Whether notes, bool (steps, 128), are in the range of a track once they are shifted; drums stay."""
     used = np.flatnonzero(pitch.any(axis=0)) + (0 if track.kind == "drums" else shift)
     return bool(((used >= track.low) & (used <= track.high)).all())
-
-
-def _with_tracks(line: Score, count: int) -> Score:
-    """A one-track score with silent tracks added."""
-    silence = np.zeros((count - 1, *line.pitch.shape[1:]), bool)
-    pitch, onset = np.concatenate([line.pitch, silence]), np.concatenate([line.onset, silence])
-    return replace(line, pitch=pitch, onset=onset, tracks=line.tracks * count)
 
 
 def instruments(text: str, tracks: Sequence[TrackSpec]) -> list[int]:

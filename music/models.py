@@ -23,6 +23,21 @@ CHUNK = 128  # pieces that go through the network at a time
 
 
 @dataclass(frozen=True)
+class StyleFacts:
+    """What is known of a style beside its name.
+
+    Attributes:
+        tunes: how many were trained on.
+        voices: of the tracks, how many have notes in it, from the first on; the others are silent.
+        notes_per_bar: that begin in a bar of one of these voices, the mean.
+    """
+
+    tunes: int
+    voices: int
+    notes_per_bar: float
+
+
+@dataclass(frozen=True)
 class MusicModel:
     """A composer with what is needed to use it.
 
@@ -34,6 +49,7 @@ class MusicModel:
         tempo: quarter notes a minute that its music usually has.
         metres: the commonest metre of each style, and under "" that of all.
         temperature: at which notes are drawn, if nothing else is asked for.
+        styles: what is known of each style; {} of weights that were trained before it was kept.
     """
 
     network: Composer
@@ -43,6 +59,17 @@ class MusicModel:
     tempo: float = 100.0
     metres: dict[str, str] = field(default_factory=dict)
     temperature: float = 0.0
+    styles: dict[str, StyleFacts] = field(default_factory=dict)
+
+    def voices(self, style: str) -> int:
+        """How many tracks have notes in a style ("": any), from the first on."""
+        return self.styles[style].voices if style in self.styles else len(self.config.tracks)
+
+    def typical_of(self, style: str) -> dict[str, float] | None:
+        """What is typical of a style ("": any), of which only the notes a bar are known by themselves."""
+        if self.typical is None or style not in self.styles:
+            return self.typical
+        return self.typical | {"notes_per_bar": self.styles[style].notes_per_bar}
 
     def latents(self, count: int, seed: int = 0) -> Tensor:
         """Draw z, (count, latents), on the CPU, so that a seed means the same on every device."""
@@ -199,7 +226,7 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
     with reading_config(folder):
         stated = from_json(_Stated, config, others=True)
     composer = load_network(folder, lambda: Composer(stated.network)).to(device)
-    facts = stated.typical, stated.tempo, stated.metres, stated.temperature
+    facts = stated.typical, stated.tempo, stated.metres, stated.temperature, stated.styles
     return MusicModel(composer, stated.network, folder.resolve().name, *facts)
 
 
@@ -212,6 +239,7 @@ class _Stated:
     tempo: float
     metres: dict[str, str]
     temperature: float
+    styles: dict[str, StyleFacts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = set(self.network.metres)
@@ -222,3 +250,6 @@ class _Stated:
         usual = self.typical.get("notes_per_bar")
         if not isinstance(usual, int | float) or not usual > 0:
             raise ValueError("'typical'")
+        most = len(self.network.tracks)
+        if any(not (1 <= facts.voices <= most and facts.notes_per_bar > 0) for facts in self.styles.values()):
+            raise ValueError("'styles'")

@@ -1,6 +1,7 @@
 """The trainer's eyes on a composer: sheets of piano rolls, musical metrics, and the weights' config and card."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from common.training.collapse import CollapseAlarm
 from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
 from music.config import TrainConfig
-from music.data.loading import MusicData
+from music.data.loading import MusicData, TuneFacts
 from music.io.piano_roll import roll_sheet
 from music.metrics import measure
-from music.models import MusicModel, to_scores
+from music.models import MusicModel, StyleFacts, to_scores
 from music.networks import Composer
 from music.rolls import NetworkConfig, empty_condition
 from music.score import Score
@@ -109,6 +110,7 @@ class MusicMonitor(Monitor):
             "tempo": self.data.tempo,
             "metres": usual_metres(self.data),
             "temperature": self.temperature,
+            "styles": {style: asdict(facts) for style, facts in style_facts(self.data).items()},
             "data": {"name": self.data.name},
         }
         return config, _card(self.config, self.data, self.typical, facts)
@@ -141,6 +143,18 @@ def usual_metres(data: MusicData) -> dict[str, str]:
     for number, style in enumerate(spec.styles):
         chosen[style] = metres[data.train.tensors["label"] == number]
     return {style: spec.metres[int(own.mode().values)] for style, own in chosen.items() if len(own)}
+
+
+def style_facts(data: MusicData) -> dict[str, StyleFacts]:
+    """What is known of each style, by the tunes that are trained on."""
+    train = [tune for tune in data.tunes if not tune.is_held_out]
+    by_style = {style: [tune for tune in train if tune.style == style] for style in data.spec.styles}
+    return {style: _style_facts(own) for style, own in by_style.items() if own}
+
+
+def _style_facts(tunes: list[TuneFacts]) -> StyleFacts:
+    notes, bars = sum(tune.notes for tune in tunes), sum(tune.bars * tune.voices for tune in tunes)
+    return StyleFacts(len(tunes), max(tune.voices for tune in tunes), notes / bars)
 
 
 def overlap(samples: list[Score], real: list[Score]) -> list[float]:

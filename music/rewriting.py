@@ -17,7 +17,7 @@ from music.io.midi import on_grid, parse
 from music.io.midi_file import content_of
 from music.io.passages import replace_passage, standing
 from music.models import MusicModel, from_score
-from music.score import Score, notes, transpose
+from music.score import Score, notes, transpose, widened
 from music.theory import METRES, parse_key
 from music.windows import in_bars, rewrite_section, to_piece
 
@@ -36,7 +36,7 @@ def rewrite(model: MusicModel, config: GenerateConfig, path: Path) -> tuple[Scor
     file, content = parse(path, lambda line: say(path, "--rewrite", line))
     piece = on_grid(str(path), content, lambda line: say(path, "--rewrite", line))
     piece = replace(piece, key=parse_key(config.key) if config.key else piece.key)
-    require_tracks(model, piece, path, "--rewrite")
+    require_tracks(model, piece, path, "--rewrite", config.style)
     bars = _bars(config.at_bars, piece, path)
     voices = _voices(config.voices, model, piece, path)
     passage = bars[0] * piece.bar, bars[1] * piece.bar
@@ -68,15 +68,15 @@ def _written(
     shift = fitting_shift(model, piece, piece.key, flag)
     settings = replace(settings, ranges=fitting_ranges(model, config, shift))
     length, bar = -(-piece.steps // piece.bar), METRES[piece.metre]
-    free = np.zeros((len(piece.tracks), length * bar), bool)
-    moved = transpose(piece, shift)
+    free = np.zeros((len(model.config.tracks), length * bar), bool)
+    moved = widened(transpose(piece, shift), len(free))
     for voice in voices:
         grid, stands = standing(file, voice, bars[0] * bar, bars[1] * bar)
         free[voice, bars[0] * bar : bars[1] * bar] = True
         if model.config.tracks[voice].kind == "mono":  # else what stands may sound together with what is written
             for start, stop, _ in grid[stands].tolist():
                 free[voice, start:stop] = False
-    known = torch.ones(len(piece.tracks), length, model.config.bar_steps, dtype=torch.bool)
+    known = torch.ones(len(free), length, model.config.bar_steps, dtype=torch.bool)
     known[:, :, :bar] = ~torch.from_numpy(rearrange(free, "tracks (bars steps) -> tracks bars steps", steps=bar))
     given = in_bars(model, from_score(model.config, moved, length))
     return transpose(to_piece(settings, rewrite_section(settings, given, known, *bars)), -shift)

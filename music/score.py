@@ -83,6 +83,18 @@ def notes(score: Score, track: int) -> np.ndarray:
     return np.stack([start, next_stop[start + 1, note], note], axis=1)
 
 
+def narrowed(score: Score, count: int) -> Score:
+    """The first tracks of a piece."""
+    return replace(score, tracks=score.tracks[:count], pitch=score.pitch[:count], onset=score.onset[:count])
+
+
+def widened(score: Score, count: int) -> Score:
+    """A piece with silent tracks added up to a number of them; they are called as its first one."""
+    silence = np.zeros((count - len(score.tracks), *score.pitch.shape[1:]), bool)
+    pitch, onset = np.concatenate([score.pitch, silence]), np.concatenate([score.onset, silence])
+    return replace(score, pitch=pitch, onset=onset, tracks=score.tracks + score.tracks[:1] * len(silence))
+
+
 def transpose(score: Score, semitones: int) -> Score:
     """Move a piece and its key; drums stay.
 

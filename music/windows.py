@@ -15,7 +15,7 @@ from music.config import TEMPI, Ending
 from music.metrics import notes_per_bar, quality
 from music.models import MusicModel
 from music.rolls import MusicContext
-from music.score import Score
+from music.score import Score, narrowed
 from music.theory import METRES, Key, Mode
 
 
@@ -35,6 +35,11 @@ class PieceSettings:
     ranges: tuple[tuple[int, int], ...] = ()  # lowest and highest pitch of each track, of the piece in C; (): any
     ending: Ending | None = None  # of the last bar that is written
     density: float | None = None  # notes a bar and voice that are asked for
+
+    @property
+    def voices(self) -> int:
+        """How many tracks are written, from the first on; what the style leaves silent counts as given."""
+        return self.model.voices(self.style)
 
 
 FOREIGN = 6.0  # how much a window all of whose sound is foreign to the chords asked for counts beside `quality`
@@ -62,6 +67,7 @@ def write_section(settings: PieceSettings, bars: int, before: Tensor | None, giv
     piece[:, :, :lead] = context
     known = torch.zeros(tracks, total, config.bar_steps, dtype=torch.bool)
     known[:, :lead] = True
+    known[settings.voices :] = True
     if given is not None:
         piece[:, 0, lead : lead + bars] = given[:, 0]
         known[0] = True
@@ -149,14 +155,14 @@ def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
 
     Of a single voice an open ending may have any note of the chord.
     """
-    config, length = settings.model.config, METRES[settings.metre]
+    config, length, lowest = settings.model.config, METRES[settings.metre], settings.voices - 1
     bias = torch.zeros(len(config.tracks), config.bars, config.bar_steps, config.pitches)
     if settings.ending:
         chord, classes = last_chord(settings.ending, settings.mode), torch.arange(config.low, config.high + 1) % 12
         beat = slice(length - length // beats_of(settings.metre), length)
         bias[:, _end(asked), beat, ~torch.isin(classes, torch.tensor(sorted(chord.classes)))] = -NEVER
-        if config.tracks[-1].kind == "mono" and (len(config.tracks) > 1 or settings.ending == "tonic"):
-            bias[-1, _end(asked), beat] = torch.where(classes == chord.root, SURE, -NEVER)  # nor does it rest
+        if config.tracks[lowest].kind == "mono" and (lowest > 0 or settings.ending == "tonic"):
+            bias[lowest, _end(asked), beat] = torch.where(classes == chord.root, SURE, -NEVER)  # nor does it rest
     return rearrange(bias, "tracks bars steps pitches -> tracks (bars steps) pitches")
 
 
@@ -173,10 +179,11 @@ def in_bars(model: MusicModel, roll: Tensor) -> Tensor:
 def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext, asked: list[list[Chord]]) -> Tensor:
     """The best of the candidates, (2, T, S, P), also by how little of it is foreign to the chords asked for."""
     model = settings.model
-    if settings.candidates == 1 or (model.typical is None and not any(asked) and settings.density is None):
+    typical, dense = model.typical_of(settings.style), settings.density
+    if settings.candidates == 1 or (typical is None and not any(asked) and dense is None):
         return rolls[0]
-    scores, dense = model.scores(rolls, condition), settings.density
-    typical = model.typical and model.typical | ({} if dense is None else {"notes_per_bar": dense})
+    scores = [narrowed(score, settings.voices) for score in model.scores(rolls, condition)]
+    typical = typical and typical | ({} if dense is None else {"notes_per_bar": dense})
 
     def faults(row: int) -> float:
         own = quality(scores[row], typical) if typical else 0.0
@@ -192,11 +199,12 @@ def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext, asked
 
 
 def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
-    """Bars (2, T, B, bar_steps, P) as one piece in C."""
+    """Bars (2, T, B, bar_steps, P) as one piece in C, without the tracks that the style leaves silent."""
     config, length = settings.model.config, METRES[settings.metre]
     whole = bars[:, :, :, :length].numpy()
     rolls = rearrange(whole, "... bars steps pitches -> ... (bars steps) pitches")
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
     tempo = TEMPI.get(settings.style, settings.model.tempo)
-    return Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo)
+    piece = Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo)
+    return narrowed(piece, settings.voices)

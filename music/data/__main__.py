@@ -14,18 +14,20 @@ FEWEST = 32  # training windows of which a batch and a judgement can be made
 def main(config: DataConfig) -> None:
     """Look at a collection of music before hours go into it: its tunes, what is skipped and why, and how long it takes.
 
+    A table says of each style how many tunes, bars and voices it has, its metres, and how many notes the grid moved.
     How long is told by the first steps of a training, which are played and thrown away. A sheet of piano rolls and
     data.json, which names all tunes, appear in --out. What was parsed stays in the cache, for the training.
     """
     from common.files import folder_for_results, write_json  # torch loads only once the command line is known good
     from common.pictures.sheets import save_picture
-    from music.data.inspection import as_json, describe, sheet
+    from music.data.inspection import as_json, describe, sheet, table
     from music.data.loading import load_music
 
     data = load_music(config.data, config.bars)
     out = config.out or Path("runs") / f"{data.name}-data"
     with folder_for_results(out):
         tell(describe(data))
+        print(table(data))
         save_picture(sheet(data), out / "rolls.png")
         write_json(out / "data.json", as_json(data))
         train = TrainConfig(

@@ -1,8 +1,9 @@
 """The collections in music21's wheel: Bach's chorales, and dances."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from music.data.tunes import MAX_BYTES, Item, Music, Tune, monophonic, plain
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 CHURCH_ORGAN, FIDDLE = 19, 40  # General MIDI programs, from 0
+SIXTEENTHS = {"2/4": ("2/2", Fraction(2))}  # how a tune in 2/4 is written whose L: is a sixteenth
 DANCES = {  # what R: lines say, without case and spaces, and what it is counted as; all else is left out
     "reel": "reel",
     "jig": "jig",
@@ -28,18 +30,18 @@ DANCES = {  # what R: lines say, without case and spaces, and what it is counted
 ONEILL_SECTIONS = ((1, ""), (701, "jig"), (1116, "slipjig"), (1176, "reel"), (1556, "hornpipe"), (1781, ""))
 
 
-def _corpus() -> Path:
+def corpus() -> Path:
     import music21
 
     return Path(music21.__file__).parent / "corpus"
 
 
-def _chorales() -> Music:
+def chorales() -> Music:
     """Bach's four-part chorales; instruments beside the voices are left out."""
     from music21.corpus.chorales import ChoraleListRKBWV
 
     titles = {bwv: entry["title"] for bwv, entry in ChoraleListRKBWV().byBWV.items()}
-    paths = sorted((_corpus() / "bach").glob("bwv*.mxl"))
+    paths = sorted((corpus() / "bach").glob("bwv*.mxl"))
     items = [Item(path.stem, plain(titles.get(path.stem[3:], path.stem)), partial(_chorale, path)) for path in paths]
     return Music(items, "Four-part chorales by J. S. Bach (public domain), from the corpus of music21")
 
@@ -59,10 +61,10 @@ def _mono(tune: Tune, program: int, names: Sequence[str]) -> Tune:
     return replace(tune, tracks=tuple(tracks), notes=monophonic(tune.notes))
 
 
-def _dances() -> Music:
+def dances() -> Music:
     """The dance tunes of Ryan's Mammoth Collection and O'Neill's Music of Ireland."""
     items, skipped = [], {}
-    for path in sorted([*(_corpus() / "ryansMammoth").glob("*.abc"), *(_corpus() / "oneills1850").glob("*.abc")]):
+    for path in sorted([*(corpus() / "ryansMammoth").glob("*.abc"), *(corpus() / "oneills1850").glob("*.abc")]):
         for text, item in tunes_in_abc(path.stem, path.read_bytes()):
             rhythm = "".join(abc_field(text, "R").casefold().split()) or _section(path)
             if rhythm in DANCES:
@@ -83,7 +85,4 @@ def _section(path: Path) -> str:
 
 def _dance(text: str) -> Tune:
     """A dance tune; Ryan's 2/4 in sixteenths is what O'Neill writes as 2/2 in eighths, and becomes that."""
-    return _mono(abc(text, doubled=abc_field(text, "L") == "1/16"), FIDDLE, ["Fiddle"])
-
-
-BUILT_IN: dict[str, Callable[[], Music]] = {"chorales": _chorales, "dances": _dances}
+    return _mono(abc(text, SIXTEENTHS if abc_field(text, "L") == "1/16" else {}), FIDDLE, ["Fiddle"])

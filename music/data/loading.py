@@ -1,9 +1,8 @@
 """Music of any origin as windows of whole bars on one grid, in C, and split into what is trained on and held out."""
 
-import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,19 @@ from common.config import require
 from common.data.arrays import Arrays, allocate, cached, count_reasons, families, split
 from common.data.folders import short_name
 from common.errors import UserError
-from common.progress import progress_bar
+from music.data import parsing
+from music.data.parsing import ParsedMusic, ParsedTune, parsed_music
 from music.data.sources import find
-from music.data.tunes import Item, Music, Tune, parse
+from music.data.tunes import Tune
 from music.rolls import MusicSpec
 from music.score import TrackSpec
 from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
 
-FORMAT = 4  # of what is cached; raise it when the same files would become different windows
+FORMAT = 5  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
-RARE_METRE = 0.01  # share of the tunes; one tune in 12/8 would widen the bars of all others
+FEW = 30  # tunes of a style; of fewer it is said
 MULTIPLE = 8  # of which the steps of a bar are one
 CONTOUR = 12  # intervals, for telling variants of one tune
 
@@ -40,6 +40,8 @@ class TuneFacts:
         style: "" where unlabelled.
         metre, key, tempo: as stated or estimated, before the tonic moved to C; "" where no key is known.
         bars, notes: how many.
+        voices: how many tracks have notes.
+        moved: how many of the notes were written between two steps of the grid.
         kin: one number for all variants of a tune.
         is_held_out: in which part it is.
     """
@@ -51,6 +53,8 @@ class TuneFacts:
     tempo: float
     bars: int
     notes: int
+    voices: int
+    moved: int
     kin: int
     is_held_out: bool
 
@@ -97,6 +101,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     have as many tracks, with drums in the same place, as most of them; the others, and what cannot be read, are skipped
     and listed. Tonics move to C by the nearest transposition (-6 to +5 semitones). A tenth of the tunes is held out, by
     title and melody. The first call parses everything into a cache (`common.data.arrays.cached`); later ones open it.
+    What styles lack is said on standard error.
 
     Args:
         data: one of `music.config.DATA_SETS`, or a path.
@@ -107,7 +112,10 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     """
     require(1 <= bars <= 64, "bars", f"must be 1 to 64, not {bars}")
     key, music = find(data)
-    arrays, facts = cached(f"music {FORMAT} {key} {bars}", lambda folder: _build(folder, data, music(), bars))
+    arrays, facts = cached(
+        f"music {FORMAT} {parsing.FORMAT} {key} {bars}",
+        lambda folder: _build(folder, data, parsed_music(data, key, music), bars),
+    )
     train, test = (
         Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
         for side in ("train.", "test.")
@@ -120,22 +128,35 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     )
     said = {name: facts[name] for name in ("skipped", "source", "tempo")}
     tunes = tuple(TuneFacts(**tune) for tune in facts["tunes"])
+    for line in lacking(tunes):
+        print(f"--data {data}: {line}", file=sys.stderr)
     return MusicData(short_name(data), spec, train, test, tunes, **said)
+
+
+def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:
+    """What the styles of a collection have too little of, a line a reason."""
+    styles, train = Counter(tune.style for tune in tunes), Counter(t.style for t in tunes if not t.is_held_out)
+    known = sorted(style for style in styles if style)
+    if few := [f"{style} {styles[style]}" for style in known if styles[style] < FEW]:
+        yield f"few tunes have the styles {', '.join(few)}; {FEW} or more of each are better"
+    if unheard := [style for style in known if styles[style] == train[style]]:
+        yield f"no tune is held out of {', '.join(unheard)}: how well it is learned cannot be measured"
+    if unlearned := [style for style in known if not train[style]]:
+        yield f"no tune is left to train on of {', '.join(unlearned)}"
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A tune in C, where it is from, and the key that it had."""
+    """A tune in C, and what it was."""
 
-    item: Item
+    origin: ParsedTune
     tune: Tune
-    key: Key | None
 
 
-def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
+def _build(folder: Path, data: str, music: ParsedMusic, bars: int) -> dict[str, Any]:
     """Write train.pitch.npy and so on into `folder`, and return what `load_music` must know of them."""
     skipped = dict(music.skipped)
-    entries = list(_usable(parsed(data, music.items), bars, skipped))
+    entries = list(_usable(music, bars, skipped))
     if not entries:
         raise UserError(f"--data {data}: none can be used of its {count_reasons(skipped, 'tunes')}")
     variants = _variants(entries)
@@ -143,20 +164,16 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
     if not test.any():
         raise UserError(f"--data {data}: needs two different tunes or more, as some are held out")
     spec = _spec(entries, bars)
-    usual = _usually_sounding(spec, entries)
-    sides = {"train": [e for e, held in zip(entries, test, strict=True) if not held]}
-    sides["test"] = [e for e, held in zip(entries, test, strict=True) if held]
-    hops = (hop for hop in range(1, MAX_HOP) if _count(sides["train"], bars, hop) <= MAX_WINDOWS)
-    hop = next(hops, MAX_HOP)  # of very many tunes even two windows each are more
-    for side, chosen in sides.items():
-        if not _write(folder, side, spec, chosen, hop, usual):
+    cuts = _cuts(spec, entries, test, music.is_balanced)
+    for side, is_side in (("train", ~test), ("test", test)):
+        if not _write(folder, side, spec, [entries[row] for row in np.flatnonzero(is_side)], cuts):
             raise UserError(
                 f"--data {data}: no {bars} bars of the {side} tunes have notes in all tracks; try other --bars"
             )
     return {
         **{name: getattr(spec, name) for name in ("styles", "metres", "bars", "bar_steps", "low", "high")},
         "tracks": [vars(track) for track in spec.tracks],
-        "tempo": float(np.median([entry.tune.tempo for entry in sides["train"]])),
+        "tempo": float(np.median([entry.tune.tempo for entry, held in zip(entries, test, strict=True) if not held])),
         "tunes": [asdict(facts) for facts in _facts(entries, variants, test)],
         "skipped": skipped,
         "source": music.source,
@@ -166,45 +183,35 @@ def _build(folder: Path, data: str, music: Music, bars: int) -> dict[str, Any]:
 def _facts(entries: Sequence[_Entry], variants: Sequence[str], test: np.ndarray) -> Iterator[TuneFacts]:
     kin = {name: number for number, name in enumerate(dict.fromkeys(variants))}
     for entry, variant, held in zip(entries, variants, test.tolist(), strict=True):
-        item, tune = entry.item, entry.tune
-        key = str(entry.key or "")
-        yield TuneFacts(
-            item.name, item.style, tune.metre, key, tune.tempo, tune.bars, len(tune.notes), kin[variant], held
-        )
+        origin, tune = entry.origin, entry.tune
+        names = origin.name, origin.style, tune.metre, str(origin.tune.key or "")
+        counts = len(tune.notes), len(np.unique(tune.notes[:, 0])), tune.moved
+        yield TuneFacts(*names, tune.tempo, tune.bars, *counts, kin[variant], held)
 
 
 # --- Which tunes ------------------------------------------------------------------------------------------------------
 
 
-def parsed(data: str, items: Sequence[Item]) -> list[tuple[Item, Tune | str]]:
-    """Parse all, in as many processes as there are cores."""
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, 1 + len(items) // 8)) as pool:
-        done = pool.map(parse, items, chunksize=8)
-        tunes = progress_bar(done, f"parsing {data}", len(items), unit="tune", disable=None)
-        return list(zip(items, tunes, strict=True))
-
-
-def _usable(parsed: Sequence[tuple[Item, Tune | str]], bars: int, skipped: dict[str, str]) -> Iterator[_Entry]:
+def _usable(music: ParsedMusic, bars: int, skipped: dict[str, str]) -> Iterator[_Entry]:
     """The tunes of the commonest layout, in C; adds the others to `skipped`."""
-    read = [tune for _, tune in parsed if isinstance(tune, Tune)]
-    metres = Counter(tune.metre for tune in read)
-    layouts = Counter(_layout(tune) for tune in read if metres[tune.metre] >= RARE_METRE * len(read))
+    tunes, fewest = music.tunes, music.rare * len(music.tunes)
+    metres = Counter(origin.tune.metre for origin in tunes)
+    layouts = Counter(_layout(origin.tune) for origin in tunes if metres[origin.tune.metre] >= fewest)
     usual = max(layouts, key=lambda layout: (layouts[layout], layout)) if layouts else ()
-    for item, tune in parsed:
-        if isinstance(tune, str):
-            skipped[item.name] = tune
-        elif metres[tune.metre] < RARE_METRE * len(read):
-            skipped[item.name] = f"its metre, {tune.metre}, is rare here"
+    for origin in tunes:
+        tune = origin.tune
+        if metres[tune.metre] < fewest:
+            skipped[origin.name] = f"its metre, {tune.metre}, is rare here"
         elif _layout(tune) != usual:
-            skipped[item.name] = f"has {_words(_layout(tune))}, where most have {_words(usual)}"
+            skipped[origin.name] = f"has {_words(_layout(tune))}, where most have {_words(usual)}"
         elif tune.bars < bars:
-            skipped[item.name] = f"lasts {tune.bars} bars, less than a window of {bars}"
+            skipped[origin.name] = f"lasts {tune.bars} bars, less than a window of {bars}"
         else:
             moved = in_c(tune)
             if moved.notes[:, 1].min() < 0 or moved.notes[:, 1].max() >= PITCHES:
-                skipped[item.name] = "leaves MIDI's 128 pitches when moved to C"
+                skipped[origin.name] = "leaves MIDI's 128 pitches when moved to C"
             else:
-                yield _Entry(item, moved, tune.key)
+                yield _Entry(origin, moved)
 
 
 def _layout(tune: Tune) -> tuple[bool, ...]:
@@ -228,7 +235,7 @@ def in_c(tune: Tune) -> Tune:
 
 def _variants(entries: Sequence[_Entry]) -> list[str]:
     """One key for all tunes that share a title, an opening or an ending, or that a chain of these connects."""
-    keys = [entry.item.title for entry in entries]
+    keys = [entry.origin.title for entry in entries]
     for contours in zip(*(contour(entry.tune) for entry in entries), strict=True):
         keys = families(keys, [shape or f"tune {row}" for row, shape in enumerate(contours)])
     return keys
@@ -259,7 +266,7 @@ def contour(tune: Tune) -> tuple[str, str]:
 
 def _spec(entries: Sequence[_Entry], bars: int) -> MusicSpec:
     metres = tuple(metre for metre in METRES if any(entry.tune.metre == metre for entry in entries))
-    styles = tuple(sorted({entry.item.style for entry in entries} - {""}))
+    styles = tuple(sorted({entry.origin.style for entry in entries} - {""}))
     notes = np.concatenate([entry.tune.notes for entry in entries])
     tracks = tuple(
         _track(entries, index, notes[notes[:, 0] == index, 1]) for index in range(len(entries[0].tune.tracks))
@@ -275,6 +282,33 @@ def _track(entries: Sequence[_Entry], index: int, pitches: np.ndarray) -> TrackS
     kind = "poly" if any(spec.kind == "poly" for spec in specs) else specs[0].kind
     low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (specs[0].low, specs[0].high)
     return replace(specs[0], kind=kind, low=low, high=high)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How tunes are cut into windows.
+
+    Attributes:
+        hop: bars from the beginning of one window to that of the next.
+        usual: the tracks, bool (T,), that must sound in a window.
+    """
+
+    hop: int
+    usual: np.ndarray
+
+
+def _cuts(spec: MusicSpec, entries: Sequence[_Entry], test: np.ndarray, is_balanced: bool) -> dict[str, _Cut]:
+    """How the tunes of each style are cut: each has its share of `MAX_WINDOWS` if they are balanced, else all alike."""
+    styles = {entry.origin.style for entry in entries}
+    groups = [{style} for style in styles] if is_balanced else [styles]
+    cuts: dict[str, _Cut] = {}
+    for group in groups:
+        rows = [row for row, entry in enumerate(entries) if entry.origin.style in group]
+        train = [entries[row] for row in rows if not test[row]]
+        hops = (hop for hop in range(1, MAX_HOP) if _count(train, spec.bars, hop) <= MAX_WINDOWS // len(groups))
+        hop = next(hops, MAX_HOP)  # of very many tunes even two windows each are more
+        cuts |= dict.fromkeys(group, _Cut(hop, _usually_sounding(spec, [entries[row] for row in rows])))
+    return cuts
 
 
 def _starts(tune: Tune, bars: int, hop: int) -> list[int]:
@@ -303,13 +337,14 @@ def _sounding(tune: Tune, starts: Sequence[int], bars: int) -> np.ndarray:
     return np.stack([((notes[:, 2] < end) & (notes[:, 3] > begin)).any(axis=1) for notes in own], axis=1)
 
 
-def _write(folder: Path, side: str, spec: MusicSpec, entries: Sequence[_Entry], hop: int, usual: np.ndarray) -> int:
+def _write(folder: Path, side: str, spec: MusicSpec, entries: Sequence[_Entry], cuts: Mapping[str, _Cut]) -> int:
     """Write one part's arrays, and return how many windows it has."""
     kept: list[list[int]] = []
     for entry in entries:
-        starts = _starts(entry.tune, spec.bars, hop)
+        cut = cuts[entry.origin.style]
+        starts = _starts(entry.tune, spec.bars, cut.hop)
         sounding = _sounding(entry.tune, starts, spec.bars)
-        fit = sounding.any(axis=1) & sounding[:, usual].all(axis=1)
+        fit = sounding.any(axis=1) & sounding[:, cut.usual].all(axis=1)
         kept.append([starts[row] for row in np.flatnonzero(fit)])
     count = sum(map(len, kept))
     if not count:
@@ -327,7 +362,7 @@ def _write(folder: Path, side: str, spec: MusicSpec, entries: Sequence[_Entry], 
 
 
 def _labels(entry: _Entry, index: int, start: int, spec: MusicSpec) -> dict[str, int]:
-    tune, style = entry.tune, entry.item.style
+    tune, style = entry.tune, entry.origin.style
     return {
         "metre": spec.metres.index(tune.metre),
         "mode": MODES.index(tune.key.mode if tune.key else "major"),

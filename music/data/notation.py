@@ -4,12 +4,13 @@ import io
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from music.data.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_table, plain
@@ -20,6 +21,7 @@ MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most, and
 MAX_ABC_BAR = 128  # units of the note length
 ABC_NOTE = re.compile(r"[A-Ga-gxyzXZ][,']*(\d*)")
 MAX_OFF_GRID = 0.25  # share of notes that may begin between two steps, and are moved to the nearest
+Values = Mapping[str, tuple[str, Fraction]]  # metres to write in other note values: as which, and times which length
 
 
 # --- MusicXML and ABC -------------------------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ def abc_field(tune: str, letter: str) -> str:
     return match[1].split("%")[0].strip() if match else ""
 
 
-def abc(text: str, doubled: bool = False) -> Tune:
+def abc(text: str, values: Values = MappingProxyType({})) -> Tune:
     """A tune in ABC; see `transcribe` for the rest.
 
     Raises:
@@ -106,7 +108,7 @@ def abc(text: str, doubled: bool = False) -> Tune:
     for part in parts:  # to short bars music21 gives a metre that nobody wrote
         later = list(part.recurse().getElementsByClass("TimeSignature"))[1:]
         part.remove(later, recurse=True)
-    return transcribe(parts, doubled)
+    return transcribe(parts, values)
 
 
 def _refuse_giants_in_abc(text: str) -> None:
@@ -127,7 +129,7 @@ def _refuse_giants_in_abc(text: str) -> None:
 # --- The grid ---------------------------------------------------------------------------------------------------------
 
 
-def transcribe(parts: list[Any], doubled: bool = False) -> Tune:
+def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
     """Put the parts of a music21 score on the grid.
 
     Repeats are not played, and of first and second endings only the last is. Grace notes and chord symbols are left
@@ -135,7 +137,7 @@ def transcribe(parts: list[Any], doubled: bool = False) -> Tune:
 
     Args:
         parts: music21's `Part`s, one a track.
-        doubled: write 2/4 as 2/2, every length twice as long.
+        values: metres that are written in other note values, such as 4/2 as 4/4 in lengths half as long.
 
     Raises:
         ValueError: there is no metre, it changes or is unknown, bars do not fit it, or too many notes are off the grid.
@@ -145,12 +147,8 @@ def transcribe(parts: list[Any], doubled: bool = False) -> Tune:
     measures = [list(part.getElementsByClass("Measure")) for part in parts]
     if len({len(of_part) for of_part in measures}) > 1:
         raise ValueError("its parts have different numbers of bars")
-    metre = _metre(measures)
-    if doubled and metre == "2/4":
-        metre = "2/2"
-    else:
-        doubled = False
-    scale = STEPS_PER_QUARTER * (2 if doubled else 1)
+    metre, times = _metre(measures, values)
+    scale = STEPS_PER_QUARTER * times
     early = _early_endings(parts[0])
     columns = [column for column in zip(*measures, strict=True) if column[0].id not in early]
     starts = bar_starts(
@@ -172,19 +170,21 @@ def transcribe(parts: list[Any], doubled: bool = False) -> Tune:
         tracks.append(_track(part, track, [note[1:] for note in notes if note[0] == track]))
     if moved > MAX_OFF_GRID * len(notes):
         raise ValueError(f"{moved} of its {len(notes)} notes lie between two steps of the grid")
-    return Tune(tuple(tracks), note_table(notes), starts[-1], metre, _stated_key(parts[0]), _tempo(parts[0]))
+    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved
+    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts)
 
 
-def _metre(measures: list[list[Any]]) -> str:
+def _metre(measures: list[list[Any]], values: Values) -> tuple[str, Fraction]:
+    """The metre that the grid has, and how many times as long notes last there as they are written."""
     found = [m.timeSignature.ratioString for of_part in measures for m in of_part if m.timeSignature]
     metres = list(dict.fromkeys(found))
     if not metres:
         raise ValueError("has no bars with a metre")
     if len(metres) > 1:
         raise ValueError(f"its metre changes ({', '.join(metres)})")
-    if metres[0] not in METRES:
+    if metres[0] not in METRES.keys() | values.keys():
         raise ValueError(f"its metre is {metres[0]}, not one of {', '.join(METRES)}")
-    return metres[0]
+    return values.get(metres[0], (metres[0], Fraction(1)))
 
 
 def _early_endings(part: Any) -> set[Any]:
@@ -248,7 +248,7 @@ class _Sound:
     continues: bool
 
 
-def _sounds(measure: Any, start: int, scale: int) -> list[_Sound]:
+def _sounds(measure: Any, start: int, scale: Fraction) -> list[_Sound]:
     found = []
     for written in measure.flatten().notes:
         if written.duration.isGrace or "Harmony" in written.classes:

@@ -12,11 +12,13 @@ from pathlib import Path, PurePosixPath
 from common.data.folders import File, content_key, find_files, require_lasting, short_name, sub_folders
 from common.errors import UserError
 from music.data import pop909
-from music.data.corpus import BUILT_IN
+from music.data.corpus import chorales, dances
 from music.data.notation import musicxml, tunes_in_abc
+from music.data.styles import styles
 from music.data.tunes import MAX_BYTES, UNREADABLE, Item, Music, Reader, Tune, note_table, plain
 from music.score import Score, notes
 
+BUILT_IN: dict[str, Callable[[], Music]] = {"chorales": chorales, "dances": dances, "styles": styles}
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
 
 
@@ -57,13 +59,14 @@ def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music
 
 
 def _midi(read: Reader, ending: str) -> Tune:
-    from music.io.midi import from_midi
+    from music.io.midi import moved, on_grid, parse
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"tune{ending}"
         path.write_bytes(read())
         try:
-            return _listed(from_midi(path))
+            content = parse(path)[1]
+            return replace(_listed(on_grid(str(path), content)), moved=moved(content))
         except UserError as error:
             raise ValueError(str(error).removeprefix(f"{path}: ")) from error  # the name is the temporary file's
 

@@ -30,6 +30,7 @@ class Tune:
         notes: int32 (N, 4): track, pitch, first step, and the step after the last; by track, then by time.
         steps: length.
         key: None as long as none is stated and none estimated.
+        moved: how many notes were written between two steps of the grid, and begin at the nearest.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -38,6 +39,7 @@ class Tune:
     metre: str
     key: Key | None = None
     tempo: float = 100.0
+    moved: int = 0
 
     @property
     def bars(self) -> int:
@@ -79,11 +81,15 @@ class Music:
         items: the tunes.
         source: one line on origin and licence.
         skipped: files passed over already, and why.
+        is_balanced: whether no style is to have many more windows than another.
+        rare: share of the tunes below which a metre is left out; one tune in 12/8 would widen the bars of all others.
     """
 
     items: Sequence[Item]
     source: str
     skipped: Mapping[str, str] = field(default_factory=dict)
+    is_balanced: bool = False
+    rare: float = 0.01
 
 
 def parse(item: Item) -> Tune | str:

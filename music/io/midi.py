@@ -24,6 +24,7 @@ MAX_STEPS = 20_000  # 1,250 bars of 4/4
 MAX_TRACKS = 64
 MAX_TOO_FAST = 0.25  # share of notes that begin at the step of the one before, though at least TOGETHER later
 TOGETHER = 0.4  # steps; chords are rolled faster
+TICKS = 0.05  # steps; where a file's ticks can be no nearer to the grid
 RINGING = 0.75  # steps into a further bar
 DOWNBEAT, MID_BAR, BEAT, OFF_BEAT = 100, 92, 86, 76  # MIDI velocities
 # What mido and pretty_midi raise on files that are damaged, or are none of MIDI.
@@ -221,6 +222,14 @@ def _content(midi: PrettyMIDI) -> MidiContent:
         quarters(change.time): f"{change.numerator}/{change.denominator}" for change in midi.time_signature_changes
     }
     return MidiContent(voices, list(metres.items()), keys, list(zip(passed.tolist(), tempi.tolist(), strict=True)))
+
+
+def moved(content: MidiContent) -> int:
+    """How many notes begin more than `TICKS` of a step from the step to which the grid moves them."""
+    return sum(
+        int((np.abs(voice.notes[:, 0] * STEPS_PER_QUARTER - quantise(voice)[:, 0]) > TICKS).sum())
+        for voice in content.voices
+    )
 
 
 def quantise(voice: Voice) -> np.ndarray:

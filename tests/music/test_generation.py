@@ -388,7 +388,7 @@ def test_pieces_that_cannot_be_continued_are_told(model: MusicModel, tunes: Path
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"style": "polka"}, "--style polka.*march, waltz"),
+        ({"style": "polka"}, "--style polka.*march .9 tunes., waltz .9 tunes."),
         ({"style": "chorale"}, "--style chorale"),
         ({"metre": "6/8"}, "--metre 6/8.*tunes writes"),
         ({"bars": 8, "form": "ABA"}, "--bars 8.*3 sections"),

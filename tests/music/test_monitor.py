@@ -115,6 +115,7 @@ def test_the_card_holds_the_command_that_made_the_weights(settings: dict[str, An
     eyes, product = monitor(data, **settings)
     config, card = eyes.describe(FACTS)
     assert json.loads(json.dumps(config, allow_nan=False))["metres"] == usual_metres(data)
+    assert {style: own["voices"] for style, own in config["styles"].items()} == {"march": 3, "waltz": 3}
     assert config["typical"]["in_scale"] == 1 and config["data"] == {"name": "tunes"}
     line = command("music.train", eyes.config)
     assert f"`{line}`" in card and "| misfit | 2.5 |" in card and "march, waltz" in card

@@ -1,17 +1,19 @@
 """What is said of a collection of music is true of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from pretty_midi import Instrument, Note, PrettyMIDI
 from small_tunes import save_tunes
 
 from common.cli import parse
 from common.errors import UserError
 from music.data.__main__ import main
-from music.data.inspection import as_json, describe
-from music.data.loading import load_music
+from music.data.inspection import as_json, describe, table
+from music.data.loading import lacking, load_music
 
 
 @pytest.fixture
@@ -37,6 +39,41 @@ def test_what_is_told_is_so(folder: Path) -> None:
     assert told["tempi"] == "90 quarter notes a minute"
     assert told["lengths"].startswith("6 bars, with ")
     assert told["skipped"].startswith("1 tunes: 1 ") and "march/broken.mid" in told["skipped"]
+
+
+def test_the_table_has_a_line_for_each_style(folder: Path) -> None:
+    data = load_music(str(folder))
+    heading, march, waltz, _ = table(data).splitlines()
+    held = {style: sum(t.is_held_out for t in data.tunes if t.style == style) for style in data.spec.styles}
+    assert heading.split() == ["style", "tunes", "held", "out", "bars", "notes", "moved", "voices", "metres"]
+    assert march.split()[:4] == ["march", "11", str(held["march"]), "66"]
+    assert waltz.split()[:4] == ["waltz", "10", str(held["waltz"]), "60"]
+    assert march.split()[5:] == ["0.0%", "3", "4/4", "11"] and waltz.split()[5:] == ["0.0%", "3", "3/4", "10"]
+
+
+def test_notes_between_two_steps_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tunes").mkdir()
+    for letter in "ceg":
+        text = f"X:1\nT:{letter}\nM:4/4\nL:1/4\nK:C\n(3cde c d {letter} | c d e f | g f e d | c4 |]\n"
+        (tmp_path / "tunes" / f"{letter}.abc").write_text(text)
+    late = PrettyMIDI(initial_tempo=120)
+    late.instruments = [Instrument(0)]
+    starts = [beat / 2 + 0.03 * (beat % 2) for beat in range(16)]  # every other a quarter of a sixteenth late
+    late.instruments[0].notes = [Note(80, 60 + beat % 5, start, start + 0.4) for beat, start in enumerate(starts)]
+    late.write(str(tmp_path / "tunes" / "late.mid"))
+    data = load_music(str(tmp_path / "tunes"))
+    moved = {tune.name: tune.moved for tune in data.tunes}
+    assert moved == {"c.abc c": 2, "e.abc e": 2, "g.abc g": 2, "late.mid": 8}
+    assert table(data).splitlines()[1].split()[:2] == ["all", "4"]
+
+
+def test_what_styles_lack_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = load_music(str(folder))
+    said = capsys.readouterr().err
+    assert f"--data {folder}: few tunes have the styles march 11, waltz 10; 30 or more" in said
+    trained = [replace(tune, is_held_out=False) for tune in data.tunes] * 3
+    assert list(lacking(trained)) == ["no tune is held out of march, waltz: how well it is learned cannot be measured"]
 
 
 def test_all_tunes_are_named(folder: Path) -> None:

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from common.data.folders import short_name
 from common.errors import UserError
 from music.config import DATA_SETS
-from music.data.corpus import BUILT_IN
 from music.data.notation import abc as read_abc
 from music.data.notation import bar_starts
-from music.data.sources import find
+from music.data.sources import BUILT_IN, find
 from music.data.tunes import Item, Tune, monophonic, parse, plain
 from music.theory import METRES, Key
 
