@@ -80,7 +80,7 @@ def _build(folder: Path, data: str, sounds: Sounds, seconds: int) -> dict[str, A
     """Write train.wave.npy and so on into `folder`, and return what `load_sounds` must know of them."""
     found = list(sounds.each())
     if not found:
-        raise UserError(f"--data {data}: no sound can be used: {count_reasons(sounds.skipped)}")
+        raise UserError(f"--data {data}: no sound can be used of its {count_reasons(sounds.skipped)}")
     keys = families([one.key for one in found], [digest(one.wave.tobytes()) for one in found])
     test: np.ndarray = split(keys, HELD_OUT)
     if not test.any():
