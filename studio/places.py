@@ -56,7 +56,10 @@ def places(*shown: Component) -> Places:
 
 def picture(label: str) -> gr.Image:
     """Lay out a place for a picture, without the button that would send it to the Hub."""
-    return gr.Image(label=label, type="filepath", interactive=False, buttons=["download", "fullscreen"])
+    gr.Markdown(label)  # Gradio's own label would cover a corner of the picture
+    return gr.Image(
+        label=label, show_label=False, type="filepath", interactive=False, buttons=["download", "fullscreen"]
+    )
 
 
 def sound(label: str) -> gr.Audio:
