@@ -105,7 +105,7 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
             theme=gr.themes.Soft(primary_hue="indigo", font=FONTS, font_mono=MONOSPACED),
         )
     except OSError as error:
-        raise UserError(f"--port {config.port} is taken ({error}); name another") from error
+        raise UserError(f"--port {config.port} is taken; name another") from error
     return page
 
 

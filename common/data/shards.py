@@ -20,6 +20,7 @@ from common.errors import UserError
 from common.inputs import ShardsName
 from common.progress import progress_bar
 
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 FORMAT = 1  # of what is cached of a shard; raise it when the same shard would be read differently
 AT_ONCE = 8  # shards that are read side by side
 
@@ -48,6 +49,9 @@ def find_shards(data: str, built_in: Collection[str], others: Collection[str]) -
 
     Args:
         built_in: the names that are no paths.
+
+    Raises:
+        UserError: they are compressed.
     """
     if data in built_in:
         return {}
@@ -56,6 +60,8 @@ def find_shards(data: str, built_in: Collection[str], others: Collection[str]) -
         shards = spelt_out(data)
         is_plain = len({PurePosixPath(shard).name for shard in shards}) == len(shards)
         return {PurePosixPath(shard).name if is_plain else shard: os.path.expanduser(shard) for shard in shards}
+    if data.lower().endswith(COMPRESSED):
+        raise UserError(f"--data {data}: nothing in a compressed tar can be read by its place; unpack it to a .tar")
     if not os.path.isdir(os.path.expanduser(data)):
         return {}
     files = all_files(data, built_in)

@@ -1,5 +1,6 @@
 """From what a training command prepared to a finished run: one way for all of them."""
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ class Run:
         sheets: what lies in samples/, in the plural; "" for nothing.
         sources: what examples are cut from, in the plural, where that is something else.
         training, held_out: how many sources there are of each.
-        then: from the folder of the run, the line that says at the end what to do now.
+        then: from the folder of the run as a shell takes it, the line that says at the end what to do now.
         skipped: what of the data could not be used, in words, or "".
         begun: with what trained weights the networks of a new run begin, in words, or "".
         milestones: what is to be seen of such a run, and after how many examples.
@@ -50,7 +51,7 @@ class Run:
     sheets: str
     training: int
     held_out: int
-    then: Callable[[Path], str]
+    then: Callable[[str], str]
     sources: str = ""
     skipped: str = ""
     begun: str = ""
@@ -91,4 +92,4 @@ def carry_out(run: Run) -> None:
             print(f"{run.program}: {run.begun}", file=sys.stderr)
         progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained)
     if trainer.accelerator.is_main_process:
-        conclude(run.config, out, progress, run.examples, run.sheets, run.then(out))
+        conclude(run.config, out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))

@@ -307,7 +307,9 @@ def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
         if name in FREE_TO_CHANGE or then.get(name, value) == value:  # runs of old do not tell of newer settings
             continue
         if name == "data_digest":
-            raise UserError(f"--resume: the data are not those that {out} was started with; {CHANGED}")
+            room = then.get("cache_size")
+            other = "" if room == now.get("cache_size") else f"give --cache-size {room:g} as then, or "
+            raise UserError(f"--resume: the data are not those that {out} was started with; {other}{CHANGED}")
         raise UserError(
             f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
             "give the same flags"

@@ -15,7 +15,9 @@ from image.config import DATA_SETS, Fit, Size, height_and_width
 class DataConfig(DeviceConfig):
     """Settings of `python -m image.data`."""
 
-    data: Positional[Annotated[str, ShardsName(DATA_SETS), arg(metavar="DATA")]]  # a folder or .zip, or a built-in name
+    data: Positional[
+        Annotated[str, ShardsName(DATA_SETS), arg(metavar="DATA")]
+    ]  # a folder, .zip or shards, or a built-in name
     size: Size | None = None  # to train at, such as 64 or 96x64; default: what the pictures are good for, 64 at most
     fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour

@@ -1,7 +1,6 @@
 """How well pictures and descriptions go together, by a network trained for that alone."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ def prepare(config: ScorerConfig) -> Run:
     data = replace(data, train=Arrays(data.train.tensors | {"text": tokenizer.all_tokens(captions)}))
     monitor = ScorerMonitor(config, data, tokenizer)
 
-    def finds(out: Path) -> str:
+    def finds(out: str) -> str:
         share, chance = monitor.held_out()
         return f"finds the right one of {CHOICES} descriptions in {share:.3f} of cases (chance {chance:.3f})"
 

@@ -158,6 +158,11 @@ def compressed(folder: Path) -> str:
     return str(path)
 
 
+def compressed_by_name(folder: Path) -> str:
+    path = Path(compressed(folder))
+    return str(path.rename(folder / "0.tar.gz"))
+
+
 def leads_out(folder: Path) -> str:
     return str(write_tar(folder / "0.tar", {"../a.png": noise(0)}))
 
@@ -221,6 +226,7 @@ def by_no_url(folder: Path) -> str:
         (cut_between_members, "0.tar is cut or damaged at byte"),
         (damaged_in_a_header, "0.tar is cut or damaged at byte 1,024"),
         (compressed, "0.tar is damaged or no tar"),
+        (compressed_by_name, "nothing in a compressed tar can be read by its place; unpack it"),
         (leads_out, "0.tar: the name ../a.png leads out of the tar"),
         (missing_in_a_range, "09.tar: no such file"),
         (a_name_among_numbers, "the class of 1.tar/x.png is 'cat', no number"),

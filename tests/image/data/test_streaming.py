@@ -186,7 +186,9 @@ def test_a_run_on_demand_is_that_on_decoded_pictures_and_resumes_exactly(tmp_pat
     train("resumed", 10, "--cache-size", SOME)
     assert train("resumed", 20, "--cache-size", NOTHING, "--resume") == whole
     again = "--data", shards, "--steps", 30, "--out", tmp_path / "resumed", *FLAGS, "--resume"
-    assert_refused(command("image.train", *again, "--cache-size", 9), "the data are not those")
+    refused = command("image.train", *again, "--cache-size", 9)
+    assert_refused(refused, "the data are not those")
+    assert_refused(refused, "give --cache-size ")
 
 
 def test_of_several_processes_each_makes_its_own_rows_once(shards: str, monkeypatch: pytest.MonkeyPatch) -> None:
