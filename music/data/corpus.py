@@ -31,6 +31,7 @@ ONEILL_SECTIONS = ((1, ""), (701, "jig"), (1116, "slipjig"), (1176, "reel"), (15
 
 
 def corpus() -> Path:
+    """The folder of the collections in music21's wheel."""
     import music21
 
     return Path(music21.__file__).parent / "corpus"

@@ -31,11 +31,7 @@ from common.data.arrays import (
 from common.data.order import batch_indices
 from common.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # --- Arrays -----------------------------------------------------------------------------------------------------------

@@ -11,10 +11,7 @@ from image.data.inspection import as_json, class_counts, contact_sheet, describe
 from image.data.likeness import find_alike
 from image.data.loading import ImageData, load_images
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def noise(seed: int, width: int, height: int) -> Image.Image:

@@ -9,10 +9,7 @@ from PIL import Image, ImageEnhance
 from image.data.likeness import find_alike
 from image.data.loading import load_images
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def scene(seed: int) -> Image.Image:

@@ -19,10 +19,7 @@ SEEDS, ROW = range(60), 3 * 16 * 16
 NOTHING, SOME = 1e-9, 30 * ROW / 1e9  # GB: of no picture, of 30
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

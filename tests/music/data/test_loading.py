@@ -23,10 +23,7 @@ FLUTE = TrackSpec("flute", "mono", 0, 127)
 DRUMS = TrackSpec("drums", "drums", 0, 127)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def melody(seed: int, bars: int = 6) -> str:
