@@ -191,7 +191,8 @@ def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor], la
         nll, kl = vae(prepare(batch), draw.normal(length), vae.read(batch))
         return vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
 
-    player = Player(vae, loss, OptimizerConfig(lr=config.lr or DEFAULT_LR), config.average, config.average_ramp, True)
+    adam = OptimizerConfig(lr=config.lr or DEFAULT_LR)
+    player = Player(vae, loss, adam, config.average, config.average_ramp, compile=True)
     return Game({"vae": player}, product="vae")
 
 
