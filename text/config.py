@@ -77,13 +77,15 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     dropout: float = 0.1  # of embeddings and of the decoder's outputs
     word_dropout: float = 0.0  # share of the pieces that the decoder is not told
     noise: float = 0.0  # share of the pieces that the encoder is not told (a denoising VAE)
+    bag: float = 0.0  # weight of a term by which the latent alone tells the words of a text, so that it carries meaning
     snapshot: int = 20_000  # texts between two checkpoints, with samples and a look at the quality
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(512 <= self.vocabulary <= 32_000, "vocabulary", f"must be 512 to 32000, not {self.vocabulary}")
         require(4 <= self.longest <= LONGEST, "longest", f"must be 4 to {LONGEST}, not {self.longest}")
-        require(self.normalised >= 0, "normalised", f"must be 0 or more, not {self.normalised}")
+        for name in ("normalised", "bag"):
+            require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
         for name in ("dropout", "word_dropout", "noise"):
             require(0 <= getattr(self, name) < 1, name, f"must be in [0, 1), not {getattr(self, name)}")
         part = self.batch // self.accumulate
@@ -96,7 +98,17 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
             return
         require_unset(self, "gan", VaeConfig)
         require(self.weights is not None, "core", "gan learns the latents of trained weights; name them by --weights")
-        for name in ("decoder", "vocabulary", "longest", "normalised", "dropout", "word_dropout", "noise", "latent"):
+        for name in (
+            "decoder",
+            "vocabulary",
+            "longest",
+            "normalised",
+            "dropout",
+            "word_dropout",
+            "noise",
+            "bag",
+            "latent",
+        ):
             unset = getattr(self, name) == getattr(type(self), name)
             require(unset, name, "is that of the --weights with --core gan; leave it out")
 

@@ -5,6 +5,7 @@ of those texts are compared with them; N training texts in the samples' place ar
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +31,7 @@ from text.metrics import (
     StyleJudge,
     copied_ngrams,
     distinct,
+    kept_words,
     length_overlap,
     nearest_text,
     self_bleu,
@@ -61,6 +63,11 @@ class Material:
         return vocabulary(self.train)
 
     @cached_property
+    def frequencies(self) -> Counter[str]:
+        """In how many training texts each word is."""
+        return Counter(word for text in self.train for word in set(words(text)))
+
+    @cached_property
     def trigrams(self) -> TrigramModel:
         """The language model of the forward perplexity."""
         return TrigramModel.fit(self.train[:MODELLED], self.words)
@@ -86,6 +93,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         name: draw(model, material.labels, sampling, config.seed) for name, sampling in sampling_settings(model).items()
     }
     tables = [Table("Bounds on held-out texts", ("latent", "z = 0"), bounds(model, data.test, rows, config))]
+    tables.append(Table("What comes back out of latents", ("its own", "another's"), came_back(model, material)))
     tables += [Table(title, ("samples", "real"), compare(samples, material)) for title, samples in drawn.items()]
     latents = compare_samplers(model, data, material, config)
     tables.append(Table("Samplers of latents, at temperature 1", ("samples", "real"), latents))
@@ -169,6 +177,18 @@ def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConf
         information = mutual_information(posterior, torch.cat(samples))
         figures.append(Metric(f"mutual information, at most {math.log(n):.1f}", information, None, "higher", n))
     return figures
+
+
+def came_back(model: TextModel, material: Material) -> list[Metric]:
+    """How much of what a held-out text says the likeliest text of its latent says, and that of another of its style."""
+    texts, labels = material.held_out, material.labels
+    made = model.write(model.encode(texts, labels).mean, labels, replace(GREEDY, longest=model.config.longest))
+    order = labels.argsort(stable=True)
+    others = dict(zip(order.tolist(), order.roll(1).tolist(), strict=True))
+    counts = material.frequencies, len(material.train)
+    own = kept_words(texts, made, *counts)
+    another = kept_words(texts, [made[others[row]] for row in range(len(texts))], *counts)
+    return [Metric("words that come back, by weight", _known(own), _known(another), "higher", len(texts))]
 
 
 @torch.inference_mode()

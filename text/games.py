@@ -122,7 +122,11 @@ def build_vae_game(config: TrainConfig, network: NetworkConfig) -> Game:
         z = posterior.sample(draw.normal(network.latent))
         nll = vae.nll(tokens, z, condition, heard=without(config.word_dropout, tokens, draw))
         beta = config.beta * warm_up(draw.images, config.beta_warm_up)
-        return vae_loss(nll, posterior.kl(), beta, 0.0 if config.normalised else config.free_bits)
+        total, figures = vae_loss(nll, posterior.kl(), beta, 0.0 if config.normalised else config.free_bits)
+        if not config.bag:
+            return total, figures
+        bag = vae.bag_nll(tokens, z).mean()
+        return total + config.bag * bag, figures | {"bag": bag}
 
     adam = OptimizerConfig(config.lr or DEFAULT_LR, clip=CLIP)
     return Game({"vae": Player(writer, loss, adam, config.average, config.average_ramp)}, product="vae")

@@ -8,7 +8,7 @@ its docstring says that the figure is undefined.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
@@ -175,6 +175,30 @@ def nearest_text(texts: Sequence[str], training: Sequence[str]) -> tuple[np.ndar
 
 
 # --- Against real texts -----------------------------------------------------------------------------------------------
+
+
+def kept_words(texts: Sequence[str], made: Sequence[str], frequencies: Mapping[str, int], count: int) -> float:
+    """The share of what texts say that is found in what was made of them, in [0, 1]; NaN without texts.
+
+    Words count as much as they tell, by the logarithm of how rarely training texts have them (idf), so that "the"
+    counts nearly nothing.
+
+    Args:
+        texts: N originals.
+        made: N others, one of each.
+        frequencies: how many training texts have each word.
+        count: of training texts.
+    """
+
+    def weight(shared: set[str]) -> float:
+        return sum(math.log((count + 1) / (frequencies.get(word, 0) + 1)) for word in shared)
+
+    shares = [
+        weight(own & set(words(other))) / total
+        for text, other in zip(texts, made, strict=True)
+        if (total := weight(own := set(words(text)))) > 0
+    ]
+    return math.fsum(shares) / len(shares) if shares else math.nan
 
 
 def length_overlap(texts: Iterable[str], reference: Iterable[str]) -> float:

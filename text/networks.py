@@ -116,6 +116,10 @@ class GruDecoder(nn.Module):
         outputs, after = self.rnn(embedded + self.every(z)[:, None], before[None].to(embedded.dtype))
         return self.narrow(outputs), after[0]
 
+    def topic(self, z: Tensor) -> Tensor:
+        """What the latent says by itself, before any piece, (N, D) -> (N, W)."""
+        return self.narrow(torch.tanh(self.first(z)))
+
 
 class TransformerDecoder(nn.Module):
     """A causal Transformer, normalised before each block (Xiong et al. 2020); z is added to every input."""
@@ -136,6 +140,10 @@ class TransformerDecoder(nn.Module):
             x, own = block(x, before)
             after.append(own)
         return self.norm(x), after
+
+    def topic(self, z: Tensor) -> Tensor:
+        """What the latent says by itself, as `GruDecoder.topic`."""
+        return self.norm(self.every(z))
 
 
 class Block(nn.Module):
@@ -207,6 +215,11 @@ class SequenceVAE(VAE):
         """`nll` piece by piece, (N, L)."""
         told = torch.cat([self.begin(len(x), condition), (x if heard is None else heard)[:, :-1]], 1)
         return self.likelihood.nats(self.step(told, z, condition)[0], x)
+
+    def bag_nll(self, x: Tensor, z: Tensor) -> Tensor:
+        """How badly the latent alone tells which pieces a text has, in any order, (N,) nats (Zhao et al. 2017)."""
+        told = F.log_softmax(F.linear(self.decoder.topic(z), self.embedding.weight, self.bias).float(), 1)
+        return -told.gather(1, x).masked_fill((x == PAD) | (x == END), 0).sum(1)
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits of the first piece, (N, 1, V); `step` goes on from there."""

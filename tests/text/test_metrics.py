@@ -15,6 +15,7 @@ from text.metrics import (
     StyleJudge,
     copied_ngrams,
     distinct,
+    kept_words,
     length_overlap,
     nearest_text,
     self_bleu,
@@ -252,3 +253,19 @@ def test_style_judge_refuses_what_it_cannot_learn_from():
         StyleJudge.fit([], [])
     with pytest.raises(ValueError, match="5 texts and 4 labels"):
         StyleJudge.fit(SHOUTS, ["shout"] * 4)
+
+
+# --- what comes back
+
+
+def test_kept_words_by_hand() -> None:
+    frequencies = {"the": 7, "moon": 1, "sea": 3}  # of 7 texts: weights log 8 / 8 = 0, log 8 / 2 and log 8 / 4
+    moon, sea = math.log(4), math.log(2)
+    assert kept_words(["the moon"], ["the sea"], frequencies, 7) == 0
+    assert kept_words(["The moon"], ["a moon by the sea"], frequencies, 7) == 1
+    assert kept_words(["moon sea"], ["the sea"], frequencies, 7) == pytest.approx(sea / (moon + sea))
+    assert kept_words(["moon", "the moon sea"], ["moon", "the sea"], frequencies, 7) == pytest.approx(
+        (1 + sea / (moon + sea)) / 2
+    )
+    assert kept_words(["an unseen"], ["an unseen"], frequencies, 7) == 1
+    assert math.isnan(kept_words([], [], frequencies, 7)) and math.isnan(kept_words(["the"], ["the"], frequencies, 7))

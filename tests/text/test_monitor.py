@@ -185,7 +185,7 @@ def play(data: TextData, out: Path, steps: int, resume: bool = False, **settings
     "settings",
     [
         {"word_dropout": 0.3, "beta_warm_up": 64},
-        {"decoder": "transformer", "normalised": 0.6, "noise": 0.2, "dropout": 0.2},
+        {"decoder": "transformer", "normalised": 0.6, "noise": 0.2, "dropout": 0.2, "bag": 0.1},
     ],
 )
 def test_a_resumed_run_is_the_same_run(settings: dict[str, Any], data: TextData, tmp_path: Path) -> None:
@@ -250,6 +250,7 @@ def test_more_styles_than_the_weights_know_are_told(corpus: Path, tmp_path: Path
         ({"noise": float("nan")}, "--noise"),
         ({"latent": 0}, "--latent"),
         ({"loss": "hinge"}, "--loss"),
+        ({"bag": -0.1}, "--bag"),
         ({"weights": "styles", "vocabulary": 600}, "--vocabulary"),
         ({"core": "gan"}, "--core"),
         ({"core": "gan", "weights": "x", "beta": 2.0}, "--beta"),

@@ -56,6 +56,19 @@ LABELS = torch.tensor([0, 1, 0, 1])
 
 
 @both
+def test_a_bag_of_words_is_told_by_the_latent_alone_in_any_order(decoder: str) -> None:
+    model, x, z = vae(decoder), tokens(), latents().requires_grad_()
+    found = model.bag_nll(x, z)
+    mirrored = padded([row[(row != PAD) & (row != END)].flip(0).tolist() for row in x])
+    torch.testing.assert_close(found, model.bag_nll(mirrored, z), atol=1e-4, rtol=0)
+    assert found[-1] == 0  # a text without pieces
+    told = (model.decoder.topic(z) @ model.embedding.weight.T + model.bias).log_softmax(1)
+    torch.testing.assert_close(found[2], -told[2, x[2, :3].long()].sum())
+    found.sum().backward()
+    assert z.grad is not None and z.grad[:3].abs().sum(1).min() > 0 and not z.grad[3].any()
+
+
+@both
 @torch.no_grad()
 def test_a_text_is_as_likely_piece_by_piece_as_at_once(decoder: str) -> None:
     model, x, z = vae(decoder), tokens(), latents()
