@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 import torch
-from accelerate.utils import broadcast_object_list, set_seed
+from accelerate.utils import gather_object, set_seed
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -146,6 +146,7 @@ class Trainer:
         if self.config.resume:
             self._restore(*self.checkpoints.load(or_older=self.config.resume == "auto"))
             self.snapshot_step = self.progress.step
+        self._require_alike()
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
         self.pace, self.timed_since, self.started = 0.0, math.nan, self.progress.step
         self.good = self._copy_state()
@@ -156,6 +157,18 @@ class Trainer:
             for player in game.players.values():
                 if player.compile:
                     player.network.compile()
+
+    def _require_alike(self) -> None:
+        """Refuse processes that would each train something else, as on machines that see other files.
+
+        Raises:
+            UserError: not all begin at the same step, with as many examples.
+        """
+        everyone = gather_object([(self.progress.step, len(self.data))])
+        if len(set(everyone)) > 1:
+            told = " and ".join(f"step {step:,} with {count:,} examples" for step, count in dict.fromkeys(everyone))
+            advice = "--data must be the same on all machines, and --out on a disk that all of them share"
+            raise UserError(f"the processes begin at {told}; {advice}")
 
     # ---- one step ----------------------------------------------------------------------------------------------------
 
@@ -214,13 +227,18 @@ class Trainer:
         return self.stopping or self._done() >= 1.0
 
     def _agree(self) -> None:
-        """Read the clock and Ctrl-C; several processes take the first one's, at the same step."""
-        seconds, stopping = time.perf_counter() - self.origin, self.interrupted or self._stale()
+        """Read the clock, and stop where the run is done or was told to.
+
+        Several processes do so at the same step: by the clock of the first one, and if any of them was told to.
+        """
+        seconds, stale = time.perf_counter() - self.origin, self._stale()
         if self.accelerator.num_processes > 1:
             if self.progress.step % LOG_EVERY:
                 return
-            seconds, stopping = broadcast_object_list([seconds, stopping])
-        self.progress.seconds, self.stopping = seconds, stopping
+            everyone = gather_object([(seconds, stale, self.interrupted)])
+            seconds, stale, _ = everyone[0]
+            self.interrupted = any(interrupted for *_, interrupted in everyone)
+        self.progress.seconds, self.stopping = seconds, self.interrupted or stale
 
     def _stale(self) -> bool:
         """Whether --stop-when-done should end the run: as much again as its best took brought nothing better."""
