@@ -23,7 +23,10 @@ from common.cli import run
 from common.config import ThreadConfig, require
 
 KINDS: dict[str, Fault] = {**RUNS, **FILES}
-LOADED = ("common.training.launch", "superres.upscaling", "superres.upscale", "superres.video.upscaling")
+LOADED = (
+    *("common.training.launch", "torch.utils.tensorboard", "image.data.loading"),
+    *("superres.upscaling", "superres.upscale", "superres.video.upscaling"),
+)
 ROOTS = ("disk",)  # kinds that root alone can try
 
 
@@ -45,7 +48,7 @@ class FaultsConfig(ThreadConfig):
 
 def main(config: FaultsConfig) -> None:
     """Disturb trainings and the writing of results, and print how often anything was left in pieces."""
-    for module in (*LOADED, "image.data.loading"):
+    for module in LOADED:
         import_module(module)  # once, and not in every process
     chance, failed = Random(config.seed), 0
     permitted = [name for name in KINDS if name not in ROOTS or os.geteuid() == 0]

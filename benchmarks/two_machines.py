@@ -1,8 +1,8 @@
-"""`sudo python benchmarks/two_machines.py`: what becomes of a training on two machines when one of them dies.
+"""`python benchmarks/two_machines.py`: what becomes of a training on two machines when one of them dies.
 
 Two network namespaces of this computer stand for the machines, joined by a virtual cable of their own; they see the
 same disk, as machines of a cluster do. On each, torchrun starts one process of a tiny training, through all that a
-training command does. It needs Linux, root and the command `ip`, and leaves no namespace behind.
+training command does. It needs Linux, root (sudo) and the command `ip`, and leaves no namespace behind.
 """
 
 import os
@@ -31,10 +31,13 @@ from common.weights import load_tensors
 
 FOLDER = Path(__file__).resolve().parent
 STEPS, SNAPSHOT = 2_000, 800  # a checkpoint every hundred steps
-PATIENCE = 300.0  # seconds after which a check has failed; the computer may be busy
+PATIENCE = 600.0  # seconds after which a check has failed; the computer may be busy
 SOON = 10.0  # seconds in which a run must have saved after SIGTERM
 EQUAL = 1e-6
 CABLE = "cable"  # the interface of each machine
+LAST_CALL = 20  # seconds that torchrun waits for a machine that may yet come
+# By default torchrun of torch 2.14 keeps a store over restarts, so that a machine which comes later waits in vain.
+ENVIRONMENT = {"GLOO_SOCKET_IFNAME": CABLE, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 PORTS = count(29_500)
 CODE = "import sys, pathlib; sys.path.insert(0, {}); from fault_runs import train; train(pathlib.Path({}), {}, {})"
 
@@ -71,12 +74,12 @@ class Machine:
             "rdzv-backend": "c10d",
             "rdzv-endpoint": meeting,
             "rdzv-id": out.name,
-            "rdzv-conf": f"last_call_timeout=2,is_host={self.is_first}",  # seconds that it waits for the other machine
+            "rdzv-conf": f"last_call_timeout={LAST_CALL},is_host={self.is_first}",
         }
         launcher = [sys.executable, "-m", "torch.distributed.run", *(f"--{name}={flags[name]}" for name in flags)]
         words = ["ip", "netns", "exec", self.name, *launcher, "--no-python", sys.executable, "-c", code]
         with open(f"{out}.log", "ab") as log:
-            return subprocess.Popen(words, env=os.environ | {"GLOO_SOCKET_IFNAME": CABLE}, stdout=log, stderr=log)
+            return subprocess.Popen(words, env=os.environ | ENVIRONMENT, stdout=log, stderr=log)
 
     def die(self) -> None:
         """Kill all processes of this machine at once."""

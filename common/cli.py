@@ -187,7 +187,8 @@ def with_settings(given: list[str], program: str) -> list[str]:
         raise UserError(f"--settings-from {path} was made by {made}; name a file that {program} made")
     flags = [index for index, word in enumerate(recorded) if word.startswith("--")]
     settings = [recorded[start:stop] for start, stop in zip(flags, [*flags[1:], None], strict=True)]
-    new = [word for setting in settings if setting[0] not in words for word in setting]
+    left_out = {*words, *(f"--{name.replace('_', '-')}" for name in UNTOLD)}  # the latter no record of ours has
+    new = [word for setting in settings if _parts(setting[0])[0] not in left_out for word in setting]
     return [*given[:end], *new, *given[end:]]
 
 

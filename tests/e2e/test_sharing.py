@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from commands import COMMANDS, assert_refused, command, dotted
 
-# A "--" behind the command keeps torchrun from taking --n for a short form of one of its own flags.
-STARTED = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m")
+# The "--" keeps torchrun from taking --n for a short form of one of its own flags.
+STARTED = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "--")
 SHARED = {
     *("image.train", "image.translate.train", "image.judges.classifier", "image.judges.scorer", "text.train"),
     *("music.train", "music.sound.train", "superres.train"),
@@ -29,8 +29,8 @@ def test_what_cannot_be_shared_is_refused(name: str, monkeypatch: pytest.MonkeyP
 
 
 def test_two_processes_draw_the_same_pictures_once_each(tmp_path: Path) -> None:
-    for name, words in (("alone", ("image.generate",)), ("shared", (*STARTED, "image.generate", "--"))):
-        result = command(*words, "--n", N, "--device", "cpu", "--out", tmp_path / name)
+    for name, launcher in (("alone", ()), ("shared", STARTED)):
+        result = command(*launcher, "image.generate", "--n", N, "--device", "cpu", "--out", tmp_path / name)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("wrote") == 1 and f"{N} pictures into" in result.stdout
     pictures = sorted((tmp_path / "alone").iterdir())
@@ -48,10 +48,22 @@ def test_two_processes_draw_the_same_sheet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weights", ["digits-cgan", "fashion-vae"])
 def test_two_processes_measure_the_same(weights: str, tmp_path: Path) -> None:
-    flags = ("--weights", weights, "--data", "digits", "--n", 64, "--extractor", "features", "--device", "cpu")
+    words = (
+        "image.evaluate",
+        "--weights",
+        weights,
+        "--data",
+        "digits",
+        "--n",
+        64,
+        "--extractor",
+        "features",
+        "--device",
+        "cpu",
+    )
     found = []
-    for name, words in (("alone", ("image.evaluate",)), ("shared", (*STARTED, "image.evaluate", "--"))):
-        result = command(*words, *flags, "--out", tmp_path / name)
+    for name, launcher in (("alone", ()), ("shared", STARTED)):
+        result = command(*launcher, *words, "--out", tmp_path / name)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("report.html") == 1
         found.append(json.loads((tmp_path / name / "evaluation.json").read_text()))
