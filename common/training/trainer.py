@@ -34,7 +34,7 @@ from common.training.devices import accelerator_for, flushing, hardware
 from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
-from common.training.runs import LOG, forget_later_logs, order_of
+from common.training.runs import LOG, forget_later_logs, order_of, require_alike
 from common.training.tracking import start_tracking, trackers
 from common.weights import save_weights
 
@@ -146,7 +146,7 @@ class Trainer:
         if self.config.resume:
             self._restore(*self.checkpoints.load(or_older=self.config.resume == "auto"))
             self.snapshot_step = self.progress.step
-        self._require_alike()
+        require_alike(gather_object([(self.progress.step, len(self.data))]))
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
         self.pace, self.timed_since, self.started = 0.0, math.nan, self.progress.step
         self.good = self._copy_state()
@@ -157,18 +157,6 @@ class Trainer:
             for player in game.players.values():
                 if player.compile:
                     player.network.compile()
-
-    def _require_alike(self) -> None:
-        """Refuse processes that would each train something else, as on machines that see other files.
-
-        Raises:
-            UserError: not all begin at the same step, with as many examples.
-        """
-        everyone = gather_object([(self.progress.step, len(self.data))])
-        if len(set(everyone)) > 1:
-            told = " and ".join(f"step {step:,} with {count:,} examples" for step, count in dict.fromkeys(everyone))
-            advice = "--data must be the same on all machines, and --out on a disk that all of them share"
-            raise UserError(f"the processes begin at {told}; {advice}")
 
     # ---- one step ----------------------------------------------------------------------------------------------------
 
