@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fault_tools import Fault, contents, ended, finished, left_over
 
 from common.config import RunConfig
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 STEPS, SNAPSHOT, BATCH = 60, 40, 8  # of the training: a checkpoint every five steps
 ROWS, WIDTH = 50, 64
@@ -47,7 +44,7 @@ def train(out: Path, steps: int = STEPS, snapshot: int = SNAPSHOT, spoilt: Spoil
     if spoilt == "data":
         data[at % ROWS] = torch.nan
 
-    def loss(batch: dict[str, "Tensor"], draw: Any) -> tuple["Tensor", dict[str, "Tensor"]]:
+    def loss(batch: dict[str, torch.Tensor], draw: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         found = (network(batch["x"]) - 1).square().mean()
         return (_spoil(found, network, spoilt) if draw.step == at else found), {}
 
@@ -67,8 +64,8 @@ def train(out: Path, steps: int = STEPS, snapshot: int = SNAPSHOT, spoilt: Spoil
     carry_out(Run("benchmark", config, "tiny", game, Arrays({"x": data}), Describing(), "examples", "", 50, 0, str))
 
 
-def _spoil(loss: "Tensor", network: "nn.Module", spoilt: Spoilt | None) -> "Tensor":
-    """Make the loss, or what comes of it, NaN."""
+def _spoil(loss: Any, network: Any, spoilt: Spoilt | None) -> Any:
+    """Make the loss of a network, a tensor, or what comes of it, NaN."""
     if spoilt == "loss":
         return loss * float("nan")
     if spoilt == "gradients":

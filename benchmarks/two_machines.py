@@ -239,8 +239,9 @@ def both_told(both: Machines, out: Path) -> str:
     newest = Checkpoints(out / "checkpoints").paths()[-1]
     if not 0 < (took := newest.stat().st_mtime - told) < SOON:
         return f"it saved {took:.1f} s after SIGTERM"
-    print(f"  saved {took:.1f} s after SIGTERM, at step {steps_saved(out):,}")
-    return to_the_end(begun(both, out)) or went_on(out, steps_saved(out))
+    saved = steps_saved(out)
+    print(f"  saved {took:.1f} s after SIGTERM, at step {saved:,}")
+    return to_the_end(begun(both, out)) or went_on(out, saved)
 
 
 def second_told(both: Machines, out: Path) -> str:

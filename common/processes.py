@@ -3,6 +3,7 @@
 A command that shares work among them must let none end, or fail, before all are done: torchrun then kills the others.
 """
 
+import atexit
 import os
 from collections.abc import Sequence
 from datetime import timedelta
@@ -57,7 +58,9 @@ def gathered(made: Sequence[Made]) -> list[Made]:
 
 
 def _meet() -> None:
-    """Begin to talk to the others, unless that is done."""
+    """Begin to talk to the others, unless that is done, and end it before Python ends, which else may abort."""
+    import torch
     from accelerate import PartialState
 
-    PartialState(cpu=True, timeout=PATIENCE)
+    if not torch.distributed.is_initialized():
+        atexit.register(PartialState(cpu=True, timeout=PATIENCE).destroy_process_group)
