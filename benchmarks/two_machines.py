@@ -30,7 +30,7 @@ from common.training.checkpoints import Checkpoints
 from common.weights import load_tensors
 
 FOLDER = Path(__file__).resolve().parent
-STEPS, SNAPSHOT = 2_000, 800  # a checkpoint every hundred steps
+STEPS, SNAPSHOT = 1_200, 800  # a checkpoint every hundred steps
 PATIENCE = 600.0  # seconds after which a check has failed; the computer may be busy
 SOON = 10.0  # seconds in which a run must have saved after SIGTERM
 EQUAL = 1e-6
