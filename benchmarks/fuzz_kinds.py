@@ -92,19 +92,34 @@ def scores() -> dict[str, bytes]:
         path = Path(folder) / "tune.musicxml"
         save_musicxml(from_midi(ROOT / "examples" / "ode-to-joy.mid"), path)
         written = path.read_bytes()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        info = tarfile.TarInfo("march/tune.musicxml")
+        info.size = len(written)
+        archive.addfile(info, io.BytesIO(written))
     bars = "|: [K:G] G2 A>B (3cde d2 | [CEG]2 z2 {g}c2 B2 :|"
-    return {"tune.musicxml": written, "tune.abc": f"X:1\nT:Tune\nM:4/4\nL:1/8\nQ:1/4=120\nK:C\n{bars * 4}\n".encode()}
+    return {
+        "tune.musicxml": written,
+        "tunes.tar": packed.getvalue(),
+        "tune.abc": f"X:1\nT:Tune\nM:4/4\nL:1/8\nQ:1/4=120\nK:C\n{bars * 4}\n".encode(),
+    }
 
 
 def texts() -> dict[str, bytes]:
     """Of every kind that texts are read from."""
+    import pyarrow
+    from pyarrow.parquet import write_table
+
     rows = [(f"text number {number}, of some words", f"style {number % 2}") for number in range(40)]
+    parquet = io.BytesIO()
+    write_table(pyarrow.table({"text": [text for text, _ in rows], "style": [style for _, style in rows]}), parquet)
     table = "\n".join(["text,style", *(f'"{text}",{style}' for text, style in rows)])
     return {
         "plain.txt": "\n".join(text for text, _ in rows).encode(),
         "table.csv": table.encode(),
         "table.tsv": "\n".join(["text\tstyle", *("\t".join(row) for row in rows)]).encode(),
         "rows.jsonl": "\n".join(json.dumps({"text": text, "style": style}) for text, style in rows).encode(),
+        "rows.parquet": parquet.getvalue(),
     }
 
 
@@ -159,6 +174,18 @@ def weights() -> dict[str, bytes]:
 def configs() -> dict[str, bytes]:
     """What says how the networks of bundled weights are built."""
     return {"config.json": (ROOT / "superres" / "weights" / "x2-fast" / "config.json").read_bytes()}
+
+
+def checkpoints() -> dict[str, bytes]:
+    """What a run goes on from."""
+    import torch
+
+    from common.training.checkpoints import Checkpoints
+
+    tensors = {"tiny.network.weight": torch.arange(64.0), "tiny.optimizer.0.step": torch.tensor(5.0)}
+    with TemporaryDirectory() as folder:
+        path = Checkpoints(Path(folder)).save(5, tensors, {"step": 5, "images": 40})
+        return {path.name: path.read_bytes()}
 
 
 def records() -> dict[str, bytes]:
@@ -221,7 +248,7 @@ def read_music(path: Path) -> None:
     from music.data.sources import find
     from music.data.tunes import parse
 
-    for item in find(str(path.parent))[1]().items:
+    for item in find(str(path if path.suffix == ".tar" else path.parent))[1]().items:
         if isinstance(problem := parse(item), str):
             raise UserError(problem)
 
@@ -265,6 +292,12 @@ def load_weights(path: Path) -> None:
     load_superres_model(str(path.parent))
 
 
+def read_a_checkpoint(path: Path) -> None:
+    from common.training.checkpoints import Checkpoints
+
+    Checkpoints(path.parent).load()
+
+
 def read_a_record(path: Path) -> None:
     from common.provenance.reading import read_record
 
@@ -291,5 +324,6 @@ KINDS = {
     "films": Kind(films, read_a_film, head=1_000),
     "weights": Kind(weights, load_weights, head=2_000),
     "configs": Kind(configs, load_weights),
+    "checkpoints": Kind(checkpoints, read_a_checkpoint),
     "records": Kind(records, read_a_record),
 }

@@ -21,6 +21,8 @@ from common.config import ThreadConfig, require
 PROGRAM = "benchmarks/shards.py"
 CHUNKS = 1_000  # pictures in a shard
 BATCH = 64
+NOTHING = "nothing kept"
+MANY = (1e7, 1e8, 1e9)  # pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +49,16 @@ def main(config: ShardSpeedConfig) -> None:
         _write(folder, config)
     os.environ["QUARTET_CACHE"] = str(config.out / "cache")
     decoded = 3 * config.size**2 * config.pictures / 1e9
-    for name, cache_size in (("nothing kept", 1e-9), ("half kept", decoded / 2), ("all decoded", decoded * 2)):
+    for name, cache_size in ((NOTHING, 1e-9), ("half kept", decoded / 2), ("all decoded", decoded * 2)):
         start, before = time.perf_counter(), _memory()
         train = load_images(str(folder), config.size, cache_size=cache_size).train
         print(
             f"{name}: {len(train):,} pictures found in {time.perf_counter() - start:.1f} s, {before} -> {_memory()} MB"
         )
+        if name == NOTHING:
+            taken, start = _memory() - before, time.process_time()
+            load_images(str(folder), config.size, cache_size=cache_size)
+            _on_paper(config.pictures, time.process_time() - start, taken)
         steps = len(train) // BATCH
         for epoch in range(config.epochs):
             start = time.perf_counter()
@@ -60,6 +66,15 @@ def main(config: ShardSpeedConfig) -> None:
                 train.gather(train.indices(0, step, BATCH))
             speed = steps * BATCH / (time.perf_counter() - start)
             print(f"  epoch {epoch}: {speed:,.0f} pictures a second, {_memory()} MB", flush=True)
+
+
+def _on_paper(pictures: int, seconds: float, megabytes: int) -> None:
+    """Print what a start would take of more pictures, in each process: seconds of a core once shards are indexed."""
+    print(f"  {seconds / pictures * 1e6:.0f} us and {megabytes / pictures * 1e3:.2f} kB a picture", end="")
+    for many in MANY:
+        minutes, gigabytes = many * seconds / pictures / 60, many * megabytes / pictures / 1e3
+        print(f"; {many:,.0f}: {minutes:,.1f} min, {gigabytes:,.0f} GB", end="")
+    print()
 
 
 def _memory() -> int:

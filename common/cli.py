@@ -26,6 +26,7 @@ import tyro
 from common.config import OutputConfig, RunConfig, ThreadConfig
 from common.errors import UserError
 from common.inputs import flag_of
+from common.processes import count
 from common.provenance.record import Record, made_by, recording
 from common.training.runs import check_folder
 
@@ -49,6 +50,7 @@ def run(main: Callable[[Any], None], program: str) -> None:
     """
     with _steady_output(program):
         try:
+            _require_alone(main, program)
             config = parse(main, program, with_settings(sys.argv[1:], program))
             config.check_inputs()
             if isinstance(config, RunConfig) and config.out is not None:
@@ -61,6 +63,16 @@ def run(main: Callable[[Any], None], program: str) -> None:
         except KeyboardInterrupt as stop:
             print(f"{program}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
             sys.exit(128 + signal.SIGINT)
+
+
+def _require_alone(main: Callable[[Any], None], program: str) -> None:
+    """Refuse several processes of a command that does not share its work; each would do and write all of it.
+
+    Raises:
+        UserError: there are several.
+    """
+    if count() > 1 and not config_of(main).shares:
+        raise UserError(f"its work cannot be shared among processes; start it by python -m {program}, without torchrun")
 
 
 def _record(program: str, config: Any) -> Record | None:
@@ -131,7 +143,7 @@ def _leave_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def config_of(main: Callable[[Any], None]) -> type:
+def config_of(main: Callable[[Any], None]) -> Any:
     """The dataclass of settings that the main function of a command takes."""
     (config_type,) = (hint for name, hint in get_type_hints(main).items() if name != "return")
     return config_type
@@ -175,7 +187,8 @@ def with_settings(given: list[str], program: str) -> list[str]:
         raise UserError(f"--settings-from {path} was made by {made}; name a file that {program} made")
     flags = [index for index, word in enumerate(recorded) if word.startswith("--")]
     settings = [recorded[start:stop] for start, stop in zip(flags, [*flags[1:], None], strict=True)]
-    new = [word for setting in settings if setting[0] not in words for word in setting]
+    left_out = {*words, *(f"--{name.replace('_', '-')}" for name in UNTOLD)}  # the latter no record of ours has
+    new = [word for setting in settings if _parts(setting[0])[0] not in left_out for word in setting]
     return [*given[:end], *new, *given[end:]]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from tyro.constructors import PrimitiveConstructorSpec
 
@@ -73,7 +73,13 @@ def require_lr(name: str, value: float | None) -> None:
 
 
 class Checked:
-    """Configs check themselves when made; each calls its bases', so that a command may combine several."""
+    """Configs check themselves when made; each calls its bases', so that a command may combine several.
+
+    Attributes:
+        shares: whether several processes, as torchrun starts them, share the command's work; the others refuse it.
+    """
+
+    shares: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """The end of the chain: no number is infinite or none at all, whatever else is asked of it."""
@@ -197,6 +203,8 @@ class PrecisionConfig(DeviceConfig):
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(PrecisionConfig):
     """What every train command shares: its limits, its folder and its randomness."""
+
+    shares: ClassVar[bool] = True
 
     out: Path | None = None  # folder of the run; default runs/<domain>-<data>-<model>
     steps: int | None = None  # stop after so many steps

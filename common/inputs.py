@@ -53,19 +53,6 @@ class DataName(Check):
             raise UserError(f"{given}: no such file or folder{known}")
 
 
-@dataclass(frozen=True)
-class DataNames(DataName):
-    """One data set by its name or path, or several with commas between."""
-
-    def split(self, value: str) -> list[str]:
-        """Each by itself; a path that is there may have commas of its own."""
-        return [value] if self.is_there(value) else value.split(",")
-
-    def check(self, given: str, value: str) -> None:
-        for name in self.split(value):
-            super().check(given if name == value else f"{given}: {name}", name)
-
-
 class ShardsName(DataName):
     """One data set by its name or path, or shards, whose name may have ranges or be a URL."""
 
@@ -76,6 +63,19 @@ class ShardsName(DataName):
         for shard in spelt_out(value):
             if not is_remote(shard) and not os.path.exists(os.path.expanduser(shard)):
                 raise UserError(f"{given}: {shard}: no such file" if shard != value else f"{given}: no such file")
+
+
+@dataclass(frozen=True)
+class DataNames(ShardsName):
+    """One data set by its name or path, shards too, or several with commas between."""
+
+    def split(self, value: str) -> list[str]:
+        """Each by itself; a path that is there may have commas of its own."""
+        return [value] if self.is_there(value) else value.split(",")
+
+    def check(self, given: str, value: str) -> None:
+        for name in self.split(value):
+            super().check(given if name == value else f"{given}: {name}", name)
 
 
 class InUnicode(Check):

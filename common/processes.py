@@ -3,10 +3,13 @@
 A command that shares work among them must let none end, or fail, before all are done: torchrun then kills the others.
 """
 
+import atexit
 import os
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, TypeVar
 
+Made = TypeVar("Made")
 PATIENCE = timedelta(weeks=4)  # for which the first to be done waits for the last
 
 
@@ -25,9 +28,8 @@ def summed(values: Sequence[int]) -> list[int]:
     if count() == 1:
         return list(values)
     import torch  # slow to import, and one process does without
-    from accelerate import PartialState
 
-    PartialState(cpu=True, timeout=PATIENCE)  # begins to talk to the others, unless that is done
+    _meet()
     sums = torch.tensor(values)
     torch.distributed.all_reduce(sums)
     return [int(value) for value in sums]
@@ -36,3 +38,29 @@ def summed(values: Sequence[int]) -> list[int]:
 def wait() -> None:
     """Go on when all processes have come here."""
     summed([0])
+
+
+def turns() -> slice:
+    """Which of some items this process makes, where all processes take turns."""
+    return slice(rank(), None, count())
+
+
+def gathered(made: Sequence[Made]) -> list[Made]:
+    """What all processes made, each of the items that were its `turns`, in the order of the items; all get it."""
+    if count() == 1:
+        return list(made)
+    import torch
+
+    _meet()
+    everyone: list[Any] = [None] * count()
+    torch.distributed.all_gather_object(everyone, list(made))
+    return [own[number] for number in range(len(everyone[0])) for own in everyone if number < len(own)]
+
+
+def _meet() -> None:
+    """Begin to talk to the others, unless that is done, and end it before Python ends, which else may abort."""
+    import torch
+    from accelerate import PartialState
+
+    if not torch.distributed.is_initialized():
+        atexit.register(PartialState(cpu=True, timeout=PATIENCE).destroy_process_group)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import arg
 
@@ -191,6 +191,8 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
 class GenerateConfig(OutputConfig):
     """Settings of `python -m image.generate`."""
 
+    shares: ClassVar[bool] = True
+
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif, .mp4: an animation; a folder: single pictures
     overwrite: bool = False  # write anew what is there
@@ -284,6 +286,8 @@ class GenerateConfig(OutputConfig):
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(SamplesConfig):
     """Settings of `python -m image.evaluate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Generator = "digits-cgan"  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out pictures are the measure; default: the set that was trained on

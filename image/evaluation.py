@@ -50,7 +50,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights, data, classifier or extractor cannot be had or do not fit each other, or the disk is full.
     """
     device = pick_device(config.device)
-    model, folder = load_image_model(config.weights, device), find_weights(config.weights, "image")
+    model, folder = load_image_model(config.weights, device, shared=True), find_weights(config.weights, "image")
     data = load_for(model, config.data or trained_on(folder, DATA_SETS))
     classifier = find_classifier(config.classifier, data, device)
     extractor = find_extractor(config.extractor, device)

@@ -3,6 +3,7 @@
 import sys
 
 from common.cli import run
+from common.processes import rank
 from common.weights_folders import find_weights, read_config, reading_config
 from image.config import GenerateConfig
 
@@ -17,17 +18,20 @@ def main(config: GenerateConfig) -> None:
     are, and the exit code is 2.
     """
     if config.list_text:
-        list_texts(config.source)
+        if rank() == 0:
+            list_texts(config.source)
         return
     from common.training.devices import pick_device  # torch loads only once the command line is known to be good
     from image.generation import make_gallery, write_gallery
     from image.models import load_image_model
 
-    model = load_image_model(config.source, pick_device(config.device))
+    model = load_image_model(config.source, pick_device(config.device), shared=True)
     gallery = make_gallery(model, config)
-    for note in (*gallery.notes, *gallery.refused):
-        print(f"{PROGRAM}: {note}", file=sys.stderr)
-    print(f"wrote {write_gallery(gallery, config)}: {gallery.what}")
+    written = write_gallery(gallery, config)
+    if rank() == 0:
+        for note in (*gallery.notes, *gallery.refused):
+            print(f"{PROGRAM}: {note}", file=sys.stderr)
+        print(f"wrote {written}: {gallery.what}")
     if gallery.refused:
         sys.exit(2)
 

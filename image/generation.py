@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from common.cores.latents import Point, analogy, combine, slerp, walk
 from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_animation, save_picture, there_and_back
+from common.processes import rank, turns, wait
 from image.config import ANIMATIONS, PICTURES, WITHOUT_TEXT, GenerateConfig, pictures_in
 from image.data.prompts import PromptTokenizer
 from image.edit.inversion import find_picture
@@ -71,16 +72,20 @@ def make_gallery(model: ImageModel, config: GenerateConfig) -> Gallery:
 def write_gallery(gallery: Gallery, config: GenerateConfig) -> str:
     """Write a gallery as --out asks for it, and say what was written.
 
+    Of several processes, which all have the same one, each writes some of many files, and the first a single file.
+
     Raises:
         UserError: it cannot be written.
     """
+    what = config.out
     if config.ending == "":
-        return _write_singles(gallery, Path(config.out))
-    if config.ending in ANIMATIONS:
+        what = _write_singles(gallery, Path(config.out))
+    elif config.ending in ANIMATIONS and rank() == 0:
         save_animation([grid(frame) for frame in gallery.frames], config.out, gallery.fps)
-    else:
+    elif rank() == 0:
         save_picture(draw_sheet(gallery.rows, gallery.headings), config.out)
-    return config.out
+    wait()
+    return what
 
 
 def _write_singles(gallery: Gallery, folder: Path) -> str:
@@ -88,7 +93,8 @@ def _write_singles(gallery: Gallery, folder: Path) -> str:
     slugs = [re.sub(r"\W+", "-", label).strip("-") for label, _ in labelled]
     names = [f"{index:04d}{'-' if slug else ''}{slug}.png" for index, slug in enumerate(slugs)]
     _require_no_others(folder, names)
-    for name, (_, picture) in zip(names, labelled, strict=True):
+    wait()  # so that none sees files that another one is writing
+    for name, (_, picture) in list(zip(names, labelled, strict=True))[turns()]:
         save_picture(picture, folder / name)
     return f"{len(names)} pictures into {folder}"
 

@@ -27,6 +27,7 @@ from common.evaluation.metrics import (
     standard_errors,
 )
 from common.evaluation.report import ClassCount, Metric
+from common.processes import gathered, turns
 from common.progress import progress_bar
 from image.config import Sampler
 from image.data.loading import ImageData, at_a_time, in_parts, to_model
@@ -98,8 +99,9 @@ def gather(
 
 
 def features_of(extractor: FeatureExtractor, images: Tensor, what: str) -> Tensor:
-    """Features (N, D) of images, uint8 (N, C, H, W), that a progress bar calls `what`."""
-    return extractor.features(progress_bar(in_parts(images), f"features of {what}", leave=False, disable=None))
+    """Features (N, D) of images, uint8 (N, C, H, W), that a progress bar calls `what`; all processes share in them."""
+    parts = progress_bar(in_parts(images, turns()), f"features of {what}", leave=False, disable=None)
+    return torch.cat(gathered([extractor.features([part]) for part in parts]))
 
 
 def quality(material: Material, extractor_name: str) -> list[Metric]:

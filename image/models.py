@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from common.cores.vae import VAE
+from common.data.ondemand import ALL
 from common.errors import UserError
+from common.processes import gathered, turns
 from common.schema import from_json
 from common.training.devices import placed
 from common.weights import load_network
@@ -30,6 +32,7 @@ class ImageModel:
         name: of the weights.
         data: name of what it was trained on, and how pictures came to their shape ("fit").
         tokenizer: how descriptions are read; None if the network takes none.
+        shared: whether all processes draw the same, each some parts of it.
     """
 
     network: nn.Module
@@ -38,6 +41,7 @@ class ImageModel:
     name: str = ""
     data: dict[str, Any] | None = None
     tokenizer: PromptTokenizer | None = None
+    shared: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -108,12 +112,12 @@ class ImageModel:
             raise UserError(f"--mix: {self.name} has no styles to mix; name a GAN with --net residual, without words")
         if labels is None and isinstance(self.network, VAE) and self.classes:
             labels = torch.arange(len(z)) % len(self.classes)
-        parts = []
-        for rows in torch.arange(len(z)).split(at_a_time(*self.config.shape)):
+        drawn = []
+        for rows in torch.arange(len(z)).split(at_a_time(*self.config.shape))[turns() if self.shared else ALL]:
             chosen = None if labels is None else labels[rows].to(self.device)
             style = () if fine is None else (fine[rows].to(self.device),)
-            parts.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance, *style)).cpu())
-        return torch.cat(parts)
+            drawn.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance, *style)).cpu())
+        return torch.cat(gathered(drawn) if self.shared else drawn)
 
     def label(self, name: str) -> int:
         """The number of a class, by name (any case) or number.
@@ -152,8 +156,11 @@ class Drawing(nn.Module):
         return self._model._images(z, labels, guidance=1.0)
 
 
-def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageModel:
+def load_image_model(source: str, device: torch.device | str = "cpu", shared: bool = False) -> ImageModel:
     """Load an image model by bundled name, path (a weights folder or a run) or Hub id.
+
+    Args:
+        shared: of several processes all draw the same, each some parts of it.
 
     Raises:
         UserError: there is none, or it is damaged or of another kind.
@@ -167,7 +174,7 @@ def load_image_model(source: str, device: torch.device | str = "cpu") -> ImageMo
             raise ValueError(f"{len(stated.classes)} 'classes'")
         tokenizer = PromptTokenizer.load(folder, config) if stated.network.pieces else None
     network = placed(load_network(folder, lambda: build(stated.network)), device)
-    return ImageModel(network, stated.network, stated.classes, folder.resolve().name, config["data"], tokenizer)
+    return ImageModel(network, stated.network, stated.classes, folder.resolve().name, config["data"], tokenizer, shared)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from common.config import (
 )
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName, InputFile
+from common.inputs import InputFile, ShardsName
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, bundled, find_weights, load_config, read_config, reading_config
 from music.chord_symbols import parse_progression
@@ -35,7 +35,7 @@ Ending = Literal["tonic", "open"]
 NetSize = Literal["debug", "small", "base", "large"]
 
 DATA_SETS = ("chorales", "dances", "styles")  # built in
-Data = Annotated[str, DataName(DATA_SETS)]
+Data = Annotated[str, ShardsName(DATA_SETS)]
 COMPOSERS = WeightsName("music", ("composer",))
 Composer = Annotated[str, COMPOSERS]
 
@@ -59,7 +59,7 @@ WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256
 class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m music.train`."""
 
-    data: Data = "chorales"  # chorales, dances, styles, or a path: POP909, a folder or .zip of MIDI, MusicXML or ABC
+    data: Data = "chorales"  # chorales, dances, styles, or POP909, a folder, .zip or .tar of MIDI, MusicXML or ABC
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
     bars: int = BARS_AT_A_TIME  # that the network composes at a time; longer pieces go on from their last bars
@@ -323,4 +323,4 @@ class EvaluateConfig(SamplesConfig):
     def check_inputs(self) -> None:
         super().check_inputs()
         data = self.data or trained_on(find_weights(self.weights, "music"), DATA_SETS)
-        DataName(DATA_SETS).check(f"--data {data}", data)
+        ShardsName(DATA_SETS).check(f"--data {data}", data)

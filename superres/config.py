@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
@@ -22,14 +22,14 @@ from common.config import (
     require_unset,
 )
 from common.errors import UserError
-from common.inputs import DataName, FileName, InputFile
+from common.inputs import FileName, InputFile, ShardsName
 from common.pictures.formats import FORMATS, PHOTO_SETS
 from common.weights_folders import WeightsName, bundled, network_setting
 
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]
 Degradation = Literal["bicubic", "real"]
-Data = Annotated[str, DataName(PHOTO_SETS)]
+Data = Annotated[str, ShardsName(PHOTO_SETS)]
 Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
 
 
@@ -110,7 +110,7 @@ def twins(source: str) -> tuple[str, str]:
 class TrainConfig(GanConfig, RunConfig):
     """Settings of `python -m superres.train`; --help lists the last base's first."""
 
-    data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
+    data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder, .zip or shards of pictures
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
     weights: Upscaler | None = None  # what it begins as (fast: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
@@ -203,6 +203,8 @@ class ExportConfig(SharpnessConfig, OnnxConfig):
 @dataclass(frozen=True, kw_only=True)
 class UpscaleConfig(OutputConfig):
     """Settings of `python -m superres.upscale`."""
+
+    shares: ClassVar[bool] = True
 
     paths: Paths = ()  # pictures and videos, folders of them, and patterns such as "*.jpg"
     weights: Upscalers | None = None  # a bundled name, a folder, a Hub id or a model file; default: by --scale

@@ -17,7 +17,7 @@ from common.config import (
 )
 from common.errors import UserError
 from common.files import require_free
-from common.inputs import DataName, InUnicode, Words
+from common.inputs import InUnicode, ShardsName, Words
 from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
 from text.verse import MetreName, require_dictionary
@@ -29,7 +29,7 @@ NetSize = Literal["debug", "small", "base", "large"]
 Sampler = Literal["prior", "mixture", "gan"]
 
 DATA_SETS = ("bible",)  # built in
-Data = Annotated[str, DataName(DATA_SETS)]
+Data = Annotated[str, ShardsName(DATA_SETS)]
 Writer = Annotated[str, WeightsName("text", ("writer",))]
 
 
@@ -63,7 +63,7 @@ LONGEST = 512  # pieces of a text
 class TrainConfig(GanConfig, VaeConfig, RunConfig):
     """Settings of `python -m text.train`; --help lists the last base's first."""
 
-    data: Data = "bible"  # bible, or a path: a .txt, .jsonl, .csv or .tsv file (also .gz), or a folder or .zip of them
+    data: Data = "bible"  # bible, or a path: a .txt, .jsonl, .csv, .tsv (all also .gz) or .parquet, or a folder or .zip
     core: Core = "vae"  # vae: of sequences; gan: of the latents of trained --weights, for --sampler gan
     weights: Writer | None = None  # vae: begin with its layers that fit; gan: whose latents are learned
     decoder: DecoderName = "gru"  # what writes the pieces
@@ -253,4 +253,4 @@ class EvaluateConfig(SamplesConfig):
     def check_inputs(self) -> None:
         super().check_inputs()
         data = self.data or trained_on(find_weights(self.weights, "text"), DATA_SETS)
-        DataName(DATA_SETS).check(f"--data {data}", data)
+        ShardsName(DATA_SETS).check(f"--data {data}", data)

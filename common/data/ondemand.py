@@ -19,6 +19,7 @@ from common.errors import UserError
 
 Made = np.ndarray | str  # a row, or why it cannot be made
 ALL_AT_ONCE = "this needs all pictures at once, which are too many to be decoded and kept; name less --data"
+ALL = slice(None)
 PART = 256  # rows that are made together where all are gone through
 
 
@@ -98,9 +99,9 @@ class OnDemand:
         """Refuse what torch would do with all rows at once."""
         raise UserError(ALL_AT_ONCE)
 
-    def split(self, size: int) -> Iterator[Tensor]:
-        """All rows in parts of `size`, each made while the one before is used."""
-        parts = torch.arange(len(self)).split(size)
+    def split(self, size: int, turns: slice = ALL) -> Iterator[Tensor]:
+        """All rows in parts of `size`, or some of the parts, each made while the one before is used."""
+        parts = torch.arange(len(self)).split(size)[turns]
         for number, part in enumerate(parts):
             for coming in parts[number : number + 2]:
                 self.expect(coming)

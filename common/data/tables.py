@@ -1,4 +1,7 @@
-"""Rows of .jsonl, .csv and .tsv files with their lines: one reader for texts and for descriptions of pictures."""
+"""Rows of .jsonl, .csv, .tsv and .parquet files with their lines, or numbers.
+
+One reader for texts and, but for .parquet, for descriptions of pictures.
+"""
 
 import csv
 import io
@@ -9,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import IO, Any, cast
 
+from common.config import require_extra
 from common.errors import UserError
 
 KINDS = (".jsonl", ".csv", ".tsv")
@@ -18,6 +22,30 @@ UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as `surrog
 HALF = re.compile("[\ud800-\udfff]")  # of a character beyond U+FFFF, which JSON can spell alone
 
 Rows = Iterator[tuple[int, dict[str, Any]]]  # the line on which a row begins, and what it tells
+
+
+def read_parquet(stream: IO[bytes], where: str, needed: Sequence[str], used: Collection[str] = ()) -> Rows:
+    """Rows of a Parquet file with their numbers, from 1 on; the other arguments are those of `read_rows`.
+
+    Raises:
+        UserError: it is damaged or no Parquet file, a column is not there, or pyarrow is not.
+    """
+    require_extra(where, "shards", "pyarrow")
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        table = ParquetFile(pyarrow.BufferReader(stream.read()))
+        header = [name.strip().lower() for name in table.schema_arrow.names]
+        read = {*needed, *used}
+        _require_columns(where, header, needed, read)
+        names = {given: name for given, name in zip(table.schema_arrow.names, header, strict=True) if name in read}
+        batches = table.iter_batches(columns=list(names))
+        for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
+            yield number, {names[given]: value for given, value in row.items()}
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{where} is cut, damaged or no Parquet file ({reason}); fetch or write it anew") from error
 
 
 def read_lines(stream: IO[bytes], where: str) -> Iterator[str]:
@@ -89,11 +117,7 @@ def _table(lines: Iterator[str], kind: str, where: str, needed: Sequence[str], r
     records = _tab_separated(lines) if kind == ".tsv" else _comma_separated(lines, where)
     _, _, first = next(records, (1, "", []))
     header = [name.strip().lower() for name in first]
-    for name in needed:
-        if name not in header:
-            known = ", ".join(filter(None, header)) or "none"
-            raise UserError(f"{where} has no column named {name}, but {known}; name one so")
-    _require_single(where, header, read)
+    _require_columns(where, header, needed, read)
     for number, line, fields in records:
         if len(header) == 1 and len(fields) > 1 and not line.startswith('"'):
             fields = [line.rstrip("\n")]
@@ -103,6 +127,14 @@ def _table(lines: Iterator[str], kind: str, where: str, needed: Sequence[str], r
             raise UserError(f"{where}, line {number}, {counts}; {advice}")
         if line.strip():
             yield number, dict(zip(header, fields, strict=False))
+
+
+def _require_columns(where: str, header: Sequence[str], needed: Sequence[str], read: Collection[str]) -> None:
+    for name in needed:
+        if name not in header:
+            known = ", ".join(filter(None, header)) or "none"
+            raise UserError(f"{where} has no column named {name}, but {known}; name one so")
+    _require_single(where, header, read)
 
 
 def _require_single(where: str, names: Sequence[str], read: Collection[str]) -> None:

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from common.data.folders import File
@@ -71,6 +71,26 @@ def read_index(where: str, shard: str) -> Index:
         f"{stem}{ending}": "no picture of this name" for stem in told.keys() - pictures for ending in told[stem]
     }
     return [_with(row, told.get(stem, {})) for stem, row in pictures.items()], skipped
+
+
+def files_of(where: str, shard: str) -> dict[str, File]:
+    """All files of a tar that are not hidden, by their names.
+
+    Args:
+        where: how messages name the tar.
+
+    Raises:
+        UserError: as `read_index`.
+        OSError: it cannot be read.
+    """
+    with opened(shard) as file:
+        members = (member for member in _members(where, file) if member.isreg())
+        return {one.name: _part(shard, one, _checksum(file, one)) for one in members}
+
+
+def _part(shard: str, member: tarfile.TarInfo, checksum: int) -> Part:
+    stated = f"{checksum:08x} {member.size}"
+    return Part(Path(shard), member.name, stated, shard, member.offset_data, member.size)
 
 
 def _members(where: str, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:

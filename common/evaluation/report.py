@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from common.files import folder_for_results, replacing, write_json, write_text
+from common.processes import rank, wait
 from common.training.runs import SETTINGS
 from common.weights_folders import find_weights
 
@@ -140,6 +141,8 @@ S = TypeVar("S", bound=Settings)
 def carry_out(evaluate: Callable[[S, Path], Evaluation], config: S, domain: str, pictures: Sequence[str] = ()) -> None:
     """Evaluate into a folder, print protocol and tables, and say which files there are.
 
+    Of several processes, which all find the same, the first alone writes and prints.
+
     Args:
         evaluate: by the settings, into that folder.
         pictures: names of the files it writes besides evaluation.json and report.html.
@@ -147,6 +150,9 @@ def carry_out(evaluate: Callable[[S, Path], Evaluation], config: S, domain: str,
     out = results_folder(config.out, config.weights, domain)
     with folder_for_results(out):
         evaluation = evaluate(config, out)
+        wait()
+    if rank() > 0:
+        return
     width = shutil.get_terminal_size().columns  # rich would print nothing where COLUMNS is 0
     print_tables(evaluation, Console(markup=False, highlight=False, emoji=False, width=width))
     *others, last = (str(out / name) for name in (*FILES, *pictures))
@@ -170,7 +176,9 @@ def write_report(
     passages: Sequence[tuple[str, str]] = (),
     sounds: Sequence[tuple[str, bytes]] = (),
 ) -> None:
-    """Write evaluation.json and report.html, whose arguments are those of `as_html`."""
+    """Write evaluation.json and report.html, whose arguments are those of `as_html`; the first process does."""
+    if rank() > 0:
+        return
     write_json(out / "evaluation.json", as_json(evaluation))
     with replacing(out / "report.html") as temporary:
         write_text(temporary, as_html(evaluation, title, pictures, passages, sounds))

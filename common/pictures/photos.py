@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.data.folders import File, content_key, find_files, require_lasting, short_name
+from common.data.shards import find_shards, read_shards
 from common.errors import UserError
 from common.pictures.formats import ENDINGS, PHOTO_SETS
 from common.pictures.opening import open_image, upright_size
@@ -55,7 +56,13 @@ def find(data: str) -> tuple[str, Callable[[], Photos]]:
     """
     if data in PHOTO_SETS:
         return f"{data} {version('scikit-image')} {version('scikit-learn')}", _embedded
-    found, skipped = find_files(data, ENDINGS, "pictures", PHOTO_SETS)
+    if shards := find_shards(data, PHOTO_SETS, ENDINGS):
+        examples, skipped = read_shards(data, shards)
+        found = {example.name: example.file for example in examples}
+    else:
+        found, skipped = find_files(data, ENDINGS, "pictures", PHOTO_SETS)
+    if not found:
+        raise UserError(f"--data {data}: no pictures in its {len(shards):,} shards")
     fingerprints = {name: file.fingerprint() for name, file in found.items()}
     source = f"{len(found)} pictures from {short_name(data)}; see there for the licence"
     return content_key(data, fingerprints, skipped), lambda: Photos(found, list(fingerprints.values()), source, skipped)

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -273,6 +273,21 @@ def _clear(out: Path) -> None:
             shutil.rmtree(path)
         elif path.name != LOCK:
             path.unlink()
+
+
+def require_alike(beginnings: Sequence[tuple[int, int]]) -> None:
+    """Refuse processes that would each train something else, as on machines that see other files.
+
+    Args:
+        beginnings: of each process the step at which it begins, and its examples.
+
+    Raises:
+        UserError: they are not all the same.
+    """
+    if len(set(beginnings)) > 1:
+        told = " and ".join(f"step {step:,} with {count:,} examples" for step, count in dict.fromkeys(beginnings))
+        advice = "--data must be the same on all machines, and --out on a disk that all of them share"
+        raise UserError(f"the processes begin at {told}; {advice}")
 
 
 def forget_later_logs(out: Path, step: int) -> None:

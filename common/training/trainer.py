@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 import torch
-from accelerate.utils import broadcast_object_list, set_seed
+from accelerate.utils import gather_object, set_seed
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -34,7 +34,7 @@ from common.training.devices import accelerator_for, flushing, hardware
 from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
-from common.training.runs import LOG, forget_later_logs, order_of
+from common.training.runs import LOG, forget_later_logs, order_of, require_alike
 from common.training.tracking import start_tracking, trackers
 from common.weights import save_weights
 
@@ -146,6 +146,7 @@ class Trainer:
         if self.config.resume:
             self._restore(*self.checkpoints.load(or_older=self.config.resume == "auto"))
             self.snapshot_step = self.progress.step
+        require_alike(gather_object([(self.progress.step, len(self.data))]))
         self.origin, self.last_look = time.perf_counter() - self.progress.seconds, time.perf_counter()
         self.pace, self.timed_since, self.started = 0.0, math.nan, self.progress.step
         self.good = self._copy_state()
@@ -214,13 +215,18 @@ class Trainer:
         return self.stopping or self._done() >= 1.0
 
     def _agree(self) -> None:
-        """Read the clock and Ctrl-C; several processes take the first one's, at the same step."""
-        seconds, stopping = time.perf_counter() - self.origin, self.interrupted or self._stale()
+        """Read the clock, and stop where the run is done or was told to.
+
+        Several processes do so at the same step: by the clock of the first one, and if any of them was told to.
+        """
+        seconds, stale = time.perf_counter() - self.origin, self._stale()
         if self.accelerator.num_processes > 1:
             if self.progress.step % LOG_EVERY:
                 return
-            seconds, stopping = broadcast_object_list([seconds, stopping])
-        self.progress.seconds, self.stopping = seconds, stopping
+            everyone = gather_object([(seconds, stale, self.interrupted)])
+            seconds, stale, _ = everyone[0]
+            self.interrupted = any(interrupted for *_, interrupted in everyone)
+        self.progress.seconds, self.stopping = seconds, self.interrupted or stale
 
     def _stale(self) -> bool:
         """Whether --stop-when-done should end the run: as much again as its best took brought nothing better."""

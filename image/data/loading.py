@@ -2,10 +2,10 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from common.data.arrays import Arrays, allocate, cached, digest, families, split
 from common.data.folders import short_name
+from common.data.ondemand import ALL, OnDemand
 from common.errors import UserError
 from image.config import CACHE_SIZE, MAX_SIDE, MIN_SIDE, Fit, Size, as_size, height_and_width
 from image.data.decoding import Options, colourless, copy, fill, present_classes
@@ -175,9 +176,10 @@ def at_a_time(height: int, width: int) -> int:
     return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // (height * width)))
 
 
-def in_parts(images: Tensor) -> tuple[Tensor, ...]:
-    """Images (N, C, H, W) in the parts that go through a network at a time."""
-    return images.split(at_a_time(*images.shape[2:]))
+def in_parts(images: Tensor, turns: slice = ALL) -> Iterable[Tensor]:
+    """Images (N, C, H, W) in the parts that go through a network at a time, or some of these parts."""
+    size, rows = at_a_time(*images.shape[2:]), cast(Tensor | OnDemand, images)
+    return rows.split(size, turns) if isinstance(rows, OnDemand) else rows.split(size)[turns]
 
 
 def _bytes(found: Found, options: Options) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
@@ -155,6 +155,8 @@ class TrainConfig(PatchConfig, ClassesConfig, RunConfig):
 @dataclass(frozen=True, kw_only=True)
 class TranslateConfig(OutputConfig):
     """Settings of `python -m image.translate`."""
+
+    shares: ClassVar[bool] = True
 
     paths: Paths = ()  # pictures, folders of them, and patterns such as "*.jpg"
     task: TaskName | None = None  # colorize, edges or inpaint; default: that of --weights, or colorize

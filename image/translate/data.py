@@ -19,6 +19,7 @@ from torch import Tensor
 
 from common.data.arrays import allocate, cached, count_reasons, digest, families, split
 from common.data.folders import File, content_key, find_files, short_name
+from common.data.shard_names import are_shards
 from common.errors import UserError
 from common.pictures import photos
 from common.pictures.formats import ENDINGS
@@ -156,6 +157,8 @@ def _find(data: str, task: TaskName, reverse: bool) -> tuple[str, Callable[[], F
         parts = {name: photos.find(name) for name in DATA.split(data)}
         key = "\n".join(key for key, _ in parts.values())
         return key, lambda: _of_photos(_together({short_name(name): load() for name, (_, load) in parts.items()}), task)
+    if are_shards(data):
+        raise UserError(f"--data {data}: pairs are not read from shards; name a folder or .zip of them")
     files, skipped = find_files(data, ENDINGS, "pictures", ())
     prints = {name: file.fingerprint() for name, file in files.items()}
     return content_key(data, prints, skipped), lambda: _of_pairs(data, files, prints, skipped, reverse)

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from common.config import DeviceConfig, require
-from common.inputs import DataName
+from common.inputs import ShardsName
 from music.config import BARS_AT_A_TIME, DATA_SETS
 
 
@@ -16,7 +16,7 @@ class DataConfig(DeviceConfig):
     """Settings of `python -m music.data`."""
 
     # A folder or .zip of MIDI, MusicXML or ABC files, POP909, or a built-in name.
-    data: Positional[Annotated[str, DataName(DATA_SETS), arg(metavar="DATA")]]
+    data: Positional[Annotated[str, ShardsName(DATA_SETS), arg(metavar="DATA")]]
     bars: int = BARS_AT_A_TIME  # that the network would compose at a time
     minutes: float = 60.0  # that you have for the training
     out: Path | None = None  # folder of the sheet and of data.json; default: runs/<data>-data

@@ -1,5 +1,6 @@
 """Where music comes from: the collections in music21's wheel, POP909, and folders or .zip files of one's own."""
 
+import os
 import tarfile
 import tempfile
 import zlib
@@ -9,7 +10,9 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from common.data.folders import File, content_key, find_files, require_lasting, short_name, sub_folders
+from common.data.folders import File, content_key, find_files, of_kind, require_lasting, short_name, sub_folders
+from common.data.shard_names import spelt_out
+from common.data.tars import files_of
 from common.errors import UserError
 from music.data import pop909
 from music.data.corpus import chorales, dances
@@ -20,6 +23,8 @@ from music.score import Score, notes
 
 BUILT_IN: dict[str, Callable[[], Music]] = {"chorales": chorales, "dances": dances, "styles": styles}
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
+ENDINGS = MIDI | XML | ABC
+BEATS = "beat_midi.txt"  # by which POP909 is known
 
 
 def find(data: str) -> tuple[str, Callable[[], Music]]:
@@ -31,13 +36,34 @@ def find(data: str) -> tuple[str, Callable[[], Music]]:
     if data in BUILT_IN:
         return f"{data} music21 {version('music21')}", BUILT_IN[data]
     path = Path(data).expanduser()
+    if data.lower().endswith(".tar") and not path.is_dir():
+        held = _in_tars(data)
+        if all(PurePosixPath(name).name != BEATS for name in held):
+            return _found(data, *of_kind(held, data, ENDINGS, "music"))
     if path.is_file() and tarfile.is_tarfile(path):
         return f"{zlib.crc32(path.read_bytes()):08x} pop909", lambda: pop909.find_in_tar(data, path)
-    files, skipped = find_files(data, MIDI | XML | ABC, "music", BUILT_IN)
-    key = content_key(data, {name: file.fingerprint() for name, file in files.items()}, skipped)
-    if any(PurePosixPath(name).name == "beat_midi.txt" for name in skipped):
+    files, skipped = find_files(data, ENDINGS, "music", BUILT_IN)
+    if any(PurePosixPath(name).name == BEATS for name in skipped):
+        key, _ = _found(data, files, skipped)
         return f"{key} pop909", lambda: pop909.find_in_folder(data, path, [*files, *skipped])
+    return _found(data, files, skipped)
+
+
+def _found(data: str, files: dict[str, File], skipped: dict[str, str]) -> tuple[str, Callable[[], Music]]:
+    key = content_key(data, {name: file.fingerprint() for name, file in files.items()}, skipped)
     return key, lambda: _folder(data, files, skipped)
+
+
+def _in_tars(data: str) -> dict[str, File]:
+    """The files of one tar, or of those that a range in braces names, by their names, which must differ."""
+    held: dict[str, File] = {}
+    for shard in map(os.path.expanduser, spelt_out(data)):
+        where = f"--data {data}: {shard}"
+        found = files_of(where, shard)
+        if twice := sorted(found.keys() & held):
+            raise UserError(f"{where} has {twice[0]}, which one before it has too; rename one")
+        held |= found
+    return held
 
 
 def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music:

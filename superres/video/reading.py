@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from common.errors import UserError
+from common.pictures.formats import CONTAINERS
 from superres.video.colours import Colours, colours_of
 
 TRUE = ("matroska", "avi", "flv", "asf")  # containers that say beforehand how long they are
@@ -108,7 +109,7 @@ def opened(path: Path) -> InputContainer:
         UserError: it cannot be read.
     """
     try:
-        return av.open(address(path), metadata_errors="replace")
+        return av.open(address(path), options=CONTAINERS, metadata_errors="replace")
     except av.FFmpegError as error:
         if path.is_file() and _begins_as_mp4(path):
             raise UserError(f"{path} is cut off: the index, which such files have at their end, is missing") from error

@@ -27,6 +27,7 @@ from common.config import (
 from common.errors import UserError
 from common.pictures.sheets import save_picture
 from common.provenance.reading import read_record
+from common.provenance.record import made_by, recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -407,3 +408,13 @@ def test_settings_are_taken_from_a_result_and_flags_beside_it_win(
         with_settings(["--settings-from", made], "image.paint")
     with pytest.raises(UserError, match=r"nowhere.png: no such file"):
         sketched("--settings-from", str(tmp_path / "nowhere.png"))
+
+
+@pytest.mark.parametrize("written", ["--overwrite --out {}", "--out={}", "--threads 9 --settings-from {}"])
+def test_settings_of_a_stranger_do_not_say_where_results_go(written: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.png"
+    line = f"python -m image.sketch --rough {written.format(victim)} --seed 7"
+    with recording(made_by("image.sketch", line, 7, (), False)):
+        save_picture(Image.new("RGB", (4, 4)), tmp_path / "made.png")
+    taken = sketched("--settings-from", str(tmp_path / "made.png"))
+    assert (taken.rough, taken.seed, taken.out, taken.threads) == (True, 7, Path("sketch.png"), None)

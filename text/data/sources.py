@@ -10,12 +10,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from common.data.folders import File, find_files, short_name, sub_folders
-from common.data.tables import HALF, KINDS, Rows, read_lines, read_rows
+from common.data.shard_names import spelt_out
+from common.data.tables import HALF, KINDS, Rows, read_lines, read_parquet, read_rows
 from common.errors import UserError
-from common.inputs import DataName
+from common.inputs import ShardsName
 from text.config import DATA_SETS
 
-ENDINGS = (".txt", *KINDS)
+PARQUET = ".parquet"
+ENDINGS = (".txt", *KINDS, PARQUET)
+NEEDED, USED = ("text",), ("style", "source", "author")  # columns
 MOST_CHARACTERS = 4_000  # of a text; longer ones are counted and left out
 SHOWN = 30  # characters of a text that a message repeats
 PARTED = 8  # lines between two empty ones, on average and at most, for a .txt to be of texts of several lines
@@ -74,22 +77,17 @@ def read_corpus(data: str) -> Corpus:
 
     A .txt holds a text a line, or texts of several lines with an empty line between them; a .jsonl an object a line,
     and a .csv or .tsv (which has no quoting) a header, with "text" and perhaps "style" and "source" (or "author"). All
-    are UTF-8, and may be packed with gzip (.gz).
+    are UTF-8, and may be packed with gzip (.gz). A .parquet has columns of these names; several may be named by a range
+    in braces.
 
     Raises:
         UserError: there is no such data, or a file cannot be read, with its name and line.
     """
     if data in DATA_SETS:
         return _bible()
-    DataName(DATA_SETS).check(f"--data {data}", data)
-    path = Path(data).expanduser()
+    ShardsName(DATA_SETS).check(f"--data {data}", data)
     corpus = Corpus(_stem(short_name(data)), "a user's own texts")
-    is_single = path.is_file() and path.suffix.lower() != ".zip"
-    if is_single and not _kind(path.name):
-        raise UserError(f"--data {data}: not one of {', '.join(ENDINGS)}, or such a file packed as .gz")
-    files, left_out = (
-        ({path.name: File(path)}, {}) if is_single else find_files(data, (*ENDINGS, ".gz"), "texts", DATA_SETS)
-    )
+    files, left_out = _find(data)
     corpus.skipped |= left_out
     styles = sub_folders(data, list(files), "texts") or [""] * len(files)
     for (name, file), style in zip(files.items(), styles, strict=True):
@@ -100,6 +98,16 @@ def read_corpus(data: str) -> Corpus:
     if any(entry.style for entry in corpus.entries):
         _leave_out_unstyled(corpus)
     return corpus
+
+
+def _find(data: str) -> tuple[dict[str, File], dict[str, str]]:
+    """The files that --data names, by their names, and others with the reason for leaving them out."""
+    paths = [Path(name).expanduser() for name in spelt_out(data)]
+    if paths[0].suffix.lower() == ".zip" or not paths[0].is_file():
+        return find_files(data, (*ENDINGS, ".gz"), "texts", DATA_SETS)
+    if not _kind(data):
+        raise UserError(f"--data {data}: not one of {', '.join(ENDINGS)}, or such a file packed as .gz")
+    return {path.name if len(paths) == 1 else str(path): File(path) for path in paths}, {}
 
 
 def _read(corpus: Corpus, name: str, file: File, style: str) -> None:
@@ -122,7 +130,9 @@ def _told(row: dict[str, Any], name: str) -> str:
 def _rows(stream: IO[bytes], kind: str, where: str) -> Rows:
     if kind == ".txt":
         return _plain(read_lines(stream, where))
-    return read_rows(stream, kind, where, ("text",), ("style", "source", "author"))
+    if kind == PARQUET:
+        return read_parquet(stream, where, NEEDED, USED)
+    return read_rows(stream, kind, where, NEEDED, USED)
 
 
 def _plain(lines: Iterator[str]) -> Rows:

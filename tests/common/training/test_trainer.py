@@ -691,6 +691,26 @@ def test_two_processes_equal_one(whole: dict[str, Tensor], root: Path, tmp_path:
     close(whole, load_file(tmp_path / "gradients.safetensors"))
 
 
+def test_of_two_processes_one_that_is_told_to_stop_stops_both(root: Path, tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2]
+    flags = ["--steps", 10 * LOG_EVERY, "--stop-at", 3, "--out", tmp_path]
+    with start(root, *launcher, "tests/common/training/tiny_games.py", *flags) as process:
+        _, error = process.communicate(timeout=300)
+    assert error.count(f"saved after {8 * LOG_EVERY} examples in {tmp_path}; go on with --resume") == 2, error
+    assert [path.stem for path in Checkpoints(tmp_path / "checkpoints").paths()] == [f"step-{LOG_EVERY:09d}"]
+
+
+def test_processes_that_would_begin_apart_are_refused(root: Path, tmp_path: Path) -> None:
+    """As on two machines whose --out is on disks of their own."""
+    play("plain", TinyConfig(steps=4, out=tmp_path / "0"))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "--no-python", "bash", "-c"]
+    script = f"{sys.executable} tests/common/training/tiny_games.py --steps 8 --resume auto --out {tmp_path}/$RANK"
+    with start(root, *launcher, script) as process:
+        _, error = process.communicate(timeout=300)
+    told = "tiny: the processes begin at step 4 with 50 examples and step 0 with 50 examples; --data must be the same"
+    assert process.returncode == 1 and told in error, error
+
+
 def test_parts_of_a_batch_equal_the_whole(whole: dict[str, Tensor], tmp_path: Path) -> None:
     parts = gradients(tmp_path / "run", accumulate=2)
     close(whole, parts)

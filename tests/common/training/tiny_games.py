@@ -5,9 +5,10 @@ As a script it is a train command: `python tests/common/training/tiny_games.py -
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from common.config import Precision, RunConfig
 from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.data.arrays import Arrays
 from common.errors import UserError
+from common.processes import count, rank
 from common.randomness import Draw
 from common.training.monitor import Monitor, Progress, Verdict
 from common.training.runs import decided, open_run
@@ -47,24 +49,32 @@ class TinyConfig(RunConfig):
     device: str = "cpu"
     precision: Precision = "fp32"  # whatever this machine would choose
     kill_at: int | None = None  # the step in which the process kills itself
+    stop_at: int | None = None  # the step in which the last of several processes is told to stop
 
 
 def main(config: TinyConfig) -> None:
     """Train a tiny model."""
     if config.out is None:
         raise UserError("--out is missing")
-    # What kills a run is none of its settings.
-    play(config.game, replace(config, kill_at=None), kill_at=config.kill_at)
+    # What kills or stops a run is none of its settings.
+    stop_at = config.stop_at if rank() == count() - 1 else None
+    signals = {config.kill_at: signal.SIGKILL, stop_at: signal.SIGTERM}
+    play(config.game, replace(config, kill_at=None, stop_at=None), signals=signals)
 
 
-def play(name: str, config: RunConfig, monitor: "Glance | None" = None, kill_at: int | None = None) -> Progress:
+def play(
+    name: str,
+    config: RunConfig,
+    monitor: "Glance | None" = None,
+    signals: Mapping[int | None, signal.Signals] = MappingProxyType({}),
+) -> Progress:
     """Open the run and train."""
     assert config.out is not None
     config = decided(config, config.out)
     assert config.out is not None
     game = build(name, config)
     for player in game.players.values():
-        player.loss = _killing(player.loss, kill_at)
+        player.loss = _signalling(player.loss, signals)
     open_run(config.out, config)
     return Trainer(config, config.out).fit(game, DATA, monitor or Glance())
 
@@ -167,12 +177,12 @@ class Glance(Monitor):
         self.looks = state["looks"]
 
 
-def _killing(loss: Any, step: int | None) -> Any:
-    """The loss, but SIGKILL for this process when that step comes."""
+def _signalling(loss: Any, signals: Mapping[int | None, signal.Signals]) -> Any:
+    """The loss, but a signal for this process when its step comes."""
 
     def wrapped(batch: Batch, draw: Draw) -> Any:
-        if draw.step == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if draw.step in signals:
+            os.kill(os.getpid(), signals[draw.step])
         return loss(batch, draw)
 
     return wrapped

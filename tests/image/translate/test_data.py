@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shard_making import write_tar
 
 from common.errors import UserError
 from image.translate.config import TaskName
@@ -145,3 +146,12 @@ def test_scenes_are_whole_and_several_folders_come_together(folder: Path, tmp_pa
 def test_one_of_several_folders_may_be_missing(folder: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder"):
         load_pairs(f"{folder},nowhere", "edges", 32)
+
+
+def test_shards_are_as_a_folder(folder: Path, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", {path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    wanted, found = (load_pairs(str(data), "inpaint", 32) for data in (folder, path))
+    assert found.training == wanted.training > 0
+    assert torch.equal(found.train.pixels, wanted.train.pixels)
+    with pytest.raises(UserError, match="pairs are not read from shards"):
+        load_pairs(str(path), "pairs", 32)

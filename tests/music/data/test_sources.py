@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shard_making import write_tar
 
 from common.data.folders import short_name
 from common.errors import UserError
@@ -366,3 +367,24 @@ def test_slurs_in_abc_change_no_note_even_if_they_never_end(tmp_path: Path) -> N
     first, second = abc(tmp_path, plain), abc(tmp_path, slurred)
     assert isinstance(first, Tune) and isinstance(second, Tune)
     assert np.array_equal(first.notes, second.notes)
+
+
+# --- Tars -------------------------------------------------------------------------------------------------------------
+
+
+def test_tars_of_music_are_as_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "tunes"
+    for style in ("march", "waltz"):
+        for number in range(2):
+            (folder / style).mkdir(parents=True, exist_ok=True)
+            (folder / style / f"{number}.abc").write_text(f"X:1\nT:{style}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.abc"))
+    for number, some in enumerate((names[:2], names[2:])):
+        write_tar(tmp_path / f"{number}.tar", {name: (folder / name).read_bytes() for name in some})
+    wanted, found = (find(str(tmp_path / data))[1]() for data in ("tunes", "{0..1}.tar"))
+    assert [(item.name, item.style) for item in found.items] == [(item.name, item.style) for item in wanted.items]
+    for one, other in zip(found.items, wanted.items, strict=True):
+        assert notes(parse(one)) == notes(parse(other)) != []
+    write_tar(tmp_path / "1.tar", {"march/0.abc": "X:1"})
+    with pytest.raises(UserError, match=r"1\.tar has march/0.abc, which one before it has too"):
+        find(str(tmp_path / "{0..1}.tar"))

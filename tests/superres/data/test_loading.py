@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from shard_making import write_parquet, write_tar
 from small_photos import COUNT, picture, save_pictures
 
 from common.errors import UserError
@@ -229,3 +230,16 @@ def test_versions_of_a_degraded_picture(folder: Path) -> None:
     for pair in everything(data):
         assert len(pair.lows) == VERSIONS["real"] > 1
         assert len({low.numpy().tobytes() for low in pair.lows}) == len(pair.lows)
+
+
+def test_shards_are_the_same_data(folder: Path, tmp_path: Path) -> None:
+    files = sorted(folder.glob("*.png"))
+    for number, some in enumerate((files[:3], files[3:])):
+        write_tar(tmp_path / f"{number}.tar", {path.name: path.read_bytes() for path in some})
+    write_parquet(tmp_path / "all.parquet", {"image": [{"bytes": path.read_bytes()} for path in files]})
+    wanted = load_photos(str(folder), 2, least=8)
+    for data in (str(tmp_path / "{0..1}.tar"), str(tmp_path / "all.parquet")):
+        found = load_photos(data, 2, least=8)
+        for part in ("train", "validation"):
+            pairs = list(zip(getattr(wanted, part), getattr(found, part), strict=True))
+            assert pairs and all(torch.equal(one.high, other.high) for one, other in pairs)

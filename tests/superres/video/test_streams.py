@@ -9,9 +9,10 @@ import pytest
 import torch
 from clips import HEIGHT, MILLISECONDS, WIDTH, make, moments, noise, refused, sounds
 
+from common.errors import UserError
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, build_generator, fuse
-from superres.video.reading import shown_size
+from superres.video.reading import shown_size, survey
 from superres.video.upscaling import upscale_video
 from superres.video.writing import suffix_for
 
@@ -104,3 +105,12 @@ def test_films_of_dvds(tmp_path: Path, model: SuperResModel) -> None:
     output = tmp_path / f"out{suffix_for(tmp_path / 'film.vob')}"
     upscale_video(tmp_path / "film.vob", output, model)
     assert len(moments(output)) == 12 and output.suffix == ".mkv"
+
+
+def test_a_list_of_other_files_is_no_film(tmp_path: Path) -> None:
+    make(tmp_path / "secret.mp4", noise(2))
+    for number, content in enumerate(("ffconcat version 1.0\nfile secret.mp4\n", "#EXTM3U\n#EXTINF:1,\nsecret.mp4\n")):
+        path = tmp_path / f"{number}.mp4"
+        path.write_text(content)
+        with pytest.raises(UserError, match="is no film that can be read"):
+            survey(path)

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from shard_making import write_parquet
 
 from common.errors import UserError
 from text.data.sources import MOST_CHARACTERS, Corpus, Entry, read_corpus
@@ -209,3 +210,29 @@ def test_the_bible_has_verses_in_six_styles() -> None:
     first = corpus.entries[0]
     assert first == Entry("In the beginning God created the heavens and the earth.", "law", first.source)
     assert first.source.endswith("1") and "public domain" in corpus.source
+
+
+# --- Parquet
+
+
+def test_parquet_files_have_columns_as_tables_have(tmp_path: Path) -> None:
+    for number in range(2):
+        rows = range(3 * number, 3 * number + 3)
+        columns = {"Text": [f"text {row}" for row in rows], "style": ["a", "b", None], "other": [b"1", b"2", b"3"]}
+        write_parquet(tmp_path / f"t-{number}.parquet", columns, group=2)
+    styled = [(f"text {row}", "ab"[row % 3]) for row in range(6) if row % 3 < 2]
+    for data in ("", "t-{0..1}.parquet"):
+        corpus = read_corpus(str(tmp_path / data))
+        assert [(entry.text, entry.style) for entry in corpus.entries] == styled
+        assert len(corpus.skipped) == 2
+    single = read_corpus(str(tmp_path / "t-0.parquet"))
+    assert single.name == "t-0" and len(single.entries) == 2
+
+
+def test_parquet_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", {"words": ["one"]})
+    with pytest.raises(UserError, match=r"a\.parquet has no column named text, but words"):
+        read_corpus(str(path))
+    refused(tmp_path / "b.parquet", path.read_bytes()[:-9], "b.parquet is cut, damaged or no Parquet file")
+    with pytest.raises(UserError, match=r"c1\.parquet: no such file"):
+        read_corpus(str(tmp_path / "c{0..1}.parquet").replace("c{0", "c{1"))

@@ -1,0 +1,71 @@
+"""Commands that torchrun starts in several processes: they share their work, or refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import COMMANDS, assert_refused, command, dotted
+
+# The "--" keeps torchrun from taking --n for a short form of one of its own flags.
+STARTED = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "--")
+SHARED = {
+    *("image.train", "image.translate.train", "image.judges.classifier", "image.judges.scorer", "text.train"),
+    *("music.train", "music.sound.train", "superres.train"),
+    *("image.generate", "image.evaluate", "image.translate.__main__", "superres.upscale"),
+}
+N = 520  # digits, of which 256 are drawn at a time: three parts
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as torchrun has it
+
+
+@pytest.mark.parametrize("name", sorted(set(map(dotted, COMMANDS)) - SHARED))
+def test_what_cannot_be_shared_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert_refused(command(name), "without torchrun", f"python -m {name.removesuffix('.__main__')}")
+
+
+def test_two_processes_draw_the_same_pictures_once_each(tmp_path: Path) -> None:
+    for name, launcher in (("alone", ()), ("shared", STARTED)):
+        result = command(*launcher, "image.generate", "--n", N, "--device", "cpu", "--out", tmp_path / name)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("wrote") == 1 and f"{N} pictures into" in result.stdout
+    pictures = sorted((tmp_path / "alone").iterdir())
+    assert len(pictures) == N == len(list((tmp_path / "shared").iterdir()))
+    assert all(path.read_bytes() == (tmp_path / "shared" / path.name).read_bytes() for path in pictures)
+
+
+def test_two_processes_draw_the_same_sheet(tmp_path: Path) -> None:
+    words = ("image.generate", "--weights", "emoji-text", "--text", "red heart", "green apple", "--device", "cpu")
+    alone, shared = tmp_path / "alone.png", tmp_path / "shared.png"
+    assert command(*words, "--out", alone).returncode == 0
+    assert command(*STARTED, *words, "--out", shared).returncode == 0
+    assert alone.read_bytes() == shared.read_bytes()
+
+
+@pytest.mark.parametrize("weights", ["digits-cgan", "fashion-vae"])
+def test_two_processes_measure_the_same(weights: str, tmp_path: Path) -> None:
+    words = (
+        "image.evaluate",
+        "--weights",
+        weights,
+        "--data",
+        "digits",
+        "--n",
+        64,
+        "--extractor",
+        "features",
+        "--device",
+        "cpu",
+    )
+    found = []
+    for name, launcher in (("alone", ()), ("shared", STARTED)):
+        result = command(*launcher, *words, "--out", tmp_path / name)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("report.html") == 1
+        found.append(json.loads((tmp_path / name / "evaluation.json").read_text()))
+    assert found[0] == found[1]
+    assert (tmp_path / "alone" / "report.html").read_bytes() == (tmp_path / "shared" / "report.html").read_bytes()
