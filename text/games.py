@@ -33,10 +33,10 @@ def prepare(config: TrainConfig) -> Run:
         UserError: the data or the --weights are of no use.
     """
     begun = load_text_model(config.weights, pick_device(config.device)) if config.weights else None
-    if config.core == "gan":
-        game, data, arrays, monitor = _latents(config, begun)
-    else:
+    if config.core == "vae":
         game, data, arrays, monitor = _texts(config, begun)
+    else:
+        game, data, arrays, monitor = _latents(config, begun)
     said = _begin(game, begun) if begun and config.core == "vae" else ""
     sampler = " --sampler gan" if config.core == "gan" else ""
     return Run(
