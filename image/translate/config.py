@@ -156,7 +156,7 @@ class TrainConfig(PatchConfig, ClassesConfig, RunConfig):
 class TranslateConfig(OutputConfig):
     """Settings of `python -m image.translate`."""
 
-    paths: Paths = ()  # pictures, folders of them, and patterns such as "*.jpg"
+    paths: Paths = ()  # pictures, for colorize also films, folders of them, and patterns such as "*.jpg"
     task: TaskName | None = None  # colorize, edges or inpaint; default: that of --weights, or colorize
     weights: Translator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --task
     mask: InputFile | None = None  # inpaint: a picture that is white where the hole is; default: what is transparent
@@ -219,6 +219,11 @@ class TranslateConfig(OutputConfig):
             UserError: as `trained_task`.
         """
         return network_setting(self.source, "image", "translator", "core", ("gan", "classes", None)) or "gan"
+
+    @property
+    def colours_films(self) -> bool:
+        """Whether films are taken, too."""
+        return self.trained_core == "classes" and self.hints is None and self.mask is None
 
     @property
     def ending(self) -> str:

@@ -17,15 +17,15 @@ from clips import HEIGHT, MILLISECONDS, WIDTH, frames, make, moments, noise, oth
 from torch import Tensor
 
 from common.errors import UserError
+from common.films.colours import colours_of, frame_of, picture_of
+from common.films.reading import Film, frames_of, opened, picture_stream, survey
+from common.films.writing import suffix_for
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, Reach, build_generator, fuse
 from superres.upscaling import TiledUpscaler
 from superres.video import upscaling as video
-from superres.video.colours import colours_of, frame_of, picture_of
-from superres.video.reading import Film, frames_of, opened, picture_stream, survey
 from superres.video.unchanged_tiles import FrameUpscaler
 from superres.video.upscaling import upscale_video
-from superres.video.writing import suffix_for
 
 UNEVEN = [0, 512, 1024, 1300, 1400, 1500, 3000, 3100, 3200, 9000, 9001, 9500]
 EVEN = [40 * k for k in range(12)]
