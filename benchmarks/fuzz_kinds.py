@@ -275,7 +275,7 @@ def read_an_archive(path: Path) -> None:
 
 
 def read_a_film(path: Path) -> None:
-    from superres.video.reading import frames_of, opened, picture_stream, survey
+    from common.films.reading import frames_of, opened, picture_stream, survey
 
     survey(path)
     with opened(path) as container:

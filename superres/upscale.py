@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from common.cli import run
 from common.errors import UserError
 from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
+from common.films.formats import VIDEOS, is_film
 from common.pictures.formats import ENDINGS, FORMATS
 from common.processes import rank
 from superres.config import UpscaleConfig
@@ -25,10 +26,6 @@ PROGRAM = "superres.upscale"
 # Of outputs, a pattern, unless --suffix names another
 SUFFIXES = r"_(x\d+(\.\d+)?|[whl]\d+|\d+(\.\d+)?mp)(_preview-[^/]+)?"
 NOT_LOCAL = "looks too far for exact tiles; they overlap by {} pixels, and where they meet may depend on --tile"
-VIDEOS = (
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
-    *(".vob", ".webm", ".wmv"),
-)
 
 
 def main(config: UpscaleConfig) -> None:
@@ -90,7 +87,7 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
         return convert_picture(job.source, job.target, change, suited.size, config.quality)
 
-    pictures, films = ([job for job in jobs if _is_video(job.source) == is_film] for is_film in (False, True))
+    pictures, films = ([job for job in jobs if is_film(job.source) == kind] for kind in (False, True))
     if (len(jobs) > 1 or films) and config.preview is None and rank() == 0:
         say_estimates(pictures, films, upscaler, config)
     each_picture(pictures, make, fail)
@@ -186,8 +183,8 @@ def _size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: it cannot be read.
     """
-    if _is_video(path):
-        from superres.video.reading import shown_size
+    if is_film(path):
+        from common.films.reading import shown_size
 
         return shown_size(path)
     from common.pictures.reading import open_picture
@@ -198,16 +195,12 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _ending(path: Path, config: UpscaleConfig) -> str:
     """Of what becomes of a file."""
-    if _is_video(path):
+    if is_film(path):
+        from common.films.writing import suffix_for
         from superres.video.preview import ENDING
-        from superres.video.writing import suffix_for
 
         return suffix_for(path) if config.preview is None else ENDING
     return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
-
-
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEOS
 
 
 if __name__ == "__main__":

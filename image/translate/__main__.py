@@ -11,6 +11,7 @@ from tqdm import tqdm
 from common.cli import run
 from common.errors import UserError
 from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
+from common.films.formats import VIDEOS, is_film
 from common.pictures.formats import ENDINGS, FORMATS
 from image.translate.config import SUFFIXES, TranslateConfig
 
@@ -29,13 +30,17 @@ def main(config: TranslateConfig) -> None:
     """Make pictures of pictures; with no flags, give grey ones colours.
 
     photo.png becomes photo_colour.png beside it, folders keep their tree, and what is there is skipped. EXIF,
-    resolution, 16 bits, transparency and animations stay, and of coloured pictures the luma, exactly. If some of many
-    files fail, the others are done, and the exit code is 1.
+    resolution, 16 bits, transparency and animations stay, and of coloured pictures the luma, exactly. Films are given
+    colours that do not flicker, and keep their sound; an interrupted one is continued by the same command. If some of
+    many files fail, the others are done, and the exit code is 1.
     """
     batch = plan_outputs(config)
     with reporting(batch, PROGRAM) as fail:
-        if batch.jobs:
-            translate(batch.jobs, config, fail)
+        pictures, films = ([job for job in batch.jobs if is_film(job.source) == kind] for kind in (False, True))
+        if pictures:
+            translate(pictures, config, fail)
+        if films:
+            colour_films(films, config, fail)
 
 
 def plan_outputs(config: TranslateConfig) -> FileJobs:
@@ -46,12 +51,17 @@ def plan_outputs(config: TranslateConfig) -> FileJobs:
     """
 
     def ending(path: Path) -> str:
+        if is_film(path):
+            from common.films.writing import suffix_for
+
+            return suffix_for(path)
         return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
 
     suffix = SUFFIXES[config.trained_task] if config.suffix is None else config.suffix
-    target = targets(config.paths, config.out, suffix, ending, tuple(FORMATS), config.ending)
+    films, kinds = (VIDEOS, "pictures and films") if config.colours_films else ((), "pictures")
+    target = targets(config.paths, config.out, suffix, ending, (*FORMATS, *films), config.ending)
     marks = [re.escape(one) for one in (*SUFFIXES.values(), suffix)]
-    return plan(config.paths, ENDINGS, "pictures", target, config.overwrite, marks)
+    return plan(config.paths, (*ENDINGS, *films), kinds, target, config.overwrite, marks)
 
 
 def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], None]) -> None:
@@ -79,6 +89,22 @@ def translate(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], No
         return convert_picture(job.source, job.target, change, quality=config.quality)
 
     each_picture(jobs, make, fail)
+
+
+def colour_films(jobs: list[Job], config: TranslateConfig, fail: Callable[[str], None]) -> None:
+    """Give films colours one by one, each with a progress bar of its own, and tell `fail` what goes wrong."""
+    from common.training.devices import pick_device
+    from image.translate.films import colour_film
+    from image.translate.models import load_translation_model
+
+    model = load_translation_model(config.source, pick_device(config.device))
+    for job in jobs:
+        try:
+            colour_film(job.source, job.target, model, config.overwrite)
+        except UserError as error:
+            fail(str(error))
+        else:
+            print(f"wrote {job.target}")
 
 
 def read_mask(path: Path) -> "NDArray[np.bool_]":

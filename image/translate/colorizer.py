@@ -120,10 +120,16 @@ class Colorizer(nn.Module):
 
     def read(self, source: Tensor, logits: Tensor, temperature: float, balance: float) -> Tensor:
         """As `forward`, of what `guess` said of the source."""
+        return self.spread(source, self.colours(logits, temperature, balance))
+
+    def colours(self, logits: Tensor, temperature: float, balance: float) -> Tensor:
+        """The colours of cells, a* and b*, (N, 2, H / CELL, W / CELL), by what `guess` said."""
+        return annealed_mean(logits - (1 - balance) * self.preference[:, None, None], self.classes, temperature)
+
+    def spread(self, source: Tensor, colours: Tensor) -> Tensor:
+        """As `forward`, of the colours of a source's cells."""
         luma, hints = source[:, :1], source[:, 1:]
         small = _shrunk(source, self.config.longest)
-        likely = logits - (1 - balance) * self.preference[:, None, None]
-        colours = annealed_mean(likely, self.classes, temperature)
         colours = F.interpolate(colours, scale_factor=CELL, mode="bilinear", align_corners=False)
         height, width = small.shape[2:]
         chroma = guided(chroma_at(small[:, :1], colours[..., :height, :width]), small[:, :1], luma, RADIUS, SMOOTH)

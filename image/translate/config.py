@@ -158,7 +158,7 @@ class TranslateConfig(OutputConfig):
 
     shares: ClassVar[bool] = True
 
-    paths: Paths = ()  # pictures, folders of them, and patterns such as "*.jpg"
+    paths: Paths = ()  # pictures, for colorize also films, folders of them, and patterns such as "*.jpg"
     task: TaskName | None = None  # colorize, edges or inpaint; default: that of --weights, or colorize
     weights: Translator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --task
     mask: InputFile | None = None  # inpaint: a picture that is white where the hole is; default: what is transparent
@@ -221,6 +221,11 @@ class TranslateConfig(OutputConfig):
             UserError: as `trained_task`.
         """
         return network_setting(self.source, "image", "translator", "core", ("gan", "classes", None)) or "gan"
+
+    @property
+    def colours_films(self) -> bool:
+        """Whether films are taken, too."""
+        return self.trained_core == "classes" and self.hints is None and self.mask is None
 
     @property
     def ending(self) -> str:

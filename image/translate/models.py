@@ -135,13 +135,12 @@ class TranslationModel:
         return replace(picture, pixels=np.concatenate([changed, alpha], 2), icc=icc)
 
     def _coloured(self, colours: Pixels, most: int, advance: Callable[[float], Any], hints: Picture | None) -> Pixels:
-        numbers = _channels_first(colours.astype(np.int64))
-        grey = rounded_luma(numbers) if numbers.shape[1] == 3 else numbers
+        grey = grey_of(colours)
         source = 2 * grey.float() / most - 1
         if hints is not None:
             source = torch.cat([source, hinted(hints, colours.shape[:2])], 1)
         chroma = self.translate(source, advance) / GAIN
-        return _channels_last(coloured(grey, chroma, most)).astype(colours.dtype)
+        return with_chroma(grey, chroma, colours.dtype)
 
     def _filled(
         self,
@@ -180,6 +179,17 @@ class TranslationModel:
     def _drawn(self, colours: Pixels, most: int, advance: Callable[[float], Any]) -> Pixels:
         source = _to_tensor(colours, most).expand(-1, 3, -1, -1)
         return _to_pixels(self.translate(source, advance), most).astype(colours.dtype)
+
+
+def grey_of(colours: Pixels) -> Tensor:
+    """The luma of a picture, whole numbers, (H, W, 1 or 3) -> int64 (1, 1, H, W)."""
+    numbers = _channels_first(colours.astype(np.int64))
+    return rounded_luma(numbers) if numbers.shape[1] == 3 else numbers
+
+
+def with_chroma(grey: Tensor, chroma: Tensor, kind: np.dtype[Any]) -> Pixels:
+    """The picture of this luma (1, 1, H, W) and chroma (1, 2, H, W), whole numbers of a dtype, (H, W, 3)."""
+    return _channels_last(coloured(grey, chroma, np.iinfo(kind).max)).astype(kind)
 
 
 def load_translation_model(

@@ -11,11 +11,11 @@ from av.video.reformatter import VideoReformatter
 
 from common.errors import UserError
 from common.file_jobs import Job
+from common.films.colours import frame_of, picture_of
+from common.films.reading import Film, address, frames_of, opened, picture_stream, reason, survey
+from common.films.writing import pick_encoding, suited, write_segment
 from superres.estimates import SIDE, Extent, Sample, middle, work
 from superres.upscaling import TiledUpscaler
-from superres.video.colours import frame_of, picture_of
-from superres.video.reading import Film, address, frames_of, opened, picture_stream, reason, survey
-from superres.video.writing import pick_encoding, suited, write_segment
 
 FRAMES = 16  # that are encoded, from the middle of the film on
 

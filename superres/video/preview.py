@@ -10,10 +10,10 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import replacing
+from common.films.reading import Film, frames_of, opened, picture_stream, reason, survey
+from common.films.writing import pick_encoding, pts, rehearse, suited, write_segment
 from superres.upscaling import TiledUpscaler
-from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
 from superres.video.upscaling import even_size, upscaled_frames
-from superres.video.writing import pick_encoding, pts, rehearse, suited, write_segment
 
 ENDING = ".mp4"  # of previews, whatever the film's
 # Seconds before a scene at which a film is entered, at the first try and later: some containers are entered too late.

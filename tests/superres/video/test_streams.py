@@ -10,11 +10,11 @@ import torch
 from clips import HEIGHT, MILLISECONDS, WIDTH, make, moments, noise, refused, sounds
 
 from common.errors import UserError
+from common.films.reading import shown_size, survey
+from common.films.writing import suffix_for
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, build_generator, fuse
-from superres.video.reading import shown_size, survey
 from superres.video.upscaling import upscale_video
-from superres.video.writing import suffix_for
 
 EVEN = [40 * k for k in range(12)]
 

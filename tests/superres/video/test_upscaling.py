@@ -17,15 +17,15 @@ from clips import HEIGHT, MILLISECONDS, WIDTH, frames, make, moments, noise, oth
 from torch import Tensor
 
 from common.errors import UserError
+from common.films import making
+from common.films.colours import colours_of, frame_of, picture_of
+from common.films.reading import Film, frames_of, opened, picture_stream, survey
+from common.films.writing import suffix_for
 from superres.models import SuperResModel
 from superres.networks import NetworkConfig, Reach, build_generator, fuse
 from superres.upscaling import TiledUpscaler
-from superres.video import upscaling as video
-from superres.video.colours import colours_of, frame_of, picture_of
-from superres.video.reading import Film, frames_of, opened, picture_stream, survey
 from superres.video.unchanged_tiles import FrameUpscaler
-from superres.video.upscaling import upscale_video
-from superres.video.writing import suffix_for
+from superres.video.upscaling import upscale_video, upscaled_frames
 
 UNEVEN = [0, 512, 1024, 1300, 1400, 1500, 3000, 3100, 3200, 9000, 9001, 9500]
 EVEN = [40 * k for k in range(12)]
@@ -41,7 +41,7 @@ def model() -> SuperResModel:
 
 @pytest.fixture(autouse=True)
 def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video, "FRAMES", 5)
+    monkeypatch.setattr(making, "FRAMES", 5)
 
 
 class Interrupted:
@@ -251,7 +251,7 @@ def test_stills_stay_still(tmp_path: Path, model: SuperResModel) -> None:
     source = make(tmp_path / "film.mp4", noise(1) * 8, audio=None, options=LOSSLESS)
     film, upscaler = survey(source), TiledUpscaler(model)
     with opened(source) as container:
-        made = [frame.to_ndarray() for frame in video.upscaled_frames(film, all_of(film, container), upscaler)]
+        made = [frame.to_ndarray() for frame in upscaled_frames(film, all_of(film, container), upscaler)]
     assert len(made) == 8 and all(np.array_equal(one, made[0]) for one in made)
 
 
@@ -263,7 +263,7 @@ def test_reused_tiles_encode_as_computed_ones(tmp_path: Path, model: SuperResMod
     source = make(tmp_path / "film.mp4", pictures, audio=None, options=LOSSLESS)
     film, upscaler = survey(source), TiledUpscaler(model)
     with opened(source) as container:
-        made = [frame.to_ndarray() for frame in video.upscaled_frames(film, all_of(film, container), upscaler)]
+        made = [frame.to_ndarray() for frame in upscaled_frames(film, all_of(film, container), upscaler)]
     with opened(source) as container:
         for frame, result in zip(frames_of(container, picture_stream(container, source)), made, strict=True):
             colours = colours_of(frame)

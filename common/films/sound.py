@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.stream import Stream
 
-from superres.video.reading import opened
+from common.films.reading import opened
 
 Packet: TypeAlias = "av.Packet[Any]"  # of any stream; it takes no parameters at run time
 

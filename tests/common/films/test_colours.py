@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from superres.video.colours import MATRICES, colours_of, frame_of, picture_of
+from common.films.colours import MATRICES, colours_of, frame_of, picture_of
 
 SIDE = 16
 levels = st.tuples(*[st.floats(0, 1)] * 3)

@@ -16,8 +16,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from common.errors import UserError
+from common.films.colours import Colours, colours_of
 from common.pictures.formats import CONTAINERS
-from superres.video.colours import Colours, colours_of
 
 TRUE = ("matroska", "avi", "flv", "asf")  # containers that say beforehand how long they are
 NO_FRAME = "{} has no frame that can be decoded; is it damaged, or only begun?"
@@ -30,7 +30,7 @@ class Film:
 
     Attributes:
         path: the file.
-        index: of the video stream that is upscaled.
+        index: of the video stream whose frames are read.
         height, width: of a frame, in pixels.
         frames: that can be read; damaged ones included.
         time_base: unit of timestamps, in seconds.
@@ -39,7 +39,7 @@ class Film:
         aspect: width of a pixel, by its height.
         matrix: that turns or mirrors frames for display, as FFmpeg writes it; or None.
         colours: of the frames.
-        remarks: what is lost in upscaling, in words.
+        remarks: what is lost when its frames are made anew, in words.
     """
 
     path: Path
@@ -128,7 +128,7 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
     if not streams:
         others = " and ".join(sorted({one.type for one in container.streams})) or "nothing"
-        raise UserError(f"{path} has no video stream, but {others}; upscaling needs pictures")
+        raise UserError(f"{path} has no video stream, but {others}; pictures are needed")
     if streams[0].codec_context is None:
         raise UserError(f"{path} is coded as nothing here can decode; convert it to h264 first")
     streams[0].thread_type = "AUTO"
@@ -205,7 +205,7 @@ def _told(container: InputContainer, stream: Stream) -> float:
 
 def _cut_off(path: Path, what: str) -> str:
     return (
-        f"{path} is cut off or damaged ({what}); to upscale what there is, mend it first: "
+        f"{path} is cut off or damaged ({what}); for what there is, mend it first: "
         f"ffmpeg -i {shlex.quote(path.name)} -map 0 -c copy mended{path.suffix}"
     )
 
@@ -236,7 +236,7 @@ def _remarks(frame: av.VideoFrame) -> tuple[str, ...]:
     """What is lost of a film with such frames."""
     lost = []
     if frame.interlaced_frame:
-        lost.append("it is interlaced, and lines that belong to different moments are upscaled as one picture")
+        lost.append("it is interlaced, and lines that belong to different moments become one picture")
     if any(component.is_alpha for component in frame.format.components):
         lost.append("its transparency is not kept")
     return tuple(lost)

@@ -17,7 +17,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from superres.upscaling import Pixels
+from common.pictures.reading import Pixels
 
 HD, SD = 1, 6  # BT.709 and BT.601
 MATRICES = {HD: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), SD: (0.299, 0.114), 7: (0.212, 0.087)}

@@ -20,11 +20,11 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from common.errors import UserError
+from common.films.colours import frame_of, tag
+from common.films.reading import Film, address, opened, reason
+from common.films.sound import can_decode, decoded_sound
 from common.provenance.digests import of_packets
 from common.provenance.marking import film_comment
-from superres.video.colours import frame_of, tag
-from superres.video.reading import Film, address, opened, reason
-from superres.video.sound import can_decode, decoded_sound
 
 CONTAINERS = {
     ".mp4": "mp4",

@@ -1,0 +1,1 @@
+"""Films: read, and written frame by frame with all else that they hold."""
