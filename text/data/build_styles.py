@@ -1,4 +1,4 @@
-"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its four sources."""
+"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its four sources, or a longer."""
 
 import csv
 import gzip
@@ -14,6 +14,7 @@ from common.config import Checked
 from common.errors import UserError
 from common.files import replacing
 from common.inputs import InputFile
+from text.data.long_texts import MARKED, long_texts, table_of
 
 PROGRAM = "text.data.build_styles"
 LINES, LONG = 4, 140  # of a passage of verse, at most: lines, and characters
@@ -21,7 +22,6 @@ WORDS = 12  # of any other text, at most
 ENDED = re.compile("[.!?;]['\"”’)]*$")
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 COMMON = 6  # texts in which a word must be
-MARKED = re.compile(r"[\d\[\]{}*=|<>_&]|--\s*\d|[A-Z]{4}")  # notes, headings and page numbers among verses
 LIBRARIES = {  # sections of packages that are parts of others, whose lines say little
     "libs", "libdevel", "oldlibs", "debug", "doc", "introspection", "localization", "metapackages", "kernel",
     "golang", "rust", "haskell", "ocaml", "perl", "ruby", "php", "java", "javascript", "python", "lisp", "r", "gnu-r",
@@ -33,6 +33,7 @@ class StylesConfig(Checked):
     """Settings of `python -m text.data.build_styles`."""
 
     data: InputFile  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
+    long: bool = False  # whole poems, stanzas and texts of several sentences instead, of poems.jsonl.gz and Debian's
     out: Path = Path("styles.jsonl.gz")  # an object a line: text, style and, for poems, author
 
 
@@ -43,17 +44,32 @@ def main(config: StylesConfig) -> None:
     becomes a full stop, of headlines the news, In Title Case or not brought to that of sentences, of packages the
     programs, and of definitions those without names; none has more than 12 words, but for poems. Of all these, texts
     stay all of whose words are in six of them or more. So a small model meets every word often, always written alike.
+
+    With --long, texts are up to 1,600 characters long and may have any words, and a table beside them tells where those
+    of each style come from, and their licences.
     """
-    parts = {"poem": poems, "news": news, "product": products, "definition": definitions}
     try:
-        rows = [{"style": style} | row for style, read in parts.items() for row in read(config.data)]
+        rows = long_texts(config.data) if config.long else short_texts(config.data)
     except (OSError, EOFError) as error:
-        raise UserError(f"--data {config.data}: {error}; name the folder that has the four files") from error
-    rows = common(in_sentence_case(rows))
+        raise UserError(f"--data {config.data}: {error}; name the folder that has the files") from error
     with replacing(config.out) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in parts)
-    print(f"wrote {config.out}: {counts}")
+    if config.long:
+        with replacing(table_path(config.out)) as temporary:
+            temporary.write_text(table_of(rows), encoding="utf-8")
+    counts = Counter(row["style"] for row in rows)
+    print(f"wrote {config.out}: {', '.join(f'{count:,} {style}' for style, count in counts.items())}")
+
+
+def table_path(out: Path) -> Path:
+    """Where the table of a corpus is written: texts.md beside texts.jsonl.gz."""
+    return out.with_name(out.name.split(".")[0] + ".md")
+
+
+def short_texts(folder: Path) -> list[dict[str, str]]:
+    """The texts of the four styles of the bundled weights."""
+    parts = {"poem": poems, "news": news, "product": products, "definition": definitions}
+    return common(in_sentence_case([{"style": style} | row for style, read in parts.items() for row in read(folder)]))
 
 
 def common(rows: list[dict[str, str]]) -> list[dict[str, str]]:
