@@ -1,4 +1,4 @@
-"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its four sources, or a longer."""
+"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its sources, or a longer one."""
 
 import csv
 import gzip
