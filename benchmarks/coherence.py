@@ -1,8 +1,8 @@
 """`python benchmarks/coherence.py --data texts-long.jsonl.gz`: how often one sentence seems to follow another.
 
 A classifier (`text.coherence`) learns from training texts which parts follow each other, sentences or, of poems,
-stanzas. It prints the share of pairs that it accepts: held-out ones as they follow each other and shuffled, and of texts
-that are written, by `--sentences` or `--stanzas`, with latents that are close and no more, and of different texts.
+stanzas. It prints the share of pairs that it accepts: held-out ones as they follow each other and shuffled, and those
+of written texts: by `--sentences`, by `--stanzas`, with latents that are close and no more, and of different texts.
 """
 
 import sys

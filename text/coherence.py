@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ def parts_of(text: str) -> list[str]:
 
 def followings(texts: Sequence[str]) -> list[Pair]:
     """Every two parts of a text that follow each other."""
-    return [pair for parts in map(parts_of, texts) for pair in zip(parts, parts[1:], strict=False)]
+    return [pair for parts in map(parts_of, texts) for pair in pairwise(parts)]
 
 
 def shuffled(pairs: Sequence[Pair], seed: int = 0) -> list[Pair]:

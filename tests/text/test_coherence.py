@@ -1,6 +1,7 @@
 """The judge of coherence takes real neighbours for what they are, and shuffled ones mostly not."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,4 +56,4 @@ def test_shuffling_leaves_no_pair_together() -> None:
 )
 def test_a_text_has_stanzas_or_sentences(text: str, expected: list[str]) -> None:
     assert parts_of(text) == expected
-    assert followings([text]) == list(zip(expected, expected[1:], strict=False))
+    assert followings([text]) == list(pairwise(expected))

@@ -1,4 +1,4 @@
-"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its sources, or a longer one."""
+"""`python -m text.data.build_styles`: put the corpus of the bundled weights together, or a longer one."""
 
 import csv
 import gzip
