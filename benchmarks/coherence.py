@@ -1,4 +1,4 @@
-"""`python benchmarks/coherence.py --data texts-long.jsonl.gz`: how often one sentence seems to follow another.
+"""`python benchmarks/coherence.py`: how often one sentence seems to follow another.
 
 A classifier (`text.coherence`) learns from training texts which parts follow each other, sentences or, of poems,
 stanzas. It prints the share of pairs that it accepts: held-out ones as they follow each other and shuffled, and those
@@ -30,7 +30,7 @@ class CoherenceConfig(ThreadConfig):
     style: str = "product"  # in which
     n: int = 100  # texts that are written
     parts: int = 3  # sentences of each, or stanzas
-    candidates: int = 64  # of each part
+    candidates: int = 32  # of each part
     seed: int = 0  # of the latents and pieces, and of the shuffling
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ def write(
     temperature: float | None = None,
     top_k: int = 0,
     top_p: float = 0.9,
-    candidates: int = 64,
+    candidates: int = 32,
     beam: int = 1,
     repetition_penalty: float = 1.1,
     must: tuple[str, ...] = (),

@@ -111,7 +111,7 @@ class GenerateConfig(OutputConfig):
     temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.8, 0 with --interpolate
     top_k: int = 0  # choose among so many likeliest pieces; 0: all
     top_p: float = 0.9  # choose among the likeliest pieces that together have this probability; 1: all
-    candidates: int = 64  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
+    candidates: int = 32  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
     must: tuple[Words, ...] = ()  # words that occur, in any form

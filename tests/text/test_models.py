@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_texts import saved
 
 from common.data.pieces import END, FILE
 from common.errors import UserError
-from common.weights import save_weights
 from text import models
 from text.config import EvaluateConfig, GenerateConfig
 from text.data.loading import TextData
@@ -214,16 +214,6 @@ def test_a_latent_gan_is_asked_for_only_where_there_is_one(model: TextModel) -> 
 
 
 # --- weights folders
-
-
-def saved(model: TextModel, folder: Path, **changes: Any) -> Path:
-    """A weights folder of that name, with changes to its config."""
-    folder = folder / "animals"
-    config = {"domain": "text", "kind": "writer", "network": model.config.as_json(), "data": {"name": "animals"}}
-    config |= {"words": "cat dog 7", "known": packed([7, 5])}
-    save_weights(folder, model.network, config | changes, "a card")
-    (folder / "vocabulary.model").write_bytes(model.tokenizer.proto)
-    return folder
 
 
 def test_saved_and_loaded_it_writes_the_same(model: TextModel, tmp_path: Path) -> None:
