@@ -59,14 +59,14 @@ def main(config: CoherenceConfig) -> None:
 
 def real_texts(config: CoherenceConfig) -> tuple[list[str], list[str]]:
     """Training texts and held-out ones."""
-    from text.data.loading import parts_of_entries
+    from text.data.loading import parts_of
     from text.data.sources import read_corpus
 
     entries = read_corpus(config.data).entries
     entries = [entry for entry in entries if entry.style == config.real]
     if not entries:
         raise UserError(f"--data {config.data} has no texts of --real {config.real}; name another style")
-    parts = parts_of_entries(entries)
+    parts = parts_of(entries)
     train, held_out = (
         [entry.text for entry, part in zip(entries, parts, strict=True) if part == which] for which in (0, 2)
     )

@@ -18,7 +18,7 @@ BREAK = re.compile(r"(?<=[a-z\d)][.!?])\s+(?=['\"“‘(]?[A-Z])|\n")
 Pair = tuple[str, str]
 
 
-def parts_of(text: str) -> list[str]:
+def passages_of(text: str) -> list[str]:
     """The stanzas of a text, or where it has but one, its sentences and lines."""
     stanzas = text.split("\n\n")
     return stanzas if len(stanzas) > 1 else [part for part in BREAK.split(text) if part.strip()]
@@ -26,7 +26,7 @@ def parts_of(text: str) -> list[str]:
 
 def followings(texts: Sequence[str]) -> list[Pair]:
     """Every two parts of a text that follow each other."""
-    return [pair for parts in map(parts_of, texts) for pair in pairwise(parts)]
+    return [pair for parts in map(passages_of, texts) for pair in pairwise(parts)]
 
 
 def shuffled(pairs: Sequence[Pair], seed: int = 0) -> list[Pair]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from text.coherence import NextSentenceJudge, Pair, followings, parts_of, shuffled
+from text.coherence import NextSentenceJudge, Pair, followings, passages_of, shuffled
 
 TOPICS = [["cow", "milk", "farm", "grass"], ["ship", "sail", "sea", "port"], ["code", "bug", "byte", "loop"]]
 
@@ -55,5 +55,5 @@ def test_shuffling_leaves_no_pair_together() -> None:
     ],
 )
 def test_a_text_has_stanzas_or_sentences(text: str, expected: list[str]) -> None:
-    assert parts_of(text) == expected
+    assert passages_of(text) == expected
     assert followings([text]) == list(pairwise(expected))

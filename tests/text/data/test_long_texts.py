@@ -80,6 +80,11 @@ def test_the_longer_corpus_has_whole_texts_with_style_and_source(folder: Path) -
     assert "| product | 2 | 42 | 44 | descriptions of Debian's packages | each package's own" in table
 
 
+def test_two_corpora_at_once_are_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match="--long is another corpus than --wide"):
+        StylesConfig(data=folder, long=True, wide=True)
+
+
 def test_rows_tell_where_they_are_from(folder: Path) -> None:
     assert {row["origin"] for row in long_texts(folder)} >= {"whole poems", "descriptions of Debian's packages"}
 
