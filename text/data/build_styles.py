@@ -57,7 +57,7 @@ def main(config: StylesConfig) -> None:
     and examples beside the definitions, up to `WIDE` words and with rare ones. It lacks all that `load_texts` holds out
     of the other one, and what else those authors wrote.
 
-    The long corpus has texts of up to 1,600 characters and any words, in other styles, and a table beside it tells where
+    The long corpus has texts of up to 1,600 characters and any words, in other styles. A table beside it tells where
     those of each style come from, and their licences.
     """
     try:
