@@ -121,10 +121,13 @@ def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
     from common.training.devices import accelerator_for
     from common.training.learner import Learner
     from text.config import TrainConfig
+    from text.data.loading import Sequences
     from text.games import prepare
 
     settings = TrainConfig(data=config.data, precision=precision, device="cpu", batch=BATCH)  # type: ignore[arg-type]
-    game, data, arrays, _ = prepare(settings)
+    prepared = prepare(settings)
+    game, texts = prepared.game, prepared.batches
+    assert isinstance(texts, Sequences)
     steps: Iterator[int] = iter(range(1 << 30))
 
     def measure() -> float:
@@ -133,10 +136,10 @@ def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
             seen, start = 0, time.perf_counter()
             for _ in range(config.steps):
                 step = next(steps)
-                rows = arrays.indices(0, step, BATCH)
-                learner.turn(game, [(arrays.gather(rows), Draw(0, step, rows=BATCH, images=step * BATCH))], 1.0)
+                rows = texts.indices(0, step, BATCH)
+                learner.turn(game, [(texts.gather(rows), Draw(0, step, rows=BATCH, images=step * BATCH))], 1.0)
                 learner.update_average((step + 1) * BATCH, BATCH)
-                seen += int(data.train.lengths[rows].sum())
+                seen += int(texts.lengths[rows].sum())
             return seen / (time.perf_counter() - start)
 
     return measure
