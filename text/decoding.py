@@ -354,7 +354,7 @@ def _from_nucleus(odds: Tensor, of: Tensor, top_p: float, uniform: Tensor) -> Te
         inside = own > (1 - top_p) * total  # so likely that all others have less than the share
         unsure = (~inside & (own > 0)).nonzero()[:, 0]
         # As multiples of its own odds one threshold serves all rows, which takes a third of the time that a mask does.
-        likelier = F.threshold_(odds[of[unsure]].div_(own[unsure, None]), 1, 0).sum(1)
+        likelier = F.threshold(odds[of[unsure]].div_(own[unsure, None]), 1, 0, inplace=True).sum(1)
         inside[unsure] = likelier < top_p * total[unsure] / own[unsure]
         chosen[rows[inside]] = drawn[inside]
         rows, of = rows[~inside], of[~inside]
