@@ -2,6 +2,7 @@
 
 import csv
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def score() -> dict[str, Any]:
     return runpy.run_path(str(BENCHMARKS / "reading_marks.py"))
 
 
-def save(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Path:
+def save(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     return path

@@ -14,9 +14,7 @@ from common.config import Checked, require
 from common.errors import UserError
 from common.files import replacing
 from common.inputs import InputFile
-from text.data.loading import parts_of
 from text.data.long_texts import MARKED, long_texts, table_of
-from text.data.sources import Entry
 from text.words import likeness
 
 PROGRAM = "text.data.build_styles"
@@ -90,6 +88,9 @@ def _read(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
 
 def without_held_out(rows: list[dict[str, str]], corpus: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows that neither are nor are by an author of what is held out of a corpus, for a test or for validation."""
+    from text.data.loading import parts_of  # torch loads only once the command line is known to be good
+    from text.data.sources import Entry
+
     parts = parts_of([Entry(row["text"], row["style"], row.get("author", "")) for row in corpus])
     held_out = [row for row, part in zip(corpus, parts, strict=True) if part]
     texts, authors = {likeness(row["text"]) for row in held_out}, {row.get("author") for row in held_out} - {None}
