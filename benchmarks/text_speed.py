@@ -2,8 +2,8 @@
 
 Prints medians, with the fastest and the slowest: tokens a second of training (padding does not count) by a plain
 PyTorch loop, whose batches are random and padded to the longest text, and by the trainer's steps, in batches of like
-length, turn by turn on the same network and texts; texts a second written in one process; and a first text from a
-cold start of Python.
+length, turn by turn on the same network and texts; texts written in one process, a second, and a second of CPU time,
+which other programs disturb less; and a first text from a cold start of Python.
 """
 
 import os
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,9 @@ def main(config: SpeedConfig) -> None:
         report(name, "tokens/s", found)
     for candidates in (1, GenerateConfig.candidates):
         name = f"{config.texts:,} texts, the best of {candidates}"
-        report(name, "texts/s", repeated(config.rounds, writing(config, candidates)))
+        by_clock, by_cpu = zip(*[writing(config, candidates) for _ in range(config.rounds)], strict=True)
+        report(name, "texts/s", by_clock)
+        report("the same", "texts/CPU s", by_cpu)
     if config.former:
         name = f"{config.texts:,} texts, the former rule"
         report(name, "texts/s", repeated(config.rounds, picking_afterwards(config)))
@@ -76,9 +78,9 @@ def repeated(rounds: int, measure: Callable[[], float]) -> list[float]:
     return [measure() for _ in range(rounds)]
 
 
-def report(what: str, unit: str, values: list[float]) -> None:
+def report(what: str, unit: str, values: Sequence[float]) -> None:
     """Print a line."""
-    print(f"{what:<40}{statistics.median(values):>9.3g} {unit:<9}({min(values):.3g} to {max(values):.3g})", flush=True)
+    print(f"{what:<40}{statistics.median(values):>9.3g} {unit:<12}({min(values):.3g} to {max(values):.3g})", flush=True)
 
 
 def plain_loop(config: SpeedConfig) -> Callable[[], float]:
@@ -119,10 +121,13 @@ def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
     from common.training.devices import accelerator_for
     from common.training.learner import Learner
     from text.config import TrainConfig
+    from text.data.loading import Sequences
     from text.games import prepare
 
     settings = TrainConfig(data=config.data, precision=precision, device="cpu", batch=BATCH)  # type: ignore[arg-type]
-    game, data, arrays, _ = prepare(settings)
+    prepared = prepare(settings)
+    game, texts = prepared.game, prepared.batches
+    assert isinstance(texts, Sequences)
     steps: Iterator[int] = iter(range(1 << 30))
 
     def measure() -> float:
@@ -131,28 +136,24 @@ def trainer_steps(config: SpeedConfig, precision: str) -> Callable[[], float]:
             seen, start = 0, time.perf_counter()
             for _ in range(config.steps):
                 step = next(steps)
-                rows = arrays.indices(0, step, BATCH)
-                learner.turn(game, [(arrays.gather(rows), Draw(0, step, rows=BATCH, images=step * BATCH))], 1.0)
+                rows = texts.indices(0, step, BATCH)
+                learner.turn(game, [(texts.gather(rows), Draw(0, step, rows=BATCH, images=step * BATCH))], 1.0)
                 learner.update_average((step + 1) * BATCH, BATCH)
-                seen += int(data.train.lengths[rows].sum())
+                seen += int(texts.lengths[rows].sum())
             return seen / (time.perf_counter() - start)
 
     return measure
 
 
-def writing(config: SpeedConfig, candidates: int) -> Callable[[], float]:
-    """Texts a second."""
+def writing(config: SpeedConfig, candidates: int) -> tuple[float, float]:
+    """Texts a second, and a second of CPU time."""
     from text.generation import make_texts
     from text.models import load_text_model
 
     model = load_text_model(config.weights)
-
-    def measure() -> float:
-        start = time.perf_counter()
-        make_texts(model, GenerateConfig(n=config.texts, candidates=candidates))
-        return config.texts / (time.perf_counter() - start)
-
-    return measure
+    start, used = time.perf_counter(), time.process_time()
+    make_texts(model, GenerateConfig(n=config.texts, candidates=candidates))
+    return config.texts / (time.perf_counter() - start), config.texts / (time.process_time() - used)
 
 
 def picking_afterwards(config: SpeedConfig) -> Callable[[], float]:

@@ -23,7 +23,7 @@ class VerseConfig(ThreadConfig):
     weights: str = DEFAULT_WEIGHTS  # what writes; a bundled name, a folder or a Hub id
     style: str = "poem"  # in which
     n: int = 20  # stanzas that are asked for
-    candidates: int = 64  # of each line
+    candidates: int = 32  # of each line
     seed: int = 0  # of the latents and pieces
     data: str | None = None  # real poems, as text.train takes them, whose stanzas are parted by empty lines
 

@@ -20,7 +20,7 @@ def write(
     temperature: float | None = None,
     top_k: int = 0,
     top_p: float = 0.9,
-    candidates: int = 64,
+    candidates: int = 32,
     beam: int = 1,
     repetition_penalty: float = 1.1,
     must: tuple[str, ...] = (),
@@ -32,6 +32,7 @@ def write(
     rhyme: str = "",
     max_length: int | None = None,
     stanzas: int = 1,
+    sentences: int = 1,
     prompt: str = "",
     interpolate: tuple[str, ...] = (),
     arithmetic: tuple[str, ...] = (),
@@ -62,6 +63,7 @@ def write(
         rhyme: with `metre`, which lines rhyme, such as "AABB".
         max_length: pieces of a text; by default what the model was trained for.
         stanzas: texts that follow each other, each with a latent close to that of the first.
+        sentences: of every text, in styles of one: each with a latent close to that of the first, on a word of it.
         prompt: how every text begins.
         interpolate: two texts, or .txt files, between which `n` texts are written.
         arithmetic: three texts, or .txt files, A, B and C for A - B + C on latents.

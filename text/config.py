@@ -124,7 +124,7 @@ class GenerateConfig(OutputConfig):
     temperature: float | None = None  # of the choice of pieces; 0: the likeliest; default 0.8, 0 with --interpolate
     top_k: int = 0  # choose among so many likeliest pieces; 0: all
     top_p: float = 0.9  # choose among the likeliest pieces that together have this probability; 1: all
-    candidates: int = 64  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
+    candidates: int = 32  # of so many texts a latent keep the best sentence, of known words if there is one; 1: plain
     beam: int = 1  # search with so many beams for the likeliest text of each latent; 1: sample piece by piece
     repetition_penalty: float = 1.1  # divides the odds of pieces already used; 1: none
     must: tuple[Words, ...] = ()  # words that occur, in any form
@@ -136,6 +136,7 @@ class GenerateConfig(OutputConfig):
     rhyme: Words = ""  # with --metre: which lines rhyme, such as AABB or ABCB; as many lines, without it four
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
     stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
+    sentences: int = 1  # of every text, in styles of one: each with a latent close to the first's, on a word of it
     prompt: Words = ""  # how every text begins
     interpolate: tuple[GivenText, ...] = ()  # two texts between which --n texts are written; each may be a .txt file
     arithmetic: tuple[GivenText, ...] = ()  # three texts A B C for A - B + C on latents; each may be a .txt file
@@ -160,6 +161,8 @@ class GenerateConfig(OutputConfig):
         penalty = self.repetition_penalty
         require(1 <= penalty <= 10, "repetition_penalty", f"must be 1 to 10, not {penalty}")
         require(1 <= self.stanzas <= 100, "stanzas", f"must be 1 to 100, not {self.stanzas}")
+        require(1 <= self.sentences <= 8, "sentences", f"must be 1 to 8, not {self.sentences}")
+        require(1 in (self.sentences, self.stanzas), "sentences", "means nothing with --stanzas; leave one of them out")
         most = self.max_length
         require(most is None or 1 <= most <= LONGEST, "max_length", f"must be 1 to {LONGEST}, not {most}")
         require_seed(self.seed)
@@ -192,7 +195,7 @@ class GenerateConfig(OutputConfig):
         if len(ways) > 1:
             raise UserError(f"--{' and --'.join(ways)} exclude each other; name one")
         require(self.restyle is None or bool(self.like), "restyle", "says a given text anew; name it by --like")
-        for name in ("sampler", "stanzas", "prompt") if ways else ():
+        for name in ("sampler", "stanzas", "sentences", "prompt") if ways else ():
             unset = getattr(self, name) == getattr(type(self), name)
             require(unset, name, f"means nothing with --{ways[0]}; leave it out")
 
@@ -211,7 +214,7 @@ class GenerateConfig(OutputConfig):
             require_dictionary()
         alike = not (self.rhyme and self.acrostic) or len(self.rhyme) == len(self.acrostic)
         require(alike, "rhyme", f"{self.rhyme} and --acrostic {self.acrostic} must have as many letters")
-        for name in ("prompt", "stanzas", "like", "arithmetic") if self.lines else ():
+        for name in ("prompt", "stanzas", "sentences", "like", "arithmetic") if self.lines else ():
             problem = "means nothing with --acrostic and --metre, which write line by line; leave it out"
             require(getattr(self, name) == getattr(type(self), name), name, problem)
         if self.acrostic:

@@ -1,7 +1,8 @@
 """What can be written with a trained model: samples, ways from one text to another, neighbours and restyled texts."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,9 +19,12 @@ from text.models import TextModel
 from text.networks import GruDecoder
 from text.verse_writing import Verse
 from text.wishes import Wishes
+from text.words import plain_words, stem
 
 TEMPERATURE = 0.8  # of samples by default; a way from one text to another is written with the likeliest pieces
 CLOSE = 0.8  # correlation of a stanza's latent with that of the first
+TOPICAL = 2_000  # of so many pieces, a word that tells what a text is about is less than one
+ENDS = '.!?…"'  # of sentences; others get a full stop
 KEPT = 3  # lines that are told to the next; poems that models learn from are short
 BETWEEN = {"\n\n": "\n\n* * *\n\n", "\n": "\n\n", "": "\n"}  # of what lies within a text, what parts it from the next
 
@@ -105,16 +109,36 @@ def _samples(model: TextModel, config: GenerateConfig, sampling: SamplingParams,
     _require_short(model, "prompt", config.prompt)
     first = model.latents(labels, config.seed, config.sampler)
     wishes = config.wishes
-    stanzas = [model.write(first, labels, sampling, config.seed, prompts, wishes)]
-    for number in range(1, config.stanzas):
+    parts = [model.write(first, labels, sampling, config.seed, prompts, wishes)]
+    for number in range(1, max(config.stanzas, config.sentences)):
         z = _close(model, config, first, labels, number)
-        stanzas.append(model.write(z, labels, sampling, config.seed + number, (), wishes))
+        judge = _off_topic(model, parts) if config.sentences > 1 else None
+        parts.append(model.write(z, labels, sampling, config.seed + number, (), wishes, judge=judge))
     missed = [
-        tuple(dict.fromkeys(flag for part in parts for flag in wishes.missed(part)))
-        for parts in zip(*stanzas, strict=True)
+        tuple(dict.fromkeys(flag for part in text for flag in wishes.missed(part))) for text in zip(*parts, strict=True)
     ]
-    joined = "\n\n" if any("\n" in text for text in stanzas[0]) else "\n"
-    return _named(model, [joined.join(parts) for parts in zip(*stanzas, strict=True)], labels, missed)
+    between = "\n\n" if any("\n" in text for text in parts[0]) else " " if config.sentences > 1 else "\n"
+    ended = map(_ended, parts) if between == " " else parts
+    return _named(model, [between.join(text) for text in zip(*ended, strict=True)], labels, missed)
+
+
+def _ended(sentences: Sequence[str]) -> list[str]:
+    """Sentences with a full stop where they end with no mark."""
+    return [text if text[-1:] in ENDS else f"{text}." for text in sentences]
+
+
+def _off_topic(model: TextModel, parts: Sequence[Sequence[str]]) -> Callable[[int, str], int]:
+    """How far a sentence of a row is from those before it: 0 with a word of them that is not frequent, 1, 2 if said."""
+    said = [set(text) for text in zip(*parts, strict=True)]
+    topics = [set().union(*(_topic(model, sentence) for sentence in text)) for text in said]
+    return lambda row, text: 2 if text in said[row] else int(topics[row].isdisjoint(_topic(model, text)))
+
+
+def _topic(model: TextModel, text: str) -> set[str]:
+    """The stems of the words of a text of which the vocabulary has less than one in `TOPICAL`."""
+    frequency = model.tokenizer.log_frequencies
+    found = {word: model.tokenizer.encode(word) for word in plain_words(text)}
+    return {stem(word) for word, pieces in found.items() if frequency[pieces].sum() < -math.log(TOPICAL)}
 
 
 def _close(model: TextModel, config: GenerateConfig, first: Tensor, labels: Tensor, number: int) -> Tensor:

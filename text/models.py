@@ -28,7 +28,7 @@ from text.wishes import NO_WISHES, Wishes
 from text.words import first_letter, words
 
 CHUNK = 256  # texts that go through the network at a time
-TOGETHER = 32  # texts whose candidates do
+TOGETHER = 64  # texts whose candidates do
 GENTLE, STRONG = 2.0, 7.0  # nats by which candidates make words that must occur likelier, from the first to the last
 AMID = (GENTLE + STRONG) / 2  # that of a text without candidates
 

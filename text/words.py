@@ -1,4 +1,4 @@
-"""What a word is, its stem and its first letter; nothing here imports torch."""
+"""What a word is, its stem and its first letter, and which texts are alike; nothing here imports torch."""
 
 import re
 import unicodedata
@@ -37,3 +37,8 @@ def first_letter(text: str) -> str:
     """The first letter of a text as a capital without accents; "" if it has none."""
     letter = next((character for character in text if character.isalpha()), "")
     return unicodedata.normalize("NFD", letter)[:1].upper()
+
+
+def likeness(text: str) -> str:
+    """A key that texts share which differ in case, marks, numbers and what is in brackets alone."""
+    return re.sub(r"(\([^)]*\)|[\W\d_])+", " ", text.lower()).strip() or text

@@ -88,6 +88,6 @@ def test_passages_are_for_reading(model: TextModel, data: TextData, material: Ma
 
 def test_the_tables_say_how_samples_were_drawn(model: TextModel) -> None:
     assert list(sampling_settings(model)) == [
-        "Samples at temperature 0.8, top-p 0.9, repetition penalty 1.1, best of 64",
+        "Samples at temperature 0.8, top-p 0.9, repetition penalty 1.1, best of 32",
         "Samples at temperature 1",
     ]

@@ -10,7 +10,7 @@ import text
 from common.errors import UserError
 from text.config import GenerateConfig
 from text.decoding import GREEDY
-from text.generation import Written, make_texts, plain, sampling_params, save_texts, shown
+from text.generation import ENDS, Written, _off_topic, make_texts, plain, sampling_params, save_texts, shown
 from text.models import TextModel
 
 START, END = "Grey cat sat on the mat", "The old owl sang,\nand there the fox ran."
@@ -36,6 +36,15 @@ def test_a_prompt_begins_every_text(model: TextModel) -> None:
 def test_stanzas_follow_the_first_text(model: TextModel) -> None:
     (one,), (three,) = made(model, n=1, style="news"), made(model, n=1, style="news", stanzas=3)
     assert three.text.startswith(one.text) and len(three.text) > len(one.text)
+
+
+def test_sentences_follow_the_first_on_a_word_of_those_before(model: TextModel) -> None:
+    (one,), (three,) = made(model, n=1, style="news"), made(model, n=1, style="news", sentences=3)
+    assert three.text.startswith(one.text + ("" if one.text[-1] in ENDS else "."))
+    far = _off_topic(model, [["Wild hen sang on the lawn"]])
+    assert [far(0, text) for text in ("Old HENS ran", "the on", "Wild hen sang on the lawn")] == [0, 1, 2]
+    poem = made(model, n=1, style="poem", sentences=2)[0].text, made(model, n=1, style="poem", stanzas=2)[0].text
+    assert ("\n\n" in poem[0]) == ("\n\n" in poem[1])  # texts of several lines stay whole
 
 
 def test_a_way_begins_at_one_text_and_ends_at_the_other(model: TextModel) -> None:

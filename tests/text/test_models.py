@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_texts import saved
 
 from common.data.pieces import END, FILE
 from common.errors import UserError
-from common.weights import save_weights
 from text import models
 from text.config import EvaluateConfig, GenerateConfig
 from text.data.loading import TextData
@@ -216,16 +216,6 @@ def test_a_latent_gan_is_asked_for_only_where_there_is_one(model: TextModel) -> 
 # --- weights folders
 
 
-def saved(model: TextModel, folder: Path, **changes: Any) -> Path:
-    """A weights folder of that name, with changes to its config."""
-    folder = folder / "animals"
-    config = {"domain": "text", "kind": "writer", "network": model.config.as_json(), "data": {"name": "animals"}}
-    config |= {"words": "cat dog 7", "known": packed([7, 5])}
-    save_weights(folder, model.network, config | changes, "a card")
-    (folder / "vocabulary.model").write_bytes(model.tokenizer.proto)
-    return folder
-
-
 def test_saved_and_loaded_it_writes_the_same(model: TextModel, tmp_path: Path) -> None:
     assert model.vae.sampler is not None
     model.vae.sampler.fit(torch.randn(200, 8, generator=torch.Generator().manual_seed(0)) + 2)
@@ -319,6 +309,9 @@ def test_data_of_other_styles_is_told(model: TextModel, tmp_path: Path) -> None:
         ({"beam": 0}, "--beam"),
         ({"repetition_penalty": 0.9}, "--repetition-penalty"),
         ({"stanzas": 0}, "--stanzas"),
+        ({"sentences": 9}, "--sentences"),
+        ({"sentences": 2, "stanzas": 2}, "--sentences"),
+        ({"sentences": 2, "like": "one"}, "--sentences"),
         ({"max_length": 0}, "--max-length"),
         ({"seed": -1}, "--seed"),
         ({"prompt": "x" * 10_001}, "--prompt"),

@@ -1,4 +1,4 @@
-"""`python -m text.data.build_styles`: put the corpus of the bundled weights together from its four sources."""
+"""`python -m text.data.build_styles`: put the corpus of the bundled weights together, or a longer one."""
 
 import csv
 import gzip
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import run
-from common.config import Checked
+from common.config import Checked, require
 from common.errors import UserError
 from common.files import replacing
 from common.inputs import InputFile
-from text.data.loading import likeness, parts_of
-from text.data.sources import Entry
+from text.data.long_texts import MARKED, long_texts, table_of
+from text.words import likeness
 
 PROGRAM = "text.data.build_styles"
 LINES, LONG = 4, 140  # of a passage of verse, at most: lines, and characters
@@ -23,7 +23,6 @@ WORDS, WIDE = 12, 40  # of any other text, at most
 ENDED = re.compile("[.!?;]['\"”’)]*$")
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 COMMON = 6  # texts in which a word must be
-MARKED = re.compile(r"[\d\[\]{}*=|<>_&]|--\s*\d|[A-Z]{4}")  # notes, headings and page numbers among verses
 LIBRARIES = {  # sections of packages that are parts of others, whose lines say little
     "libs", "libdevel", "oldlibs", "debug", "doc", "introspection", "localization", "metapackages", "kernel",
     "golang", "rust", "haskell", "ocaml", "perl", "ruby", "php", "java", "javascript", "python", "lisp", "r", "gnu-r",
@@ -37,6 +36,11 @@ class StylesConfig(Checked):
     data: InputFile  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
     out: Path = Path("styles.jsonl.gz")  # an object a line: text, style and, for poems, author
     wide: bool = False  # all that the four files have, to learn the language from first, but for what is held out
+    long: bool = False  # whole poems, stanzas and texts of several sentences, of poems.jsonl.gz and what Debian has
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not (self.long and self.wide), "long", "is another corpus than --wide; leave one of them out")
 
 
 def main(config: StylesConfig) -> None:
@@ -50,17 +54,32 @@ def main(config: StylesConfig) -> None:
     The wide corpus has the lines of all poems, the teasers beside the news, libraries beside the programs, and names
     and examples beside the definitions, up to `WIDE` words and with rare ones. It lacks all that `load_texts` holds out
     of the other one, and what else those authors wrote.
+
+    The long corpus has texts of up to 1,600 characters and any words, in other styles. A table beside it tells where
+    those of each style come from, and their licences.
     """
     try:
-        rows = common(in_sentence_case(list(_read(config.data, wide=False))))
-        if config.wide:
-            rows = without_held_out(in_sentence_case(list(_read(config.data, wide=True))), rows)
+        rows = long_texts(config.data) if config.long else short_texts(config.data, config.wide)
     except (OSError, EOFError) as error:
-        raise UserError(f"--data {config.data}: {error}; name the folder that has the four files") from error
+        raise UserError(f"--data {config.data}: {error}; name the folder that has the files") from error
     with replacing(config.out) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in READERS)
-    print(f"wrote {config.out}: {counts}")
+    if config.long:
+        with replacing(table_path(config.out)) as temporary:
+            temporary.write_text(table_of(rows), encoding="utf-8")
+    counts = Counter(row["style"] for row in rows)
+    print(f"wrote {config.out}: {', '.join(f'{count:,} {style}' for style, count in counts.items())}")
+
+
+def table_path(out: Path) -> Path:
+    """Where the table of a corpus is written: texts.md beside texts.jsonl.gz."""
+    return out.with_name(out.name.split(".")[0] + ".md")
+
+
+def short_texts(folder: Path, wide: bool) -> list[dict[str, str]]:
+    """The texts of the four styles of the bundled weights, or the wide corpus."""
+    rows = common(in_sentence_case(list(_read(folder, wide=False))))
+    return without_held_out(in_sentence_case(list(_read(folder, wide=True))), rows) if wide else rows
 
 
 def _read(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
@@ -69,6 +88,9 @@ def _read(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
 
 def without_held_out(rows: list[dict[str, str]], corpus: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows that neither are nor are by an author of what is held out of a corpus, for a test or for validation."""
+    from text.data.loading import parts_of  # torch loads only once the command line is known to be good
+    from text.data.sources import Entry
+
     parts = parts_of([Entry(row["text"], row["style"], row.get("author", "")) for row in corpus])
     held_out = [row for row, part in zip(corpus, parts, strict=True) if part]
     texts, authors = {likeness(row["text"]) for row in held_out}, {row.get("author") for row in held_out} - {None}

@@ -1,6 +1,5 @@
 """Texts as pieces, in batches of like length, split into what is trained on and what is held out."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from common.errors import UserError
 from common.randomness import mix
 from text.data.sources import Corpus, Entry, named, read_corpus
 from text.data.tokenizer import Tokenizer
+from text.words import likeness
 
 MIN_TEXTS = 50  # texts of which something can be learned, and something held out
 GROUP = 32  # batches whose texts are sorted by length together
@@ -118,11 +118,6 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
     if min(len(train), len(validation), len(test)) < 2:
         raise UserError(f"--data {data}: too few texts differ to train on some and hold out others; add more")
     return TextData(corpus.name, styles, train, validation, test, tokenizer, corpus.skipped, corpus.source)
-
-
-def likeness(text: str) -> str:
-    """A key that texts share which differ in case, marks, numbers and what is in brackets alone."""
-    return re.sub(r"(\([^)]*\)|[\W\d_])+", " ", text.lower()).strip() or text
 
 
 def _unrepeated(corpus: Corpus) -> list[Entry]:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from common.data.order import batch_indices
 from common.data.pieces import END, PAD, padded
 from common.errors import UserError
-from text.data.loading import GROUP, MIN_TEXTS, Sequences, TextData, likeness, load_texts
+from text.data.loading import GROUP, MIN_TEXTS, Sequences, TextData, load_texts
 from text.data.tokenizer import Tokenizer
+from text.words import likeness
 
 WORDS = ("cat", "dog", "fox", "hen", "owl", "ant")
 SENTENCES = [" ".join(words) for words in product(WORDS, repeat=3)]
