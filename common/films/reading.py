@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from common.errors import UserError
 from common.films.colours import Colours, colours_of
-from common.pictures.formats import CONTAINERS
+from common.films.formats import READABLE
 
 TRUE = ("matroska", "avi", "flv", "asf")  # containers that say beforehand how long they are
 NO_FRAME = "{} has no frame that can be decoded; is it damaged, or only begun?"
@@ -109,7 +109,7 @@ def opened(path: Path) -> InputContainer:
         UserError: it cannot be read.
     """
     try:
-        return av.open(address(path), options=CONTAINERS, metadata_errors="replace")
+        return av.open(address(path), options=READABLE, metadata_errors="replace")
     except av.FFmpegError as error:
         if path.is_file() and _begins_as_mp4(path):
             raise UserError(f"{path} is cut off: the index, which such files have at their end, is missing") from error

@@ -14,8 +14,3 @@ FORMATS = {  # Pillow's names by the ending of what can be written
 }
 PHOTO_SETS = ("photos",)  # that the packages hold; see `common.pictures.photos`
 ENDINGS = (*FORMATS, ".pbm", ".pgm", ".ppm")  # of what can be read
-# For FFmpeg, the containers that films are read from: none is a list of other files or addresses, which it would open.
-CONTAINERS = {
-    "format_whitelist": "mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,m4v,ogg,asf,dv,mxf,h264,hevc",
-    "protocol_whitelist": "file",
-}

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.pictures.formats import CONTAINERS
+from common.films.formats import READABLE
 from common.pictures.reading import Picture, Pixels, open_picture
 
 AT_A_TIME = 1 << 20  # bytes of pixels, or samples of sound, that are looked at together
@@ -54,7 +54,7 @@ def of_film(file: str | IO[bytes]) -> str:
     """Of the coded frames of the first video stream of a film file."""
     import av  # slow to import
 
-    with av.open(file, "r", options=CONTAINERS) as film:
+    with av.open(file, "r", options=READABLE) as film:
         return of_packets(packet for packet in film.demux(video=0) if packet.size)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import mido
 
 from common.errors import UserError
-from common.pictures.formats import CONTAINERS, ENDINGS
+from common.films.formats import READABLE
+from common.pictures.formats import ENDINGS
 from common.pictures.reading import open_picture
 from common.provenance import digests, xmp
 from common.provenance.record import Record, parse, split
@@ -69,7 +70,7 @@ def _in_picture(path: Path) -> Record | None:
 def _in_film(path: Path) -> Record | None:
     import av  # slow to import
 
-    with av.open(f"file:{path}", options=CONTAINERS, metadata_errors="replace") as film:
+    with av.open(f"file:{path}", options=READABLE, metadata_errors="replace") as film:
         comments = [value for name, value in film.metadata.items() if name.lower() == "comment"]
     return split("\n".join(comments))[1]
 
