@@ -48,7 +48,7 @@ def compose(
         bars: length, by default 8, or 16 with `from_`; with `continue_`, what is added.
         form: sections of equal length, such as "AABA": equal letters are the same music.
         temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
-        rounds: in which parts of every few bars are rewritten in view of the rest.
+        rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
@@ -129,7 +129,7 @@ def rewrite(
         voices: names or numbers of the tracks that are written anew; by default all.
         key: of the piece; by default what the file says.
         temperature: of the choice of notes, 0 to 2; by default what suits the weights.
-        rounds: in which parts of every few bars are rewritten in view of the rest.
+        rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept.
         range_: pitches of what is written anew, as of `compose`.
         style: chooses the weights, as of `compose`.

@@ -113,7 +113,7 @@ class GenerateConfig(OutputConfig):
     bars: int | None = None  # length; default 8, or 16 with --from; with --continue, what is added
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
     temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
-    rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
+    rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest; in twice as many faulty ones
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"

@@ -12,8 +12,9 @@ from common.randomness import mix
 from music.chord_symbols import Chord, Progression
 from music.chords import beats_of, chords_by_beat, ends_so, last_chord, misfit
 from music.config import TEMPI, Ending
+from music.mending import MENDS, mended
 from music.metrics import notes_per_bar, quality
-from music.models import MusicModel
+from music.models import ROUNDS, MusicModel
 from music.rolls import MusicContext
 from music.score import Score, narrowed
 from music.theory import METRES, Key, Mode
@@ -124,7 +125,10 @@ def _window(
         bias = _chord_bias(settings, asked) + _range_bias(settings)[:, None] + _ending_bias(settings, asked)
         condition["bias"] = bias.expand(settings.candidates, -1, -1, -1)
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[..., None], bars, in_bars(model, _best(settings, rolls, condition, asked)))
+    best = _best(settings, rolls, condition, asked)[None]
+    rounds = settings.rounds * MENDS // ROUNDS
+    best = mended(model, best, {name: own[:1] for name, own in condition.items()}, rounds, seed)[0]
+    return torch.where(known[..., None], bars, in_bars(model, best))
 
 
 def _chord_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
