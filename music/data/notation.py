@@ -171,7 +171,8 @@ def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
     if moved > MAX_OFF_GRID * len(notes):
         raise ValueError(f"{moved} of its {len(notes)} notes lie between two steps of the grid")
     facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved
-    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts)
+    pickup = METRES[metre] - starts[0] if starts[0] else 0
+    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts, pickup)
 
 
 def _metre(measures: list[list[Any]], values: Values) -> tuple[str, Fraction]:

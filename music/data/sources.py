@@ -37,7 +37,7 @@ def find(data: str) -> tuple[str, Callable[[], Music]]:
     key = content_key(data, {name: file.fingerprint() for name, file in files.items()}, skipped)
     if any(PurePosixPath(name).name == "beat_midi.txt" for name in skipped):
         return f"{key} pop909", lambda: pop909.find_in_folder(data, path, [*files, *skipped])
-    return key, lambda: _folder(data, files, skipped)
+    return f"{key} pickups", lambda: _folder(data, files, skipped)  # which were refused in MIDI once
 
 
 def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music:
