@@ -135,7 +135,7 @@ def _window(
         condition["bias"] = bias.expand(settings.candidates, -1, -1, -1)
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
     best = _best(settings, rolls, condition, asked)[None]
-    rounds = settings.rounds * MENDS // ROUNDS
+    rounds = 0 if settings.chords else settings.rounds * MENDS // ROUNDS  # which would lead away from those
     best = mended(model, best, {name: own[:1] for name, own in condition.items()}, rounds, seed)[0]
     return torch.where(known[..., None], bars, in_bars(model, best))
 

@@ -31,6 +31,7 @@ class Tune:
         steps: length.
         key: None as long as none is stated and none estimated.
         moved: how many notes were written between two steps of the grid, and begin at the nearest.
+        off_twelfths: how many a grid of `TWELFTHS` would move.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -40,6 +41,7 @@ class Tune:
     key: Key | None = None
     tempo: float = 100.0
     moved: int = 0
+    off_twelfths: int = 0
     pickup: int = 0
 
     @property

@@ -230,12 +230,15 @@ def _content(midi: PrettyMIDI) -> MidiContent:
     return MidiContent(voices, list(metres.items()), keys, list(zip(passed.tolist(), tempi.tolist(), strict=True)))
 
 
-def moved(content: MidiContent) -> int:
-    """How many notes begin more than `TICKS` of a step from the step to which the grid moves them."""
-    return sum(
-        int((np.abs(voice.notes[:, 0] * STEPS_PER_QUARTER - quantise(voice)[:, 0]) > TICKS).sum())
-        for voice in content.voices
-    )
+def moved(content: MidiContent, grid: int = STEPS_PER_QUARTER) -> int:
+    """How many notes begin more than `TICKS` from the nearest step of a grid of so many steps a quarter."""
+    return sum(int(off_grid(voice.notes[:, 0] * STEPS_PER_QUARTER, grid).sum()) for voice in content.voices)
+
+
+def off_grid(begin: np.ndarray, grid: int) -> np.ndarray:
+    """Which times, in steps, are more than `TICKS` from the nearest step of a grid of so many steps a quarter."""
+    finer = grid / STEPS_PER_QUARTER
+    return np.abs(begin - np.round(begin * finer) / finer) > TICKS
 
 
 def quantise(voice: Voice) -> np.ndarray:

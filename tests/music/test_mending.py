@@ -1,7 +1,6 @@
 """Faults between voices, and what is left of them once they are mended."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,10 +123,10 @@ def test_chorales_are_written_almost_without_parallels() -> None:
     assert after["leaps"] < before["leaps"] and after["voice_crossing"] <= 0.02
 
 
-def test_a_piece_is_mended_unless_it_is_written_without_rounds(tmp_path: Path) -> None:
+def test_a_piece_is_mended_unless_it_is_written_without_rounds_or_to_chords() -> None:
     chorales = load_music_model("chorales")
-    unmended = replace(chorales, typical=None)
-    for rounds, same in ((0, True), (12, False)):
-        config = GenerateConfig(bars=4, candidates=1, rounds=rounds)
+    unmended = replace(chorales, typical={"notes_per_bar": (chorales.typical or {})["notes_per_bar"]})
+    for asked, same in (({"rounds": 0}, True), ({}, False), ({"chords": "C | F", "candidates": 2}, True)):
+        config = GenerateConfig(**{"bars": 4, "candidates": 1, **asked})  # type: ignore[arg-type]
         pieces = [make_piece(own, config) for own in (chorales, unmended)]
         assert bool((pieces[0].pitch == pieces[1].pitch).all()) == same
