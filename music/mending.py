@@ -28,7 +28,8 @@ TEMPERATURE = 0.5  # at which bars are drawn anew
 def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: int = MENDS, seed: int = 0) -> Tensor:
     """Rolls, bool (N, 2, T, S, P), with fewer faults between their voices; what the condition gives stays.
 
-    Those of a model without two mono tracks stay as they are, as do all where it is not known what is typical.
+    Those of a model without two mono tracks stay as they are, as do all where it is not known what is typical. Leaps
+    and repeated notes count with a single style alone: a jig has more than what is typical of many styles together.
 
     Args:
         rounds: how often every other bar is looked at.
@@ -36,12 +37,14 @@ def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: in
     """
     if model.typical is None or len(voices_of(model.config.tracks)) < 2:
         return rolls
+    styled = ("leaps", "repeats") if model.config.styles else ()
+    typical = {name: value for name, value in model.typical.items() if name not in styled}
     rolls, generator = rolls.clone(), torch.Generator().manual_seed(mix(seed, 2))
     for number, metre in enumerate(model.config.metres):
         rows = torch.nonzero(condition["metre"].cpu() == number)[:, 0]
         if len(rows):
             own = {name: tensor[rows] for name, tensor in condition.items()}
-            mender = _Mender(model, model.typical, metre, own, generator)
+            mender = _Mender(model, typical, metre, own, generator)
             for turn in range(rounds):
                 rolls[rows] = mender.mend(rolls[rows], turn % 2)
     return rolls

@@ -103,7 +103,8 @@ def test_what_is_given_stays(strict: MusicModel, rolls: Tensor, condition: Music
 
 def test_what_is_no_rarer_in_real_music_is_no_fault(model: MusicModel, rolls: Tensor, condition: MusicContext) -> None:
     lenient = TYPICAL | {"parallels": 99.0, "voice_crossing": 1.0, "chord_on_beat": 0.0, "leaps": 1.0, "repeats": 1.0}
-    for typical in (lenient, {"notes_per_bar": 4.0}, None):
+    of_one_style = lenient | {"leaps": 0.0, "repeats": 0.0}  # and the model has two
+    for typical in (lenient, of_one_style, {"notes_per_bar": 4.0}, None):
         assert torch.equal(mended(replace(model, typical=typical), rolls, condition), rolls)
 
 
