@@ -19,6 +19,7 @@ def compose(
     tempo: float | None = None,
     metre: str | None = None,
     bars: int | None = None,
+    pickup: float | None = None,
     form: str = "",
     temperature: float | None = None,
     rounds: int = 12,
@@ -46,9 +47,10 @@ def compose(
         tempo: quarter notes a minute; by default as usual in the style, or that of the given piece.
         metre: such as "3/4"; by default the style's usual one.
         bars: length, by default 8, or 16 with `from_`; with `continue_`, what is added.
+        pickup: quarter notes before the first bar line, such as 1 or 0.5.
         form: sections of equal length, such as "AABA": equal letters are the same music.
         temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
-        rounds: in which parts of every few bars are rewritten in view of the rest.
+        rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
         instruments: General MIDI, by track, separated by commas: "violin,viola,cello".
@@ -56,10 +58,10 @@ def compose(
         density: notes a bar and voice, as near as candidates come; by default as usual in the style.
         ending: tonic or open: whether the last bar is on the tonic or on the dominant, as near as candidates come.
         humanise: 0 to 1, how far from even in loudness and time it is played.
-        melody: a MIDI file whose tune is kept, and gets the other voices.
-        continue_: a MIDI file to go on from.
-        from_, to: MIDI files from one of which to go, window by window, to the other.
-        arithmetic: three MIDI files A, B, C: the piece A - B + C, by latents.
+        melody: a file of MIDI, MusicXML or ABC whose tune is kept, and gets the other voices.
+        continue_: such a file to go on from.
+        from_, to: such files from one of which to go, window by window, to the other.
+        arithmetic: three such files A, B, C: the piece A - B + C, by latents.
         weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default those that know the style.
         seed: of the latents; means the same on every device.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -96,7 +98,7 @@ def harmonise(
     seed: int = 0,
     device: str = "auto",
 ) -> "PrettyMIDI":
-    """Write the other voices to the tune of a MIDI file, as `python -m music.generate --melody` does.
+    """Write the other voices to a tune in MIDI, MusicXML or ABC, as `python -m music.generate --melody` does.
 
     The settings are those of `compose`.
 
@@ -129,7 +131,7 @@ def rewrite(
         voices: names or numbers of the tracks that are written anew; by default all.
         key: of the piece; by default what the file says.
         temperature: of the choice of notes, 0 to 2; by default what suits the weights.
-        rounds: in which parts of every few bars are rewritten in view of the rest.
+        rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept.
         range_: pitches of what is written anew, as of `compose`.
         style: chooses the weights, as of `compose`.

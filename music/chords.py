@@ -73,8 +73,9 @@ def agreement(score: Score, asked: list[list[Chord]]) -> np.ndarray:
 
 def chord_agreement(score: Score, chords: str) -> tuple[int, int]:
     """How many beats of a piece agree with --chords, and how many sound."""
-    asked = chords_by_beat(parse_progression(chords), score.metre, -(-score.steps // score.bar))
-    agree, sounding = agreement(score, asked).sum(axis=0).tolist()
+    bars, pickup = -(-score.steps // score.bar), min(score.pickup, 1)
+    asked = chords_by_beat(parse_progression(chords), score.metre, bars - pickup)
+    agree, sounding = agreement(score, [[]] * pickup + asked).sum(axis=0).tolist()
     return agree, sounding
 
 

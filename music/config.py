@@ -28,7 +28,7 @@ from music.io.engraving import require_engraver
 from music.ranges import parse_ranges
 from music.sound.config import MAKER, Maker
 from music.sound.notes import parse_band
-from music.theory import METRES, parse_key
+from music.theory import METRES, STEPS_PER_QUARTER, parse_key
 
 Core = Literal["gan", "vae"]
 Ending = Literal["tonic", "open"]
@@ -111,9 +111,10 @@ class GenerateConfig(OutputConfig):
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
     metre: str | None = None  # such as 3/4; default: the style's usual one
     bars: int | None = None  # length; default 8, or 16 with --from; with --continue, what is added
+    pickup: float | None = None  # quarter notes before the first bar line, such as 1 or 0.5; default: none
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
     temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
-    rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest
+    rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest; in twice as many faulty ones
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"
@@ -122,11 +123,11 @@ class GenerateConfig(OutputConfig):
     density: float | None = None  # notes a bar and voice, as near as candidates come; default: as usual in the style
     ending: Ending | None = None  # tonic: the last bar is on the tonic; open: on the dominant
     humanise: float = 0.0  # 0 to 1: how far from even in loudness and time it is played; scores stay exact
-    melody: InputFile | None = None  # a MIDI file whose tune is kept, and gets the other voices
-    continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # a MIDI file to go on from
-    from_: Annotated[InputFile | None, tyro.conf.arg(name="from")] = None  # a MIDI file from which to go, ...
+    melody: InputFile | None = None  # MIDI, MusicXML or ABC, whose tune is kept, and gets the other voices
+    continue_: Annotated[InputFile | None, tyro.conf.arg(name="continue")] = None  # MIDI, MusicXML or ABC to go on from
+    from_: Annotated[InputFile | None, tyro.conf.arg(name="from")] = None  # a piece from which to go, ...
     to: InputFile | None = None  # ... window by window, to this one
-    arithmetic: tuple[InputFile, ...] = ()  # three MIDI files A B C: the piece A - B + C, by latents
+    arithmetic: tuple[InputFile, ...] = ()  # three pieces A B C: the piece A - B + C, by latents
     rewrite: InputFile | None = None  # a MIDI file of which --at-bars and --voices are written anew; all else stays
     at_bars: str = ""  # such as 5-8, counted from the beginning of --rewrite; default: all
     voices: tuple[str, ...] = ()  # of --rewrite, by name or number: alto tenor; default: all
@@ -158,6 +159,9 @@ class GenerateConfig(OutputConfig):
             require(chosen, name, "is chosen among --candidates; ask for 2 or more")
         density = self.density
         require(density is None or 0.1 <= density <= 32, "density", f"must be 0.1 to 32, not {density}")
+        pickup = self.pickup
+        on_grid = pickup is None or (0 < pickup < 6 and pickup * STEPS_PER_QUARTER % 1 == 0)
+        require(on_grid, "pickup", f"must be quarter notes in sixteenths, above 0 and below a bar, not {pickup}")
         require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:
             parse_progression(self.chords)
@@ -257,14 +261,25 @@ class GenerateConfig(OutputConfig):
 
     def _require_read(self) -> None:
         """Refuse flags that what is to be done with given files would leave unread."""
-        drawn = ("form", "metre", "rounds", "candidates", "temperature", "seed")
+        drawn = ("form", "metre", "pickup", "rounds", "candidates", "temperature", "seed")
         blended = ("chords", "range_", "density", "ending", *drawn)
         unread: dict[str, tuple[str, ...]] = {
-            "melody": ("form", "metre", "bars"),
-            "continue": ("chords", "form", "metre", "key"),
+            "melody": ("form", "metre", "bars", "pickup"),
+            "continue": ("chords", "form", "metre", "key", "pickup"),
             "from": blended,
             "arithmetic": (*blended, "bars"),
-            "rewrite": ("chords", "form", "metre", "bars", "tempo", "instruments", "humanise", "density", "ending"),
+            "rewrite": (
+                "chords",
+                "form",
+                "metre",
+                "bars",
+                "pickup",
+                "tempo",
+                "instruments",
+                "humanise",
+                "density",
+                "ending",
+            ),
         }
         for job in self.jobs:
             for name in unread[job]:

@@ -24,6 +24,7 @@ from common.weights_folders import find_weights
 from music.config import DATA_SETS, EvaluateConfig
 from music.data.loading import MusicData, load_music
 from music.io.piano_roll import roll_sheet
+from music.mending import MENDS, mended
 from music.metrics import measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import MusicContext, NetworkConfig, empty_condition, given
@@ -58,7 +59,9 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     held_out = choose(model.config, data.test, config.n, config.seed)
     n = len(held_out.scores)
     floor = choose(model.config, data.train, n, config.seed)
-    plain = draw(model, held_out.condition, config.seed)
+    raw = model.write(held_out.condition, config.seed)
+    rolls = mended(model, raw, held_out.condition, seed=config.seed)
+    plain = model.scores(rolls, held_out.condition)
     picked = pick(model, held_out.condition, config)
     shared = shares(plain, floor.scores, held_out.scores)
     tables = [
@@ -67,6 +70,9 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         Table("Histograms shared with held-out windows", ("plain draw", "real"), shared),
         Table("Copying", ("plain draw", "real"), copying(model.config, plain, held_out, data.train)),
     ]
+    if not torch.equal(raw, rolls):
+        before = figures(model.scores(raw, held_out.condition), held_out.scores)
+        tables.insert(1, Table("Before faults are mended", ("plain draw", "held-out"), before))
     tables.append(Table("Reconstruction", ("held-out", "training"), reconstruction(model, held_out, floor)))
     if len(model.config.tracks) > 1:
         tables.append(
@@ -109,7 +115,7 @@ def choose(config: NetworkConfig, arrays: Arrays, n: int, seed: int) -> Windows:
 
 def draw(model: MusicModel, condition: MusicContext, seed: int) -> list[Score]:
     """One composition for every row of the condition."""
-    return model.scores(model.write(condition, seed), condition)
+    return model.scores(mended(model, model.write(condition, seed), condition, seed=seed), condition)
 
 
 def pick(model: MusicModel, condition: MusicContext, config: EvaluateConfig) -> list[Score]:
@@ -120,12 +126,15 @@ def pick(model: MusicModel, condition: MusicContext, config: EvaluateConfig) -> 
         if model.config.styles
         else [""] * len(condition["mode"])
     )
-    best: list[tuple[float, Score]] = []
+    best, lowest = torch.zeros(0), torch.full((len(styles),), torch.inf, dtype=torch.float64)
     for number in progress_bar(range(config.candidates), "candidates", leave=False, disable=None):
-        scores = draw(model, condition, config.seed + 1 + number)
-        rated = [(_faults(model, score, style), score) for score, style in zip(scores, styles, strict=True)]
-        best = [min(pair, key=lambda entry: entry[0]) for pair in zip(best or rated, rated, strict=True)]
-    return [score for _, score in best]
+        rolls = model.write(condition, config.seed + 1 + number)
+        scores = model.scores(rolls, condition)
+        found = [_faults(model, score, style) for score, style in zip(scores, styles, strict=True)]
+        rated = torch.tensor(found, dtype=torch.float64)
+        best = torch.where((rated < lowest)[:, None, None, None, None], rolls, best) if number else rolls
+        lowest = torch.minimum(rated, lowest)
+    return model.scores(mended(model, best, condition, seed=config.seed), condition)
 
 
 def _faults(model: MusicModel, score: Score, style: str) -> float:
@@ -187,7 +196,7 @@ def harmonising(model: MusicModel, held_out: Windows) -> list[Metric]:
     mask = torch.zeros_like(condition["mask"])
     mask[:, 0] = 1
     condition |= {"mask": mask, "given": given(rolls.float(), mask)}
-    written = model.write(condition, seed=0)
+    written = mended(model, model.write(condition, seed=0), condition)
     kept = (written[:, :, 0] == (rolls[:, :, 0] > 0)).flatten(1).all(1).float().mean().item()
     return [
         Metric("melodies kept note for note", kept, 1.0, "higher", len(real)),
@@ -227,9 +236,10 @@ def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
     """Say in words how it was measured."""
     asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
-        f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, seed {config.seed}, with the modes, "
-        f"metres, styles and places of {n:,} held-out windows of {data.name}, from {data.held_out} tunes, which they "
-        f"are held against. Real: {n:,} training windows in their place (for copying and styles, held-out windows). "
+        f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, faults between voices mended in "
+        f"{MENDS} more, seed {config.seed}, with the modes, metres, styles and places of {n:,} held-out windows of "
+        f"{data.name}, from {data.held_out} tunes, which they are held against. Real: {n:,} training windows in their "
+        f"place (for copying and styles, held-out windows). "
         f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
         "the share of cells (track, step) that differ. The picked compositions were chosen by some of the figures "
         "that their table shows."

@@ -25,7 +25,9 @@ def main(config: GenerateConfig) -> None:
     model = load_music_model(config.source, pick_device(config.device))
     piece, midi, file = perform(model, config)
     for path in write(piece, midi, config, file):
-        print(f"wrote {path}: {-(-piece.steps // piece.bar)} bars of {piece.metre} in {piece.key} by {model.name}")
+        bars, pickup = -(-piece.steps // piece.bar), " after a pickup" if piece.pickup else ""
+        length = f"{bars - (piece.pickup > 0)} bars of {piece.metre}{pickup}"
+        print(f"wrote {path}: {length} in {piece.key} by {model.name}")
     if config.chords:
         agree, sounding = chord_agreement(piece, config.chords)
         print(f"{agree} of the {sounding} beats that sound agree with --chords")

@@ -19,11 +19,12 @@ from common.randomness import mix
 from music.chord_symbols import moved, parse_progression
 from music.chords import key_of
 from music.config import BARS, LONGEST, STYLES, GenerateConfig, composers, told_styles
-from music.io.midi import from_midi, settled_key
+from music.data.reading import read_score
+from music.io.midi import settled_key
 from music.models import MusicModel, from_score
 from music.ranges import parse_ranges
 from music.score import Score, TrackSpec, notes, transpose, widened
-from music.theory import PITCHES, Key, Mode, nearest_interval, parse_key
+from music.theory import METRES, PITCHES, STEPS_PER_QUARTER, Key, Mode, nearest_interval, parse_key
 from music.windows import PieceSettings, in_bars, to_piece, write_section
 
 
@@ -55,17 +56,19 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     settings = piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
     interval = nearest_interval(key.tonic)
     settings = replace(settings, chords=moved(chords, -key.tonic), ranges=fitting_ranges(model, config, -interval))
+    settings = replace(settings, pickup=_pickup(config, settings.metre))
     form, bars = config.form or "A", config.bars or BARS
-    length = bars // len(form)
+    length, lead_in = bars // len(form), min(settings.pickup, 1)
     sections: dict[str, Tensor] = {}
     so_far: Tensor | None = None
     for letter in form:
         if letter not in sections:
             own = replace(settings, seed=mix(settings.seed, ord(letter)) % (1 << 31))
             own = replace(own, ending=own.ending if letter == form[-1] else None)
-            sections[letter] = write_section(own, length, so_far)
+            sections[letter] = write_section(own, length + lead_in * (so_far is None), so_far)
         so_far = sections[letter]
-    whole = torch.cat([sections[letter] for letter in form], 2)  # (2, T, bars, bar_steps, P)
+    later = [sections[letter][:, :, -length:] for letter in form]  # without the pickup's bar
+    whole = torch.cat([sections[form[0]][:, :, :lead_in], *later], 2)  # (2, T, bars, bar_steps, P)
     piece = to_piece(settings, whole)
     return transpose(piece, interval)
 
@@ -92,7 +95,7 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
         raise UserError(f"--melody {path}: {bars} bars are too long, the most is {LONGEST}; cut it")
     if config.chords:
         settings = replace(settings, chords=moved(parse_progression(config.chords), shift))
-    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift), pickup=tune.pickup)
     raised = transpose(line, shift)
     window = model.config.bars
     whole = from_score(model.config, widened(raised, len(model.config.tracks)), max(bars, window))
@@ -111,7 +114,7 @@ def continue_piece(model: MusicModel, config: GenerateConfig, path: Path) -> Sco
     given = read_like(model, path, "--continue", config.style)
     settings = piece_settings(model, config, known_metre(model, given.metre, f"--continue {path}"), given.key.mode)
     shift = fitting_shift(model, given, given.key, f"--continue {path}")
-    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift), pickup=given.pickup)
     bars = -(-given.steps // given.bar)
     roll = from_score(model.config, transpose(given, shift), bars)
     before = in_bars(model, roll)
@@ -230,8 +233,8 @@ def _detached(score: Score, track: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_piece(path: Path, flag: str) -> Score:
-    """A piece of a file; what of it is left out is said."""
-    return from_midi(path, lambda line: say(path, flag, line))
+    """A piece of a file of MIDI, MusicXML or ABC; what of it is left out is said."""
+    return read_score(path, lambda line: say(path, flag, line))
 
 
 def say(path: Path, flag: str, line: str) -> None:
@@ -322,6 +325,19 @@ def fitting_ranges(model: MusicModel, config: GenerateConfig, shift: int) -> tup
         names = ", ".join(track.name for track in model.config.tracks)
         raise UserError(f"--range {unknown[0]}: {model.name} has {names}; name one of them, or its number")
     return tuple(ranges) if asked else ()
+
+
+def _pickup(config: GenerateConfig, metre: str) -> int:
+    """The steps of --pickup.
+
+    Raises:
+        UserError: it is a bar of the metre or longer.
+    """
+    steps, bar = round((config.pickup or 0) * STEPS_PER_QUARTER), METRES[metre]
+    if steps >= bar:
+        quarters = bar / STEPS_PER_QUARTER
+        raise UserError(f"--pickup {config.pickup:g}: a bar of {metre} has {quarters:g} quarter notes; ask for less")
+    return steps
 
 
 def _usual_metre(model: MusicModel, style: str) -> str:

@@ -12,17 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from einops import rearrange
 
+from music.faults import crossings, dissonances, moves, parallel_moves, top_line, voices_of
 from music.score import Score, notes
 from music.theory import BEATS, PITCHES, STEPS_PER_QUARTER
 
 # Pitch classes counted from the tonic; minor is natural, harmonic and melodic minor in one.
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 9, 10, 11)}
-TRIADS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8))  # major, minor, diminished, augmented
-# Dominant, major, minor, half-diminished and diminished seventh.
-SEVENTHS = ((0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6, 10), (0, 3, 6, 9))
-FIFTH = 7  # semitones
 QUALIFIED = 2  # steps: an eighth
-SILENT = -1  # in place of a pitch
 
 LONGEST = 32  # steps; the last bin of the duration histogram also counts what is longer
 WIDEST = 24  # semitones; the outer bins of the interval histogram also count what is wider
@@ -32,16 +28,6 @@ POSITIONS = 24  # steps of the longest bar
 _FOLD = np.eye(12)[np.arange(PITCHES) % 12]  # (128, 12): pitches to pitch classes
 _ANGLES = np.arange(12)[:, None] * np.pi * np.array([7 / 6, 3 / 2, 2 / 3])  # fifths, minor thirds, major thirds
 _CENTROID = np.concatenate([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1) * np.array([1, 1, 0.5, 1, 1, 0.5])  # (12, 6)
-
-
-def _chord_table() -> np.ndarray:
-    """Whether a set of pitch classes, as a sum of 2^class, is part of a chord: bool (4096,)."""
-    sets = np.arange(1 << 12)
-    chords = [sum(1 << (root + tone) % 12 for tone in chord) for chord in (*TRIADS, *SEVENTHS) for root in range(12)]
-    return np.any([sets & ~chord == 0 for chord in chords], axis=0) & (np.bitwise_count(sets) >= 2)
-
-
-_IS_CHORD = _chord_table()
 
 
 # --- Views of a piece -------------------------------------------------------------------------------------------------
@@ -57,18 +43,9 @@ def _sounding(score: Score) -> np.ndarray:
     return score.pitch[_melodic(score)]
 
 
-def _top(pitch: np.ndarray) -> np.ndarray:
-    """The highest sounding pitch of each track and step, or SILENT: (tracks, steps, 128) to int64 (tracks, steps)."""
-    return np.where(pitch.any(axis=2), PITCHES - 1 - pitch[:, :, ::-1].argmax(axis=2), SILENT)
-
-
 def _voices(score: Score) -> np.ndarray:
-    """Pitches or SILENT of the mono tracks from the highest voice to the lowest, int64 (voices, steps).
-
-    Their order is that of the middles of their ranges; where these are equal, that of the tracks.
-    """
-    mono = [index for index, track in enumerate(score.tracks) if track.kind == "mono"]
-    return _top(score.pitch[sorted(mono, key=lambda index: -score.tracks[index].low - score.tracks[index].high)])
+    """Pitches or SILENT of the mono tracks in the order of `voices_of`, int64 (voices, steps)."""
+    return top_line(score.pitch[voices_of(score.tracks)])
 
 
 def _blocks(rolls: np.ndarray, size: int) -> np.ndarray:
@@ -117,20 +94,18 @@ def chord_on_beat(score: Score) -> float:
     Of a beat only its first step counts, with what is held there. The pitch classes must be two or more, and all belong
     to one chord of TRIADS or SEVENTHS on any root. See `_beat` for what a beat is. NaN where no beat has three notes.
     """
-    beats = _sounding(score)[:, :: _beat(score)].sum(axis=0)  # (beats, 128)
-    classes = beats[beats.sum(axis=1) >= 3] @ _FOLD > 0
-    return _mean(_IS_CHORD[classes @ (1 << np.arange(12))])
+    faulty, full = dissonances(_sounding(score).sum(axis=0) @ _FOLD, _beat(score))
+    return _mean(~faulty[full])
 
 
 def voice_crossing(score: Score) -> float:
     """Share of steps where the lower of two neighbouring voices is above the upper one.
 
-    Taken over all steps and pairs of neighbouring mono tracks, both sounding; see `_voices` for their order. Two voices
-    on one pitch do not cross. NaN where no two neighbours ever sound together.
+    Taken over all steps and pairs of neighbouring mono tracks, both sounding, in the order of
+    `music.faults.voices_of`. Two voices on one pitch do not cross. NaN where no two neighbours ever sound together.
     """
-    voices = _voices(score)
-    upper, lower = voices[:-1], voices[1:]
-    return _mean((lower > upper)[(upper != SILENT) & (lower != SILENT)])
+    crossed, sounding = crossings(_voices(score))
+    return _mean(crossed[sounding])
 
 
 def parallels(score: Score) -> float:
@@ -145,12 +120,22 @@ def parallels(score: Score) -> float:
     voices = _voices(score)
     if len(voices) < 2 or not score.steps:
         return float("nan")
-    first, second = np.triu_indices(len(voices), k=1)
-    interval = np.abs(voices[first] - voices[second]) % 12
-    perfect = (interval[:, 1:] == interval[:, :-1]) & ((interval[:, 1:] == 0) | (interval[:, 1:] == FIFTH))
-    motion = np.sign(np.diff(voices)) * ((voices[:, 1:] != SILENT) & (voices[:, :-1] != SILENT))
-    together = (motion[first] == motion[second]) & (motion[first] != 0)
-    return float((perfect & together).sum() / _bars(score))
+    return float(parallel_moves(voices).sum() / _bars(score))
+
+
+def leaps(score: Score) -> float:
+    """Share of the moves of mono tracks that are wider than a whole tone; NaN without moves.
+
+    A move is from a note to one that begins as it ends, repeated notes included.
+    """
+    leaping, _, going = moves(_voices(score), score.onset[voices_of(score.tracks)])
+    return _mean(leaping[going])
+
+
+def repeats(score: Score) -> float:
+    """Share of the moves of mono tracks, as of `leaps`, that repeat a note; NaN without moves."""
+    _, repeated, going = moves(_voices(score), score.onset[voices_of(score.tracks)])
+    return _mean(repeated[going])
 
 
 def notes_of_tracks(score: Score) -> np.ndarray:
@@ -250,6 +235,8 @@ METRICS: dict[str, Callable[[Score], float]] = {
     "chord_on_beat": chord_on_beat,
     "voice_crossing": voice_crossing,
     "parallels": parallels,
+    "leaps": leaps,
+    "repeats": repeats,
     "notes_per_bar": notes_per_bar,
     "empty_bars": empty_bars,
     "used_pitch_classes": used_pitch_classes,
@@ -326,15 +313,15 @@ def histograms(score: Score) -> dict[str, np.ndarray]:
     """
     melodic = _melodic(score)
     begin = score.onset[melodic]
-    top = _top(score.pitch[melodic])
+    top = top_line(score.pitch[melodic])
     is_new = np.take_along_axis(begin, np.maximum(top, 0)[:, :, None], axis=2)[:, :, 0]  # (tracks, steps)
-    leaps = [np.diff(line[new]) for line, new in zip(top, is_new, strict=True)]
+    intervals = [np.diff(line[new]) for line, new in zip(top, is_new, strict=True)]
     pitch = begin.sum(axis=(0, 1))
     bars = _blocks(score.onset.sum(axis=2), score.bar)  # (tracks, bars, positions)
     return {
         "pitch_class": np.roll((pitch @ _FOLD).astype(int), -score.key.tonic),
         "pitch": pitch,
-        "interval": _counts(np.concatenate([np.zeros(0, int), *leaps]), -WIDEST, WIDEST),
+        "interval": _counts(np.concatenate([np.zeros(0, int), *intervals]), -WIDEST, WIDEST),
         "duration": _counts(_durations(score), 1, LONGEST),
         "position": np.append(bars.sum(axis=(0, 1)), np.zeros(POSITIONS - score.bar, int)),
         "bar_notes": _counts(bars.sum(axis=2).ravel(), 0, FULLEST),

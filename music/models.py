@@ -132,7 +132,7 @@ class MusicModel:
             z = torch.randn(count, config.latents, generator=generator)
             some = condition | {"mask": mask, "given": given(rolls.float(), mask)}
             rolls = self.compose(z, some, temperature, generator)
-            rolls = _struck(config, rolls, condition)
+            rolls = struck(config, rolls, condition)
         return rolls
 
     @torch.inference_mode()
@@ -172,7 +172,7 @@ class MusicModel:
         return to_scores(self.config, rolls, condition["metre"], condition["mode"], self.tempo)
 
 
-def _struck(config: NetworkConfig, rolls: Tensor, condition: MusicContext) -> Tensor:
+def struck(config: NetworkConfig, rolls: Tensor, condition: MusicContext) -> Tensor:
     """Begin all notes that do not sound at the step before: what they were held from may have been rewritten.
 
     What the condition itself gives stays as it is.

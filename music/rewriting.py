@@ -39,12 +39,13 @@ def rewrite(model: MusicModel, config: GenerateConfig, path: Path) -> tuple[Scor
     require_tracks(model, piece, path, "--rewrite", config.style)
     bars = _bars(config.at_bars, piece, path)
     voices = _voices(config.voices, model, piece, path)
-    passage = bars[0] * piece.bar, bars[1] * piece.bar
+    passage = bars[0] * piece.bar - piece.lead, bars[1] * piece.bar - piece.lead  # as the file counts
     written = _written(model, config, piece, file, voices, bars)
     for voice in voices:
         grid, stands = standing(file, voice, *passage)
         old = {(start, pitch) for start, _, pitch in grid[stands].tolist()}
-        new = [note for note in notes(written, voice).tolist() if passage[0] <= note[0] < passage[1]]
+        new = (notes(written, voice) - np.array([piece.lead, piece.lead, 0])).tolist()
+        new = [note for note in new if passage[0] <= note[0] < passage[1]]
         new = [(start, min(stop, passage[1]), pitch) for start, stop, pitch in new if (start, pitch) not in old]
         replace_passage(file, voice, *passage, np.array(new, np.int64).reshape(-1, 3))
     file.charset = "utf-8"  # older files are read in another, in which not all that is written later can be said
@@ -66,15 +67,15 @@ def _written(
     flag = f"--rewrite {config.rewrite}"
     settings = piece_settings(model, config, known_metre(model, piece.metre, flag), piece.key.mode)
     shift = fitting_shift(model, piece, piece.key, flag)
-    settings = replace(settings, ranges=fitting_ranges(model, config, shift))
+    settings = replace(settings, ranges=fitting_ranges(model, config, shift), pickup=piece.pickup)
     length, bar = -(-piece.steps // piece.bar), METRES[piece.metre]
     free = np.zeros((len(model.config.tracks), length * bar), bool)
     moved = widened(transpose(piece, shift), len(free))
     for voice in voices:
-        grid, stands = standing(file, voice, bars[0] * bar, bars[1] * bar)
-        free[voice, bars[0] * bar : bars[1] * bar] = True
+        grid, stands = standing(file, voice, bars[0] * bar - piece.lead, bars[1] * bar - piece.lead)
+        free[voice, max(bars[0] * bar, piece.lead) : bars[1] * bar] = True
         if model.config.tracks[voice].kind == "mono":  # else what stands may sound together with what is written
-            for start, stop, _ in grid[stands].tolist():
+            for start, stop, _ in (grid[stands] + piece.lead).tolist():
                 free[voice, start:stop] = False
     known = torch.ones(len(free), length, model.config.bar_steps, dtype=torch.bool)
     known[:, :, :bar] = ~torch.from_numpy(rearrange(free, "tracks (bars steps) -> tracks bars steps", steps=bar))
@@ -83,12 +84,13 @@ def _written(
 
 
 def _bars(text: str, piece: Score, path: Path) -> tuple[int, int]:
-    """The first bar, from 0, and the one after the last."""
-    length = -(-piece.steps // piece.bar)
-    first, last = parse_bars(text) if text else (1, length)
+    """The first bar, from 0, and the one after the last, on the grid; a pickup is before bar 1, and among all bars."""
+    lead_in = min(piece.pickup, 1)
+    length = -(-piece.steps // piece.bar) - lead_in
+    first, last = parse_bars(text) if text else (1 - lead_in, length)
     if last > length:
         raise UserError(f"--at-bars {text}: {path} has {length} bars; name bars from 1 to {length}")
-    return first - 1, last
+    return first - 1 + lead_in, last + lead_in
 
 
 def _voices(words: tuple[str, ...], model: MusicModel, piece: Score, path: Path) -> list[int]:

@@ -50,6 +50,8 @@ class Score:
         metre: a key of METRES; `steps` need not be a whole number of bars (the last bar may be short).
         key: where the piece stands. Data sets and models hold everything with its tonic moved to C.
         tempo: quarter notes a minute.
+        pickup: steps before the first bar line; 0 where the piece begins at one. They end the first bar of the grid,
+            which is silent before them.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -58,6 +60,7 @@ class Score:
     metre: str = "4/4"
     key: Key = field(default_factory=Key)
     tempo: float = 100.0
+    pickup: int = 0
 
     @property
     def steps(self) -> int:
@@ -68,6 +71,11 @@ class Score:
     def bar(self) -> int:
         """How many steps a bar has."""
         return METRES[self.metre]
+
+    @property
+    def lead(self) -> int:
+        """How many steps of the grid are silent before the pickup, and no part of the piece."""
+        return self.bar - self.pickup if self.pickup else 0
 
 
 def notes(score: Score, track: int) -> np.ndarray:

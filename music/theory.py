@@ -9,6 +9,7 @@ from typing import Literal
 from common.errors import UserError
 
 STEPS_PER_QUARTER = 4
+TWELFTHS = 12  # steps a quarter of a finer grid, which would hold sixteenths and triplets; it is only reported on
 METRES = {"2/4": 8, "3/4": 12, "4/4": 16, "2/2": 16, "6/8": 12, "9/8": 18, "12/8": 24}  # steps a bar
 BEATS = {"2/2": 8, "6/8": 6, "9/8": 6, "12/8": 6}  # steps a beat where a beat is not a quarter note
 PITCHES = 128  # of MIDI

@@ -12,9 +12,10 @@ from common.randomness import mix
 from music.chord_symbols import Chord, Progression
 from music.chords import beats_of, chords_by_beat, ends_so, last_chord, misfit
 from music.config import TEMPI, Ending
+from music.mending import MENDS, mended
 from music.metrics import notes_per_bar, quality
-from music.models import MusicModel
-from music.rolls import MusicContext
+from music.models import ROUNDS, MusicModel
+from music.rolls import PATCH, MusicContext
 from music.score import Score, narrowed
 from music.theory import METRES, Key, Mode
 
@@ -35,6 +36,7 @@ class PieceSettings:
     ranges: tuple[tuple[int, int], ...] = ()  # lowest and highest pitch of each track, of the piece in C; (): any
     ending: Ending | None = None  # of the last bar that is written
     density: float | None = None  # notes a bar and voice that are asked for
+    pickup: int = 0  # steps before the first bar line, with which the first bar of the grid ends
 
     @property
     def voices(self) -> int:
@@ -71,12 +73,18 @@ def write_section(settings: PieceSettings, bars: int, before: Tensor | None, giv
     if given is not None:
         piece[:, 0, lead : lead + bars] = given[:, 0]
         known[0] = True
-    asked = chords_by_beat(settings.chords, settings.metre, bars) if settings.chords else []
+    lead_in = 1 if settings.pickup and before is None else 0  # a bar that is silent before the pickup
+    known[:, :lead_in, : METRES[settings.metre] - settings.pickup] = True
+    asked: list[list[Chord]] = []
+    if settings.chords:
+        asked = [[]] * lead_in + chords_by_beat(settings.chords, settings.metre, bars - lead_in)
     if settings.ending:
         asked = asked or [[]] * bars
         asked[-1] = [last_chord(settings.ending, settings.mode)] * beats_of(settings.metre)
     rows: list[list[Chord]] = [[]] * lead + asked + [[]] * (total - lead - len(asked))
     starts = sorted({*range(0, total - window, window - window // 2), total - window})
+    if given is not None:
+        settings = replace(settings, pickup=0)  # which may be of what is given alone
     for number, start in enumerate(starts):
         place = slice(start, start + window)
         first, last = before is None and start == 0, start == total - window
@@ -95,7 +103,7 @@ def rewrite_section(settings: PieceSettings, piece: Tensor, known: Tensor, first
     Args:
         known: what stays of them, bool (T, B, bar_steps).
     """
-    window, length = settings.model.config.bars, piece.shape[2]
+    window, length, settings = settings.model.config.bars, piece.shape[2], replace(settings, pickup=0)
     total = max(length, window)
     piece, known = F.pad(piece, (0, 0, 0, 0, 0, total - length)), F.pad(known, (0, 0, 0, total - length))
     last = min(max(stop + 1 - window, 0), total - window)  # so that the last window sees where it leads to
@@ -120,11 +128,16 @@ def _window(
     condition = model.condition(
         settings.candidates, settings.metre, settings.mode, settings.style, first, last, flat, mask
     )
-    if any(asked) or settings.ranges:
+    pickup = settings.pickup if first else 0
+    if any(asked) or settings.ranges or pickup:
         bias = _chord_bias(settings, asked) + _range_bias(settings)[:, None] + _ending_bias(settings, asked)
+        bias += _pickup_bias(settings, pickup)
         condition["bias"] = bias.expand(settings.candidates, -1, -1, -1)
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
-    return torch.where(known[..., None], bars, in_bars(model, _best(settings, rolls, condition, asked)))
+    best = _best(settings, rolls, condition, asked)[None]
+    rounds = 0 if settings.chords else settings.rounds * MENDS // ROUNDS  # which would lead away from those
+    best = mended(model, best, {name: own[:1] for name, own in condition.items()}, rounds, seed)[0]
+    return torch.where(known[..., None], bars, in_bars(model, best))
 
 
 def _chord_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
@@ -164,6 +177,16 @@ def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
         if config.tracks[lowest].kind == "mono" and (lowest > 0 or settings.ending == "tonic"):
             bias[lowest, _end(asked), beat] = torch.where(classes == chord.root, SURE, -NEVER)  # nor does it rest
     return rearrange(bias, "tracks bars steps pitches -> tracks (bars steps) pitches")
+
+
+def _pickup_bias(settings: PieceSettings, pickup: int) -> Tensor:
+    """What keeps mono tracks from resting as a pickup of so many steps begins, float (T, S, 1)."""
+    config, begin = settings.model.config, METRES[settings.metre] - pickup
+    bias = torch.zeros(len(config.tracks), config.steps, 1)
+    mono = [track.kind == "mono" for track in config.tracks]
+    if pickup:
+        bias[mono, begin // PATCH * PATCH : begin + 1] = SURE
+    return bias
 
 
 def _end(asked: list[list[Chord]]) -> int:
@@ -206,5 +229,5 @@ def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     grid = np.zeros((*rolls.shape[:3], 128), bool)
     grid[..., config.low : config.high + 1] = rolls
     tempo = TEMPI.get(settings.style, settings.model.tempo)
-    piece = Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo)
+    piece = Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo, settings.pickup)
     return narrowed(piece, settings.voices)

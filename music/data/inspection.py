@@ -41,19 +41,24 @@ def describe(data: MusicData) -> list[tuple[str, str]]:
 
 def table(data: MusicData) -> str:
     """A line for each style, or for all tunes where there are none: what there is of it, and how well the grid fits."""
-    rows: list[tuple[str, ...]] = [("style", "tunes", "held out", "bars", "notes", "moved", "voices", "metres")]
+    rows: list[tuple[str, ...]] = [
+        ("style", "tunes", "held out", "bars", "notes", "moved", "by 12", "voices", "metres")
+    ]
     for style in data.spec.styles or ("",):
         own = [tune for tune in data.tunes if tune.style == style]
-        held, bars, notes, moved = (
-            sum(getattr(tune, name) for tune in own) for name in ("is_held_out", "bars", "notes", "moved")
+        held, bars, notes, *moved = (
+            sum(getattr(tune, name) for tune in own)
+            for name in ("is_held_out", "bars", "notes", "moved", "off_twelfths")
         )
         counts = [f"{count:,}" for count in (len(own), held, bars, notes)]
         voices = _spread([tune.voices for tune in own]).split(" (")[0]
         metres = _counts([tune.metre for tune in own])
-        rows.append((style or "all", *counts, f"{moved / notes:.1%}", voices, metres))
+        rows.append((style or "all", *counts, *(f"{count / notes:.1%}" for count in moved), voices, metres))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "moved: notes written between two sixteenths, such as triplets, which begin at one now"])
+    lines.append("moved: notes written between two sixteenths, such as triplets, which begin at one now")
+    lines.append("by 12: those that a grid of 12 steps a quarter, with sixteenths and triplets, would move")
+    return "\n".join(lines)
 
 
 def as_json(data: MusicData) -> dict[str, Any]:

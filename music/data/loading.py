@@ -20,12 +20,13 @@ from music.data.sources import find
 from music.data.tunes import Tune
 from music.rolls import MusicSpec
 from music.score import TrackSpec
-from music.theory import METRES, MODES, PITCHES, Key, nearest_interval
+from music.theory import METRES, MODES, PITCHES, TWELFTHS, Key, nearest_interval
 
 FORMAT = 5  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
+MOVED = 0.01  # share of the notes that the grid moves; of more it is said
 FEW = 30  # tunes of a style; of fewer it is said
 MULTIPLE = 8  # of which the steps of a bar are one
 CONTOUR = 12  # intervals, for telling variants of one tune
@@ -42,6 +43,7 @@ class TuneFacts:
         bars, notes: how many.
         voices: how many tracks have notes.
         moved: how many of the notes were written between two steps of the grid.
+        off_twelfths: how many of them are between two steps of `music.theory.TWELFTHS` a quarter, too.
         kin: one number for all variants of a tune.
         is_held_out: in which part it is.
     """
@@ -55,6 +57,7 @@ class TuneFacts:
     notes: int
     voices: int
     moved: int
+    off_twelfths: int
     kin: int
     is_held_out: bool
 
@@ -134,7 +137,11 @@ def load_music(data: str, bars: int = 4) -> MusicData:
 
 
 def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:
-    """What the styles of a collection have too little of, a line a reason."""
+    """What a collection has too little of, or too fine for the grid, a line a reason."""
+    notes, moved, finer = (sum(getattr(tune, name) for tune in tunes) for name in ("notes", "moved", "off_twelfths"))
+    if moved > MOVED * notes:
+        told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes"
+        yield f"{told}; one of {TWELFTHS} steps a quarter, which holds triplets, would move {finer / notes:.1%}"
     styles, train = Counter(tune.style for tune in tunes), Counter(t.style for t in tunes if not t.is_held_out)
     known = sorted(style for style in styles if style)
     if few := [f"{style} {styles[style]}" for style in known if styles[style] < FEW]:
@@ -185,7 +192,7 @@ def _facts(entries: Sequence[_Entry], variants: Sequence[str], test: np.ndarray)
     for entry, variant, held in zip(entries, variants, test.tolist(), strict=True):
         origin, tune = entry.origin, entry.tune
         names = origin.name, origin.style, tune.metre, str(origin.tune.key or "")
-        counts = len(tune.notes), len(np.unique(tune.notes[:, 0])), tune.moved
+        counts = len(tune.notes), len(np.unique(tune.notes[:, 0])), tune.moved, tune.off_twelfths
         yield TuneFacts(*names, tune.tempo, tune.bars, *counts, kin[variant], held)
 
 

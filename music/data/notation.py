@@ -15,7 +15,7 @@ from typing import Any
 
 from music.data.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_table, plain
 from music.score import TrackSpec
-from music.theory import METRES, STEPS_PER_QUARTER, Key
+from music.theory import METRES, STEPS_PER_QUARTER, TWELFTHS, Key
 
 MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most, and music21 takes the square of the bars
 MAX_ABC_BAR = 128  # units of the note length
@@ -157,7 +157,7 @@ def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
         METRES[metre],
     )
     check_size(0, starts[-1])
-    tracks, notes, moved = [], [], 0
+    tracks, notes, moved, off_twelfths = [], [], 0, 0
     for track, part in enumerate(parts):
         sounds = [
             note
@@ -166,12 +166,14 @@ def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
         ]
         check_size(len(sounds), 0)
         moved += sum(sound.start.denominator != 1 for sound in sounds)
+        off_twelfths += sum((sound.start * TWELFTHS / STEPS_PER_QUARTER).denominator != 1 for sound in sounds)
         notes += [(track, pitch, start, stop) for pitch, start, stop in _tied(sounds)]
         tracks.append(_track(part, track, [note[1:] for note in notes if note[0] == track]))
     if moved > MAX_OFF_GRID * len(notes):
         raise ValueError(f"{moved} of its {len(notes)} notes lie between two steps of the grid")
-    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved
-    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts)
+    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved, off_twelfths
+    pickup = METRES[metre] - starts[0] if starts[0] else 0
+    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts, pickup)
 
 
 def _metre(measures: list[list[Any]], values: Values) -> tuple[str, Fraction]:

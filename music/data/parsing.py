@@ -16,7 +16,8 @@ from music.data.tunes import Item, Music, Tune, parse
 from music.score import TrackSpec
 from music.theory import Key
 
-FORMAT = 1  # of what is cached; raise it when the same files would become different tunes
+FORMAT = 2  # of what is cached; raise it when the same files would become different tunes
+PLAIN = ("steps", "metre", "tempo", "moved", "off_twelfths", "pickup")  # facts of a tune that are numbers or words
 PART = 64  # tunes that are kept at a time
 
 
@@ -89,13 +90,13 @@ def _build(folder: Path, items: Sequence[Item], pool: ProcessPoolExecutor) -> di
 
 def _facts(item: Item, tune: Tune) -> dict[str, Any]:
     names = {"name": item.name, "title": item.title, "style": item.style}
-    plain = {name: getattr(tune, name) for name in ("steps", "metre", "tempo", "moved")}
+    plain = {name: getattr(tune, name) for name in PLAIN}
     tracks = [asdict(track) for track in tune.tracks]
     return names | plain | {"notes": len(tune.notes), "tracks": tracks, "key": tune.key and asdict(tune.key)}
 
 
 def _tune(facts: dict[str, Any], notes: np.ndarray) -> ParsedTune:
-    plain = {name: facts[name] for name in ("steps", "metre", "tempo", "moved")}
+    plain = {name: facts[name] for name in PLAIN}
     tracks = tuple(TrackSpec(**track) for track in facts["tracks"])
     tune = Tune(tracks, notes, key=Key(**facts["key"]) if facts["key"] else None, **plain)
     return ParsedTune(facts["name"], facts["title"], facts["style"], tune)

@@ -14,9 +14,9 @@ import numpy as np
 from common.data.folders import File
 from common.errors import UserError
 from music.data.tunes import MAX_BYTES, Item, Music, Reader, Tune, monophonic, note_table
-from music.io.midi import TICKS
+from music.io.midi import off_grid
 from music.score import Kind, TrackSpec
-from music.theory import STEPS_PER_QUARTER, Key, parse_key
+from music.theory import STEPS_PER_QUARTER, TWELFTHS, Key, parse_key
 
 FLUTE, STRINGS, PIANO = 73, 48, 0  # General MIDI programs, from 0
 TRACKS: list[tuple[str, Kind, int]] = [("melody", "mono", FLUTE), ("bridge", "poly", STRINGS), ("piano", "poly", PIANO)]
@@ -85,14 +85,14 @@ def _song(song: Song) -> Tune:
     midi = PrettyMIDI(io.BytesIO(song["mid"]()))
     instruments = {instrument.name.strip().lower(): instrument for instrument in midi.instruments}
     steps = (last - first) * STEPS_PER_QUARTER
-    notes, moved = [], 0
+    notes, begins = [], []
     for track, (name, _, _) in enumerate(TRACKS):
         for note in instruments[name].notes:
             at = np.interp((note.start, note.end), beats, np.arange(len(beats)) - 1 - first) * STEPS_PER_QUARTER
             start, stop = np.floor(at + 0.5).astype(int).tolist()
             if 0 <= start < steps:
                 notes.append((track, note.pitch, start, min(max(stop, start + 1), steps)))
-                moved += abs(at[0] - start) > TICKS
+                begins.append(at[0])
     pitches = [[note[1] for note in notes if note[0] == track] or [60] for track in range(3)]
     tracks = tuple(
         TrackSpec(name, kind, min(own), max(own), program)
@@ -101,8 +101,9 @@ def _song(song: Song) -> Tune:
     listed = note_table(notes)
     melody = listed[:, 0] == 0
     listed = np.concatenate([monophonic(listed[melody]), _without_overlap(listed[~melody])])
+    moved = [int(off_grid(np.array(begins), grid).sum()) for grid in (STEPS_PER_QUARTER, TWELFTHS)]
     tempo = 60 * (last - first) / float(table[last, 0] - table[first, 0])
-    return Tune(tracks, listed, steps, metre, _key(song["key_audio"]().decode()), tempo, int(moved))
+    return Tune(tracks, listed, steps, metre, _key(song["key_audio"]().decode()), tempo, *moved)
 
 
 def _regular_beats(table: np.ndarray) -> tuple[int, int, str]:

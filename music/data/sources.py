@@ -20,6 +20,7 @@ from music.data.notation import musicxml, tunes_in_abc
 from music.data.styles import styles
 from music.data.tunes import MAX_BYTES, UNREADABLE, Item, Music, Reader, Tune, note_table, plain
 from music.score import Score, notes
+from music.theory import TWELFTHS
 
 BUILT_IN: dict[str, Callable[[], Music]] = {"chorales": chorales, "dances": dances, "styles": styles}
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
@@ -92,7 +93,8 @@ def _midi(read: Reader, ending: str) -> Tune:
         path.write_bytes(read())
         try:
             content = parse(path)[1]
-            return replace(_listed(on_grid(str(path), content)), moved=moved(content))
+            tune = _listed(on_grid(str(path), content))
+            return replace(tune, moved=moved(content), off_twelfths=moved(content, TWELFTHS))
         except UserError as error:
             raise ValueError(str(error).removeprefix(f"{path}: ")) from error  # the name is the temporary file's
 

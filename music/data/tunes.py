@@ -26,11 +26,12 @@ class Tune:
     """A `Score` as a list of notes, which takes a hundredth of the space.
 
     Attributes:
-        tracks, metre, tempo: as in `Score`.
+        tracks, metre, tempo, pickup: as in `Score`.
         notes: int32 (N, 4): track, pitch, first step, and the step after the last; by track, then by time.
         steps: length.
         key: None as long as none is stated and none estimated.
         moved: how many notes were written between two steps of the grid, and begin at the nearest.
+        off_twelfths: how many a grid of `TWELFTHS` would move.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -40,6 +41,8 @@ class Tune:
     key: Key | None = None
     tempo: float = 100.0
     moved: int = 0
+    off_twelfths: int = 0
+    pickup: int = 0
 
     @property
     def bars(self) -> int:
@@ -53,7 +56,7 @@ class Tune:
         for track, height, start, stop in self.notes:
             pitch[track, start:stop, height] = True
             onset[track, start, height] = True
-        return Score(self.tracks, pitch, onset, self.metre, self.key or Key(), self.tempo)
+        return Score(self.tracks, pitch, onset, self.metre, self.key or Key(), self.tempo, self.pickup)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def to_midi(score: Score, programs: Sequence[int] | None = None) -> PrettyMIDI:
     """Decode a piece: one instrument a track, each held note one note, drum hits one step long.
 
     Velocities follow the metre: `DOWNBEAT`, `MID_BAR` (4/4 and 12/8), the other beats, and what lies between beats.
-    Tempo (to the microsecond a quarter note that MIDI counts in), key and time signature stand at time 0.
+    Tempo (to the microsecond a quarter note that MIDI counts in), key and time signature stand at time 0; a pickup is a
+    first bar of its own metre.
 
     Args:
         score: a piece with at least one note.
@@ -59,13 +60,15 @@ def to_midi(score: Score, programs: Sequence[int] | None = None) -> PrettyMIDI:
     midi = PrettyMIDI(initial_tempo=6e7 / (round(6e7 / score.tempo) + 0.01), charset="utf-8")
     seconds = 60 / midi.get_tempo_changes()[1][0] / STEPS_PER_QUARTER  # a step
     midi.key_signature_changes = [KeySignature(score.key.tonic + 12 * (score.key.mode == "minor"), 0)]
-    midi.time_signature_changes = [TimeSignature(*map(int, score.metre.split("/")), 0)]
+    midi.time_signature_changes = [TimeSignature(*map(int, score.metre.split("/")), score.pickup * seconds)]
+    if score.pickup:
+        midi.time_signature_changes.insert(0, TimeSignature(*_short_bar(score.pickup), 0))
     for index, (track, program) in enumerate(zip(score.tracks, programs, strict=True)):
         drums = track.kind == "drums"
         instrument = Instrument(0 if drums else program, drums, track.name)
         for start, stop, pitch in notes(score, index).tolist():
-            stop = start + 1 if drums else stop
-            instrument.notes.append(Note(_velocity(start, score.metre), pitch, start * seconds, stop * seconds))
+            begin, end = start - score.lead, (start + 1 if drums else stop) - score.lead
+            instrument.notes.append(Note(_velocity(start, score.metre), pitch, begin * seconds, end * seconds))
         midi.instruments.append(instrument)
     return midi
 
@@ -76,7 +79,8 @@ def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lamb
     Every note goes from its nearest step to its nearest step (ties go up) and is one step long at least; a note that
     begins while the same pitch sounds on ends the earlier one. One track a voice (`music.io.midi_file`): drums on
     channel 10, else mono if never two notes sound at once, else poly. Metre, key and tempo count wherever they stand:
-    the key is the first one stated, or estimated (`estimate_key`); the tempo is that at the first note.
+    the key is the first one stated, or estimated (`estimate_key`); the tempo is that at the first note. A first bar of
+    its own, shorter metre is a pickup.
 
     `from_midi(to_midi(score))` is `score` but for this: the bar in which the last note stops is the end, filled up with
     rests; tracks without notes are lost; the range of a track becomes that of its notes, and a poly track that never
@@ -109,16 +113,17 @@ def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda
     if count > MAX_NOTES or len(content.voices) > MAX_TRACKS:
         limits = f"{MAX_NOTES:,} and {MAX_TRACKS} are the most"
         raise UserError(f"{name}: {count:,} notes on {len(content.voices)} tracks are too many; {limits}")
-    metre = _metre(name, content)
-    length = _length(content, METRES[metre])
+    metre, pickup = _metre(name, content)
+    lead = METRES[metre] - pickup if pickup else 0
+    length = _length(content, METRES[metre], lead)
     if length > MAX_STEPS:
         raise UserError(f"{name}: {length:,} sixteenths are too long, the most is {MAX_STEPS:,}; cut the piece")
     _require_slow(name, content, say)
     onset, pitch = np.zeros((2, len(content.voices), length, PITCHES), bool)
     for track, voice in enumerate(content.voices):
         for start, stop, note in quantise(voice).tolist():
-            onset[track, start, note] = True
-            pitch[track, start:stop, note] = True
+            onset[track, lead + start, note] = True
+            pitch[track, lead + start : lead + stop, note] = True
     melodic = pitch[[not voice.is_drums for voice in content.voices]]
     return Score(
         tracks=tuple(_spec(*parts) for parts in zip(content.voices, pitch, strict=True)),
@@ -127,6 +132,7 @@ def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda
         metre=metre,
         key=content.keys[0][1] if content.keys else estimate_key(melodic),
         tempo=_tempo(content),
+        pickup=pickup,
     )
 
 
@@ -224,12 +230,15 @@ def _content(midi: PrettyMIDI) -> MidiContent:
     return MidiContent(voices, list(metres.items()), keys, list(zip(passed.tolist(), tempi.tolist(), strict=True)))
 
 
-def moved(content: MidiContent) -> int:
-    """How many notes begin more than `TICKS` of a step from the step to which the grid moves them."""
-    return sum(
-        int((np.abs(voice.notes[:, 0] * STEPS_PER_QUARTER - quantise(voice)[:, 0]) > TICKS).sum())
-        for voice in content.voices
-    )
+def moved(content: MidiContent, grid: int = STEPS_PER_QUARTER) -> int:
+    """How many notes begin more than `TICKS` from the nearest step of a grid of so many steps a quarter."""
+    return sum(int(off_grid(voice.notes[:, 0] * STEPS_PER_QUARTER, grid).sum()) for voice in content.voices)
+
+
+def off_grid(begin: np.ndarray, grid: int) -> np.ndarray:
+    """Which times, in steps, are more than `TICKS` from the nearest step of a grid of so many steps a quarter."""
+    finer = grid / STEPS_PER_QUARTER
+    return np.abs(begin - np.round(begin * finer) / finer) > TICKS
 
 
 def quantise(voice: Voice) -> np.ndarray:
@@ -240,13 +249,13 @@ def quantise(voice: Voice) -> np.ndarray:
     return np.stack([start, stop, voice.notes[:, 2].astype(np.int64)], axis=1)
 
 
-def _length(content: MidiContent, bar: int) -> int:
-    """Steps up to the end of the last bar; what rings into a further one for less than a step makes none."""
+def _length(content: MidiContent, bar: int, lead: int) -> int:
+    """Steps with the lead to the end of the last bar; what rings into a further one for less than a step makes none."""
     grids = [quantise(voice) for voice in content.voices]
     last = max(int(grid[:, 0].max()) + 1 for grid in grids)
     end = max(float(voice.notes[:, 1].max()) * STEPS_PER_QUARTER for voice in content.voices)
     stop = max(last, int(np.ceil(end - RINGING)))
-    return -(-stop // bar) * bar
+    return -(-(lead + stop) // bar) * bar
 
 
 def _require_slow(name: str, content: MidiContent, say: Callable[[str], None]) -> None:
@@ -262,16 +271,33 @@ def _require_slow(name: str, content: MidiContent, say: Callable[[str], None]) -
         say(f"{lost} of its {count} notes are faster than sixteenths, and share a step with the one before")
 
 
-def _metre(name: str, content: MidiContent) -> str:
-    """The one time signature in force while notes sound; MIDI's default is 4/4."""
+def _metre(name: str, content: MidiContent) -> tuple[str, int]:
+    """The one time signature in force while notes sound, and the steps of a pickup; MIDI's default is 4/4."""
     end = max(voice.notes[:, 1].max() for voice in content.voices)
     signatures = {0.0: "4/4"} | {time: metre for time, metre in content.metres if time < end}
-    metres = list(dict.fromkeys(signatures.values()))
+    pickup = _pickup(sorted(signatures.items()))
+    metres = list(dict.fromkeys(metre for time, metre in sorted(signatures.items()) if time or not pickup))
     if len(metres) > 1:
         raise UserError(f"{name}: the metre changes ({', then '.join(metres)}); cut the piece where it does")
     if metres[0] not in METRES:
         raise UserError(f"{name}: the metre is {metres[0]}, and can only be {', '.join(METRES)}")
-    return metres[0]
+    return metres[0], pickup
+
+
+def _pickup(signatures: Sequence[tuple[float, str]]) -> int:
+    """Steps of a first bar that has a shorter metre to itself; 0 where there is none, or not on the grid."""
+    if len(signatures) < 2:
+        return 0
+    (_, first), (time, metre) = signatures[:2]
+    steps, (count, unit) = round(time * STEPS_PER_QUARTER), map(int, first.split("/"))
+    is_bar = abs(time - 4 * count / unit) < 1e-3 and abs(time * STEPS_PER_QUARTER - steps) < TICKS
+    return steps if is_bar and steps < METRES.get(metre, 0) else 0
+
+
+def _short_bar(steps: int) -> tuple[int, int]:
+    """The metre of a bar of so many steps, in quarters, eighths or sixteenths: 6 -> (3, 8)."""
+    unit = next(unit for unit in (4, 8, 16) if steps * unit % (4 * STEPS_PER_QUARTER) == 0)
+    return steps * unit // (4 * STEPS_PER_QUARTER), unit
 
 
 def _tempo(content: MidiContent) -> float:

@@ -51,7 +51,7 @@ def to_musicxml(score: Score, title: str = "", programs: Sequence[int] | None = 
 def to_notation(score: Score, title: str = "", programs: Sequence[int] | None = None) -> Any:
     """A piece as a music21 `Score`.
 
-    Every bar is full but for a pickup, which a silent first half of a bar makes of its rest. Notes are cut at bar
+    Every bar is full but for a pickup (`pickup_steps`). Notes are cut at bar
     lines and, so that beats can be seen, within bars, and tied. Chords of wide tracks stand on two staves. Pitches are
     spelled as the key has them.
 
@@ -149,13 +149,19 @@ def _measures(score: Score, staff: _Staff) -> Iterator[Any]:
             measure.insert(0, _key_signature(score.key))
         if begin > start:
             measure.paddingLeft = (begin - start) / STEPS_PER_QUARTER
+            measure.showNumber = stream.enums.ShowNumber.NEVER  # which makes it MusicXML's implicit
         for written in _bar(score, staff, sounding, begin, end):
             measure.append(written)
         yield measure
 
 
 def pickup_steps(score: Score) -> int:
-    """Steps of the pickup that a piece begins with: 0 where it sounds in the first half of its first bar."""
+    """Steps of the pickup that a piece begins with.
+
+    Where none is stated, it is what sounds in a first bar of which half or more is silent, from a beat on.
+    """
+    if score.pickup:
+        return score.pickup
     beat = BEATS.get(score.metre, STEPS_PER_QUARTER)
     first = int(score.onset.any(axis=(0, 2)).argmax()) // beat * beat
     return score.bar - first if score.bar <= 2 * first < 2 * score.bar else 0

@@ -174,7 +174,7 @@ def _draw_sound(axes: Any, score: Score, audio: Tensor) -> None:
     mel = MelSpectrogram(RATE, n_fft=4096, hop_length=HOP, n_mels=MELS, f_min=LOWEST, f_max=HIGHEST)
     decibels = AmplitudeToDB(top_db=DECIBELS)(mel(audio.detach().cpu().float().mean(dim=0)))  # (MELS, frames)
     frame = HOP / RATE * score.tempo / 60 * STEPS_PER_QUARTER  # steps
-    extent = (-0.5 * frame, (decibels.shape[1] - 0.5) * frame, _mel(LOWEST), _mel(HIGHEST))
+    extent = (score.lead - 0.5 * frame, score.lead + (decibels.shape[1] - 0.5) * frame, _mel(LOWEST), _mel(HIGHEST))
     axes.imshow(decibels.numpy(), origin="lower", aspect="auto", extent=extent, cmap="magma", zorder=0)
     marks = (100, 250, 500, 1000, 2000, 4000, 8000)
     axes.set_yticks([_mel(hertz) for hertz in marks], [f"{hertz:,} Hz" for hertz in marks], fontsize=8)
@@ -186,14 +186,14 @@ def _mel(hertz: float) -> float:
 
 
 def _draw_bars(axes: Any, score: Score) -> None:
-    """Bar lines, and a bar number at each (or each second, fourth, ... where there is no room)."""
-    starts = range(0, score.steps + 1, score.bar)
+    """Bar lines behind a pickup, and a bar number at each (or each second, fourth, ... where there is no room)."""
+    starts = range(score.bar if score.pickup else 0, score.steps + 1, score.bar)
     for start in starts:
         axes.axvline(start, color="0.55", linewidth=0.8, zorder=2)
     every = max(1, 2 ** int(np.ceil(np.log2(len(starts) / 64))))
     shown = [start for start in starts if start < score.steps][::every]
-    axes.set_xticks(shown, [str(start // score.bar + 1) for start in shown], fontsize=9)
-    axes.set_xlim(0, score.steps)
+    axes.set_xticks(shown, [str(start // score.bar + (not score.pickup)) for start in shown], fontsize=9)
+    axes.set_xlim(score.lead, score.steps)
 
 
 def _draw_legend(figure: Any, score: Score) -> None:

@@ -43,15 +43,35 @@ def test_what_is_told_is_so(folder: Path) -> None:
 
 def test_the_table_has_a_line_for_each_style(folder: Path) -> None:
     data = load_music(str(folder))
-    heading, march, waltz, _ = table(data).splitlines()
+    heading, march, waltz, *_ = table(data).splitlines()
     held = {style: sum(t.is_held_out for t in data.tunes if t.style == style) for style in data.spec.styles}
-    assert heading.split() == ["style", "tunes", "held", "out", "bars", "notes", "moved", "voices", "metres"]
+    assert heading.split() == [
+        "style",
+        "tunes",
+        "held",
+        "out",
+        "bars",
+        "notes",
+        "moved",
+        "by",
+        "12",
+        "voices",
+        "metres",
+    ]
     assert march.split()[:4] == ["march", "11", str(held["march"]), "66"]
     assert waltz.split()[:4] == ["waltz", "10", str(held["waltz"]), "60"]
-    assert march.split()[5:] == ["0.0%", "3", "4/4", "11"] and waltz.split()[5:] == ["0.0%", "3", "3/4", "10"]
+    assert march.split()[5:] == ["0.0%", "0.0%", "3", "4/4", "11"] and waltz.split()[5:] == [
+        "0.0%",
+        "0.0%",
+        "3",
+        "3/4",
+        "10",
+    ]
 
 
-def test_notes_between_two_steps_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_between_two_steps_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("QUARTET_CACHE", str(tmp_path / "cache"))
     (tmp_path / "tunes").mkdir()
     for letter in "ceg":
@@ -65,6 +85,11 @@ def test_notes_between_two_steps_are_counted(tmp_path: Path, monkeypatch: pytest
     data = load_music(str(tmp_path / "tunes"))
     moved = {tune.name: tune.moved for tune in data.tunes}
     assert moved == {"c.abc c": 2, "e.abc e": 2, "g.abc g": 2, "late.mid": 8}
+    assert {tune.off_twelfths for tune in data.tunes if tune.name != "late.mid"} == {0}  # triplets
+    assert next(tune.off_twelfths for tune in data.tunes if tune.name == "late.mid") == 8
+    notes = sum(tune.notes for tune in data.tunes)
+    told = f"the grid of sixteenths moves {14 / notes:.1%} of the notes; one of 12 steps"
+    assert told in capsys.readouterr().err
     assert table(data).splitlines()[1].split()[:2] == ["all", "4"]
 
 
