@@ -23,6 +23,7 @@ from studio.places import Choice
 from studio.shop import Shop
 from studio.tabs.images import images_tab
 from studio.tabs.music import music_tab
+from studio.tabs.origins import origins_tab
 from studio.tabs.sounds import sounds_tab
 from studio.tabs.superres import superres_tab
 from studio.tabs.text import text_tab
@@ -34,6 +35,7 @@ TABS: dict[str, Callable[[Shop], list[Choice]]] = {
     "Text": text_tab,
     "Music": music_tab,
     "Sounds": sounds_tab,
+    "Origin": origins_tab,
 }
 DAY = 86_400  # seconds for which what was shown stays; looked at every hour
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # those of the machine, so that none is fetched

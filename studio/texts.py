@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from common.weights_folders import find_weights, load_config
-from studio.shop import Result, Shop, shown_command
+from studio.shop import Result, Shop, making, shown_command
 from text.config import DEFAULT_WEIGHTS, GenerateConfig
 
 STEPS = 9  # texts on the way from one to another
@@ -85,9 +85,9 @@ def _texts(shop: Shop, folder: Path, **settings: Any) -> tuple[Result, list[str]
 
     out = folder / "texts.txt"
     config = GenerateConfig(**settings, device=shop.device, out=out)
-    config.check_inputs()
-    written = make_texts(shop.model(load_text_model, config.weights), config)
-    save_texts(written, out)
+    with making("text.generate", config, folder):
+        written = make_texts(shop.model(load_text_model, config.weights), config)
+        save_texts(written, out)
     texts = [one.text for one in written]
     command = shown_command("text.generate", config, folder, out=(out.name,))
     return Result((plain(texts),), (out,), command, unmet(written)), texts

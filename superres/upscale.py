@@ -90,7 +90,7 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
         return convert_picture(job.source, job.target, change, suited.size, config.quality)
 
-    pictures, films = ([job for job in jobs if _is_video(job.source) == is_film] for is_film in (False, True))
+    pictures, films = ([job for job in jobs if is_video(job.source) == is_film] for is_film in (False, True))
     if (len(jobs) > 1 or films) and config.preview is None and rank() == 0:
         say_estimates(pictures, films, upscaler, config)
     each_picture(pictures, make, fail)
@@ -186,7 +186,7 @@ def _size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: it cannot be read.
     """
-    if _is_video(path):
+    if is_video(path):
         from superres.video.reading import shown_size
 
         return shown_size(path)
@@ -198,7 +198,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _ending(path: Path, config: UpscaleConfig) -> str:
     """Of what becomes of a file."""
-    if _is_video(path):
+    if is_video(path):
         from superres.video.preview import ENDING
         from superres.video.writing import suffix_for
 
@@ -206,7 +206,7 @@ def _ending(path: Path, config: UpscaleConfig) -> str:
     return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
 
 
-def _is_video(path: Path) -> bool:
+def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
