@@ -64,7 +64,7 @@ def sheet(
     return Result((config.out,), (Path(config.out),), command, told)
 
 
-def between(shop: Shop, folder: Path, weights: str, label: str | None, seed: int, to_seed: int) -> Result:
+def way(shop: Shop, folder: Path, weights: str, label: str | None, seed: int, to_seed: int) -> Result:
     """Draw the way from one sample to another; the pictures on it come after what is shown first."""
     from common.pictures.sheets import grid
     from image.generation import make_gallery, write_gallery

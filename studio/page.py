@@ -46,17 +46,17 @@ footer { display: none !important; }
 .gradio-container { max-width: min(1100px, 100vw) !important; margin: auto; overflow-x: clip; }
 #light { max-width: 9rem; }
 """
-INTRODUCTION = """# Studio
-Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is computed on this
-machine, and below every result stands the command that makes the same in a terminal."""
+INTRODUCTION = """Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is
+computed on this machine, and below every result stands the command that makes the same in a terminal."""
 
 
 def build(shop: Shop) -> gr.Blocks:
     """The page with all its tabs."""
     with gr.Blocks(title="Studio", analytics_enabled=False, delete_cache=(3_600, DAY)) as page:
         with gr.Row():
-            gr.Markdown(INTRODUCTION)
+            gr.Markdown("# Studio")
             gr.Button("Light or dark", size="sm", elem_id="light").click(None, js=SWITCH)
+        gr.Markdown(INTRODUCTION)
         with gr.Tabs():
             choices: list[Choice] = []
             for name, lay_out in TABS.items():
@@ -113,7 +113,9 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
 
 def _forgetting(shop: Shop) -> Callable[[gr.Request], None]:
     def left(request: gr.Request) -> None:
-        shop.forget(request.session_hash or "")
+        visitor = request.session_hash or ""
+        shop.ended.add(visitor)
+        shop.forget(visitor)
 
     return left
 

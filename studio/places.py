@@ -61,9 +61,9 @@ def places(*shown: Component) -> Places:
     return Places(shown, files, told, terminal())
 
 
-def line(label: str, info: str, value: str = "", visible: bool = True) -> gr.Textbox:
+def line(label: str, info: str, value: str = "", visible: bool = True, lines: int = 1) -> gr.Textbox:
     """Lay out a place for words, which are never None: Gradio gives that for one that nobody has seen or typed into."""
-    return gr.Textbox(value, label=label, info=info, visible=visible)
+    return gr.Textbox(value, label=label, info=info, visible=visible, lines=lines)
 
 
 def picture(label: str) -> gr.Image:

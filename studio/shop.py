@@ -82,7 +82,7 @@ class Shop:
         runs: the folder of trainings, which belong to all visitors.
         is_local: the page is open to this machine alone.
         used: the runs whose weights can be chosen beside those that ship, by their paths.
-        ended: visitors who want no more what is made for them now.
+        ended: visitors who want no more what is made for them now, or are gone.
     """
 
     device: str = "auto"

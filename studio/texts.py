@@ -37,8 +37,9 @@ def write(
     acrostic: str,
     metre: str | None,
     rhyme: str,
+    hold: str,
 ) -> Result:
-    """Write texts; `must` and `avoid` are words with spaces between."""
+    """Write texts; `must` and `avoid` are words with spaces between, and `hold` has a numbered line a line."""
     return _written(
         shop,
         folder,
@@ -55,6 +56,7 @@ def write(
         acrostic=acrostic.strip(),
         metre=metre or None,
         rhyme=rhyme.strip().upper(),
+        hold=tuple(line.strip() for line in hold.splitlines() if line.strip()),
     )
 
 

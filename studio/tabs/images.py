@@ -8,7 +8,6 @@ import gradio as gr
 from image.edit.config import DEFAULT_WEIGHTS
 from studio.images import (
     UNNAMED,
-    between,
     classes_of,
     colour,
     drawing_weights,
@@ -19,6 +18,7 @@ from studio.images import (
     reads_words,
     sheet,
     step_of,
+    way,
 )
 from studio.places import UPLOAD, Choice, choice, on, picture, places
 from studio.shop import Shop
@@ -93,7 +93,7 @@ def _ways(shop: Shop) -> Choice:
     leading.place.change(
         lambda name: gr.update(choices=classes_of(name), value=None), leading.place, label, api_visibility="private"
     )
-    on(button, shop, between, [leading.place, label, seed, to_seed], result)
+    on(button, shop, way, [leading.place, label, seed, to_seed], result)
     share.change(step_of, [pictures, share], result.shown[0], api_visibility="private", show_progress="hidden")
     return leading
 

@@ -27,10 +27,10 @@ def music_tab(shop: Shop) -> list[Choice]:
             with gr.Tab("Compose"):
                 style, *composing = _composing()
                 to_compose = gr.Button("Compose", variant="primary")
-            with gr.Tab("Harmonise my MIDI"):
+            with gr.Tab("Harmonise"):
                 upload, of_voices, *harmonising = _harmonising()
                 to_harmonise = gr.Button("Harmonise", variant="primary")
-            with gr.Tab("Rewrite bars"):
+            with gr.Tab("Rewrite"):
                 piece, of_bars, *rewriting = _rewriting()
                 to_rewrite = gr.Button("Rewrite", variant="primary")
         with gr.Column(scale=2):

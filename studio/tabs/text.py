@@ -45,10 +45,11 @@ def _writing(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
                 acrostic = line("Acrostic", "A word whose letters begin the lines")
                 metre = gr.Dropdown([ANY, *get_args(MetreName)], value="", label="Metre", info="Of English verse")
                 rhyme = line("Rhyme", "With a metre: such as AABB or ABAB")
+                hold = line("Lines that stand", "Of an acrostic or a metre, by number: 2=the sea is wide", lines=2)
             button = gr.Button("Write", variant="primary")
         with gr.Column(scale=2):
             result = places(_page("Texts"))
-    wishes = [prompt, must, avoid, starts, words, acrostic, metre, rhyme]
+    wishes = [prompt, must, avoid, starts, words, acrostic, metre, rhyme, hold]
     on(button, shop, write, [weights, style, n, temperature, seed, *wishes], result)
     return style
 
