@@ -14,7 +14,8 @@ TYPED = ("size",)
 
 def offered(shop: Shop, program: str) -> dict[str, list[str]]:
     """What each setting of `CHOSEN` and `TYPED` that a training command has may be; [] for what is typed."""
-    known = hints(settings_type(program))
+    settings: type = settings_type(program)
+    known = hints(settings)
     return {name: values(shop, known[name]) for name in (*CHOSEN, *TYPED) if name in known}
 
 

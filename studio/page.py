@@ -73,7 +73,7 @@ def serve(config: StudioConfig) -> None:
     """Serve the page until Ctrl-C.
 
     Raises:
-        UserError: the port is taken.
+        UserError: as of `launch`.
     """
     launch(config, Shop(config.device, is_local=config.host in LOCAL))
 
@@ -82,7 +82,7 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
     """Serve the page; without `wait`, from a thread of its own.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is taken, or the page cannot be reached from this machine itself.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(shop.root / "shown")
     page = build(shop)
@@ -108,6 +108,9 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
         )
     except OSError as error:
         raise UserError(f"--port {config.port} is taken; name another") from error
+    except ValueError as error:  # that Gradio's own look at the page had no answer
+        advice = "a proxy may be in the way (NO_PROXY=localhost lets it be), or the machine is too busy; try again"
+        raise UserError(f"the page at {config.host}:{config.port} does not answer; {advice}") from error
     return page
 
 

@@ -93,7 +93,7 @@ def harmonise(
 ) -> Result:
     """Write the other voices to the melody of a MIDI file."""
     melody = take(upload, folder, "MIDI file")
-    asked = {"weights": weights or None, "style": style or "", "chords": chords.strip(), "seed": seed}
+    asked: dict[str, Any] = {"weights": weights or None, "style": style or "", "chords": chords.strip(), "seed": seed}
     return _made(shop, folder, melody=melody, **asked)
 
 
@@ -114,8 +114,8 @@ def rewrite(
         bars: such as "5-8"; "" for all.
         voices: by name or number, with spaces between; "" for all.
     """
-    given = take(upload or (last and last.file), folder, "MIDI file, and no piece was made")
-    asked = {"weights": weights or None, "style": style or "", "at_bars": bars.strip(), "seed": seed}
+    given = take(upload or (last.file if last else None), folder, "MIDI file, and no piece was made")
+    asked: dict[str, Any] = {"weights": weights or None, "style": style or "", "at_bars": bars.strip(), "seed": seed}
     return _made(shop, folder, f"{given.stem}-anew", rewrite=given, voices=tuple(voices.split()), **asked)
 
 
