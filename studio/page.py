@@ -45,6 +45,8 @@ STYLE = """
 footer { display: none !important; }
 .gradio-container { max-width: min(1100px, 100vw) !important; margin: auto; overflow-x: clip; }
 #light { max-width: 9rem; }
+.seen .image-frame { padding-top: 2.25rem; }
+.cm-line span { color: inherit !important; }
 """
 INTRODUCTION = """Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is
 computed on this machine, and below every result stands the command that makes the same in a terminal."""

@@ -70,7 +70,12 @@ def picture(label: str) -> gr.Image:
     """Lay out a place for a picture, without the button that would send it to the Hub."""
     gr.Markdown(label)  # Gradio's own label would cover a corner of the picture
     return gr.Image(
-        label=label, show_label=False, type="filepath", interactive=False, buttons=["download", "fullscreen"]
+        label=label,
+        show_label=False,
+        type="filepath",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_classes="seen",  # with room above for the buttons, which would cover a corner too
     )
 
 
@@ -82,7 +87,13 @@ def sound(label: str) -> gr.Audio:
 def terminal() -> gr.Code:
     """Lay out a place for a command."""
     return gr.Code(
-        label="The same in a terminal", language="shell", interactive=False, wrap_lines=True, lines=1, visible=False
+        label="The same in a terminal",
+        language="shell",
+        interactive=False,
+        wrap_lines=True,
+        lines=1,
+        show_line_numbers=False,
+        visible=False,
     )
 
 

@@ -218,6 +218,7 @@ class GenerateConfig(OutputConfig):
             problem = "means nothing with --acrostic and --metre, which write line by line; leave it out"
             require(getattr(self, name) == getattr(type(self), name), name, problem)
         if self.hold:
+            require(self.lines > 0, "hold", "stands among lines that --acrostic or --metre writes; name one")
             require(len(self.held) < self.lines, "hold", f"leaves none of {self.lines} lines to be written")
         if self.acrostic:
             require(self.acrostic.isalpha() and len(self.acrostic) <= 100, "acrostic", "must be a word of letters")
