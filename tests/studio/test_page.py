@@ -14,6 +14,7 @@ import httpx
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from common.pictures.sheets import save_animation
 from common.training.runs import is_running
 
 SHEET = ("fashion-cgan", ["Bag"], "", 4, 0, 1, 1)
@@ -79,6 +80,18 @@ def test_places_for_words_hold_words_before_anybody_has_seen_them(page: Any) -> 
     """What stands in a closed part of the page is sent as it is in here."""
     placed = [one["props"] for one in httpx.get(f"{page[0]}config").json()["components"] if one["type"] == "textbox"]
     assert not [one["label"] for one in placed if one.get("interactive") is not False and one["value"] is None]
+
+
+def test_what_is_cancelled_ends_and_leaves_nothing(page: Any, visitor: Client, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    save_animation([Image.new("RGB", (160, 120), (0, 0, 8 * shade)) for shade in range(30)], film)
+    job = visitor.submit(handle_file(film), "x4-base", 0, -1, api_name="/enlarge_film")
+    while not job.done():  # a press before it has begun takes it from those that wait, which is Gradio's
+        page[1].ended.add(visitor.session_hash)
+        time.sleep(0.1)
+    with pytest.raises(AppError, match="it was cancelled, and nothing is kept of it"):
+        job.result()
+    assert not list(page[1].place(visitor.session_hash).rglob("*_x4.mp4"))
 
 
 def test_two_visitors_have_two_folders(page: Any, tmp_path: Path) -> None:
