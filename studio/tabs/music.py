@@ -32,6 +32,7 @@ def music_tab(shop: Shop) -> list[Choice]:
                 to_harmonise = gr.Button("Harmonise", variant="primary")
             with gr.Tab("Rewrite"):
                 piece, of_bars, *rewriting = _rewriting()
+                gr.Markdown("Without a file, the piece that is shown is rewritten.")
                 to_rewrite = gr.Button("Rewrite", variant="primary")
         with gr.Column(scale=2):
             result, made, heard = _piece(shop)
@@ -81,7 +82,7 @@ def _harmonising() -> list[Component]:
 
 def _rewriting() -> list[Component]:
     return [
-        gr.File(label="MIDI file; none: the piece shown here", file_types=MIDI, height=UPLOAD),
+        gr.File(label="Another MIDI file", file_types=MIDI, height=UPLOAD),
         gr.Dropdown(piece_styles(), value="chorale", label="Style", info="Of what is anew"),
         line("Bars", "Such as 5-8; empty: all", "1-2"),
         line("Voices", "By number or name, with spaces between, such as alto tenor; empty: all"),

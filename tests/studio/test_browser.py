@@ -273,7 +273,7 @@ def test_a_training_is_begun_by_clicks_and_a_reload_loses_nothing(page: Any, vis
     visitor = visit()
     visitor.open("Train")
     visitor.type("Name", "clicked")
-    visitor.press("More settings")
+    visitor.page.get_by_role("button", name="More settings").click()
     visitor.choose("Size of the networks", "debug")
     visitor.press("Start")
     begun = visitor.command("image.train")
