@@ -37,9 +37,11 @@ class Visitor:
         self.load()
 
     def _refuse(self, route: Any) -> None:
-        if not route.request.url.startswith(("data:", "blob:")):
-            self.outside.append(route.request.url)
-            route.abort()
+        if route.request.url.startswith(("data:", "blob:")):  # of the page itself
+            route.continue_()
+            return
+        self.outside.append(route.request.url)
+        route.abort()
 
     def load(self) -> None:
         """Open the page, anew if it is open, and wait until it works."""
@@ -90,11 +92,13 @@ class Visitor:
         self.page.get_by_role("cell", name=path.stem).locator("visible=true").first.wait_for()
 
     def choose_file(self, label: str, path: Path) -> None:
+        """Choose a file where a press opens the dialogue for that."""
         with self.page.expect_file_chooser() as chosen:
             self.page.get_by_label(label, exact=True).locator("visible=true").first.click()
         chosen.value.set_files(path)
 
     def press(self, button: str) -> None:
+        """Press a button."""
         self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.click()
 
     def command(self, begins: str, has: str = "") -> str:
