@@ -88,7 +88,6 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
     """
     os.environ["GRADIO_TEMP_DIR"] = str(shop.root / "shown")
     page = build(shop)
-    threading.Thread(target=import_module, args=("torch",), daemon=True).start()  # while the page is being opened
     print(f"studio: http://{config.host}:{config.port} (Ctrl-C ends it)", flush=True)
     try:
         page.launch(
@@ -98,7 +97,7 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
             footer_links=[],
             inbrowser=not config.no_open,
             max_file_size=LARGEST,
-            prevent_thread_lock=not wait,
+            prevent_thread_lock=True,
             quiet=True,
             run_history=False,
             server_name=config.host,
@@ -113,6 +112,9 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
     except ValueError as error:  # that Gradio's own look at the page had no answer
         advice = "a proxy may be in the way (NO_PROXY=localhost lets it be), or the machine is too busy; try again"
         raise UserError(f"the page at {config.host}:{config.port} does not answer; {advice}") from error
+    threading.Thread(target=import_module, args=("torch",), daemon=True).start()  # while the page is looked at
+    if wait:
+        page.block_thread()
     return page
 
 
