@@ -56,7 +56,7 @@ def run(main: Callable[[Any], None], program: str) -> None:
             if isinstance(config, RunConfig) and config.out is not None:
                 check_folder(config.out, config)
             use_threads(config.threads if isinstance(config, ThreadConfig) else None)
-            with recording(_record(program, config)):
+            with recording(record_of(program, config)):
                 main(config)
         except UserError as error:
             _fail(program, str(error))
@@ -75,7 +75,7 @@ def _require_alone(main: Callable[[Any], None], program: str) -> None:
         raise UserError(f"its work cannot be shared among processes; start it by python -m {program}, without torchrun")
 
 
-def _record(program: str, config: Any) -> Record | None:
+def record_of(program: str, config: Any) -> Record | None:
     """How the results of a command are made; None where they shall not tell it."""
     if not isinstance(config, OutputConfig) or not config.provenance:
         return None

@@ -8,7 +8,7 @@ from common.weights_folders import find_weights, load_config, read_config
 from image.config import GENERATORS, GenerateConfig
 from image.edit.config import EditConfig
 from image.translate.config import TranslateConfig
-from studio.shop import Result, Shop, listening, preview, shown_command, take_picture
+from studio.shop import Result, Shop, listening, making, preview, shown_command, take_picture
 
 UNNAMED = 4  # directions without a name that have a slider
 WHITE = (255, 255, 255)
@@ -56,12 +56,44 @@ def sheet(
         truncation=truncation,
         device=shop.device,
     )
-    config.check_inputs()
-    gallery = make_gallery(shop.model(load_image_model, config.source), config)
-    write_gallery(gallery, config)
+    with making("image.generate", config, folder):
+        gallery = make_gallery(shop.model(load_image_model, config.source), config)
+        write_gallery(gallery, config)
     told = "\n".join((*gallery.notes, *gallery.refused))
     command = shown_command("image.generate", config, folder)
     return Result((config.out,), (Path(config.out),), command, told)
+
+
+def way(shop: Shop, folder: Path, weights: str, label: str | None, seed: int, to_seed: int) -> Result:
+    """Draw the way from one sample to another; the pictures on it come after what is shown first."""
+    from common.pictures.sheets import grid
+    from image.generation import make_gallery, write_gallery
+    from image.models import load_image_model
+
+    config = GenerateConfig(
+        weights=weights,
+        out=str(folder / "way.gif"),
+        n=1,
+        label=(label or classes_of(weights)[0],) if classes_of(weights) else (),
+        seed=seed,
+        to_seed=to_seed,
+        interpolate="seeds",
+        device=shop.device,
+    )
+    with making("image.generate", config, folder):
+        gallery = make_gallery(shop.model(load_image_model, config.source), config)
+        write_gallery(gallery, config)
+    pictures = [grid(one[None], gap=0) for one in gallery.rows[0][1]]
+    for number, picture in enumerate(pictures):
+        picture.save(folder / f"{number:02}.png")
+    shown = [str(path) for path in sorted(folder.glob("*.png"))]
+    command = shown_command("image.generate", config, folder, out=("way.gif",))
+    return Result((shown[0], shown), (Path(config.out),), command)
+
+
+def step_of(pictures: list[str], share: float) -> str | None:
+    """The picture so far along the way, from 0 to 1."""
+    return pictures[round(share * (len(pictures) - 1))] if pictures else None
 
 
 def edit(
@@ -86,8 +118,8 @@ def edit(
         out=folder / f"{picture.stem}_edited.png",
         device=shop.device,
     )
-    config.check_inputs()
-    main(config)
+    with making("image.edit", config, folder):
+        main(config)
     command = shown_command("image.edit", config, folder, given=(picture,))
     return Result((str(config.target),), (config.target,), command)
 
@@ -102,8 +134,8 @@ def morph(shop: Shop, folder: Path, upload: str | None, other: str | None, weigh
     picture, goal = take_picture(upload, first), take_picture(other, second)
     out = folder / f"{picture.stem}_morph.gif"
     config = EditConfig(picture=picture, to=goal, weights=weights, out=out, device=shop.device)
-    config.check_inputs()
-    main(config)
+    with making("image.edit", config, second):
+        main(config)
     command = shown_command("image.edit", config, second, given=(picture,))
     return Result((str(out),), (out,), command)
 
@@ -144,9 +176,8 @@ def translated(shop: Shop, folder: Path, picture: Path, **settings: Any) -> Resu
     from image.translate.__main__ import main, plan_outputs
 
     config = TranslateConfig(**settings, device=shop.device)
-    config.check_inputs()
-    targets = [job.target for job in plan_outputs(config).jobs]
-    with listening() as told:
+    with making("image.translate", config, folder), listening() as told:
+        targets = [job.target for job in plan_outputs(config).jobs]
         main(config)
     after = preview(targets[0])
     shown = ((str(preview(picture)), str(after)),)

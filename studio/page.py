@@ -23,6 +23,7 @@ from studio.places import Choice
 from studio.shop import Shop
 from studio.tabs.images import images_tab
 from studio.tabs.music import music_tab
+from studio.tabs.origins import origins_tab
 from studio.tabs.sounds import sounds_tab
 from studio.tabs.superres import superres_tab
 from studio.tabs.text import text_tab
@@ -34,6 +35,7 @@ TABS: dict[str, Callable[[Shop], list[Choice]]] = {
     "Text": text_tab,
     "Music": music_tab,
     "Sounds": sounds_tab,
+    "Origin": origins_tab,
 }
 DAY = 86_400  # seconds for which what was shown stays; looked at every hour
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # those of the machine, so that none is fetched
@@ -43,18 +45,20 @@ STYLE = """
 footer { display: none !important; }
 .gradio-container { max-width: min(1100px, 100vw) !important; margin: auto; overflow-x: clip; }
 #light { max-width: 9rem; }
+.seen .image-frame { padding-top: 2.25rem; }
+.cm-line span { color: inherit !important; }
 """
-INTRODUCTION = """# Studio
-Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is computed on this
-machine, and below every result stands the command that makes the same in a terminal."""
+INTRODUCTION = """Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is
+computed on this machine, and below every result stands the command that makes the same in a terminal."""
 
 
 def build(shop: Shop) -> gr.Blocks:
     """The page with all its tabs."""
     with gr.Blocks(title="Studio", analytics_enabled=False, delete_cache=(3_600, DAY)) as page:
         with gr.Row():
-            gr.Markdown(INTRODUCTION)
+            gr.Markdown("# Studio")
             gr.Button("Light or dark", size="sm", elem_id="light").click(None, js=SWITCH)
+        gr.Markdown(INTRODUCTION)
         with gr.Tabs():
             choices: list[Choice] = []
             for name, lay_out in TABS.items():
@@ -71,7 +75,7 @@ def serve(config: StudioConfig) -> None:
     """Serve the page until Ctrl-C.
 
     Raises:
-        UserError: the port is taken.
+        UserError: as of `launch`.
     """
     launch(config, Shop(config.device, is_local=config.host in LOCAL))
 
@@ -80,11 +84,10 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
     """Serve the page; without `wait`, from a thread of its own.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is taken, or the page cannot be reached from this machine itself.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(shop.root / "shown")
     page = build(shop)
-    threading.Thread(target=import_module, args=("torch",), daemon=True).start()  # while the page is being opened
     print(f"studio: http://{config.host}:{config.port} (Ctrl-C ends it)", flush=True)
     try:
         page.launch(
@@ -94,7 +97,7 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
             footer_links=[],
             inbrowser=not config.no_open,
             max_file_size=LARGEST,
-            prevent_thread_lock=not wait,
+            prevent_thread_lock=True,
             quiet=True,
             run_history=False,
             server_name=config.host,
@@ -106,12 +109,20 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
         )
     except OSError as error:
         raise UserError(f"--port {config.port} is taken; name another") from error
+    except ValueError as error:  # that Gradio's own look at the page had no answer
+        advice = "a proxy may be in the way (NO_PROXY=localhost lets it be), or the machine is too busy; try again"
+        raise UserError(f"the page at {config.host}:{config.port} does not answer; {advice}") from error
+    threading.Thread(target=import_module, args=("torch",), daemon=True).start()  # while the page is looked at
+    if wait:
+        page.block_thread()
     return page
 
 
 def _forgetting(shop: Shop) -> Callable[[gr.Request], None]:
     def left(request: gr.Request) -> None:
-        shop.forget(request.session_hash or "")
+        visitor = request.session_hash or ""
+        shop.ended.add(visitor)
+        shop.forget(visitor)
 
     return left
 

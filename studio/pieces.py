@@ -1,13 +1,48 @@
-"""What the tab of music makes: pieces, and voices for a melody."""
+"""What the tab of music makes: pieces, voices for a melody, bars anew, and what is heard of all these."""
 
+import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from common.errors import UserError
 from common.weights_folders import find_weights, load_config
 from music.config import STYLES, GenerateConfig, composers
-from studio.shop import Result, Shop, listening, shown_command, take, without_folder
+from music.io.engraving import require_engraver
+from studio.shop import Result, Shop, listening, making, shown_command, take, without_folder
 
-ENDINGS = (".mid", ".wav", ".musicxml", ".png")  # of what is written
+if TYPE_CHECKING:
+    from pretty_midi import PrettyMIDI
+
+    from music.score import Score
+
+ENDINGS = (".mid", ".wav", ".musicxml", ".png", ".pdf")  # of what is written
+ROLL = ".png"  # which is seen, and no download
+
+
+@dataclass(frozen=True)
+class Made:
+    """A piece that was made, of which bars can be written anew and voices heard alone.
+
+    Attributes:
+        midi: how it sounds.
+        config: by which it was written, as files beside each other.
+    """
+
+    piece: "Score"
+    midi: "PrettyMIDI"
+    config: GenerateConfig
+
+    @property
+    def file(self) -> Path:
+        """The .mid of the piece."""
+        return Path(self.config.out[0])
+
+    @property
+    def voices(self) -> list[str]:
+        """By number and name."""
+        names = (one.name or "voice" for one in self.midi.instruments)
+        return [f"{number} {name}" for number, name in enumerate(names, 1)]
 
 
 def composing_weights(shop: Shop) -> list[str]:
@@ -58,22 +93,74 @@ def harmonise(
 ) -> Result:
     """Write the other voices to the melody of a MIDI file."""
     melody = take(upload, folder, "MIDI file")
-    asked = {"weights": weights or None, "style": style or "", "chords": chords.strip(), "seed": seed}
+    asked: dict[str, Any] = {"weights": weights or None, "style": style or "", "chords": chords.strip(), "seed": seed}
     return _made(shop, folder, melody=melody, **asked)
 
 
-def _made(shop: Shop, folder: Path, **settings: Any) -> Result:
-    from music.generation import make_piece
-    from music.io.export import write
-    from music.io.midi import to_midi
-    from music.models import load_music_model
+def rewrite(
+    shop: Shop,
+    folder: Path,
+    weights: str | None,
+    upload: str | None,
+    last: Made | None,
+    style: str | None,
+    bars: str,
+    voices: str,
+    seed: int,
+) -> Result:
+    """Write some bars, of some voices, of a MIDI file anew, or of the piece that was made last.
 
-    midi, sound, score, roll = out = tuple(str(folder / f"song{ending}") for ending in ENDINGS)
+    Args:
+        bars: such as "5-8"; "" for all.
+        voices: by name or number, with spaces between; "" for all.
+    """
+    given = take(upload or (last.file if last else None), folder, "MIDI file, and no piece was made")
+    asked: dict[str, Any] = {"weights": weights or None, "style": style or "", "at_bars": bars.strip(), "seed": seed}
+    return _made(shop, folder, f"{given.stem}-anew", rewrite=given, voices=tuple(voices.split()), **asked)
+
+
+def hear(shop: Shop, folder: Path, made: Made | None, voices: list[str]) -> Path:
+    """Play some voices of a piece alone, as loud as all of them together are.
+
+    Raises:
+        UserError: no piece was made, or no voice is chosen.
+    """
+    from music.io.export import write
+
+    if made is None:
+        raise UserError("there is no piece yet; make one")
+    chosen = [name in voices for name in made.voices]
+    if not any(chosen):
+        raise UserError("no voice is chosen; choose one or more")
+    midi = copy.deepcopy(made.midi)
+    for instrument, is_heard in zip(midi.instruments, chosen, strict=True):
+        instrument.notes = instrument.notes if is_heard else []
+    sound = folder / "voices.wav"
+    with making("music.generate", made.config, made.file.parent):
+        write(made.piece, midi, replace(made.config, out=(str(sound),)))
+    return sound
+
+
+def _made(shop: Shop, folder: Path, stem: str = "song", **settings: Any) -> Result:
+    from music.io.export import write
+    from music.models import load_music_model
+    from music.performing import perform
+
+    out = tuple(str(folder / f"{stem}{ending}") for ending in ENDINGS if ending != ".pdf" or _engraves())
     config = GenerateConfig(**settings, out=out, overwrite=True, device=shop.device)
-    config.check_inputs()
-    with listening() as told:
-        piece = make_piece(shop.model(load_music_model, config.source), config)
-        write(piece, to_midi(piece), config)
+    with making("music.generate", config, folder), listening() as told:
+        piece, midi, file = perform(shop.model(load_music_model, config.source), config)
+        write(piece, midi, config, file)
     command = shown_command("music.generate", config, folder, out=tuple(Path(path).name for path in out))
-    files = tuple(map(Path, (midi, sound, score)))
-    return Result((roll, sound), files, command, without_folder("\n".join(told), folder))
+    written = {path.suffix: path for path in map(Path, out)}
+    shown = (str(written.pop(ROLL)), str(written[".wav"]), Made(piece, midi, config))
+    return Result(shown, tuple(written.values()), command, without_folder("\n".join(told), folder))
+
+
+def _engraves() -> bool:
+    """Whether the extra that engraves scores is installed."""
+    try:
+        require_engraver("")
+    except UserError:
+        return False
+    return True

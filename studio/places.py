@@ -2,15 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from common.errors import UserError
-from studio.shop import Result, Shop, without_folder
+from common.progress import watching
+from common.training.forecast import time_between
+from studio.shop import Ended, Result, Shop, without_folder
 
+PROGRESS = gr.Progress()  # shown over what is made
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "making", "concurrency_limit": 1}  # over all visitors
+UPLOAD = 170  # pixels, the height of a place for a file
 Make = Callable[..., Result]  # of a shop, a folder for the result, and the values of the inputs
 
 
@@ -54,11 +61,21 @@ def places(*shown: Component) -> Places:
     return Places(shown, files, told, terminal())
 
 
+def line(label: str, info: str, value: str = "", visible: bool = True, lines: int = 1) -> gr.Textbox:
+    """Lay out a place for words, which are never None: Gradio gives that for one that nobody has seen or typed into."""
+    return gr.Textbox(value, label=label, info=info, visible=visible, lines=lines)
+
+
 def picture(label: str) -> gr.Image:
     """Lay out a place for a picture, without the button that would send it to the Hub."""
     gr.Markdown(label)  # Gradio's own label would cover a corner of the picture
     return gr.Image(
-        label=label, show_label=False, type="filepath", interactive=False, buttons=["download", "fullscreen"]
+        label=label,
+        show_label=False,
+        type="filepath",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_classes="seen",  # with room above for the buttons, which would cover a corner too
     )
 
 
@@ -70,7 +87,13 @@ def sound(label: str) -> gr.Audio:
 def terminal() -> gr.Code:
     """Lay out a place for a command."""
     return gr.Code(
-        label="The same in a terminal", language="shell", interactive=False, wrap_lines=True, lines=1, visible=False
+        label="The same in a terminal",
+        language="shell",
+        interactive=False,
+        wrap_lines=True,
+        lines=1,
+        show_line_numbers=False,
+        visible=False,
     )
 
 
@@ -86,11 +109,17 @@ def values(result: Result) -> list[Any]:
 
 def answer(shop: Shop, make: Make, visitor: str, *given: Any) -> list[Any]:
     """Make something for a visitor; bad input is shown as the command line's message."""
-    folder = shop.new_folder(visitor)
+    return values(obliging(partial(make, shop), shop.new_folder(visitor), *given))
+
+
+def obliging(make: Callable[..., Any], folder: Path, *given: Any) -> Any:
+    """Do something in a folder; what is wrong with what was given is shown on the page."""
     try:
-        return values(make(shop, folder, *given))
+        return make(folder, *given)
     except UserError as error:
         raise refusal(without_folder(str(error), folder)) from error
+    except Ended as ended:
+        raise refusal("it was cancelled, and nothing is kept of it") from ended
 
 
 def refusal(message: str) -> gr.Error:
@@ -98,11 +127,34 @@ def refusal(message: str) -> gr.Error:
     return gr.Error(escape(message), title="That did not work", print_exception=False)
 
 
-def on(button: gr.Button, shop: Shop, make: Make, given: Sequence[Component], result: Places) -> None:
-    """Have a button make something, one thing at a time over all visitors, others waiting for their turn."""
+def on(button: gr.Button, shop: Shop, make: Make, given: Sequence[Component], result: Places) -> Any:
+    """Have a button make something, one thing at a time over all visitors, others waiting for their turn.
 
-    def pressed(request: gr.Request, *inputs: Any) -> list[Any]:
-        return answer(shop, make, request.session_hash or "", *inputs)
+    Returns:
+        The event, after which more may follow.
+    """
+
+    def pressed(request: gr.Request, progress: gr.Progress = PROGRESS, *inputs: Any) -> list[Any]:
+        visitor = request.session_hash or ""
+        shop.ended.discard(visitor)
+        with watching(partial(_watch, shop, visitor, progress)):
+            return answer(shop, make, visitor, *inputs)
 
     name = make.__name__
-    button.click(pressed, list(given), result.all, api_name=name, concurrency_id="making", concurrency_limit=1)
+    return button.click(pressed, list(given), result.all, api_name=name, **ONE_AT_A_TIME)
+
+
+def cancelling(button: gr.Button, shop: Shop, event: Any) -> None:
+    """Have a button end what a visitor's event makes, or take it from those that wait for their turn."""
+
+    def pressed(request: gr.Request) -> None:
+        shop.ended.add(request.session_hash or "")
+
+    button.click(pressed, None, None, cancels=[event], queue=False, api_visibility="private")
+
+
+def _watch(shop: Shop, visitor: str, progress: gr.Progress, what: str, share: float | None, left: float | None) -> None:
+    """Show how far something is, and end it once its visitor wants it no more."""
+    if visitor in shop.ended:
+        raise Ended
+    progress(share, "; ".join(filter(None, [what, f"{time_between(left, left)} left" if left is not None else ""])))

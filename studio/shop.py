@@ -16,13 +16,18 @@ from tempfile import mkdtemp
 from threading import Lock
 from typing import Any
 
-from common.cli import command
+from common.cli import command, record_of
 from common.errors import UserError
+from common.provenance.record import recording
 from common.weights_folders import CONFIG, MODEL, WeightsName, bundled, read_config
 from studio.config import KEPT, LARGEST
 
 SHOWN = 1_600  # longest side of pictures on the page, in pixels; downloads are as large as they were made
 PIXELS = 50_000_000  # of a picture that is changed on the page
+
+
+class Ended(Exception):
+    """Whoever asked for something wants it no more."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Shop:
         runs: the folder of trainings, which belong to all visitors.
         is_local: the page is open to this machine alone.
         used: the runs whose weights can be chosen beside those that ship, by their paths.
+        ended: visitors who want no more what is made for them now, or are gone.
     """
 
     device: str = "auto"
@@ -85,6 +91,7 @@ class Shop:
     runs: Path = Path("runs")
     is_local: bool = False
     used: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
 
     def place(self, visitor: str) -> Path:
         """The folder of a visitor, which need not be there; the name comes from the browser, so it is no path."""
@@ -117,6 +124,22 @@ class Shop:
         wanted = WeightsName(domain, kinds, words)
         there = bundled(domain) | {name: Path(name) for name in self.used if (Path(name) / CONFIG).is_file()}
         return [name for name, folder in there.items() if wanted.suits(read_config(folder))]
+
+
+@contextmanager
+def making(program: str, config: Any, folder: Path) -> Iterator[None]:
+    """Refuse what a command refuses, and let what is written in the block carry the record that its results carry.
+
+    Args:
+        folder: in which the files lie; the record has their names alone.
+
+    Raises:
+        UserError: what the settings name is not there or does not fit.
+    """
+    config.check_inputs()
+    record = record_of(program, config)
+    with recording(record and record | {"command": without_folder(record["command"], folder)}):
+        yield
 
 
 def shown_command(

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from common.weights_folders import find_weights, load_config
 from music.sound.config import MAKER, GenerateConfig, Scale
-from studio.shop import Result, Shop, shown_command
+from studio.shop import Result, Shop, making, shown_command
 
 SCALES: tuple[str, ...] = get_args(Scale)
 
@@ -62,8 +62,8 @@ def _made(shop: Shop, folder: Path, pitch: str, seconds: float, seed: int, asked
     config = GenerateConfig(
         **asked, pitch=pitches, seconds=seconds or None, seed=seed, device=shop.device, out=(str(out),)
     )
-    config.check_inputs()
-    made = make(shop.model(load_sound_model, config.weights), config)
-    write(made, replace(config, out=(str(out), str(seen))))
+    with making("music.sound.generate", config, folder):
+        made = make(shop.model(load_sound_model, config.weights), config)
+        write(made, replace(config, out=(str(out), str(seen))))
     command = shown_command("music.sound.generate", config, folder, out=(out.name,))
     return Result((str(seen), str(out)), (out,), command)

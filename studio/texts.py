@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from common.weights_folders import find_weights, load_config
-from studio.shop import Result, Shop, shown_command
+from studio.shop import Result, Shop, making, shown_command
 from text.config import DEFAULT_WEIGHTS, GenerateConfig
 
 STEPS = 9  # texts on the way from one to another
@@ -37,8 +37,9 @@ def write(
     acrostic: str,
     metre: str | None,
     rhyme: str,
+    hold: str,
 ) -> Result:
-    """Write texts; `must` and `avoid` are words with spaces between."""
+    """Write texts; `must` and `avoid` are words with spaces between, and `hold` has a numbered line a line."""
     return _written(
         shop,
         folder,
@@ -55,6 +56,7 @@ def write(
         acrostic=acrostic.strip(),
         metre=metre or None,
         rhyme=rhyme.strip().upper(),
+        hold=tuple(line.strip() for line in hold.splitlines() if line.strip()),
     )
 
 
@@ -85,9 +87,9 @@ def _texts(shop: Shop, folder: Path, **settings: Any) -> tuple[Result, list[str]
 
     out = folder / "texts.txt"
     config = GenerateConfig(**settings, device=shop.device, out=out)
-    config.check_inputs()
-    written = make_texts(shop.model(load_text_model, config.weights), config)
-    save_texts(written, out)
+    with making("text.generate", config, folder):
+        written = make_texts(shop.model(load_text_model, config.weights), config)
+        save_texts(written, out)
     texts = [one.text for one in written]
     command = shown_command("text.generate", config, folder, out=(out.name,))
     return Result((plain(texts),), (out,), command, unmet(written)), texts

@@ -18,6 +18,7 @@ import psutil
 from common.config import RunConfig
 from common.errors import UserError
 from common.training.runs import LOCK, SETTINGS, check_folder, is_running
+from studio.choices import chosen
 from studio.config import LARGEST
 from studio.runs import TRAINED, built_in, last_row, program_of, run_folders, settings_of, settings_type, told_command
 
@@ -76,7 +77,14 @@ class Trainings:
         return bool(name) and name == self.begun and is_alive and not has_begun
 
     def start(
-        self, domain: str, known: str, typed: str, upload: str | Path | None, minutes: float, name: str
+        self,
+        domain: str,
+        known: str,
+        typed: str,
+        upload: str | Path | None,
+        minutes: float,
+        name: str,
+        *settings: str | None,
     ) -> tuple[str, str]:
         """Begin a training, and return the name of the run and the command.
 
@@ -87,19 +95,20 @@ class Trainings:
             upload: a .zip of data, or None.
             minutes: after which it ends.
             name: of the run.
+            settings: others, in the order of `studio.choices`; what is empty is as by default.
 
         Raises:
             UserError: the settings are refused, a training from this page is running, or the command says why it
                 cannot begin.
         """
-        program, name = TRAINED[domain], name.strip()
+        program, name, more = TRAINED[domain], name.strip(), chosen(settings)
         if not NAME.fullmatch(name):
             raise UserError("the run needs a name of letters, digits, - and _, such as my-first")
         brought = self._take(upload, name)
         try:
             data = str(brought) if brought else self._named(program, known, typed)
             asked: dict[str, Any] = {"data": data, "minutes": minutes, "out": self.root / name, "device": self.device}
-            config = settings_type(program)(**asked)
+            config = settings_type(program)(**more | asked)
             return name, self._begin(name, program, config)
         except UserError:
             if brought and not (self.root / name).exists():

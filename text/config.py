@@ -133,6 +133,7 @@ class GenerateConfig(OutputConfig):
     acrostic: Words = ""  # a word whose letters begin the lines of every text, one a line
     words: str = ""  # how many words a text, or a line of --acrostic or --metre, has: 7, or 5-9
     metre: MetreName | None = None  # of English verse: common is iambic lines of four and three feet in turn
+    hold: tuple[Words, ...] = ()  # with --acrostic or --metre: lines that stand, by number: "2=the sea is wide"
     rhyme: Words = ""  # with --metre: which lines rhyme, such as AABB or ABCB; as many lines, without it four
     max_length: int | None = None  # pieces of a text; default: what the model was trained for
     stanzas: int = 1  # texts that follow each other, each with a latent close to that of the first
@@ -181,6 +182,21 @@ class GenerateConfig(OutputConfig):
         """How many lines are written one by one; 0 if texts are written as wholes."""
         return len(self.acrostic or self.rhyme) or (QUATRAIN if self.metre is not None else 0)
 
+    @property
+    def held(self) -> dict[int, str]:
+        """The lines of --hold by their numbers, from 0 on.
+
+        Raises:
+            UserError: one has no number, or none of a line that is written.
+        """
+        found: dict[int, str] = {}
+        for given in self.hold:
+            number, _, line = (part.strip() for part in given.partition("="))
+            fits = number.isdecimal() and 1 <= int(number) <= self.lines and bool(line) and "\n" not in line
+            require(fits, "hold", f"{given!r} is no line, such as 2=the sea is wide, of {self.lines} lines")
+            found[int(number) - 1] = line
+        return found
+
     def _check_given(self) -> None:
         given = {"prompt": (self.prompt,), "like": (self.like,)}
         several = {"interpolate": self.interpolate, "arithmetic": self.arithmetic}
@@ -217,6 +233,9 @@ class GenerateConfig(OutputConfig):
         for name in ("prompt", "stanzas", "sentences", "like", "arithmetic") if self.lines else ():
             problem = "means nothing with --acrostic and --metre, which write line by line; leave it out"
             require(getattr(self, name) == getattr(type(self), name), name, problem)
+        if self.hold:
+            require(self.lines > 0, "hold", "stands among lines that --acrostic or --metre writes; name one")
+            require(len(self.held) < self.lines, "hold", f"leaves none of {self.lines} lines to be written")
         if self.acrostic:
             require(self.acrostic.isalpha() and len(self.acrostic) <= 100, "acrostic", "must be a word of letters")
             require(not self.starts_with, "starts_with", "means nothing with --acrostic; leave one of them out")
@@ -232,7 +251,7 @@ class GenerateConfig(OutputConfig):
 
     @property
     def is_composite(self) -> bool:
-        return bool(self.interpolate or self.like or self.prompt)
+        return bool(self.interpolate or self.like or self.prompt or self.hold)
 
 
 @dataclass(frozen=True, kw_only=True)

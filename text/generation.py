@@ -150,16 +150,19 @@ def _close(model: TextModel, config: GenerateConfig, first: Tensor, labels: Tens
 def _line_by_line(
     model: TextModel, config: GenerateConfig, sampling: SamplingParams, label: int | None
 ) -> list[Written]:
-    """Acrostics and verse; words that must occur are spread over the lines."""
-    labels, count = model.spread(config.n, label).sort().values, config.lines
+    """Acrostics and verse; words that must occur are spread over the lines that are written."""
+    labels, held = model.spread(config.n, label).sort().values, config.held
+    free = [number for number in range(config.lines) if number not in held]
     wishes = [
-        replace(config.wishes, starts_with=config.acrostic[number : number + 1], must=config.must[number::count])
-        for number in range(count)
+        replace(config.wishes, starts_with=config.acrostic[number : number + 1], must=())
+        for number in range(config.lines)
     ]
+    for place, number in enumerate(free):
+        wishes[number] = replace(wishes[number], must=config.must[place :: len(free)])
     verse = Verse(model.tokenizer, config.metre, config.rhyme) if config.metre else None
     texts = by_line(model, config, sampling, labels, wishes, verse)
     missed = [
-        [flag for number, wish in enumerate(wishes) for flag in wish.missed(lines[number])]
+        [flag for number in free for flag in wishes[number].missed(lines[number])]
         + (verse.missed(lines) if verse else [])
         for lines in texts
     ]
@@ -174,15 +177,19 @@ def by_line(
     wishes: Sequence[Wishes],
     verse: Verse | None = None,
 ) -> list[list[str]]:
-    """Texts line by line, as many lines as there are wishes, for labels (N,).
+    """Texts line by line, as many lines as there are wishes, for labels (N,); lines that --hold gives stand.
 
     In styles whose texts have lines, each goes on after the last few; in others each is a text of its own with a latent
     close to that of the first.
     """
     first = model.latents(labels, config.seed, config.sampler)
     has_lines = _has_lines(model, config, sampling, first, labels)
-    texts: list[list[str]] = [[] for _ in labels]
+    texts, held = [list[str]() for _ in labels], config.held
     for number, wish in enumerate(wishes):
+        if number in held:
+            for lines in texts:
+                lines.append(held[number])
+            continue
         z = _close(model, config, first, labels, number) if number else first
         before = [_last_lines(model, lines) if go_on else "" for lines, go_on in zip(texts, has_lines, strict=True)]
         form, judge = verse.line(texts, number, model.device) if verse else (None, None)

@@ -1,6 +1,5 @@
 """`python -m common.provenance`: tell how a file was made, and whether it is as it was."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -28,10 +27,7 @@ def main(config: ProvenanceConfig) -> None:
     """
     from common.provenance.reading import read_record
 
-    found = read_record(config.file)
-    for name, value in found.record.items():
-        print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
-    print("unchanged since it was made" if found.is_unchanged else "CHANGED since it was made")
+    print("\n".join(read_record(config.file).lines))
 
 
 if __name__ == "__main__":

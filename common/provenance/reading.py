@@ -37,6 +37,14 @@ class Found:
     record: Record
     is_unchanged: bool
 
+    @property
+    def lines(self) -> list[str]:
+        """The record field by field, and whether the file is as it was made."""
+        fields = [
+            f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in self.record.items()
+        ]
+        return [*fields, "unchanged since it was made" if self.is_unchanged else "CHANGED since it was made"]
+
 
 def read_record(path: Path) -> Found:
     """Read the record of a picture, film, MIDI, WAV or .jsonl file.

@@ -17,8 +17,10 @@ from studio.images import (
     paint,
     reads_words,
     sheet,
+    step_of,
+    way,
 )
-from studio.places import Choice, choice, on, picture, places
+from studio.places import UPLOAD, Choice, choice, on, picture, places
 from studio.shop import Shop
 
 FIRST = "fashion-cgan"  # the weights that are chosen to begin with
@@ -27,9 +29,11 @@ CANVAS = (384, 384)  # pixels of a drawing
 
 
 def images_tab(shop: Shop) -> list[Choice]:
-    """Lay out sheets, edits, colours, holes and drawings; where weights are chosen is returned."""
+    """Lay out sheets, ways, edits, colours, holes and drawings; where weights are chosen is returned."""
     with gr.Tab("Draw"):
         to_draw = _sheets(shop)
+    with gr.Tab("From one to another"):
+        to_lead = _ways(shop)
     with gr.Tab("Colour a photo"):
         _colours(shop)
     with gr.Tab("Fill a hole"):
@@ -38,7 +42,7 @@ def images_tab(shop: Shop) -> list[Choice]:
         _drawings(shop)
     with gr.Tab("Edit your own"):
         to_edit = _edits(shop)
-    return [to_draw, to_edit]
+    return [to_draw, to_lead, to_edit]
 
 
 def _sheets(shop: Shop) -> Choice:
@@ -74,10 +78,30 @@ def _asked_by(weights: str) -> list[Any]:
     ]
 
 
+def _ways(shop: Shop) -> Choice:
+    with gr.Row():
+        with gr.Column(scale=1):
+            leading = choice(partial(drawing_weights, shop, words=False), FIRST, "Weights", "The model that draws")
+            known = classes_of(FIRST)
+            label = gr.Dropdown(known, value=known[0], label="Class", info="Of all pictures on the way")
+            seed, to_seed = seed_number("Of the first"), seed_number("Of the last", 1)
+            button = gr.Button("Draw the way", variant="primary")
+        with gr.Column(scale=2):
+            share = gr.Slider(0, 1, 0, step=0.01, label="Where on the way", info="Move it once the way is drawn")
+            pictures = gr.State([])
+            result = places(picture("Picture"), pictures)
+    leading.place.change(
+        lambda name: gr.update(choices=classes_of(name), value=None), leading.place, label, api_visibility="private"
+    )
+    on(button, shop, way, [leading.place, label, seed, to_seed], result)
+    share.change(step_of, [pictures, share], result.shown[0], api_visibility="private", show_progress="hidden")
+    return leading
+
+
 def _colours(shop: Shop) -> None:
     with gr.Row():
         with gr.Column(scale=1):
-            upload = gr.File(label="Grey photo", file_types=PICTURES)
+            upload = gr.File(label="Grey photo", file_types=PICTURES, height=UPLOAD)
             gr.Markdown("Brightness, resolution, EXIF and 16 bits stay in the download.")
             button = gr.Button("Colour it", variant="primary")
         with gr.Column(scale=2):
@@ -113,7 +137,7 @@ def _edits(shop: Shop) -> Choice:
     gr.Markdown("A picture is sought among all that a model can draw, which takes a minute, and moved from there.")
     with gr.Row():
         with gr.Column(scale=1):
-            upload = gr.File(label="Picture", file_types=PICTURES)
+            upload = gr.File(label="Picture", file_types=PICTURES, height=UPLOAD)
             wordless = partial(drawing_weights, shop, words=False)
             editing = choice(wordless, DEFAULT_WEIGHTS, "Weights", "A model that draws pictures like yours")
             weights = editing.place
@@ -124,7 +148,7 @@ def _edits(shop: Shop) -> Choice:
                 for number in range(1, UNNAMED + 1)
             ]
             button = gr.Button("Edit it", variant="primary")
-            other = gr.File(label="Another picture", file_types=PICTURES)
+            other = gr.File(label="Another picture", file_types=PICTURES, height=UPLOAD)
             button_to = gr.Button("Lead from the one to the other")
         with gr.Column(scale=2):
             result = places(picture("Edited"))
@@ -136,9 +160,9 @@ def _edits(shop: Shop) -> Choice:
     return editing
 
 
-def seed_number() -> gr.Number:
+def seed_number(info: str = "Another number, another result", value: int = 0) -> gr.Number:
     """A place for --seed."""
-    return gr.Number(0, label="Seed", precision=0, minimum=0, info="Another number, another result")
+    return gr.Number(value, label="Seed", precision=0, minimum=0, info=info)
 
 
 def before_and_after() -> gr.ImageSlider:

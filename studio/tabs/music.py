@@ -4,11 +4,12 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from music.config import BARS
 from music.theory import METRES
-from studio.pieces import compose, composing_weights, harmonise, piece_styles
-from studio.places import Choice, Places, choice, on, picture, places, sound
+from studio.pieces import Made, compose, composing_weights, harmonise, hear, piece_styles, rewrite
+from studio.places import ONE_AT_A_TIME, UPLOAD, Choice, Places, choice, line, obliging, on, picture, places, sound
 from studio.shop import Shop
 from studio.tabs.images import seed_number
 
@@ -18,13 +19,30 @@ MIDI = [".mid", ".midi"]
 
 
 def music_tab(shop: Shop) -> list[Choice]:
-    """Lay out composing and harmonising; where weights are chosen is returned."""
+    """Lay out what makes a piece beside the piece that was made; where weights are chosen is returned."""
     composer = choice(partial(_composers, shop), "", "Weights", "The model that composes")
-    with gr.Tab("Compose"):
-        style = _composing(shop, composer.place)
-    with gr.Tab("Harmonise my MIDI"):
-        of_voices = _harmonising(shop, composer.place)
-    composer.place.change(_styles_of, composer.place, [style, of_voices], api_visibility="private")
+    weights = composer.place
+    with gr.Row():
+        with gr.Column(scale=1):
+            with gr.Tab("Compose"):
+                style, *composing = _composing()
+                to_compose = gr.Button("Compose", variant="primary")
+            with gr.Tab("Harmonise"):
+                upload, of_voices, *harmonising = _harmonising()
+                to_harmonise = gr.Button("Harmonise", variant="primary")
+            with gr.Tab("Rewrite"):
+                piece, of_bars, *rewriting = _rewriting()
+                gr.Markdown("Without a file, the piece that is shown is rewritten.")
+                to_rewrite = gr.Button("Rewrite", variant="primary")
+        with gr.Column(scale=2):
+            result, made, heard = _piece(shop)
+    for event in (
+        on(to_compose, shop, compose, [weights, style, *composing], result),
+        on(to_harmonise, shop, harmonise, [weights, upload, of_voices, *harmonising], result),
+        on(to_rewrite, shop, rewrite, [weights, piece, made, of_bars, *rewriting], result),
+    ):
+        event.success(_voices_of, made, heard, api_visibility="private")
+    weights.change(_styles_of, weights, [style, of_voices, of_bars], api_visibility="private")
     return [composer]
 
 
@@ -35,47 +53,57 @@ def _composers(shop: Shop) -> list[Any]:
 def _styles_of(weights: str | None) -> list[Any]:
     """The styles of these weights, for each place where one is chosen."""
     known = piece_styles(weights or "")
-    return [gr.update(choices=[USUAL, *known] if weights else known, value="" if weights else known[0])] * 2
+    return [gr.update(choices=[USUAL, *known] if weights else known, value="" if weights else known[0])] * 3
 
 
-def _composing(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
+def _composing() -> list[Component]:
     styles = piece_styles()
-    with gr.Row():
-        with gr.Column(scale=1):
-            style = gr.Dropdown(styles, value=styles[0], label="Style", info="A kind of piece or dance")
-            key = gr.Textbox(label="Key", info="Such as D minor; empty: C major, or as the chords have it")
-            metre = gr.Dropdown([USUAL, *METRES], value="", label="Metre", info="Beats of a bar")
-            bars = gr.Slider(4, 64, BARS, step=1, label="Bars", info="How long")
-            form = gr.Textbox(label="Form", info="Sections, such as AABA: equal letters are the same music")
-            chords = gr.Textbox(label="Chords", info="Bar by bar, such as Dm | G7 | C Am | F; not with a form")
-            tempo = gr.Number(0, label="Tempo", minimum=0, maximum=400, info="Quarters a minute; 0: as usual")
-            band = gr.Textbox(
-                label="Band", info="Made instruments by voice: flute, 0.5 oboe + 0.5 viola; empty: General MIDI"
-            )
-            seed = seed_number()
-            button = gr.Button("Compose", variant="primary")
-        with gr.Column(scale=2):
-            result = _piece()
-    on(button, shop, compose, [weights, style, key, metre, bars, form, chords, tempo, band, seed], result)
-    return style
+    return [
+        gr.Dropdown(styles, value=styles[0], label="Style", info="A kind of piece or dance"),
+        line("Key", "Such as D minor; empty: C major, or as the chords have it"),
+        gr.Dropdown([USUAL, *METRES], value="", label="Metre", info="Beats of a bar"),
+        gr.Slider(4, 64, BARS, step=1, label="Bars", info="How long"),
+        line("Form", "Sections, such as AABA: equal letters are the same music"),
+        line("Chords", "Bar by bar, such as Dm | G7 | C Am | F; not with a form"),
+        gr.Number(0, label="Tempo", minimum=0, maximum=400, info="Quarters a minute; 0: as usual"),
+        line("Band", "Made instruments by voice: flute, 0.5 oboe + 0.5 viola; empty: General MIDI"),
+        seed_number(),
+    ]
 
 
-def _harmonising(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
-    with gr.Row():
-        with gr.Column(scale=1):
-            upload = gr.File(label="MIDI file", file_types=MIDI)
-            style = gr.Dropdown(piece_styles(), value="chorale", label="Style", info="Of the other voices")
-            chords = gr.Textbox(label="Chords", info="Bar by bar, such as Dm | G7 | C Am | F; empty: found")
-            seed = seed_number()
-            button = gr.Button("Harmonise", variant="primary")
-        with gr.Column(scale=2):
-            result = _piece()
-    on(button, shop, harmonise, [weights, upload, style, chords, seed], result)
-    return style
+def _harmonising() -> list[Component]:
+    return [
+        gr.File(label="MIDI file", file_types=MIDI, height=UPLOAD),
+        gr.Dropdown(piece_styles(), value="chorale", label="Style", info="Of the other voices"),
+        line("Chords", "Bar by bar, such as Dm | G7 | C Am | F; empty: found"),
+        seed_number(),
+    ]
 
 
-def _piece() -> Places:
-    return places(
-        picture("Piano roll"),
-        sound("Listen"),
-    )
+def _rewriting() -> list[Component]:
+    return [
+        gr.File(label="Another MIDI file", file_types=MIDI, height=UPLOAD),
+        gr.Dropdown(piece_styles(), value="chorale", label="Style", info="Of what is anew"),
+        line("Bars", "Such as 5-8; empty: all", "1-2"),
+        line("Voices", "By number or name, with spaces between, such as alto tenor; empty: all"),
+        seed_number(),
+    ]
+
+
+def _piece(shop: Shop) -> tuple[Places, gr.State, gr.CheckboxGroup]:
+    """Places of a piece, the piece, and which of its voices are heard."""
+    made = gr.State(None)
+    roll, player = picture("Piano roll"), sound("Listen")
+    heard = gr.CheckboxGroup([], label="Voices", info="That are heard", visible=False)
+    result = places(roll, player, made)
+
+    def chosen(made: Made | None, voices: list[str], request: gr.Request) -> str:
+        return str(obliging(partial(hear, shop), shop.new_folder(request.session_hash or ""), made, voices))
+
+    heard.input(chosen, [made, heard], player, api_visibility="private", **ONE_AT_A_TIME)
+    return result, made, heard
+
+
+def _voices_of(made: Made) -> Any:
+    """All voices of a piece, heard."""
+    return gr.update(choices=made.voices, value=made.voices, visible=len(made.voices) > 1)

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from music.sound.config import MAKER
-from studio.places import Choice, Places, choice, on, picture, places, sound
+from studio.places import Choice, Places, choice, line, on, picture, places, sound
 from studio.shop import Shop
 from studio.sounds import SCALES, instruments, morph_note, note, sound_weights
 from studio.tabs.images import seed_number
@@ -71,7 +71,7 @@ def _morphs(shop: Shop, weights: gr.Dropdown) -> list[gr.Dropdown]:
 
 
 def _pitch() -> gr.Textbox:
-    return gr.Textbox(label="Pitch", info="Such as A3 or C#4; empty: the middle of the range")
+    return line("Pitch", "Such as A3 or C#4; empty: the middle of the range")
 
 
 def _seconds(usual: float) -> gr.Number:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from studio.places import Choice, choice, on, places
+from studio.places import Choice, choice, line, on, places
 from studio.shop import Shop
 from studio.tabs.images import seed_number
 from studio.texts import STEPS, between, neighbours, step_of, styles, write, writing_weights
@@ -37,18 +37,19 @@ def _writing(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
             temperature = gr.Slider(0, 2, TEMPERATURE, label="Temperature", info="0: the likeliest; more: more varied")
             seed = seed_number()
             with gr.Accordion("Wishes", open=False):
-                prompt = gr.Textbox(label="Begins with", info="How every text begins")
-                must = gr.Textbox(label="With the words", info="In any form, with spaces between")
-                avoid = gr.Textbox(label="Without the words", info="In any form, with spaces between")
-                starts = gr.Textbox(label="First letter", info="Of every text")
-                words = gr.Textbox(label="Number of words", info="Of a text or a line: 7, or 5-9")
-                acrostic = gr.Textbox(label="Acrostic", info="A word whose letters begin the lines")
+                prompt = line("Begins with", "How every text begins")
+                must = line("With the words", "In any form, with spaces between")
+                avoid = line("Without the words", "In any form, with spaces between")
+                starts = line("First letter", "Of every text")
+                words = line("Number of words", "Of a text or a line: 7, or 5-9")
+                acrostic = line("Acrostic", "A word whose letters begin the lines")
                 metre = gr.Dropdown([ANY, *get_args(MetreName)], value="", label="Metre", info="Of English verse")
-                rhyme = gr.Textbox(label="Rhyme", info="With a metre: such as AABB or ABAB")
+                rhyme = line("Rhyme", "With a metre: such as AABB or ABAB")
+                hold = line("Lines that stand", "Of an acrostic or a metre, by number: 2=the sea is wide", lines=2)
             button = gr.Button("Write", variant="primary")
         with gr.Column(scale=2):
             result = places(_page("Texts"))
-    wishes = [prompt, must, avoid, starts, words, acrostic, metre, rhyme]
+    wishes = [prompt, must, avoid, starts, words, acrostic, metre, rhyme, hold]
     on(button, shop, write, [weights, style, n, temperature, seed, *wishes], result)
     return style
 
@@ -56,8 +57,8 @@ def _writing(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
 def _ways(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     with gr.Row():
         with gr.Column():
-            first = gr.Textbox("the sun is in the sky", label="From", info="A text")
-            last = gr.Textbox("the night is dark and cold", label="To", info="Another one")
+            first = line("From", "A text", "the sun is in the sky")
+            last = line("To", "Another one", "the night is dark and cold")
             style = _style("Style", "In which both are read")
             button = gr.Button("Write the way", variant="primary")
         with gr.Column():
@@ -72,7 +73,7 @@ def _ways(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
 def _near(shop: Shop, weights: gr.Dropdown) -> gr.Dropdown:
     with gr.Row():
         with gr.Column():
-            like = gr.Textbox("the sun is in the sky", label="Like", info="A text in whose neighbourhood is written")
+            like = line("Like", "A text in whose neighbourhood is written", "the sun is in the sky")
             n = gr.Slider(1, 30, 5, step=1, label="Texts", info="How many")
             restyle = _style("In another style", "Say it in this style")
             seed = seed_number()

@@ -9,12 +9,20 @@ import gradio as gr
 from gradio.components import Component
 
 from common.errors import UserError
-from studio.places import Choice, offer, refusal
+from studio.choices import CHOSEN, TYPED, offered
+from studio.places import UPLOAD, Choice, line, offer, refusal
 from studio.runs import TRAINED, WATCHED, built_in, has_weights, program_of
 from studio.shop import Shop
 from studio.tabs.watch import Watch, lay_out_watch
 from studio.training import Trainings
 
+CALLED = {  # what settings are called on the page, and what they mean, in the order of `studio.choices`
+    "core": ("Core", "What kind of model learns"),
+    "net": ("Network", "How the networks are built"),
+    "net_size": ("Size of the networks", "Larger ones learn more, and more slowly"),
+    "weights": ("Begin with", "Trained weights, which learn on"),
+    "size": ("Size of pictures", "In pixels, such as 32 or 96x64; empty: the data's own, or 64"),
+}
 EVERY = 3  # seconds between two looks at what is watched
 
 
@@ -75,17 +83,37 @@ def _form(shop: Shop) -> list[Component]:
     domain = gr.Dropdown(list(TRAINED), value=first, label="Domain", info="What is to be made")
     names = built_in(TRAINED[first])
     known = gr.Dropdown(names, value=names[0], label="Data", info="Built in; some are fetched once")
-    typed = gr.Textbox(label="Or a folder or file", info="Its path on this machine", visible=shop.is_local)
-    upload = gr.File(label="Or a .zip of your own", file_types=[".zip"], height=170)
+    typed = line("Or a folder or file", "Its path on this machine", visible=shop.is_local)
+    upload = gr.File(label="Or a .zip of your own", file_types=[".zip"], height=UPLOAD)
     minutes = gr.Number(10, label="Minutes", minimum=0, info="After which it ends and saves")
-    name = gr.Textbox(label="Name", info="Of the run: letters, digits, - and _")
-    domain.change(_data_of, domain, known, api_visibility="private")
-    return [domain, known, typed, upload, minutes, name]
+    name = line("Name", "Of the run: letters, digits, - and _")
+    with gr.Accordion("More settings", open=False):
+        more = _more(shop, TRAINED[first])
+    domain.change(partial(_data_of, shop), domain, [known, *more], api_visibility="private")
+    return [domain, known, typed, upload, minutes, name, *more]
 
 
-def _data_of(domain: str) -> Any:
-    names = built_in(TRAINED[domain])
-    return gr.update(choices=names, value=names[0])
+def _more(shop: Shop, program: str) -> list[Component]:
+    """Places of `CHOSEN` and `TYPED`, in their order."""
+    there = offered(shop, program)
+    lists = [
+        gr.Dropdown(_or_usual(there.get(name, [])), value="", label=label, info=info, visible=name in there)
+        for name, (label, info) in CALLED.items()
+        if name in CHOSEN
+    ]
+    return [*lists, *(line(*CALLED[name], visible=name in there) for name in TYPED)]
+
+
+def _data_of(shop: Shop, domain: str) -> list[Any]:
+    """The built-in data of a domain and its settings, each as by default."""
+    names, there = built_in(TRAINED[domain]), offered(shop, TRAINED[domain])
+    lists = [gr.update(choices=_or_usual(there.get(name, [])), value="", visible=name in there) for name in CHOSEN]
+    typed = [gr.update(value="", visible=name in there) for name in TYPED]
+    return [gr.update(choices=names, value=names[0]), *lists, *typed]
+
+
+def _or_usual(values: list[str]) -> list[Any]:
+    return [("as usual", ""), *values]
 
 
 def _on(

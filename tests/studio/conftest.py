@@ -14,7 +14,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     pytest.importorskip("gradio")
     from studio.config import StudioConfig
     from studio.page import launch
+    from studio.runs import run_folders
     from studio.shop import Shop
+    from studio.training import trainer_in
 
     with socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -24,3 +26,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     served = launch(StudioConfig(port=port, no_open=True, device="cpu"), shop, wait=False)
     yield f"http://127.0.0.1:{port}/", shop
     served.close()
+    for folder in run_folders(shop.runs).values():  # those of tests that failed
+        if left := trainer_in(folder):
+            left.kill()

@@ -14,6 +14,7 @@ import httpx
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from common.pictures.sheets import save_animation
 from common.training.runs import is_running
 
 SHEET = ("fashion-cgan", ["Bag"], "", 4, 0, 1, 1)
@@ -33,11 +34,12 @@ def test_a_sheet_comes_with_its_command(visitor: Client) -> None:
 
 
 def test_every_tab_has_its_buttons(visitor: Client) -> None:
-    of_images = {"/sheet", "/colour", "/fill", "/paint", "/edit", "/morph"}
-    of_others = {"/enlarge", "/compare", "/write", "/between", "/neighbours", "/compose", "/harmonise"}
-    of_sounds, of_trainings = {"/note", "/morph_note"}, {"/start", "/stop", "/go_on", "/use_weights"}
+    of_images = {"/sheet", "/way", "/colour", "/fill", "/paint", "/edit", "/morph"}
+    of_others = {"/enlarge", "/enlarge_film", "/compare", "/write", "/between", "/neighbours", "/origin"}
+    of_music = {"/compose", "/harmonise", "/rewrite", "/note", "/morph_note"}
+    of_trainings = {"/start", "/stop", "/go_on", "/use_weights"}
     there = set(visitor.view_api(return_format="dict")["named_endpoints"])
-    assert there == of_images | of_others | of_sounds | of_trainings
+    assert there == of_images | of_others | of_music | of_trainings
 
 
 def test_what_is_not_among_the_choices_is_refused(visitor: Client) -> None:
@@ -72,6 +74,24 @@ def test_the_page_names_no_other_machine(page: Any) -> None:
     css = httpx.get(f"{page[0]}theme.css").text
     assert not re.findall(r"url\(['\"]?https?:", css)
     assert not [sheet for sheet in config.get("stylesheets", []) if sheet.startswith("http")]
+
+
+def test_places_for_words_hold_words_before_anybody_has_seen_them(page: Any) -> None:
+    """What stands in a closed part of the page is sent as it is in here."""
+    placed = [one["props"] for one in httpx.get(f"{page[0]}config").json()["components"] if one["type"] == "textbox"]
+    assert not [one["label"] for one in placed if one.get("interactive") is not False and one["value"] is None]
+
+
+def test_what_is_cancelled_ends_and_leaves_nothing(page: Any, visitor: Client, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    save_animation([Image.new("RGB", (160, 120), (0, 0, 8 * shade)) for shade in range(30)], film)
+    job = visitor.submit(handle_file(film), "x4-base", 0, -1, api_name="/enlarge_film")
+    while not job.done():  # a press before it has begun takes it from those that wait, which is Gradio's
+        page[1].ended.add(visitor.session_hash)
+        time.sleep(0.1)
+    with pytest.raises(AppError, match="it was cancelled, and nothing is kept of it"):
+        job.result()
+    assert not list(page[1].place(visitor.session_hash).rglob("*_x4.mp4"))
 
 
 def test_two_visitors_have_two_folders(page: Any, tmp_path: Path) -> None:

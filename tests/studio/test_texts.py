@@ -19,7 +19,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 def some(shop: Shop, **given: Any) -> Result:
-    names = ("prompt", "must", "avoid", "starts_with", "words", "acrostic", "metre", "rhyme")
+    names = ("prompt", "must", "avoid", "starts_with", "words", "acrostic", "metre", "rhyme", "hold")
     usual = {"weights": DEFAULT_WEIGHTS, "style": "poem", "n": 2, "temperature": 0.8, "seed": 1} | dict.fromkeys(
         names, ""
     )
@@ -32,6 +32,17 @@ def test_texts_are_what_their_command_writes(shop: Shop, tmp_path: Path, monkeyp
     done = command(*shlex.split(result.command)[2:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "texts.txt").read_text() == result.files[0].read_text() == f"{result.shown[0]}\n"
+
+
+def test_lines_that_are_held_stand_and_the_others_are_written(shop: Shop) -> None:
+    first, second = (some(shop, acrostic="SEA", hold="2=every ship\n", seed=seed) for seed in (1, 2))
+    assert "--hold '2=every ship'" in first.command
+    for result in (first, second):
+        for text in result.shown[0].split("\n\n"):
+            lines = text.splitlines()
+            assert [line[0].lower() for line in lines] == ["s", "e", "a"]
+            assert lines[1] == "every ship"
+    assert first.shown != second.shown
 
 
 def test_wishes_that_contradict_each_other_are_refused(shop: Shop) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from small_sounds import tone, write
+from small_tunes import save_tunes
 
 from common.errors import UserError
 from common.training.runs import holding, is_running, recorded
 from studio import training
+from studio.choices import chosen, offered
 from studio.runs import (
     best_figure,
     curve,
@@ -29,6 +32,7 @@ from studio.runs import (
     settings_of,
     told_command,
 )
+from studio.shop import Shop
 from studio.training import INTERRUPTED, Trainings, trainer_in
 
 
@@ -43,7 +47,8 @@ def trainings(tmp_path: Path) -> Iterator[Trainings]:
 
 def start(trainings: Trainings, name: str, **given: Any) -> tuple[str, str]:
     usual = {"domain": "Images", "known": "digits", "typed": "", "upload": None, "minutes": 5}
-    return trainings.start(**usual | given, name=name)
+    settings = given.pop("settings", ())
+    return trainings.start(*(usual | given).values(), name, *settings)
 
 
 def pictures(path: Path) -> Path:
@@ -68,7 +73,10 @@ def wait_until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
-def test_a_training_is_begun_watched_stopped_and_gone_on_with(trainings: Trainings, tmp_path: Path) -> None:
+def test_a_training_is_begun_watched_stopped_and_gone_on_with(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "WAITED", 300.0)  # a machine may be busy
     upload = pictures(tmp_path / "my pictures.zip")
     name, line = start(trainings, "tiny", upload=upload)
     folder = trainings.root / name
@@ -108,6 +116,65 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(trainings: Trainin
     assert rows(folder)[-1]["images"] >= seen
 
 
+def texts(folder: Path) -> Path:
+    words = ("the sea", "a ship", "my friend", "the old king")
+    path = folder / "texts.txt"
+    path.write_text("".join(f"{one} sees {other} {n}\n" for one in words for other in words for n in range(12)))
+    return path
+
+
+def tones(folder: Path) -> Path:
+    for name in ("low", "high"):
+        for number in range(8):
+            write(folder / "sounds" / name / f"{number}.wav", tone(1.0, 110 * (number + 1) * (1 + (name == "high"))))
+    return folder / "sounds"
+
+
+def tunes(folder: Path) -> Path:
+    return save_tunes(folder / "tunes")
+
+
+def photos(folder: Path) -> Path:
+    (folder / "photos").mkdir()
+    for number in range(8):
+        Image.radial_gradient("L").rotate(40 * number).resize((160, 160)).save(folder / "photos" / f"{number}.png")
+    return folder / "photos"
+
+
+@pytest.mark.parametrize(
+    ("domain", "made", "settings"),
+    [
+        ("Text", texts, ("vae", "", "debug")),
+        ("Music", tunes, ("", None, "debug")),
+        ("Sounds", tones, ("gan", "", "debug", "", "")),
+        ("Super-resolution", photos, ("", "fast", "", "")),
+    ],
+)
+def test_every_domain_trains_with_settings_of_its_own(
+    trainings: Trainings, tmp_path: Path, domain: str, made: Callable[[Path], Path], settings: tuple[str | None, ...]
+) -> None:
+    data = made(tmp_path)
+    name, line = start(trainings, "mine", domain=domain, typed=str(data), minutes=0.02, settings=settings)
+    folder = trainings.root / name
+    assert ended(trainings) == 0, trainings.said(name)
+    assert has_weights(folder)
+    assert row(name, folder)[1] == domain
+    told = recorded(folder)
+    assert {setting: told[setting] for setting in chosen(settings)} == chosen(settings)
+    assert ("--net-size debug" in line) == ("debug" in settings)
+
+
+def test_settings_are_those_that_a_command_has(tmp_path: Path) -> None:
+    shop = Shop("cpu", tmp_path)
+    of_images = offered(shop, "image.train")
+    assert set(of_images) == {"core", "net", "net_size", "weights", "size"}
+    assert {"cgan", "cvae"} <= set(of_images["core"])
+    assert "fashion-cgan" in of_images["weights"]
+    assert of_images["size"] == []
+    assert set(offered(shop, "superres.train")) == {"core", "net", "weights"}
+    assert chosen(("cvae", "", None, " ", " 32 ")) == {"core": "cvae", "size": "32"}
+
+
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/tmp/a", "a b", "ä", "a.b", "a\0", "x" * 65, "-m\n"])
 def test_names_that_are_no_plain_names_are_refused(trainings: Trainings, name: str) -> None:
     with pytest.raises(UserError, match="a name of letters, digits, - and _"):
@@ -126,6 +193,8 @@ def test_what_the_command_refuses_the_page_does_and_nothing_is_left(trainings: T
         ({"known": "/etc"}, "--data /etc: not built in"),
         ({"domain": "Music", "typed": str(tmp_path)}, "--data"),  # the process says so
         ({"upload": tmp_path / "a.txt"}, r"a\.txt is no \.zip"),
+        ({"settings": ("cgan", "", "", "", "huge")}, "--size huge is no size"),
+        ({"settings": ("", "", "", "nothing")}, "--weights nothing"),
     ):
         with pytest.raises(UserError, match=said):
             start(trainings, "refused", **given)
