@@ -28,7 +28,7 @@ from common.weights_folders import WeightsName, bundled, network_setting
 
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]
-Degradation = Literal["bicubic", "real"]
+Degradation = Literal["bicubic", "real", "second-order"]
 Data = Annotated[str, DataName(PHOTO_SETS)]
 Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
 
@@ -86,6 +86,7 @@ SIZES = {  # flags that give the size of results, and what stands behind their n
 }
 DEFAULT_WEIGHTS = "x4-fast"
 TWIN = "-gan"  # behind the name of pixel-trained weights: their adversarial twin
+REAL, FAST = "-real", "-fast"  # behind the name of their twin for noisy pictures, in the place of the other
 TWICE = "x2-fast"  # better for all that is at most twice as large
 
 
@@ -99,11 +100,34 @@ def twins(source: str) -> tuple[str, str]:
         raise UserError(f"--sharpness: {source} is a file, which has no twin to blend with; leave it out")
     soft = source.rstrip("/").removesuffix(TWIN)
     names = soft, soft + TWIN
-    missing = [name for name in names if not Path(name).is_dir() and name not in bundled("superres")]
+    missing = [name for name in names if not _is_there(name)]
     if len(missing) == 1 and missing[0] != source:
         advice = f"train it by `python -m superres.train --core gan --weights {source} --out {missing[0]}`"
         raise UserError(f"--sharpness: {source} has no twin {missing[0]} to blend with; {advice}, or leave it out")
     return names
+
+
+def denoised(source: str) -> tuple[str, str]:
+    """The names of weights for clean pictures and of their twin for noisy ones, either of which may be `source`.
+
+    Raises:
+        UserError: `source` is a folder or bundled, and the other is not there; on the Hub nothing is sought.
+    """
+    if is_model_file(source):
+        raise UserError(f"--denoise: {source} is a file, which has no twin to blend with; leave it out")
+    name = source.rstrip("/")
+    stem = name.removesuffix(REAL).removesuffix(FAST)
+    plain = stem if _is_there(stem) else stem + FAST
+    names = (plain if name.endswith(REAL) else name), stem + REAL
+    missing = [one for one in names if not _is_there(one)]
+    if len(missing) == 1 and missing[0] != name:
+        command = f"python -m superres.train --degradation real --weights {source} --out {missing[0]}"
+        raise UserError(f"--denoise: {source} has no twin {missing[0]} to blend with; train it by `{command}`")
+    return names
+
+
+def _is_there(name: str) -> bool:
+    return Path(name).is_dir() or name in bundled("superres")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +141,7 @@ class TrainConfig(GanConfig, RunConfig):
     net: Net = "fast"  # fast: 10 convolutions of 48 channels; base: 6 blocks of 3 with attention, twice the work
     width: int | None = None  # channels, other than those of --net
     depth: int | None = None  # convolutions between the first and the last (base: blocks), other than those of --net
-    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
+    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides; second-order: all of them twice
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
     detail: float = 0.0  # share of the patches of which each is the one with more detail of two
@@ -187,7 +211,7 @@ class EvaluateConfig(SharpnessConfig, DeviceConfig):
 
     data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
     degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
-    seed: int = 0  # of --degradation real
+    seed: int = 0  # of --degradation real and second-order
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
 
     def __post_init__(self) -> None:
@@ -212,6 +236,7 @@ class UpscaleConfig(OutputConfig):
     longest: int | None = None  # side of results, likewise
     megapixels: float | None = None  # of results, likewise; 1 is a million pixels
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
+    denoise: float | None = None  # from 0, weights for clean pictures, to 1, their twin for noisy ones (x4-real)
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
     suffix: str | None = None  # behind the names of outputs; default: _x4, _w1920 or the like
     format: str | None = None  # of pictures: png, jpg, webp, tif, gif, bmp or avif; default: the input's
@@ -235,6 +260,9 @@ class UpscaleConfig(OutputConfig):
             require(value is None or 0 < value < math.inf, name, f"must be above 0, not {value}")
         sharpness = self.sharpness
         require(sharpness is None or 0 <= sharpness <= 1, "sharpness", f"must be in [0, 1], not {sharpness}")
+        denoise = self.denoise
+        require(denoise is None or 0 <= denoise <= 1, "denoise", f"must be in [0, 1], not {denoise}")
+        require(None in (sharpness, denoise), "sharpness and --denoise", "exclude each other; name one")
         is_known = self.format is None or self.ending in FORMATS
         require(is_known, "format", f"must be one of {' '.join(FORMATS).replace('.', '')}, not {self.format}")
         require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
@@ -250,8 +278,8 @@ class UpscaleConfig(OutputConfig):
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        for one in self.each if self.sharpness is not None else ():
-            twins(one.source)
+        for one in self.each:
+            _ = one.sources
 
     @property
     def names(self) -> tuple[str | None, ...]:
@@ -275,7 +303,9 @@ class UpscaleConfig(OutputConfig):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        return (self.source,) if self.sharpness is None else twins(self.source)
+        if self.sharpness is not None:
+            return twins(self.source)
+        return (self.source,) if self.denoise is None else denoised(self.source)
 
     @property
     def is_composite(self) -> bool:

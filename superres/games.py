@@ -1,6 +1,8 @@
 """From settings to a game: a generator that learns from pixels alone, or against a critic too."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.cores.game import Batch, Game
@@ -16,6 +18,7 @@ from superres.config import TrainConfig
 from superres.critic import UNetCritic
 from superres.data.loading import load_photos, with_shrunk
 from superres.data.patches import Patches
+from superres.data.second_order import degrade_twice
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
 from superres.models import load_generator
 from superres.monitor import PhotoMonitor, SharpMonitor
@@ -40,12 +43,16 @@ def prepare(config: TrainConfig) -> Run:
         features = load_squeezenet(pick_device(config.device))
         game, monitor = build_gan_game(config, begun, features), SharpMonitor(config, data, network, features)
     pairs = with_shrunk(data.train, config.shrunk, data, config.patch) if config.shrunk < 1 else data.train
+
+    def degrade(high: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+        return degrade_twice(high, network.scale, mix(config.seed, number))
+
     return Run(
         "superres.train",
         config,
         f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}",
         game,
-        Patches(pairs, config.patch, data.scale, config.detail),
+        Patches(pairs, config.patch, data.scale, config.detail, degrade if data.degradation == "second-order" else None),
         monitor,
         examples="patches",
         sheets="crops",

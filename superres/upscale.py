@@ -70,7 +70,7 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
     @cache
     def model(source: str) -> "SuperResModel":
-        loaded = load_superres_model(source, pick_device(config.device), config.sharpness)
+        loaded = load_superres_model(source, pick_device(config.device), config.sharpness, config.denoise)
         if not loaded.reach.is_local:
             print(f"{PROGRAM}: {source}: {NOT_LOCAL.format(loaded.reach.radius)}", file=sys.stderr)
         return loaded
@@ -148,7 +148,8 @@ def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> 
         crf=config.crf,
         overwrite=config.overwrite,
         drop=config.drop,
-        made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness},
+        made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness}
+        | ({} if config.denoise is None else {"denoise": config.denoise}),  # films begun before there was any go on
     )
 
 
