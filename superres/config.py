@@ -246,6 +246,7 @@ class UpscaleConfig(OutputConfig):
     codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
     preview: float | None = None  # of videos: only so many seconds from all over, by each of --weights a,b,c
     drop: bool = False  # of videos: leave out what the output cannot hold, for want of which they are else refused
+    deflicker: bool = False  # of videos: where nothing moves, average frames with the two before
     crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
 
     def __post_init__(self) -> None:

@@ -134,7 +134,7 @@ def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> 
     if config.preview is not None:
         from superres.video.preview import write_preview
 
-        write_preview(job.source, job.target, upscaler, config.preview, config.codec, config.crf)
+        write_preview(job.source, job.target, upscaler, config.preview, config.codec, config.crf, config.deflicker)
         return
     from superres.video.upscaling import upscale_video
 
@@ -148,6 +148,7 @@ def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> 
         crf=config.crf,
         overwrite=config.overwrite,
         drop=config.drop,
+        deflicker=config.deflicker,
         made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness}
         | ({} if config.denoise is None else {"denoise": config.denoise}),  # films begun before there was any go on
     )

@@ -2,7 +2,7 @@
 
 Every frame keeps its own timestamp; sound, subtitles, chapters and all else are copied as they are. A segment is a
 file by itself, written whole or not at all. So whatever interrupts the work, the same command goes on after the last
-segment that is there. Segments end where they always would, and frames do not depend on those before, so that a film
+segment that is there. Segments end where they always would, and frames depend on none before, or by `deflicker` on two, so that a film
 made in several sittings gets the same frames as one made in a single one. (What an encoder makes of the same frames may
 differ in a few bytes from one time to the next.)
 """
@@ -25,6 +25,7 @@ from common.files import replacing, require_nameable, write_json
 from common.progress import progress_bar
 from superres.upscaling import Model, TiledUpscaler
 from superres.video.colours import frame_of, picture_of
+from superres.video.deflicker import BEFORE, Deflicker
 from superres.video.reading import Film, frames_of, opened, picture_stream, reason, survey
 from superres.video.unchanged_tiles import FrameUpscaler
 from superres.video.writing import (
@@ -114,6 +115,7 @@ def upscale_video(
     crf: int | None = None,
     overwrite: bool = False,
     drop: bool = False,
+    deflicker: bool = False,
     made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Upscale a film, and show progress on stderr.
@@ -128,6 +130,7 @@ def upscale_video(
         crf: constant quality of the encoder, lower is better; None: the codec's usual.
         overwrite: drop segments that were made with other settings.
         drop: leave out streams that the container cannot hold.
+        deflicker: average frames with those before where nothing moves.
         made_with: what else decides on the pixels, such as the names of weights, for comparison with segments.
 
     Raises:
@@ -142,6 +145,7 @@ def upscale_video(
     film = suited(film, encoding.codec)
     settings = {"source": source.name, **_state(source), "scale": upscaler.scale, **(made_with or {})}
     settings |= {"codec": encoding.codec.encoder, "crf": encoding.crf, "frames per segment": FRAMES}
+    settings |= {"deflicker": True} if deflicker else {}  # films begun before there was any go on
     parts = Parts.of(output, settings, overwrite)
     changes = changed_streams(film, output, drop)
     rehearse(film, output, encoding)
@@ -150,7 +154,7 @@ def upscale_video(
     is_whole = False
     try:
         if not parts.is_complete:
-            write_segments(film, parts, upscaler, encoding)
+            write_segments(film, parts, upscaler, encoding, deflicker)
         with replacing(output) as written:
             join(film, parts.segments, written, output)
         is_whole = True
@@ -164,7 +168,9 @@ def upscale_video(
             shutil.rmtree(parts.folder, ignore_errors=True)
 
 
-def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: Encoding) -> None:
+def write_segments(
+    film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: Encoding, deflicker: bool = False
+) -> None:
     """Upscale and encode the frames that are not in a segment yet.
 
     Raises:
@@ -173,8 +179,9 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
     with opened(film.path) as container:
         # Those before are decoded only: that takes little beside upscaling, and is exact, which seeking is not.
-        ahead = islice(frames_of(container, picture_stream(container, film.path)), parts.frames, None)
-        frames = upscaled_frames(film, ahead, upscaler)
+        again = min(BEFORE, parts.frames) if deflicker else 0  # upscaled again, for what follows is averaged with them
+        ahead = islice(frames_of(container, picture_stream(container, film.path)), parts.frames - again, None)
+        frames = islice(upscaled_frames(film, ahead, upscaler, deflicker), again, None)
         bar = progress_bar(
             frames,
             film.path.name,
@@ -198,22 +205,27 @@ def write_segments(film: Film, parts: Parts, upscaler: TiledUpscaler, encoding: 
     parts.save()
 
 
-def upscaled_frames(film: Film, frames: Iterable[av.VideoFrame], upscaler: TiledUpscaler) -> Iterator[av.VideoFrame]:
+def upscaled_frames(
+    film: Film, frames: Iterable[av.VideoFrame], upscaler: TiledUpscaler, deflicker: bool = False
+) -> Iterator[av.VideoFrame]:
     """Frames of a film, upscaled, with their timestamps and durations.
 
     Raises:
         UserError: the frames change their size.
     """
     frame_upscaler = FrameUpscaler(upscaler, film.height, film.width)
-    reformatter, large = VideoReformatter(), None
+    reformatter, large, average = VideoReformatter(), None, Deflicker()
     for frame in frames:
         if (frame.height, frame.width) != (film.height, film.width):
             raise UserError(
                 f"{film.path} changes from {film.width} x {film.height} pixels to {frame.width} x {frame.height} "
                 f"at {frame.time:.1f} s; cut it there, and upscale the pieces"
             )
-        picture, is_new = frame_upscaler(picture_of(frame, film.colours, reformatter))
-        if large is None or is_new:
+        small = picture_of(frame, film.colours, reformatter)
+        picture, is_new = frame_upscaler(small)
+        if deflicker:
+            picture = average(small, picture)
+        if large is None or is_new or deflicker:
             large = frame_of(picture, film.colours, upscaler.model.device)
         large.pts, large.time_base, large.duration = frame.pts, film.time_base, frame.duration
         yield large
