@@ -145,6 +145,8 @@ class TrainConfig(GanConfig, RunConfig):
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
     detail: float = 0.0  # share of the patches of which each is the one with more detail of two
+    teacher: Upscaler | None = None  # pixel: weights whose pictures are learned too, such as x4-base for a fast
+    taught: float = 0.5  # with --teacher: share of its pictures in what is learned, beside the true ones
     frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
     pixel: float = 1.0  # gan: weight of the difference between pixels and between spectra
     perceptual: float = 1.0  # gan: weight of the difference between features
@@ -170,6 +172,10 @@ class TrainConfig(GanConfig, RunConfig):
         require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
         require(0.1 <= self.shrunk <= 1, "shrunk", f"must be 0.1 to 1, not {self.shrunk}")
         require(0 <= self.detail <= 1, "detail", f"must be 0 to 1, not {self.detail}")
+        require(0 < self.taught <= 1, "taught", f"must be above 0, up to 1, not {self.taught}")
+        require(self.teacher is None or self.core == "pixel", "teacher", "is for --core pixel; leave it out")
+        is_read = self.teacher is not None or self.taught == type(self).taught
+        require(is_read, "taught", "means nothing without --teacher; leave it out")
         require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
         for name in ("frequency", "pixel", "perceptual", "consistency", "grid", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
