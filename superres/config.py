@@ -141,7 +141,7 @@ class TrainConfig(GanConfig, RunConfig):
     net: Net = "fast"  # fast: 10 convolutions of 48 channels; base: 6 blocks of 3 with attention, twice the work
     width: int | None = None  # channels, other than those of --net
     depth: int | None = None  # convolutions between the first and the last (base: blocks), other than those of --net
-    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides; second-order: all of them twice
+    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise, JPEG too; second-order: twice
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
     detail: float = 0.0  # share of the patches of which each is the one with more detail of two

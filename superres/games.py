@@ -46,6 +46,8 @@ def prepare(config: TrainConfig) -> Run:
         game, monitor = build_gan_game(config, begun, features), SharpMonitor(config, data, network, features)
     pairs = with_shrunk(data.train, config.shrunk, data, config.patch) if config.shrunk < 1 else data.train
 
+    is_anew = data.degradation == "second-order"
+
     def degrade(high: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
         return degrade_twice(high, network.scale, mix(config.seed, number))
 
@@ -54,7 +56,7 @@ def prepare(config: TrainConfig) -> Run:
         config,
         f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}",
         game,
-        Patches(pairs, config.patch, data.scale, config.detail, degrade if data.degradation == "second-order" else None),
+        Patches(pairs, config.patch, data.scale, config.detail, degrade if is_anew else None),
         monitor,
         examples="patches",
         sheets="crops",

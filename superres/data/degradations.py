@@ -1,7 +1,7 @@
 """How pictures are made small: by MATLAB's bicubic, or as happens to photos before they reach anyone.
 
-That is blur, shrinking, noise and JPEG, in random order and strength, after BSRGAN (Zhang et al. 2021), with fewer kinds
-of each; or two rounds of them (`superres.data.second_order`).
+That is blur, shrinking, noise and JPEG, in random order and strength, after BSRGAN (Zhang et al. 2021), with fewer
+kinds of each; or two rounds of them (`superres.data.second_order`).
 """
 
 import io

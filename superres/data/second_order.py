@@ -117,7 +117,9 @@ def sinc(cutoff: float) -> Transfer:
 def filtered(image: RGB, transfer: Transfer) -> RGB:
     """A picture whose spectrum is multiplied, (H, W, 3) -> (H, W, 3); beyond its borders it goes on mirrored."""
     height, width = image.shape[:2]
-    margins = [(AROUND, scipy.fft.next_fast_len(side + 2 * AROUND, real=True) - side - AROUND) for side in (height, width)]
+    margins = [
+        (AROUND, scipy.fft.next_fast_len(side + 2 * AROUND, real=True) - side - AROUND) for side in (height, width)
+    ]
     padded = np.pad(image.astype(np.float32), (*margins, (0, 0)), "symmetric")
     down = np.float32(2 * math.pi) * scipy.fft.fftfreq(padded.shape[0]).astype(np.float32)[:, None, None]
     across = np.float32(2 * math.pi) * scipy.fft.rfftfreq(padded.shape[1]).astype(np.float32)[None, :, None]

@@ -2,9 +2,9 @@
 
 Every frame keeps its own timestamp; sound, subtitles, chapters and all else are copied as they are. A segment is a
 file by itself, written whole or not at all. So whatever interrupts the work, the same command goes on after the last
-segment that is there. Segments end where they always would, and frames depend on none before, or by `deflicker` on two, so that a film
-made in several sittings gets the same frames as one made in a single one. (What an encoder makes of the same frames may
-differ in a few bytes from one time to the next.)
+segment that is there. Segments end where they always would, and frames depend on none before (by `deflicker` on two),
+so that a film made in several sittings gets the same frames as one made in a single one. (What an encoder makes of the
+same frames may differ in a few bytes from one time to the next.)
 """
 
 import json

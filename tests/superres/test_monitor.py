@@ -353,5 +353,5 @@ def test_a_teacher_is_learned_from_beside_the_truth(folder: Path, batch: dict[st
     with pytest.raises(UserError, match=r"--teacher .* upscales 2 times; choose that --scale"):
         build_pixel_game(TrainConfig(**SMALL | {"scale": 3}, teacher=source))
     for wrong in ({"taught": 0.3}, {"teacher": source, "taught": 0.0}, GAN | {"teacher": source}):
-        with pytest.raises(UserError, match="--(teacher|taught) "):
+        with pytest.raises(UserError, match=r"--(teacher|taught) "):
             TrainConfig(**wrong)
