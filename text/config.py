@@ -65,7 +65,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 
     data: Data = "bible"  # bible, or a path: a .txt, .jsonl, .csv or .tsv file (also .gz), or a folder or .zip of them
     core: Core = "vae"  # vae: of sequences; gan: of the latents of trained --weights, for --sampler gan
-    weights: Writer | None = None  # gan: whose latents are learned; a bundled name, a folder or a Hub id
+    weights: Writer | None = None  # vae: begin with its layers that fit; gan: whose latents are learned
     decoder: DecoderName = "gru"  # what writes the pieces
     net_size: NetSize = "base"  # width of embeddings: 16, 192, 256 or 512
     vocabulary: int = 4_000  # pieces at most
@@ -91,7 +91,8 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
         require(not alone, "normalised", "needs several texts at a time; choose a larger --batch or less --accumulate")
         if self.core == "vae":
             require_unset(self, "vae", GanConfig)
-            require(self.weights is None, "weights", "means nothing with --core vae; leave it out")
+            known = self.weights is None or self.vocabulary == type(self).vocabulary
+            require(known, "vocabulary", "is that of the --weights; leave it out")
             return
         require_unset(self, "gan", VaeConfig)
         require(self.weights is not None, "core", "gan learns the latents of trained weights; name them by --weights")

@@ -10,13 +10,15 @@ from common.cores.vae import DEFAULT_LR, vae_loss, warm_up
 from common.data.arrays import Arrays, count_reasons
 from common.data.batches import Batches
 from common.data.pieces import END, UNKNOWN
+from common.errors import UserError
 from common.randomness import Draw, mix
+from common.training.beginning import begin_with
 from common.training.devices import pick_device
 from common.training.forecast import Milestone
 from common.training.launch import Run
 from text.config import LAYERS, WIDTHS, TrainConfig
 from text.data.loading import TextData, load_texts
-from text.models import load_fitting, load_text_model
+from text.models import TextModel, load_fitting, load_text_model
 from text.monitor import LatentMonitor, TextMonitor, codes
 from text.networks import LatentCritic, NetworkConfig, Writer, dropped
 
@@ -30,7 +32,12 @@ def prepare(config: TrainConfig) -> Run:
     Raises:
         UserError: the data or the --weights are of no use.
     """
-    game, data, arrays, monitor = _latents(config) if config.core == "gan" else _texts(config)
+    begun = load_text_model(config.weights, pick_device(config.device)) if config.weights else None
+    if config.core == "gan":
+        game, data, arrays, monitor = _latents(config, begun)
+    else:
+        game, data, arrays, monitor = _texts(config, begun)
+    said = _begin(game, begun) if begun and config.core == "vae" else ""
     sampler = " --sampler gan" if config.core == "gan" else ""
     return Run(
         "text.train",
@@ -45,23 +52,37 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m text.generate --weights {out}{sampler}",
         skipped=count_reasons(data.skipped, "texts") if data.skipped else "",
+        begun=said,
         milestones=[] if config.core == "gan" else [Milestone("words and turns of the texts", 15_000, 15_000)],
         beside=data.tokenizer.files,
         origin=data.train,
     )
 
 
-def _texts(config: TrainConfig) -> tuple[Game, TextData, Batches, TextMonitor]:
+def _texts(config: TrainConfig, begun: TextModel | None) -> tuple[Game, TextData, Batches, TextMonitor]:
     """The game of a VAE, the texts, which are also what batches are made of, and the monitor."""
-    data = load_texts(config.data, config.vocabulary, config.longest)
+    data = load_texts(config.data, config.vocabulary, config.longest, begun.tokenizer if begun else None)
+    if begun and len(data.styles) > len(begun.config.starts):
+        few = f"--weights {config.weights} know {len(begun.config.starts)} styles"
+        raise UserError(
+            f"{few}, and --data {data.name} has {len(data.styles)}; choose other weights, or leave them out"
+        )
     network = network_config(config, data)
     return build_vae_game(config, network), data, data.train, TextMonitor(config, data, network)
 
 
-def _latents(config: TrainConfig) -> tuple[Game, TextData, Batches, LatentMonitor]:
+def _begin(game: Game, begun: TextModel) -> str:
+    """Let a VAE begin with a trained one; the GAN of that one's latents knows nothing of those that it will have."""
+    said = begin_with(game, begun.name, begun.network.state_dict())
+    writer = game.players[game.product].network
+    assert isinstance(writer, Writer)
+    writer.has_generator.fill_(False)
+    return said
+
+
+def _latents(config: TrainConfig, model: TextModel | None) -> tuple[Game, TextData, Batches, LatentMonitor]:
     """The game of a GAN of latents, the texts, their latents, of which batches are made, and the monitor."""
-    assert config.weights is not None
-    model = load_text_model(config.weights, pick_device(config.device))
+    assert model is not None
     data = load_fitting(config.data, model)
     code, label = codes(model.network, data.train, CODES)
     game = build_latent_game(config, model.config, model.network)

@@ -222,14 +222,19 @@ def families(first: Sequence[str], second: Sequence[str]) -> list[str]:
     from scipy.sparse import coo_array  # half a second that only the first start needs
     from scipy.sparse.csgraph import connected_components
 
-    a = np.unique(np.array(first), return_inverse=True)[1]
-    b = np.unique(np.array(second), return_inverse=True)[1] + len(a)
+    a, b = _numbered(first), _numbered(second) + len(first)
     links = coo_array((np.ones(len(a)), (a, b)), shape=(2 * len(a), 2 * len(a)))  # keys are nodes, items are edges
     component = connected_components(links, directed=False)[1][a]
     smallest: dict[int, str] = {}
     for family, key in zip(component, first, strict=True):
         smallest[family] = min(smallest.get(family, key), key)
     return [smallest[family] for family in component]
+
+
+def _numbered(keys: Sequence[str]) -> np.ndarray:
+    """The same number for equal keys, int64; an array of strings would take as much for each as for the longest."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
 def count_reasons(skipped: Mapping[str, str], what: str = "files") -> str:

@@ -17,8 +17,8 @@ from common.randomness import Draw
 from common.training.runs import open_run
 from common.training.trainer import Trainer
 from text.config import TrainConfig
-from text.data.loading import TextData
-from text.games import build_latent_game, build_vae_game, network_config
+from text.data.loading import TextData, load_texts
+from text.games import build_latent_game, build_vae_game, network_config, prepare
 from text.models import load_text_model
 from text.monitor import GRACE, TextMonitor
 from text.networks import Writer
@@ -209,6 +209,31 @@ def test_a_run_leaves_sheets_figures_and_weights_that_write(corpus: Path, tmp_pa
     assert load_text_model(str(out)).config.styles == ("news", "poem")
 
 
+def test_a_run_begins_with_trained_weights_and_their_vocabulary(corpus: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    data = load_texts(str(corpus), 512, 32)
+    others = tmp_path / "others.jsonl"
+    others.write_text("".join(json.dumps({"text": f"an unheard quiz of {chr(97 + n) * 3}"}) + "\n" for n in range(90)))
+    main(TrainConfig(**SMALL | {"data": str(corpus)}, steps=3, out=tmp_path / "first"))
+    writer = load_text_model(str(tmp_path / "first")).network
+    begun = {"weights": str(tmp_path / "first"), "vocabulary": TrainConfig.vocabulary}
+    run = prepare(TrainConfig(**SMALL | {"data": str(others)} | begun, out=tmp_path / "second"))
+    again = run.game.players["vae"].network
+    assert torch.equal(again.vae.embedding.weight, writer.vae.embedding.weight) and not again.has_generator
+    assert run.beside == data.tokenizer.files and "new: vae.condition" not in run.begun
+
+
+def test_more_styles_than_the_weights_know_are_told(corpus: Path, tmp_path: Path) -> None:
+    main(TrainConfig(**SMALL | {"data": str(corpus)}, steps=1, out=tmp_path / "first"))
+    others = tmp_path / "others.jsonl"
+    others.write_text(
+        "".join(json.dumps({"text": f"a quiz of {chr(97 + n) * 3}", "style": str(n % 3)}) + "\n" for n in range(90))
+    )
+    begun = {"weights": str(tmp_path / "first"), "vocabulary": TrainConfig.vocabulary}
+    with pytest.raises(UserError, match="know 2 styles, and --data others has 3"):
+        prepare(TrainConfig(**SMALL | {"data": str(others)} | begun))
+
+
 # --- settings
 
 
@@ -225,7 +250,7 @@ def test_a_run_leaves_sheets_figures_and_weights_that_write(corpus: Path, tmp_pa
         ({"noise": float("nan")}, "--noise"),
         ({"latent": 0}, "--latent"),
         ({"loss": "hinge"}, "--loss"),
-        ({"weights": "styles"}, "--weights"),
+        ({"weights": "styles", "vocabulary": 600}, "--vocabulary"),
         ({"core": "gan"}, "--core"),
         ({"core": "gan", "weights": "x", "beta": 2.0}, "--beta"),
         ({"core": "gan", "weights": "x", "decoder": "transformer"}, "--decoder"),

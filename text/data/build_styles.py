@@ -14,10 +14,12 @@ from common.config import Checked
 from common.errors import UserError
 from common.files import replacing
 from common.inputs import InputFile
+from text.data.loading import likeness, parts_of
+from text.data.sources import Entry
 
 PROGRAM = "text.data.build_styles"
 LINES, LONG = 4, 140  # of a passage of verse, at most: lines, and characters
-WORDS = 12  # of any other text, at most
+WORDS, WIDE = 12, 40  # of any other text, at most
 ENDED = re.compile("[.!?;]['\"”’)]*$")
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 COMMON = 6  # texts in which a word must be
@@ -34,6 +36,7 @@ class StylesConfig(Checked):
 
     data: InputFile  # folder with poems.jsonl.gz, headlines.tsv.gz, products.tsv.gz and definitions.tsv.gz
     out: Path = Path("styles.jsonl.gz")  # an object a line: text, style and, for poems, author
+    wide: bool = False  # all that the four files have, to learn the language from first, but for what is held out
 
 
 def main(config: StylesConfig) -> None:
@@ -43,17 +46,33 @@ def main(config: StylesConfig) -> None:
     becomes a full stop, of headlines the news, In Title Case or not brought to that of sentences, of packages the
     programs, and of definitions those without names; none has more than 12 words, but for poems. Of all these, texts
     stay all of whose words are in six of them or more. So a small model meets every word often, always written alike.
+
+    The wide corpus has the lines of all poems, the teasers beside the news, libraries beside the programs, and names
+    and examples beside the definitions, up to `WIDE` words and with rare ones. It lacks all that `load_texts` holds out
+    of the other one, and what else those authors wrote.
     """
-    parts = {"poem": poems, "news": news, "product": products, "definition": definitions}
     try:
-        rows = [{"style": style} | row for style, read in parts.items() for row in read(config.data)]
+        rows = common(in_sentence_case(list(_read(config.data, wide=False))))
+        if config.wide:
+            rows = without_held_out(in_sentence_case(list(_read(config.data, wide=True))), rows)
     except (OSError, EOFError) as error:
         raise UserError(f"--data {config.data}: {error}; name the folder that has the four files") from error
-    rows = common(in_sentence_case(rows))
     with replacing(config.out) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in parts)
+    counts = ", ".join(f"{sum(row['style'] == style for row in rows):,} {style}" for style in READERS)
     print(f"wrote {config.out}: {counts}")
+
+
+def _read(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
+    return ({"style": style} | row for style, read in READERS.items() for row in read(folder, wide))
+
+
+def without_held_out(rows: list[dict[str, str]], corpus: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows that neither are nor are by an author of what is held out of a corpus, for a test or for validation."""
+    parts = parts_of([Entry(row["text"], row["style"], row.get("author", "")) for row in corpus])
+    held_out = [row for row, part in zip(corpus, parts, strict=True) if part]
+    texts, authors = {likeness(row["text"]) for row in held_out}, {row.get("author") for row in held_out} - {None}
+    return [row for row in rows if row.get("author") not in authors and likeness(row["text"]) not in texts]
 
 
 def common(rows: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -85,12 +104,13 @@ def in_sentence_case(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def poems(folder: Path) -> Iterator[dict[str, str]]:
-    """Passages of two to four lines."""
+def poems(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
+    """Passages of two to four lines, or all lines by up to four."""
+    parted = by_four if wide else passages
     with gzip.open(folder / "poems.jsonl.gz", "rt", encoding="utf-8") as file:
         for poem in map(json.loads, file):
             for stanza in poem["text"].split("\n\n"):
-                for text in passages([line.strip() for line in stanza.split("\n") if line.strip()]):
+                for text in parted([line.strip() for line in stanza.split("\n") if line.strip()]):
                     yield {"text": text, "author": poem["author"]}
 
 
@@ -110,31 +130,51 @@ def passages(lines: list[str]) -> Iterator[str]:
             group = []
 
 
-def news(folder: Path) -> Iterator[dict[str, str]]:
+def by_four(lines: list[str]) -> Iterator[str]:
+    """The lines of a stanza, parted where one ends with a sentence or after the fourth."""
+    group: list[str] = []
+    for number, line in enumerate(lines, 1):
+        group.append(line)
+        if ENDED.search(line) or len(group) == LINES or number == len(lines):
+            text = "\n".join(group)
+            if not MARKED.search(text):
+                yield text
+            group = []
+
+
+def news(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
     """Headlines of newspapers, without clickbait."""
-    lines = (text for kind, text in _table(folder / "headlines.tsv.gz") if kind == "news")
-    return ({"text": text} for text in lines if len(text.split()) <= WORDS)
+    lines = (text for kind, text in _table(folder / "headlines.tsv.gz") if wide or kind == "news")
+    return ({"text": text} for text in lines if len(text.split()) <= most(wide))
 
 
-def products(folder: Path) -> Iterator[dict[str, str]]:
+def products(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
     """What packages of programs say of themselves, without what is in brackets at the end."""
     for _, section, text in _table(folder / "products.tsv.gz"):
         line = re.sub(r"\s*\([^)]*\)$|\s+-+\s.*$", "", text).strip()
-        if section not in LIBRARIES and 3 <= len(line.split()) <= WORDS:
+        if (wide or section not in LIBRARIES) and 3 <= len(line.split()) <= most(wide):
             yield {"text": line[0].upper() + line[1:]}
 
 
-def definitions(folder: Path) -> Iterator[dict[str, str]]:
+def definitions(folder: Path, wide: bool) -> Iterator[dict[str, str]]:
     """What common words mean, without brackets and names."""
     for _, kind, text in _table(folder / "definitions.tsv.gz"):
-        if kind == "gloss" and 3 <= len(text.split()) <= WORDS and not re.search("[A-Z(;]", text):
+        plain = kind == "gloss" and not re.search("[A-Z(;]", text)
+        if (wide or plain) and 3 <= len(text.split()) <= most(wide):
             yield {"text": text}
+
+
+def most(wide: bool) -> int:
+    """Words of a text that is no poem."""
+    return WIDE if wide else WORDS
 
 
 def _table(path: Path) -> Iterator[list[str]]:
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         yield from csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
 
+
+READERS = {"poem": poems, "news": news, "product": products, "definition": definitions}
 
 if __name__ == "__main__":
     run(main, PROGRAM)

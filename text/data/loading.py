@@ -96,7 +96,7 @@ def load_texts(data: str, vocabulary: int, longest: int, tokenizer: Tokenizer | 
     entries = _unrepeated(corpus)
     _require_enough(data, len(entries), corpus)
     styles = tuple(sorted({entry.style for entry in entries} - {""}))
-    parts = _parts(entries)
+    parts = parts_of(entries)
     if tokenizer is None:
         trained_on = [entry.text for entry, part in zip(entries, parts, strict=True) if part == 0]
         tokenizer = Tokenizer.train(trained_on, max(len(styles), 1), vocabulary)
@@ -140,7 +140,7 @@ def _require_enough(data: str, count: int, corpus: Corpus) -> None:
         raise UserError(f"--data {data}: {count} texts that can be used{left_out}; at least {MIN_TEXTS} are needed")
 
 
-def _parts(entries: Sequence[Entry]) -> list[int]:
+def parts_of(entries: Sequence[Entry]) -> list[int]:
     """0 for training, 1 for validation and 2 for the test, of each text."""
     alike = [likeness(entry.text) for entry in entries]
     parts = _held_out(families([entry.source or text for entry, text in zip(entries, alike, strict=True)], alike))

@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from text.data.build_styles import COMMON, LONG, StylesConfig, common, in_sentence_case, main, passages
+from text.data.build_styles import (
+    COMMON,
+    LONG,
+    StylesConfig,
+    by_four,
+    common,
+    in_sentence_case,
+    main,
+    passages,
+    without_held_out,
+)
+from text.data.loading import parts_of
 from text.data.sources import Entry, read_corpus
 
 POEM = {
@@ -56,6 +67,29 @@ def test_the_corpus_has_what_is_worth_imitating_in_four_styles(tmp_path: Path) -
     main(StylesConfig(data=pack(tmp_path, COMMON), out=tmp_path / "styles.jsonl.gz"))
     found = read_corpus(str(tmp_path / "styles.jsonl.gz")).entries
     assert list(dict.fromkeys(found)) == FOUND and len(found) == COMMON * len(FOUND)
+
+
+def test_the_wide_corpus_has_all_but_what_is_held_out(tmp_path: Path) -> None:
+    main(StylesConfig(data=pack(tmp_path, COMMON), out=tmp_path / "wide.jsonl.gz", wide=True))
+    found = {entry.text for entry in read_corpus(str(tmp_path / "wide.jsonl.gz")).entries}
+    wider = {"You will not believe it", "Library of talking cows", "the cow stood in the field", "move fast (on legs)"}
+    assert wider <= found and "the capital of Italy since then" in found
+    narrow = [Entry(f"a cow of {word}", "definition") for word in map(chr, range(97, 123))]
+    rows = [{"text": entry.text, "style": entry.style} for entry in narrow]
+    kept = {row["text"] for row in without_held_out(rows, rows)}
+    assert kept == {entry.text for entry, part in zip(narrow, parts_of(narrow), strict=True) if part == 0} != set()
+
+
+def test_what_else_an_author_who_is_held_out_wrote_is_left_out() -> None:
+    rows = [{"text": f"a rose of {chr(97 + n)}", "style": "poem", "author": f"Ann {n}"} for n in range(26)]
+    authors = {row["author"] for row in without_held_out(rows, rows)}
+    more = [row | {"text": row["text"] + " again"} for row in rows]
+    assert {row["author"] for row in without_held_out(more, rows)} == authors != {row["author"] for row in rows}
+
+
+def test_all_lines_of_a_stanza_are_parted_by_four_or_where_a_sentence_ends() -> None:
+    assert list(by_four(["a", "b", "c.", "d", "e", "f", "g", "h", "i"])) == ["a\nb\nc.", "d\ne\nf\ng", "h\ni"]
+    assert list(by_four(["see page 7", "b."])) == []
 
 
 def test_texts_with_rare_words_are_left_out() -> None:
