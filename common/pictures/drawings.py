@@ -92,7 +92,7 @@ def svg(name: str, number: int) -> str:
 
 def pick(draw: Draw, choices: Sequence[str]) -> str:
     """Any of them."""
-    return choices[draw.integers(len(choices))]
+    return choices[int(draw.integers(len(choices)))]
 
 
 def lines(draw: Draw, stock: Stock, inks: Sequence[str]) -> str:
@@ -157,7 +157,7 @@ def _figure(draw: Draw, inks: Sequence[str]) -> str:
 
 def _placed(stock: Stock, draw: Draw, x: float, y: float, side: float) -> str:
     """Any emoji, so large and there."""
-    found = _emoji_body(stock.emoji[draw.integers(len(stock.emoji))])
+    found = _emoji_body(stock.emoji[int(draw.integers(len(stock.emoji)))])
     return f'<g transform="translate({x:.2f} {y:.2f}) scale({side / 72:.4f})">{found}</g>'
 
 
