@@ -65,6 +65,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/text_speed.py
 	$(BIN)/python benchmarks/text_quality.py --minutes 1
 	$(BIN)/python benchmarks/superres_speed.py
+	$(BIN)/python benchmarks/superres_flicker.py
 
 $(VENV)/docs-installed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'

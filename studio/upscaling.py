@@ -37,18 +37,19 @@ def estimate(
     shop: Shop, folder: Path, upload: str | None, weights: str, scale: float | None, sharpness: float | None
 ) -> str:
     """How long `enlarge` or `enlarge_film` will take, and how much room."""
+    from common.films.formats import is_film
     from superres.estimates import estimate, measured_picture
     from superres.models import load_superres_model
-    from superres.upscale import is_video, plan_outputs
+    from superres.upscale import plan_outputs
     from superres.upscaling import TiledUpscaler
     from superres.video.estimates import measured_film
 
     path = take(upload, folder, "picture or film")
-    given = _film(upload, folder) if is_video(path) else _picture(upload, folder)
+    given = _film(upload, folder) if is_film(path) else _picture(upload, folder)
     config = _config(shop, given, weights, scale, sharpness)
     config.check_inputs()
     model = shop.model(load_superres_model, config.source)
-    films = is_video(given)
+    films = is_film(given)
     measure = measured_film(config.codec, config.crf) if films else measured_picture(config.quality)
     upscaler = TiledUpscaler(model, config.scale, config.tile)
     return estimate(plan_outputs(config).jobs, lambda _: upscaler, measure, "film" if films else "picture")
@@ -139,11 +140,11 @@ def _picture(upload: str | None, folder: Path) -> Path:
 
 
 def _film(upload: str | None, folder: Path) -> Path:
+    from common.films.formats import is_film
     from common.films.reading import survey
-    from superres.upscale import is_video
 
     path = take(upload, folder, "film")
-    if not is_video(path):
+    if not is_film(path):
         raise UserError(f"{path.name} is no film; pictures have a tab of their own")
     film = survey(path)
     if (pixels := film.frames * film.height * film.width) > MOST_OF_FILM:

@@ -20,6 +20,7 @@ def enlarge(
     scale: float | None = None,
     sharpness: float | None = None,
     device: str = "auto",
+    denoise: float | None = None,
 ) -> "Image": ...
 
 
@@ -30,6 +31,7 @@ def enlarge(
     scale: float | None = None,
     sharpness: float | None = None,
     device: str = "auto",
+    denoise: float | None = None,
 ) -> "NDArray[Any]": ...
 
 
@@ -39,6 +41,7 @@ def enlarge(
     scale: float | None = None,
     sharpness: float | None = None,
     device: str = "auto",
+    denoise: float | None = None,
 ) -> "Image | NDArray[Any]":
     """Make a picture larger, as `python -m superres.upscale` does; `.save("large.png")` saves what comes of a picture.
 
@@ -50,6 +53,7 @@ def enlarge(
         scale: pixels for each one, along each side, 1 to 16; by default the network's.
         sharpness: from 0, pixel-trained weights, to 1, their adversarial twin; by default `weights` as they are.
         device: auto, cpu, cuda, cuda:1 or mps.
+        denoise: from 0, weights for clean pictures, to 1, their twin for noisy ones; without `sharpness`.
 
     Returns:
         H * scale high and W * scale wide; of pixels, pixels of the same type and channels; else a PIL picture. What
@@ -67,12 +71,15 @@ def enlarge(
     from superres.models import load_superres_model
     from superres.upscaling import TiledUpscaler
 
-    config = UpscaleConfig(paths=("picture",), weights=weights, scale=scale, sharpness=sharpness, device=device)
+    config = UpscaleConfig(
+        paths=("picture",), weights=weights, scale=scale, sharpness=sharpness, denoise=denoise, device=device
+    )
     pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
     is_picture = pixels.ndim in (2, 3) and pixels.size and pixels.shape[2:] <= (4,)
     if not is_picture or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels are uint8 or uint16, (H, W) or (H, W, C), not {pixels.dtype} {pixels.shape}")
-    upscaler = TiledUpscaler(load_superres_model(config.source, pick_device(device), sharpness), scale)
+    model = load_superres_model(config.source, pick_device(device), sharpness, denoise)
+    upscaler = TiledUpscaler(model, scale)
     large = upscaler.upscale(pixels if pixels.ndim == 3 else pixels[..., None]).reshape(
         *upscaler.size(*pixels.shape[:2]), *pixels.shape[2:]
     )

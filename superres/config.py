@@ -28,7 +28,7 @@ from common.weights_folders import WeightsName, bundled, network_setting
 
 Core = Literal["pixel", "gan"]
 Net = Literal["fast", "base"]
-Degradation = Literal["bicubic", "real"]
+Degradation = Literal["bicubic", "real", "second-order"]
 Data = Annotated[str, ShardsName(PHOTO_SETS)]
 Upscaler = Annotated[str, WeightsName("superres", ("generator",))]
 
@@ -86,6 +86,7 @@ SIZES = {  # flags that give the size of results, and what stands behind their n
 }
 DEFAULT_WEIGHTS = "x4-fast"
 TWIN = "-gan"  # behind the name of pixel-trained weights: their adversarial twin
+REAL, FAST = "-real", "-fast"  # behind the name of their twin for noisy pictures, in the place of the other
 TWICE = "x2-fast"  # better for all that is at most twice as large
 
 
@@ -99,28 +100,53 @@ def twins(source: str) -> tuple[str, str]:
         raise UserError(f"--sharpness: {source} is a file, which has no twin to blend with; leave it out")
     soft = source.rstrip("/").removesuffix(TWIN)
     names = soft, soft + TWIN
-    missing = [name for name in names if not Path(name).is_dir() and name not in bundled("superres")]
+    missing = [name for name in names if not _is_there(name)]
     if len(missing) == 1 and missing[0] != source:
         advice = f"train it by `python -m superres.train --core gan --weights {source} --out {missing[0]}`"
         raise UserError(f"--sharpness: {source} has no twin {missing[0]} to blend with; {advice}, or leave it out")
     return names
 
 
+def denoised(source: str) -> tuple[str, str]:
+    """The names of weights for clean pictures and of their twin for noisy ones, either of which may be `source`.
+
+    Raises:
+        UserError: `source` is a folder or bundled, and the other is not there; on the Hub nothing is sought.
+    """
+    if is_model_file(source):
+        raise UserError(f"--denoise: {source} is a file, which has no twin to blend with; leave it out")
+    name = source.rstrip("/")
+    stem = name.removesuffix(REAL).removesuffix(FAST)
+    plain = stem if _is_there(stem) else stem + FAST
+    names = (plain if name.endswith(REAL) else name), stem + REAL
+    missing = [one for one in names if not _is_there(one)]
+    if len(missing) == 1 and missing[0] != name:
+        command = f"python -m superres.train --degradation real --weights {source} --out {missing[0]}"
+        raise UserError(f"--denoise: {source} has no twin {missing[0]} to blend with; train it by `{command}`")
+    return names
+
+
+def _is_there(name: str) -> bool:
+    return Path(name).is_dir() or name in bundled("superres")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(GanConfig, RunConfig):
     """Settings of `python -m superres.train`; --help lists the last base's first."""
 
-    data: Data = "photos"  # photos (those in scikit-image and scikit-learn), or a folder, .zip or shards of pictures
+    data: Data = "photos"  # photos (in scikit-image and scikit-learn), drawings (rendered), a folder, .zip or shards
     core: Core = "pixel"  # pixel: as close to the truth as can be; gan: sharp, begins as trained --weights
     weights: Upscaler | None = None  # what it begins as (fast: made larger); a bundled name, a folder or a Hub id
     scale: int = 4  # pixels for each one, along each side: 2, 3, 4 or 8
     net: Net = "fast"  # fast: 10 convolutions of 48 channels; base: 6 blocks of 3 with attention, twice the work
     width: int | None = None  # channels, other than those of --net
     depth: int | None = None  # convolutions between the first and the last (base: blocks), other than those of --net
-    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise and JPEG besides
+    degradation: Degradation = "bicubic"  # what made pictures small; real: blur, noise, JPEG too; second-order: twice
     patch: int = 32  # side of what is upscaled in training, in pixels
     shrunk: float = 1.0  # below 1: pictures to learn from also come so much smaller, sharper and without JPEG's traces
     detail: float = 0.0  # share of the patches of which each is the one with more detail of two
+    teacher: Upscaler | None = None  # pixel: weights whose pictures are learned too, such as x4-base for a fast
+    taught: float = 0.5  # with --teacher: share of its pictures in what is learned, beside the true ones
     frequency: float = 0.5  # weight of the difference between spectra beside that between pixels
     pixel: float = 1.0  # gan: weight of the difference between pixels and between spectra
     perceptual: float = 1.0  # gan: weight of the difference between features
@@ -146,6 +172,10 @@ class TrainConfig(GanConfig, RunConfig):
         require(8 <= self.patch <= 512, "patch", f"must be 8 to 512, not {self.patch}")
         require(0.1 <= self.shrunk <= 1, "shrunk", f"must be 0.1 to 1, not {self.shrunk}")
         require(0 <= self.detail <= 1, "detail", f"must be 0 to 1, not {self.detail}")
+        require(0 < self.taught <= 1, "taught", f"must be above 0, up to 1, not {self.taught}")
+        require(self.teacher is None or self.core == "pixel", "teacher", "is for --core pixel; leave it out")
+        is_read = self.teacher is not None or self.taught == type(self).taught
+        require(is_read, "taught", "means nothing without --teacher; leave it out")
         require(8 <= self.critic_width <= 512, "critic_width", f"must be 8 to 512, not {self.critic_width}")
         for name in ("frequency", "pixel", "perceptual", "consistency", "grid", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
@@ -185,9 +215,9 @@ class SharpnessConfig(Checked):
 class EvaluateConfig(SharpnessConfig, DeviceConfig):
     """Settings of `python -m superres.evaluate`."""
 
-    data: Data  # folder or .zip of true pictures, or photos: those in scikit-image and scikit-learn
+    data: Data  # folder or .zip of true pictures, photos (in scikit-image and scikit-learn) or drawings-test
     degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
-    seed: int = 0  # of --degradation real
+    seed: int = 0  # of --degradation real and second-order
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
 
     def __post_init__(self) -> None:
@@ -214,6 +244,7 @@ class UpscaleConfig(OutputConfig):
     longest: int | None = None  # side of results, likewise
     megapixels: float | None = None  # of results, likewise; 1 is a million pixels
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
+    denoise: float | None = None  # from 0, weights for clean pictures, to 1, their twin for noisy ones (x4-real)
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
     suffix: str | None = None  # behind the names of outputs; default: _x4, _w1920 or the like
     format: str | None = None  # of pictures: png, jpg, webp, tif, gif, bmp or avif; default: the input's
@@ -223,6 +254,7 @@ class UpscaleConfig(OutputConfig):
     codec: str = "auto"  # of videos: h264, hevc, vp9 or av1; auto: what files of that ending usually hold
     preview: float | None = None  # of videos: only so many seconds from all over, by each of --weights a,b,c
     drop: bool = False  # of videos: leave out what the output cannot hold, for want of which they are else refused
+    deflicker: bool = False  # of videos: where nothing moves, average frames with the two before
     crf: int | None = None  # of videos: constant quality, lower is better; default: the codec's usual
 
     def __post_init__(self) -> None:
@@ -237,6 +269,9 @@ class UpscaleConfig(OutputConfig):
             require(value is None or 0 < value < math.inf, name, f"must be above 0, not {value}")
         sharpness = self.sharpness
         require(sharpness is None or 0 <= sharpness <= 1, "sharpness", f"must be in [0, 1], not {sharpness}")
+        denoise = self.denoise
+        require(denoise is None or 0 <= denoise <= 1, "denoise", f"must be in [0, 1], not {denoise}")
+        require(None in (sharpness, denoise), "sharpness and --denoise", "exclude each other; name one")
         is_known = self.format is None or self.ending in FORMATS
         require(is_known, "format", f"must be one of {' '.join(FORMATS).replace('.', '')}, not {self.format}")
         require(1 <= self.quality <= 100, "quality", f"must be 1 to 100, not {self.quality}")
@@ -252,8 +287,8 @@ class UpscaleConfig(OutputConfig):
 
     def check_inputs(self) -> None:
         super().check_inputs()
-        for one in self.each if self.sharpness is not None else ():
-            twins(one.source)
+        for one in self.each:
+            _ = one.sources
 
     @property
     def names(self) -> tuple[str | None, ...]:
@@ -277,7 +312,9 @@ class UpscaleConfig(OutputConfig):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        return (self.source,) if self.sharpness is None else twins(self.source)
+        if self.sharpness is not None:
+            return twins(self.source)
+        return (self.source,) if self.denoise is None else denoised(self.source)
 
     @property
     def is_composite(self) -> bool:

@@ -21,12 +21,12 @@ from common.randomness import mix
 from common.training.devices import pick_device
 from common.weights_folders import digest_of, find_weights
 from superres.config import EvaluateConfig
-from superres.data.degradations import degrade
+from superres.data.degradations import made_small
 from superres.data.loading import load_photos
 from superres.metrics import Fidelity, fidelity, luma, mean_fidelity
 from superres.models import SuperResModel, load_superres_model
 from superres.monitor import side_by_side
-from superres.resize import cropped, low_resolution, upscale
+from superres.resize import cropped, upscale
 
 SHOWN = 12  # pictures of which the sheet has a crop
 CROP = 128  # its side, in pixels
@@ -107,10 +107,7 @@ def list_pictures(
         if min(high.shape[:2]) < MIN_SIDE + 2 * model.scale:
             skipped[name] = "too small to measure"
             continue
-        if config.degradation == "bicubic":
-            yield name, high, low_resolution(high, model.scale)
-        else:
-            yield name, high, degrade(high, model.scale, mix(config.seed, number))
+        yield name, high, made_small(high, model.scale, config.degradation, mix(config.seed, number))
 
 
 def has_trained_on(model: SuperResModel, data: str) -> bool:
@@ -176,6 +173,7 @@ def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet 
     small = {
         "bicubic": "MATLAB's bicubic, as in the published figures",
         "real": f"blur, noise and JPEG besides shrinking, seed {config.seed}",
+        "second-order": f"two rounds of blur, resizing, noise and JPEG, seed {config.seed}",
     }[config.degradation]
     which = ", those of the training data that were kept for validation" if seen else ""
     distance = (

@@ -1,6 +1,10 @@
 """From settings to a game: a generator that learns from pixels alone, or against a critic too."""
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.cores.game import Batch, Game
@@ -16,8 +20,9 @@ from superres.config import TrainConfig
 from superres.critic import UNetCritic
 from superres.data.loading import load_photos, with_shrunk
 from superres.data.patches import Patches
+from superres.data.second_order import degrade_twice
 from superres.losses import consistency_loss, fidelity_loss, grid_loss
-from superres.models import load_generator
+from superres.models import load_generator, load_superres_model
 from superres.monitor import PhotoMonitor, SharpMonitor
 from superres.networks import ATTENTIVE, SIZES, Generator, NetworkConfig, branched, build_generator, grown
 
@@ -40,12 +45,18 @@ def prepare(config: TrainConfig) -> Run:
         features = load_squeezenet(pick_device(config.device))
         game, monitor = build_gan_game(config, begun, features), SharpMonitor(config, data, network, features)
     pairs = with_shrunk(data.train, config.shrunk, data, config.patch) if config.shrunk < 1 else data.train
+
+    is_anew = data.degradation == "second-order"
+
+    def degrade(high: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+        return degrade_twice(high, network.scale, mix(config.seed, number))
+
     return Run(
         "superres.train",
         config,
         f"superres-{data.name}-x{data.scale}-{config.net}-{config.core}",
         game,
-        Patches(pairs, config.patch, data.scale, config.detail),
+        Patches(pairs, config.patch, data.scale, config.detail, degrade if is_anew else None),
         monitor,
         examples="patches",
         sheets="crops",
@@ -75,11 +86,33 @@ def build_pixel_game(config: TrainConfig) -> Game:
     torch.manual_seed(mix(config.seed, 0))
     network = network_config(config)
     generator = build_generator(network) if config.weights is None else _begun(config.weights, network)
+    teach = None if config.teacher is None else _teacher(config.teacher, network.scale)
 
     def content(made: Tensor, batch: Batch, draw: Draw, low: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        return fidelity_loss(made.float(), to_float(batch["high"]), config.frequency)
+        loss, figures = fidelity_loss(made.float(), to_float(batch["high"]), config.frequency)
+        if teach is None:
+            return loss, figures
+        figures["taught"] = fidelity_loss(made.float(), teach(low), config.frequency)[0]
+        return loss.lerp(figures["taught"], config.taught), figures
 
     return _game(config, generator, None, content)
+
+
+def _teacher(weights: str, scale: int) -> Callable[[Tensor], Tensor]:
+    """What trained weights make of small pictures, in [0, 1], to learn from (Hinton et al. 2015).
+
+    Raises:
+        UserError: they are of another scale.
+    """
+    model = load_superres_model(weights)
+    if model.scale != scale:
+        raise UserError(f"--teacher {weights} upscales {model.scale} times; choose that --scale, or other weights")
+
+    @torch.no_grad()
+    def teach(low: Tensor) -> Tensor:
+        return model.network.to(low.device)(low).float().clamp(0, 1)
+
+    return teach
 
 
 def _begun(weights: str, network: NetworkConfig) -> Generator:

@@ -14,7 +14,7 @@ from common.schema import from_json
 from common.training.devices import placed
 from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
-from superres.config import Degradation, is_model_file, twins
+from superres.config import Degradation, denoised, is_model_file, twins
 from superres.foreign import load_foreign
 from superres.networks import Generator, NetworkConfig, Reach, build_generator, fuse
 from superres.upscaling import TiledUpscaler
@@ -76,7 +76,10 @@ class SuperResModel:
 
 
 def load_superres_model(
-    source: str, device: torch.device | str = "cpu", sharpness: float | None = None
+    source: str,
+    device: torch.device | str = "cpu",
+    sharpness: float | None = None,
+    denoise: float | None = None,
 ) -> SuperResModel:
     """Load a generator by bundled name, path (a weights folder, a run or a model file) or Hub id, and fuse it.
 
@@ -85,25 +88,22 @@ def load_superres_model(
             theirs with "-gan" behind it (x4-fast and x4-fast-gan; `source` may be either). In between kernels are
             blended, after fusing: a kernel is what a network computes with, and the same kernel can be had from many
             different branches, so that a blend of branches could be of unrelated ones. None: `source` as it is.
+        denoise: likewise from weights for clean pictures to their twin for noisy ones (x4-fast and x4-real); it goes
+            without `sharpness`.
 
     Raises:
-        UserError: there are no such weights, or they are damaged or of another kind; or `sharpness` is outside of
-            [0, 1] or has no twin, or one of another network, to blend with.
+        UserError: there are no such weights, or they are damaged or of another kind; or `sharpness` or `denoise` is
+            outside of [0, 1] or has no twin, or one of another network, to blend with.
     """
     if is_model_file(source):
         network, reach = load_foreign(Path(source))
         return SuperResModel(placed(network, device), reach, Path(source).name)
-    if sharpness is None:
-        return _load(source, device)
-    if not 0 <= sharpness <= 1:
-        raise UserError(f"--sharpness must be in [0, 1], not {sharpness}")
-    names = twins(source)
-    soft, sharp = (_load(name, device) for name in names)
-    if soft.config != sharp.config:
-        raise UserError(f"--sharpness: {' and '.join(names)} are different networks, which cannot be blended")
-    for ours, theirs in zip(soft.network.parameters(), sharp.network.parameters(), strict=True):
-        ours.data.lerp_(theirs.data, sharpness)
-    return soft
+    for flag, share, find in (("sharpness", sharpness, twins), ("denoise", denoise, denoised)):
+        if share is not None:
+            if not 0 <= share <= 1:
+                raise UserError(f"--{flag} must be in [0, 1], not {share}")
+            return _blended(flag, share, find(source), device)
+    return _load(source, device)
 
 
 def load_generator(source: str) -> tuple[Generator, Path, dict[str, Any]]:
@@ -140,6 +140,15 @@ def superres_model(network: Generator, name: str = "", data: dict[str, Any] | No
     """A generator made ready for use where it is: a fused copy in evaluation mode."""
     fused = fuse(network).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return SuperResModel(fused, network.config, name, data or {})
+
+
+def _blended(flag: str, share: float, names: tuple[str, str], device: torch.device | str) -> SuperResModel:
+    one, other = (_load(name, device) for name in names)
+    if one.config != other.config:
+        raise UserError(f"--{flag}: {' and '.join(names)} are different networks, which cannot be blended")
+    for ours, theirs in zip(one.network.parameters(), other.network.parameters(), strict=True):
+        ours.data.lerp_(theirs.data, share)
+    return one
 
 
 def _load(source: str, device: torch.device | str) -> SuperResModel:

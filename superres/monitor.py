@@ -32,6 +32,7 @@ CROP = 160  # their side, in pixels
 MADE_SMALL: dict[Degradation, str] = {
     "bicubic": "were made small by bicubic alone",
     "real": "had blur, noise and JPEG too when they were made small",
+    "second-order": "had blur, resizing, noise and JPEG twice when they were made small",
 }
 
 RGB = NDArray[np.uint8]

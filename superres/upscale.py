@@ -67,7 +67,7 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
     @cache
     def model(source: str) -> "SuperResModel":
-        loaded = load_superres_model(source, pick_device(config.device), config.sharpness)
+        loaded = load_superres_model(source, pick_device(config.device), config.sharpness, config.denoise)
         if not loaded.reach.is_local:
             print(f"{PROGRAM}: {source}: {NOT_LOCAL.format(loaded.reach.radius)}", file=sys.stderr)
         return loaded
@@ -131,7 +131,7 @@ def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> 
     if config.preview is not None:
         from superres.video.preview import write_preview
 
-        write_preview(job.source, job.target, upscaler, config.preview, config.codec, config.crf)
+        write_preview(job.source, job.target, upscaler, config.preview, config.codec, config.crf, config.deflicker)
         return
     from superres.video.upscaling import upscale_video
 
@@ -145,7 +145,9 @@ def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> 
         crf=config.crf,
         overwrite=config.overwrite,
         drop=config.drop,
-        made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness},
+        deflicker=config.deflicker,
+        made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness}
+        | ({} if config.denoise is None else {"denoise": config.denoise}),  # films begun before there was any go on
     )
 
 

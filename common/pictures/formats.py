@@ -12,5 +12,5 @@ FORMATS = {  # Pillow's names by the ending of what can be written
     ".bmp": "BMP",
     ".avif": "AVIF",
 }
-PHOTO_SETS = ("photos",)  # that the packages hold; see `common.pictures.photos`
+PHOTO_SETS = ("photos", "drawings", "drawings-test")  # that the packages hold, or from which they are rendered
 ENDINGS = (*FORMATS, ".pbm", ".pgm", ".ppm")  # of what can be read

@@ -1,4 +1,4 @@
-"""Where photos come from: the ones in scikit-image's and scikit-learn's wheels, folders and .zip files."""
+"""Where photos come from: the ones in scikit-image's and scikit-learn's wheels, folders, .zip files; and drawings."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from common.data.folders import File, content_key, find_files, require_lasting, short_name
 from common.data.shards import find_shards, read_shards
 from common.errors import UserError
+from common.pictures.drawings import COUNTS, drawings, origin
 from common.pictures.formats import ENDINGS, PHOTO_SETS
 from common.pictures.opening import open_image, upright_size
 from common.pictures.reading import UNREADABLE
@@ -42,7 +43,7 @@ class Photos:
         skipped: files passed over already, and why.
     """
 
-    files: dict[str, File]
+    files: Mapping[str, File]
     fingerprints: Sequence[str]
     source: str
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +55,8 @@ def find(data: str) -> tuple[str, Callable[[], Photos]]:
     Raises:
         UserError: there is no such data.
     """
+    if data in COUNTS:
+        return f"{data} {origin()}", lambda: _rendered(data)
     if data in PHOTO_SETS:
         return f"{data} {version('scikit-image')} {version('scikit-learn')}", _embedded
     if shards := find_shards(data, PHOTO_SETS, ENDINGS):
@@ -133,6 +136,11 @@ def reason(error: Exception, what: str) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or not in a known format"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _rendered(data: str) -> Photos:
+    found = drawings(data)
+    return Photos(found, [file.fingerprint() for file in found.values()], f"{len(found)} drawings, {origin()}")
 
 
 def _embedded() -> Photos:

@@ -1,6 +1,7 @@
-"""What happens to photos before they reach anyone: blur, shrinking, noise and JPEG, in random order and strength.
+"""How pictures are made small: by MATLAB's bicubic, or as happens to photos before they reach anyone.
 
-After BSRGAN (Zhang et al. 2021), with fewer kinds of each.
+That is blur, shrinking, noise and JPEG, in random order and strength, after BSRGAN (Zhang et al. 2021), with fewer
+kinds of each; or two rounds of them (`superres.data.second_order`).
 """
 
 import io
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from superres.config import Degradation
+from superres.data.second_order import degrade_twice
 from superres.resize import low_resolution
 
 RGB = NDArray[np.uint8]
@@ -21,6 +24,17 @@ BLUR = (0.2, 0.6)  # standard deviations across and down, in pixels of the small
 NOISE = (1.0, 12.0)  # standard deviation, in grey levels
 QUALITY = (40, 95)  # of JPEG, of 100
 FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
+
+
+def made_small(image: RGB, scale: int, degradation: Degradation, seed: int) -> RGB:
+    """A small picture, uint8 (H, W, 3) -> (H / scale, W / scale, 3); a function of its arguments.
+
+    Args:
+        image: sides are multiples of `scale`.
+    """
+    if degradation == "bicubic":
+        return low_resolution(image, scale)
+    return (degrade if degradation == "real" else degrade_twice)(image, scale, seed)
 
 
 def degrade(image: RGB, scale: int, seed: int) -> RGB:

@@ -15,13 +15,14 @@ from common.data.folders import File, short_name
 from common.errors import UserError
 from common.pictures.photos import UNREADABLE, Photos, decode, find, read_each, reason, size_of
 from superres.config import Degradation
-from superres.data.degradations import degrade
+from superres.data.degradations import made_small
 from superres.data.patches import Pair
-from superres.resize import cropped, low_resolution, resize
+from superres.resize import cropped, resize
 
 FORMAT = 1  # of what is cached; raise it when the same pictures would be decoded or made small differently
 VALIDATION, MIN_HELD_OUT = 0.1, 3  # share of the pictures, but if there are few about so many, up to a quarter
-VERSIONS: dict[Degradation, int] = {"bicubic": 1, "real": 4}  # small pictures made of each large one
+# Small pictures made of each large one; in second order, those to learn from are made anew of each patch
+VERSIONS: dict[Degradation, int] = {"bicubic": 1, "real": 4, "second-order": 1}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def load_photos(data: str, scale: int, degradation: Degradation = "bicubic", lea
     Args:
         data: one of `common.pictures.formats.PHOTO_SETS`, or a path.
         scale: by how much.
-        degradation: what makes pictures small: MATLAB's bicubic, or what happens to photos in the wild.
+        degradation: what makes pictures small: MATLAB's bicubic, or what happens to photos in the wild; in second
+            order only those for validation, as `superres.data.patches.Patches` makes patches small that are learned.
         least: shortest side of small pictures; what is smaller is left out.
 
     Raises:
@@ -154,6 +156,10 @@ def _decode_all(folder: Path, photos: Photos, data: str, scale: int, degradation
         pixels = [digest(pairs[row].high.numpy().tobytes()) for row in good]
         share = max(VALIDATION, min(MIN_HELD_OUT / len(good), 0.25))
         validation[good] = split(families([prints[pairs[row].name] for row in good], pixels), share)
+    if degradation == "second-order":
+        for row in np.flatnonzero(validation):
+            pair = pairs[row]
+            pair.lows.numpy()[0] = made_small(pair.high.numpy(), scale, degradation, _seed(pair.name, 0))
     return {"sizes": sizes, "validation": validation.tolist(), "skipped": skipped, "source": photos.source}
 
 
@@ -167,6 +173,9 @@ def _fill(pair: Pair, file: File, scale: int, degradation: Degradation) -> None:
 def _made_small(
     high: NDArray[np.uint8], name: str, version: int, scale: int, degradation: Degradation
 ) -> NDArray[np.uint8]:
-    if degradation == "bicubic":
-        return low_resolution(high, scale)
-    return degrade(high, scale, int(digest(f"{name} {version}".encode())[:15], 16))
+    """Of a picture to learn from."""
+    return made_small(high, scale, "real" if degradation == "real" else "bicubic", _seed(name, version))
+
+
+def _seed(name: str, version: int) -> int:
+    return int(digest(f"{name} {version}".encode())[:15], 16)

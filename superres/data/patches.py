@@ -1,7 +1,7 @@
 """Square patches of pictures, large and small, in all symmetries."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +16,9 @@ from common.data.arrays import digest_of, send
 from common.randomness import mix
 
 SYMMETRIES = 8  # of a square
+AROUND = 4  # small pixels around a patch that is made small anew, so that it is as if the whole picture were
+
+Degrade = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]  # (large picture, number of the patch) -> small one
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,15 @@ class Patches:
         patch: side of a small patch, in pixels.
         scale: by how much large ones are larger.
         detail: share of the patches of which each is the one with more detail of two.
+        degrade: what makes small patches anew of what is large, in the place of those of the pairs; a function of its
+            arguments.
     """
 
-    def __init__(self, pairs: Sequence[Pair], patch: int, scale: int, detail: float = 0.0) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], patch: int, scale: int, detail: float = 0.0, degrade: Degrade | None = None
+    ) -> None:
         self.pairs, self.patch, self.scale, self.detail = list(pairs), patch, scale, detail
-        self.device = torch.device("cpu")
+        self.degrade, self.device = degrade, torch.device("cpu")
         self.flat: dict[str, Tensor] = {}  # `pixels`, where they are held on an accelerator
         self.tables = {
             "low": Table.of([pair.lows for pair in self.pairs]),
@@ -84,6 +91,8 @@ class Patches:
     def gather(self, indices: Tensor) -> dict[str, Tensor]:
         """Patches, uint8 and channels last, on `device`: "low" (N, 3, p, p) and "high" (N, 3, p * scale, p * scale)."""
         patches = self._take(indices) if self.flat else self._cut(indices)
+        if self.degrade is not None:
+            patches["low"] = self._degraded(indices, self.degrade)
         return {name: rearrange(images.to(self.device), "n h w c -> n c h w") for name, images in patches.items()}
 
     def on(self, device: torch.device | str, budget_bytes: int) -> Self:
@@ -112,6 +121,18 @@ class Patches:
                 top, left, side = y[row] * step, x[row] * step, self.patch * step
                 patches[name].append(mirrored(image[top : top + side, left : left + side], symmetry[row]))
         return {name: torch.stack(images) for name, images in patches.items()}
+
+    def _degraded(self, indices: Tensor, degrade: Degrade) -> Tensor:
+        """Small patches (N, p, p, 3) as `degrade` makes them."""
+        patches = []
+        for number, picture, _, y, x, symmetry in zip(indices.tolist(), *self._places(indices.numpy()), strict=True):
+            high = self.pairs[picture].high
+            top, left = max(0, y - AROUND), max(0, x - AROUND)  # `y` and `x` are of small pixels
+            rows, columns = ((start, stop + self.patch + AROUND) for start, stop in ((top, y), (left, x)))
+            region = high[slice(*(k * self.scale for k in rows)), slice(*(k * self.scale for k in columns))]
+            low = torch.from_numpy(degrade(region.numpy(), number).copy())
+            patches.append(mirrored(low[y - top :, x - left :][: self.patch, : self.patch], symmetry))
+        return torch.stack(patches)
 
     def _take(self, indices: Tensor) -> dict[str, Tensor]:
         """The same out of all pixels at once; an accelerator would wait for the host that cuts one by one."""

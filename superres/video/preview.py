@@ -21,14 +21,20 @@ EARLIER = (0.0, 5.0, 30.0, float("inf"))
 
 
 def write_preview(
-    source: Path, output: Path, upscaler: TiledUpscaler, seconds: float, codec: str = "auto", crf: int | None = None
+    source: Path,
+    output: Path,
+    upscaler: TiledUpscaler,
+    seconds: float,
+    codec: str = "auto",
+    crf: int | None = None,
+    deflicker: bool = False,
 ) -> None:
     """Write so many seconds of a film, upscaled and without sound: scenes of a second each, evenly over all of it.
 
     Args:
         output: a file ending in .mp4; one that is there is replaced.
         seconds: all of the film if it has no more.
-        codec, crf: as of `superres.video.upscaling.upscale_video`.
+        codec, crf, deflicker: as of `superres.video.upscaling.upscale_video`.
 
     Raises:
         UserError: as of `upscale_video`.
@@ -39,7 +45,7 @@ def write_preview(
     rehearse(film, output, encoding)
     try:
         with replacing(output) as written, closing(scenes(film, seconds)) as shown:
-            frames = upscaled_frames(film, shown, upscaler)
+            frames = upscaled_frames(film, shown, upscaler, deflicker)
             if (first := next(frames, None)) is None:
                 raise UserError(f"{source} has no frame that can be decoded where it was looked for; is it damaged?")
             write_segment(written, first, frames, film, encoding, is_shown=True)

@@ -11,6 +11,7 @@ from common.films.colours import frame_of, picture_of
 from common.films.making import Change, make_film, require_size
 from common.films.reading import Film, survey
 from superres.upscaling import Model, TiledUpscaler
+from superres.video.deflicker import BEFORE, Deflicker
 from superres.video.unchanged_tiles import FrameUpscaler
 
 
@@ -25,6 +26,7 @@ def upscale_video(
     crf: int | None = None,
     overwrite: bool = False,
     drop: bool = False,
+    deflicker: bool = False,
     made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Upscale a film, and show progress on stderr.
@@ -35,6 +37,7 @@ def upscale_video(
         model: upscales by its own scale, as often as it takes; the excess is resized.
         scale: size of the output by that of the source, up to an even number; None: the model's own.
         tile: longest side of what the network gets at once, in pixels; None: as the free memory allows.
+        deflicker: average frames with those before where nothing moves.
         made_with: what else decides on the pixels, such as the names of weights, for comparison with segments.
 
     Raises:
@@ -44,25 +47,31 @@ def upscale_video(
     film, upscaler = survey(source), TiledUpscaler(model, scale, tile)
 
     def upscaled(film: Film, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-        return upscaled_frames(film, frames, upscaler)
+        return upscaled_frames(film, frames, upscaler, deflicker)
 
     settings = {"scale": upscaler.scale, **(made_with or {})}
-    change = Change(upscaled, *even_size(upscaler, film), settings)
+    settings |= {"deflicker": True} if deflicker else {}  # films begun before there was any go on
+    change = Change(upscaled, *even_size(upscaler, film), settings, before=BEFORE if deflicker else 0)
     make_film(film, output, change, codec=codec, crf=crf, overwrite=overwrite, drop=drop)
 
 
-def upscaled_frames(film: Film, frames: Iterable[av.VideoFrame], upscaler: TiledUpscaler) -> Iterator[av.VideoFrame]:
+def upscaled_frames(
+    film: Film, frames: Iterable[av.VideoFrame], upscaler: TiledUpscaler, deflicker: bool = False
+) -> Iterator[av.VideoFrame]:
     """Frames of a film, upscaled, with their timestamps and durations.
 
     Raises:
         UserError: the frames change their size.
     """
     frame_upscaler = FrameUpscaler(upscaler, film.height, film.width)
-    reformatter, large = VideoReformatter(), None
+    reformatter, large, average = VideoReformatter(), None, Deflicker()
     for frame in frames:
         require_size(film, frame)
-        picture, is_new = frame_upscaler(picture_of(frame, film.colours, reformatter))
-        if large is None or is_new:
+        small = picture_of(frame, film.colours, reformatter)
+        picture, is_new = frame_upscaler(small)
+        if deflicker:
+            picture = average(small, picture)
+        if large is None or is_new or deflicker:
             large = frame_of(picture, film.colours, upscaler.model.device)
         large.pts, large.time_base, large.duration = frame.pts, film.time_base, frame.duration
         yield large

@@ -99,6 +99,21 @@ def test_twins_that_cannot_be_blended_are_told(twins: str, tmp_path: Path) -> No
             load_superres_model(twins, sharpness=sharpness)
 
 
+@pytest.mark.parametrize("ending", ["", "-fast"])
+def test_denoise_goes_from_weights_to_their_twin_for_noisy_pictures(ending: str, tmp_path: Path) -> None:
+    plain, real = save(tmp_path / f"x2{ending}", generator(0)), save(tmp_path / "x2-real", generator(1))
+    one, other = load_superres_model(plain), load_superres_model(real)
+    for source in (plain, real):
+        blended = load_superres_model(source, denoise=0.25)
+        for found, first, second in zip(*map(kernels, (blended, one, other)), strict=True):
+            torch.testing.assert_close(found, 0.75 * first + 0.25 * second)
+    alone = save(tmp_path / "alone", generator())
+    with pytest.raises(UserError, match=r"--denoise: .*alone has no twin .*alone-real.*--degradation real --weights"):
+        load_superres_model(alone, denoise=0.5)
+    with pytest.raises(UserError, match=r"--denoise must be in \[0, 1\]"):
+        load_superres_model(plain, denoise=2)
+
+
 def test_weights_of_no_use_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         load_superres_model("nothing")

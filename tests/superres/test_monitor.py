@@ -335,3 +335,23 @@ def test_help_has_no_flags_that_nothing_reads(capsys: pytest.CaptureFixture[str]
         parse(main, "superres.train", ["--help"])
     said = capsys.readouterr().out
     assert "--patch" in said and "--latent" not in said and "--condition-dropout" not in said
+
+
+def test_a_teacher_is_learned_from_beside_the_truth(folder: Path, batch: dict[str, Tensor], tmp_path: Path) -> None:
+    main(TrainConfig(**SMALL | {"depth": 2}, data=str(folder), steps=2, out=tmp_path / "teacher"))
+    source = str(tmp_path / "teacher")
+    teacher = load_superres_model(source)
+    low, high = batch["low"] / 255, batch["high"] / 255
+    for taught in (0.25, 1.0):
+        game = build_pixel_game(TrainConfig(**SMALL, teacher=source, taught=taught))
+        total, figures = game.players[game.product].loss(batch, Draw(0))
+        made = generator_of(game)(low).detach()
+        wanted, _ = fidelity_loss(made, teacher.upscale(low), TrainConfig.frequency)
+        truth, _ = fidelity_loss(made, high, TrainConfig.frequency)
+        torch.testing.assert_close(figures["taught"], wanted, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(total, taught * wanted + (1 - taught) * truth, rtol=1e-4, atol=1e-6)
+    with pytest.raises(UserError, match=r"--teacher .* upscales 2 times; choose that --scale"):
+        build_pixel_game(TrainConfig(**SMALL | {"scale": 3}, teacher=source))
+    for wrong in ({"taught": 0.3}, {"teacher": source, "taught": 0.0}, GAN | {"teacher": source}):
+        with pytest.raises(UserError, match=r"--(teacher|taught) "):
+            TrainConfig(**wrong)

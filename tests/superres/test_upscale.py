@@ -398,6 +398,8 @@ def test_what_a_format_cannot_hold(config: UpscaleConfig, tmp_path: Path) -> Non
         (("a.png", "--scale", "100"), "--scale must be 1 to 16"),
         (("a.png", "--scale", "nan"), "--scale must be finite"),
         (("a.png", "--sharpness", "2"), "--sharpness must be in [0, 1]"),
+        (("a.png", "--denoise", "-1"), "--denoise must be in [0, 1]"),
+        (("a.png", "--denoise", "1", "--sharpness", "1"), "--sharpness and --denoise exclude each other"),
         (("a.png", "--width", "800", "--scale", "2"), "--scale and --width exclude each other"),
         (("a.png", "--width", "0"), "--width must be above 0"),
         (("a.png", "--megapixels", "inf"), "--megapixels must be finite"),
