@@ -174,7 +174,10 @@ def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
-DECODERS: dict[DecoderName, type[nn.Module]] = {"gru": GruDecoder, "transformer": TransformerDecoder}
+DECODERS: dict[DecoderName, type[GruDecoder] | type[TransformerDecoder]] = {
+    "gru": GruDecoder,
+    "transformer": TransformerDecoder,
+}
 
 
 class SequenceVAE(VAE):
@@ -183,6 +186,7 @@ class SequenceVAE(VAE):
     Pieces have one embedding for the encoder, the decoder and the output (Press & Wolf 2017).
     """
 
+    decoder: GruDecoder | TransformerDecoder
     likelihood: TokenLikelihood
     starts: Tensor
 
