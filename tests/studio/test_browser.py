@@ -47,7 +47,6 @@ class Visitor:
         """Open the page, anew if it is open, and wait until it works."""
         self.page.goto(self.address)
         self.page.get_by_role("button", name="Draw", exact=True).wait_for()
-        self.page.wait_for_load_state("networkidle")
 
     def open(self, *tabs: str) -> None:
         """Press tabs, one inside of the other."""
