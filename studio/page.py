@@ -18,6 +18,7 @@ os.environ.update(
 import gradio as gr
 
 from common.errors import UserError
+from studio import cursor
 from studio.config import LARGEST, LOCAL, WAITING, StudioConfig
 from studio.places import Choice
 from studio.shop import Shop
@@ -46,8 +47,17 @@ footer { display: none !important; }
 .gradio-container { max-width: min(1100px, 100vw) !important; margin: auto; overflow-x: clip; }
 #light { max-width: 9rem; }
 .seen .image-frame { padding-top: 2.25rem; }
+input[type="range"]::-webkit-slider-thumb { box-shadow: 0 0 0 2px var(--slider-color) !important; }
+input[type="range"]::-moz-range-thumb { box-shadow: 0 0 0 2px var(--slider-color) !important; }
+.dark audio { color-scheme: dark; }
 .cm-line span { color: inherit !important; }
 """
+CLEARER = {  # than the theme in light has what is hard to see, grey on white and white on white
+    "background_fill_primary": "*neutral_50",  # the theme's own, which `set` forgets
+    "body_text_color_subdued": "*neutral_500",
+    "input_border_color": "*neutral_300",
+    "input_border_width": "1px",
+}
 INTRODUCTION = """Make pictures, texts, music and sounds with the models that ship, and train your own. All of it is
 computed on this machine, and below every result stands the command that makes the same in a terminal."""
 
@@ -92,9 +102,10 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
     try:
         page.launch(
             auth=_door(config.password) if config.password else None,
-            css=STYLE,
+            css=STYLE + cursor.STYLE,
             enable_monitoring=False,
             footer_links=[],
+            js=cursor.SCRIPT,
             inbrowser=not config.no_open,
             max_file_size=LARGEST,
             prevent_thread_lock=True,
@@ -105,7 +116,7 @@ def launch(config: StudioConfig, shop: Shop, wait: bool = True) -> gr.Blocks:
             share=False,
             show_error=False,
             ssr_mode=False,
-            theme=gr.themes.Soft(primary_hue="indigo", font=FONTS, font_mono=MONOSPACED),
+            theme=gr.themes.Soft(primary_hue="indigo", font=FONTS, font_mono=MONOSPACED).set(**CLEARER),
         )
     except OSError as error:
         raise UserError(f"--port {config.port} is taken; name another") from error

@@ -14,6 +14,7 @@ from studio.shop import Result, Shop, listening, making, shown_command, take, wi
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
+    from music.io.piano_roll import TimeAxis
     from music.score import Score
 
 ENDINGS = (".mid", ".wav", ".musicxml", ".png", ".pdf")  # of what is written
@@ -43,6 +44,13 @@ class Made:
         """By number and name."""
         names = (one.name or "voice" for one in self.midi.instruments)
         return [f"{number} {name}" for number, name in enumerate(names, 1)]
+
+    @property
+    def axis(self) -> "TimeAxis":
+        """Where time lies on its piano roll."""
+        from music.io.piano_roll import time_axis
+
+        return time_axis(self.piece)
 
 
 def composing_weights(shop: Shop) -> list[str]:

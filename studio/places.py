@@ -79,9 +79,10 @@ def picture(label: str) -> gr.Image:
     )
 
 
-def sound(label: str) -> gr.Audio:
-    """Lay out a place for a sound, without such a button too."""
-    return gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"])
+def sound(label: str, has_waveform: bool = True) -> gr.Audio:
+    """Lay out a place for a sound, without such a button too; without its waveform, with the browser's own player."""
+    waveform = gr.WaveformOptions(show_recording_waveform=has_waveform)
+    return gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"], waveform_options=waveform)
 
 
 def terminal() -> gr.Code:

@@ -1,10 +1,12 @@
 """Pictures of music: a piano roll with its sound, and sheets of many small rolls."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -33,6 +35,21 @@ FONT_SIZE = 12  # pixels
 BAR_LINE, BEAT_LINE = (190, 190, 190), (236, 236, 236)
 
 
+@dataclass(frozen=True)
+class TimeAxis:
+    """Where time lies on a piano roll.
+
+    Attributes:
+        left: the pixel column at which the sound begins, from the left edge of the picture.
+        right: that at which the last bar ends.
+        seconds: between them.
+    """
+
+    left: float
+    right: float
+    seconds: float
+
+
 def piano_roll(score: Score, audio: Tensor | None = None) -> Image.Image:
     """Draw a piece over its bars: notes as bars in their track's colour with a dark edge where they begin.
 
@@ -47,23 +64,17 @@ def piano_roll(score: Score, audio: Tensor | None = None) -> Image.Image:
     Returns:
         RGB; 80 pixels wider for every bar from the ninth on, up to 4,000.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
-    from matplotlib.figure import Figure
-
-    panels = _panels(score, audio)
-    width = min(40.0, max(9.0, 2 + 0.8 * score.steps / score.bar))
-    heights = [height for height, _ in panels]
-    figure = Figure(figsize=(width, 1.2 + sum(heights)), dpi=100, layout="constrained")
-    staves = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (_, draw) in zip(staves, panels, strict=True):
-        draw(axes)
-        _draw_bars(axes, score)
-    staves[0].set_title(_caption(score), fontsize=11, loc="left")
-    staves[-1].set_xlabel("bar", fontsize=9)
-    _draw_legend(figure, score)
-    canvas = FigureCanvasAgg(figure)
+    canvas = _canvas(score, audio)
     canvas.draw()
     return Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+
+
+def time_axis(score: Score) -> TimeAxis:
+    """Where time lies on `piano_roll` of a piece with its sound, whatever that is: its layout is the same."""
+    figure = _canvas(score, torch.zeros(1, RATE)).figure
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_window_extent()
+    return TimeAxis(float(box.x0), float(box.x1), (score.steps - score.lead) * 60 / score.tempo / STEPS_PER_QUARTER)
 
 
 def roll_sheet(scores: Sequence[tuple[str, Score]]) -> Image.Image:
@@ -89,6 +100,25 @@ def roll_sheet(scores: Sequence[tuple[str, Score]]) -> Image.Image:
         draw.text((x, y + roll.height // 2), label, fill="black", font=font, anchor="lm")
         sheet.paste(roll, (x + left, y))
     return sheet
+
+
+def _canvas(score: Score, audio: Tensor | None) -> Any:
+    """A piano roll that is laid out and drawn once it is asked to."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
+    from matplotlib.figure import Figure
+
+    panels = _panels(score, audio)
+    width = min(40.0, max(9.0, 2 + 0.8 * score.steps / score.bar))
+    heights = [height for height, _ in panels]
+    figure = Figure(figsize=(width, 1.2 + sum(heights)), dpi=100, layout="constrained")
+    staves = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (_, draw) in zip(staves, panels, strict=True):
+        draw(axes)
+        _draw_bars(axes, score)
+    staves[0].set_title(_caption(score), fontsize=11, loc="left")
+    staves[-1].set_xlabel("bar", fontsize=9)
+    _draw_legend(figure, score)
+    return FigureCanvasAgg(figure)
 
 
 def _small_roll(score: Score, low: int, high: int) -> Image.Image:

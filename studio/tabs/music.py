@@ -8,6 +8,7 @@ from gradio.components import Component
 
 from music.config import BARS
 from music.theory import METRES
+from studio.cursor import PIECE, marked
 from studio.pieces import Made, compose, composing_weights, harmonise, hear, piece_styles, rewrite
 from studio.places import ONE_AT_A_TIME, UPLOAD, Choice, Places, choice, line, obliging, on, picture, places, sound
 from studio.shop import Shop
@@ -34,14 +35,14 @@ def music_tab(shop: Shop) -> list[Choice]:
                 piece, of_bars, *rewriting = _rewriting()
                 gr.Markdown("Without a file, the piece that is shown is rewritten.")
                 to_rewrite = gr.Button("Rewrite", variant="primary")
-        with gr.Column(scale=2):
-            result, made, heard = _piece(shop)
+        with gr.Column(scale=2, elem_id=PIECE):
+            result, made, *of_made = _piece(shop)
     for event in (
         on(to_compose, shop, compose, [weights, style, *composing], result),
         on(to_harmonise, shop, harmonise, [weights, upload, of_voices, *harmonising], result),
         on(to_rewrite, shop, rewrite, [weights, piece, made, of_bars, *rewriting], result),
     ):
-        event.success(_voices_of, made, heard, api_visibility="private")
+        event.success(_known_of, made, of_made, api_visibility="private")
     weights.change(_styles_of, weights, [style, of_voices, of_bars], api_visibility="private")
     return [composer]
 
@@ -90,20 +91,22 @@ def _rewriting() -> list[Component]:
     ]
 
 
-def _piece(shop: Shop) -> tuple[Places, gr.State, gr.CheckboxGroup]:
-    """Places of a piece, the piece, and which of its voices are heard."""
+def _piece(shop: Shop) -> tuple[Places, gr.State, gr.CheckboxGroup, gr.HTML]:
+    """Places of a piece, the piece, which of its voices are heard, and where time lies on its picture."""
     made = gr.State(None)
-    roll, player = picture("Piano roll"), sound("Listen")
+    roll, player = picture("Piano roll"), sound("Listen", has_waveform=False)  # whose events tell where it is
     heard = gr.CheckboxGroup([], label="Voices", info="That are heard", visible=False)
+    axis = gr.HTML(visible="hidden")
     result = places(roll, player, made)
 
     def chosen(made: Made | None, voices: list[str], request: gr.Request) -> str:
         return str(obliging(partial(hear, shop), shop.new_folder(request.session_hash or ""), made, voices))
 
     heard.input(chosen, [made, heard], player, api_visibility="private", **ONE_AT_A_TIME)
-    return result, made, heard
+    return result, made, heard, axis
 
 
-def _voices_of(made: Made) -> Any:
-    """All voices of a piece, heard."""
-    return gr.update(choices=made.voices, value=made.voices, visible=len(made.voices) > 1)
+def _known_of(made: Made) -> list[Any]:
+    """All voices of a piece, heard, and where time lies on its picture."""
+    voices = gr.update(choices=made.voices, value=made.voices, visible=len(made.voices) > 1)
+    return [voices, marked(made.axis)]

@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from pretty_midi import Instrument, Note, PrettyMIDI
 
+import image
 from common.errors import UserError
+from common.pictures.sheets import save_animation
 from common.training.runs import is_running
 from studio.images import colour as coloured
 
@@ -186,6 +190,33 @@ def compose(somebody: Visitor, _: Path) -> None:
     somebody.press("Compose")
 
 
+def lead_texts(somebody: Visitor, _: Path) -> None:
+    somebody.open("Text", "From one to another")
+    somebody.press("Write the way")
+
+
+def lead_notes(somebody: Visitor, _: Path) -> None:
+    somebody.open("Sounds", "From one to another")
+    somebody.type("Seconds", "1")
+    somebody.press("Play")
+
+
+def edit(somebody: Visitor, folder: Path) -> None:
+    image.draw("fashion-vae", n=1, seed=1, device="cpu")[0].save(folder / "garment.png")
+    somebody.open("Images", "Edit your own")
+    somebody.upload(folder / "garment.png")
+    somebody.choose("Weights", "fashion-vae")  # which need no search
+    somebody.press("Edit it")
+
+
+def enlarge_film(somebody: Visitor, folder: Path) -> None:
+    save_animation([Image.new("RGB", (32, 32), (0, 0, 40 * shade)) for shade in range(6)], folder / "film.mp4")
+    somebody.open("Super-resolution", "Enlarge a film")
+    somebody.upload(folder / "film.mp4")
+    somebody.choose("Weights", "x2-fast")
+    somebody.press("Enlarge")
+
+
 def rewrite(somebody: Visitor, _: Path) -> None:
     somebody.open("Music", "Rewrite")
     somebody.press("Rewrite")
@@ -232,6 +263,10 @@ def play(somebody: Visitor, _: Path) -> None:
         (play, "music.sound.generate --device cpu"),
         (lead, "image.generate --device cpu --weights fashion-cgan --n 1 --label"),
         (compare, "superres.compare photo-16-12.png --device cpu --crops 1 --side 16"),
+        (lead_texts, "text.generate --device cpu --n 9 --interpolate"),
+        (lead_notes, "music.sound.generate --device cpu --morph flute cello"),
+        (edit, "image.edit garment.png --device cpu --weights fashion-vae"),
+        (enlarge_film, "superres.upscale film.mp4 --device cpu --weights x2-fast"),
         (tell, "common.provenance samples.png"),
     ],
 )
@@ -240,6 +275,42 @@ def test_every_tab_makes_its_thing_by_clicks(
 ) -> None:
     make(somebody, tmp_path)
     assert somebody.command(shown)
+
+
+NOW = """() => [...document.querySelectorAll("#piece .now, #piece .image-frame img")]
+  .map(node => node.getBoundingClientRect()).map(({ left, width, height }) => ({ left, width, height }))"""
+
+
+def test_a_line_goes_over_the_roll_while_a_piece_is_heard(somebody: Visitor, page: Any, tmp_path: Path) -> None:
+    song = PrettyMIDI(initial_tempo=120)
+    song.instruments.append(Instrument(0))
+    song.instruments[0].notes = [Note(80, 60 + 2 * beat, beat / 2, beat / 2 + 0.5) for beat in range(8)]
+    song.write(str(tmp_path / "melody.mid"))
+    somebody.open("Music", "Harmonise")
+    somebody.upload(tmp_path / "melody.mid")
+    somebody.press("Harmonise")
+    assert somebody.command("music.generate --device cpu --style chorale --melody melody.mid")
+    roll = max(page[1].root.glob("visitors/*/*/song.png"), key=lambda path: path.stat().st_mtime)
+    frame = np.flatnonzero((np.asarray(Image.open(roll).convert("L"))[60:80] < 20).all(axis=0))  # of 4 seconds
+    player = somebody.page.locator("#piece audio")
+    for size, second in ((DESK, 1), (PHONE, 3), (DESK, 4)):
+        somebody.page.set_viewport_size(size)
+        player.evaluate(
+            """(audio, second) => new Promise(heard => {
+          audio.addEventListener("timeupdate", () => setTimeout(heard), { once: true });
+          audio.currentTime = second;
+        })""",
+            second,
+        )
+        picture, line = somebody.page.evaluate(NOW)
+        scale = picture["width"] / Image.open(roll).width
+        there = picture["left"] + scale * (frame[0] + (frame[-1] - frame[0]) * second / 4)
+        assert line["left"] + line["width"] / 2 == pytest.approx(there, abs=2)
+        assert line["height"] == pytest.approx(picture["height"], abs=2)
+    left = line["left"]
+    player.evaluate("audio => { audio.currentTime = 0; return audio.play(); }")
+    somebody.page.wait_for_function(f"document.querySelector('#piece .now').getBoundingClientRect().left < {left} - 9")
+    player.evaluate("audio => audio.pause()")
 
 
 def test_bad_uploads_are_answered_by_the_message_of_the_command(somebody: Visitor, page: Any, tmp_path: Path) -> None:

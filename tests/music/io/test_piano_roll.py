@@ -5,7 +5,17 @@ import pytest
 import torch
 from PIL import Image
 
-from music.io.piano_roll import BAR_LINE, COLOURS, FONT_SIZE, GAP, SEMITONE, STEP, piano_roll, roll_sheet
+from music.io.piano_roll import (
+    BAR_LINE,
+    COLOURS,
+    FONT_SIZE,
+    GAP,
+    SEMITONE,
+    STEP,
+    piano_roll,
+    roll_sheet,
+    time_axis,
+)
 from music.score import Score, TrackSpec
 
 
@@ -46,6 +56,18 @@ def test_sound_and_drums_have_panels_of_their_own(kinds: tuple[str, ...]) -> Non
     bare, full = piano_roll(score), piano_roll(score, sound)
     assert full.width == bare.width
     assert full.height == bare.height + 200
+
+
+@pytest.mark.parametrize(("kinds", "bars"), [(("poly",), 2), (("mono", "drums"), 12)])
+def test_it_is_known_where_time_lies(kinds: tuple[str, ...], bars: int) -> None:
+    score = score_of(*kinds, steps=16 * bars)
+    image = piano_roll(score, 0.1 * torch.randn(2, 44_100, generator=torch.Generator().manual_seed(0)))
+    axis = time_axis(score)
+    frame = np.flatnonzero((np.asarray(image.convert("L"))[60:80] < 20).all(axis=0))
+    assert (axis.left, axis.right) == pytest.approx((frame[0], frame[-1]), abs=1)
+    assert axis.seconds == pytest.approx(16 * bars / 4 * 60 / score.tempo)
+    notes = where(image, COLOURS[0])[:, 1]
+    assert notes.min() == pytest.approx(axis.left + (axis.right - axis.left) * 4 / score.steps, abs=6)  # dark at first
 
 
 def test_longer_pieces_are_wider_up_to_a_limit() -> None:
