@@ -277,8 +277,11 @@ def test_every_tab_makes_its_thing_by_clicks(
     assert somebody.command(shown)
 
 
-NOW = """() => [...document.querySelectorAll("#piece .now, #piece .image-frame img")]
-  .map(node => node.getBoundingClientRect()).map(({ left, width, height }) => ({ left, width, height }))"""
+SEEK = """(audio, second) => new Promise(heard => {
+  const seen = () => [...document.querySelectorAll("#piece .image-frame > *")].map(one => one.getBoundingClientRect());
+  audio.addEventListener("timeupdate", () => setTimeout(() => heard(seen().map(box => box.toJSON()))), { once: true });
+  audio.currentTime = second;
+})"""
 
 
 def test_a_line_goes_over_the_roll_while_a_piece_is_heard(somebody: Visitor, page: Any, tmp_path: Path) -> None:
@@ -295,21 +298,14 @@ def test_a_line_goes_over_the_roll_while_a_piece_is_heard(somebody: Visitor, pag
     player = somebody.page.locator("#piece audio")
     for size, second in ((DESK, 1), (PHONE, 3), (DESK, 4)):
         somebody.page.set_viewport_size(size)
-        player.evaluate(
-            """(audio, second) => new Promise(heard => {
-          audio.addEventListener("timeupdate", () => setTimeout(heard), { once: true });
-          audio.currentTime = second;
-        })""",
-            second,
-        )
-        picture, line = somebody.page.evaluate(NOW)
+        picture, line = player.evaluate(SEEK, second)
         scale = picture["width"] / Image.open(roll).width
         there = picture["left"] + scale * (frame[0] + (frame[-1] - frame[0]) * second / 4)
         assert line["left"] + line["width"] / 2 == pytest.approx(there, abs=2)
         assert line["height"] == pytest.approx(picture["height"], abs=2)
-    left = line["left"]
     player.evaluate("audio => { audio.currentTime = 0; return audio.play(); }")
-    somebody.page.wait_for_function(f"document.querySelector('#piece .now').getBoundingClientRect().left < {left} - 9")
+    place = "document.querySelector('#piece .now').offsetLeft"
+    somebody.page.wait_for_function(f"{place} > {frame[0] * scale + 9} && {place} < {frame[-1] * scale - 9}")
     player.evaluate("audio => audio.pause()")
 
 

@@ -67,7 +67,7 @@ def test_it_is_known_where_time_lies(kinds: tuple[str, ...], bars: int) -> None:
     assert (axis.left, axis.right) == pytest.approx((frame[0], frame[-1]), abs=1)
     assert axis.seconds == pytest.approx(16 * bars / 4 * 60 / score.tempo)
     notes = where(image, COLOURS[0])[:, 1]
-    assert notes.min() == pytest.approx(axis.left + (axis.right - axis.left) * 4 / score.steps, abs=6)  # dark at first
+    assert notes.min() == pytest.approx(axis.left + (axis.right - axis.left) * 4.25 / score.steps, abs=2)  # dark before
 
 
 def test_longer_pieces_are_wider_up_to_a_limit() -> None:
