@@ -68,7 +68,8 @@ def _texts(config: TrainConfig, begun: TextModel | None) -> tuple[Game, TextData
             f"{few}, and --data {data.name} has {len(data.styles)}; choose other weights, or leave them out"
         )
     network = network_config(config, data)
-    return build_vae_game(config, network), data, data.train, TextMonitor(config, data, network)
+    monitor = TextMonitor(config, data, network, begun.known if begun else frozenset())
+    return build_vae_game(config, network), data, data.train, monitor
 
 
 def _begin(game: Game, begun: TextModel) -> str:
@@ -86,7 +87,7 @@ def _latents(config: TrainConfig, model: TextModel | None) -> tuple[Game, TextDa
     data = load_fitting(config.data, model)
     code, label = codes(model.network, data.train, CODES)
     game = build_latent_game(config, model.config, model.network)
-    return game, data, Arrays({"code": code, "label": label}), LatentMonitor(config, data, model.config)
+    return game, data, Arrays({"code": code, "label": label}), LatentMonitor(config, data, model.config, model.known)
 
 
 def network_config(config: TrainConfig, data: TextData) -> NetworkConfig:

@@ -39,10 +39,13 @@ class TextMonitor(Monitor):
         config: the run's settings.
         data: what is trained on.
         network: what the product is built from.
+        before: `TextModel.known` of the weights that the run begins with, whose texts it has learned, too.
     """
 
-    def __init__(self, config: TrainConfig, data: TextData, network: NetworkConfig) -> None:
-        self.config, self.data, self.network = config, data, network
+    def __init__(
+        self, config: TrainConfig, data: TextData, network: NetworkConfig, before: frozenset[int] = frozenset()
+    ) -> None:
+        self.config, self.data, self.network, self.before = config, data, network, before
         self.alarm = PosteriorAlarm(GRACE, REMEDY)
 
     def sheet(self, network: nn.Module, path: Path) -> None:
@@ -84,7 +87,7 @@ class TextMonitor(Monitor):
     @cached_property
     def known(self) -> frozenset[int]:
         """What tells whether a text is one of those trained on."""
-        return frozenset(map(fingerprint, self.data.texts(self.data.train)))
+        return self.before.union(map(fingerprint, self.data.texts(self.data.train)))
 
     def _model(self, network: nn.Module) -> TextModel:
         assert isinstance(network, Writer)

@@ -221,6 +221,7 @@ def test_a_run_begins_with_trained_weights_and_their_vocabulary(corpus: Path, tm
     again = run.game.players["vae"].network
     assert torch.equal(again.vae.embedding.weight, writer.vae.embedding.weight) and not again.has_generator
     assert run.beside == data.tokenizer.files and "new: vae.condition" not in run.begun
+    assert load_text_model(str(tmp_path / "first")).known < run.monitor.known  # no text of either is written again
 
 
 def test_more_styles_than_the_weights_know_are_told(corpus: Path, tmp_path: Path) -> None:
