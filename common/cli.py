@@ -40,6 +40,7 @@ MISMATCHES = (  # how the parser says that a value is of another type
     r"Error parsing (?P<flag>\S+): invalid literal for (?P<wanted>int)\(\) with base 10: (?P<given>.+)",
     r"Error parsing (?P<flag>\S+): could not convert string to (?P<wanted>float): (?P<given>.+)",
 )
+CHOICE = r"invalid choice '(?P<given>.*)' for argument '(?P<flag>\S+)'\. Expected one of \((?P<among>.+)\)\.?"
 
 
 def run(main: Callable[[Any], None], program: str) -> None:
@@ -230,6 +231,9 @@ def _plain(message: str) -> str:
         if mismatch := re.fullmatch(pattern, message):
             kinds = [KINDS.get(kind, kind) for kind in mismatch["wanted"].split("|") if kind != "{None}"]
             return f"{mismatch['flag']} takes {' or '.join(kinds)}, not {mismatch['given'].strip('[]')}"
+    if choice := re.fullmatch(CHOICE, message):
+        among = sorted(set(re.findall(r"'(.*?)'", choice["among"])) - {"None"})
+        return f"{choice['flag']} takes {' or '.join(among)}, not '{choice['given']}'"
     return message
 
 

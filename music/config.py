@@ -161,7 +161,7 @@ class GenerateConfig(OutputConfig):
         require(density is None or 0.1 <= density <= 32, "density", f"must be 0.1 to 32, not {density}")
         pickup = self.pickup
         on_grid = pickup is None or (0 < pickup < 6 and pickup * STEPS_PER_QUARTER % 1 == 0)
-        require(on_grid, "pickup", f"must be quarter notes in sixteenths, above 0 and below a bar, not {pickup}")
+        require(on_grid, "pickup", f"must be a multiple of 0.25 quarter notes, above 0 and below a bar, not {pickup}")
         require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:
             parse_progression(self.chords)

@@ -122,7 +122,8 @@ def denoised(source: str) -> tuple[str, str]:
     missing = [one for one in names if not _is_there(one)]
     if len(missing) == 1 and missing[0] != name:
         command = f"python -m superres.train --degradation real --weights {source} --out {missing[0]}"
-        raise UserError(f"--denoise: {source} has no twin {missing[0]} to blend with; train it by `{command}`")
+        known = "of those that ship x4-fast has one, also with --scale 2"
+        raise UserError(f"--denoise: {source} has no twin {missing[0]} to blend with; {known}; or train: `{command}`")
     return names
 
 

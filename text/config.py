@@ -22,6 +22,7 @@ from common.training.runs import trained_on
 from common.weights_folders import WeightsName, find_weights
 from text.verse import MetreName, require_dictionary
 from text.wishes import Wishes, check_wishes, word_range
+from text.words import first_letter
 
 Core = Literal["vae", "gan"]
 DecoderName = Literal["gru", "transformer"]
@@ -239,6 +240,10 @@ class GenerateConfig(OutputConfig):
         if self.acrostic:
             require(self.acrostic.isalpha() and len(self.acrostic) <= 100, "acrostic", "must be a word of letters")
             require(not self.starts_with, "starts_with", "means nothing with --acrostic; leave one of them out")
+            for number, line in self.held.items():
+                letter = first_letter(self.acrostic[number])
+                problem = f"{number + 1}={line} must begin with {letter}, as --acrostic {self.acrostic} has it"
+                require(first_letter(line) == letter, "hold", problem)
 
     def check_inputs(self) -> None:
         super().check_inputs()

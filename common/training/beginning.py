@@ -9,6 +9,8 @@ from common.errors import UserError
 from common.weights import load_fitting, load_tensors
 from common.weights_folders import CRITIC, find_weights
 
+SHOWN = 6  # names of new layers that are said
+
 
 def has_critic(weights: str, domain: str) -> bool:
     """Whether the critic against which trained weights learned lies beside them."""
@@ -39,4 +41,7 @@ def begin_with(game: Game, name: str, tensors: Mapping[str, Tensor], critic: Map
         found, more = load_fitting(game.players[game.critic].network, critic)
         said = f"{said} and {found} of {len(critic)} of its critic"
         new += [layer for layer in more if not layer.startswith("aide.features")]  # which never learn
-    return f"{said}; new: {', '.join(new)}" if new else said
+    if not new:
+        return said
+    more = f" and {len(new) - SHOWN} layers more" if len(new) > SHOWN else ""
+    return f"{said}; new: {', '.join(new[:SHOWN])}{more}"

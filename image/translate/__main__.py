@@ -59,6 +59,11 @@ def plan_outputs(config: TranslateConfig) -> FileJobs:
 
     suffix = SUFFIXES[config.trained_task] if config.suffix is None else config.suffix
     films, kinds = (VIDEOS, "pictures and films") if config.colours_films else ((), "pictures")
+    for path in config.paths:
+        if not films and is_film(Path(path)):
+            raise UserError(
+                f"{path}: a film; these are given colours only, by --core classes, without --hints or --mask"
+            )
     target = targets(config.paths, config.out, suffix, ending, (*FORMATS, *films), config.ending)
     marks = [re.escape(one) for one in (*SUFFIXES.values(), suffix)]
     return plan(config.paths, (*ENDINGS, *films), kinds, target, config.overwrite, marks)

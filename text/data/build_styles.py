@@ -44,7 +44,7 @@ class StylesConfig(Checked):
 
 
 def main(config: StylesConfig) -> None:
-    """Put the corpus of the bundled weights together from its four sources.
+    """Put the corpus of the bundled weights together from its four sources, or one of two larger ones.
 
     Of poems, short passages of two to four whole lines are taken that end with a sentence or at a semicolon, which
     becomes a full stop, of headlines the news, In Title Case or not brought to that of sentences, of packages the
@@ -52,8 +52,8 @@ def main(config: StylesConfig) -> None:
     stay all of whose words are in six of them or more. So a small model meets every word often, always written alike.
 
     The wide corpus has the lines of all poems, the teasers beside the news, libraries beside the programs, and names
-    and examples beside the definitions, up to `WIDE` words and with rare ones. It lacks all that `load_texts` holds out
-    of the other one, and what else those authors wrote.
+    and examples beside the definitions, up to 40 words and with rare ones. It lacks all that a training on the
+    other one holds out, and what else those authors wrote.
 
     The long corpus has texts of up to 1,600 characters and any words, in other styles. A table beside it tells where
     those of each style come from, and their licences.
