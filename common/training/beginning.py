@@ -43,5 +43,5 @@ def begin_with(game: Game, name: str, tensors: Mapping[str, Tensor], critic: Map
         new += [layer for layer in more if not layer.startswith("aide.features")]  # which never learn
     if not new:
         return said
-    more = f" and {len(new) - SHOWN} layers more" if len(new) > SHOWN else ""
-    return f"{said}; new: {', '.join(new[:SHOWN])}{more}"
+    others = f" and {len(new) - SHOWN} layers more" if len(new) > SHOWN else ""
+    return f"{said}; new: {', '.join(new[:SHOWN])}{others}"
