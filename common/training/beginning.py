@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.weights import load_fitting, load_tensors
 from common.weights_folders import CRITIC, find_weights
 
-SHOWN = 6  # names of new layers that are said
+SHOWN = 12  # names of new layers that are said
 
 
 def has_critic(weights: str, domain: str) -> bool:
