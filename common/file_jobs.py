@@ -14,6 +14,8 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.files import require_nameable
+from common.films.formats import is_film
+from common.pictures.formats import FORMATS
 from common.processes import count, rank, summed, wait
 from common.progress import progress_bar
 
@@ -234,6 +236,32 @@ def each_picture(
                 fail(str(error))
             else:
                 tqdm.write(f"wrote {job.target}: {width:,} x {height:,} pixels", file=sys.stdout)
+
+
+def each_film(jobs: Sequence[Job], make: Callable[[Job], None], fail: Callable[[str], None]) -> None:
+    """Make film after film, each under a progress bar of its own, and tell `fail` what goes wrong."""
+    for job in jobs:
+        try:
+            make(job)
+        except UserError as error:
+            fail(str(error))
+        else:
+            print(f"wrote {job.target}")
+
+
+def pictures_and_films(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    """Jobs by what their inputs are."""
+    films = [job for job in jobs if is_film(job.source)]
+    return [job for job in jobs if not is_film(job.source)], films
+
+
+def ending_of(path: Path, asked: str) -> str:
+    """The ending of what becomes of a picture, `asked` for or its own, or of a film, if such can be written."""
+    if is_film(path):
+        from common.films.writing import suffix_for  # not quick to import
+
+        return suffix_for(path)
+    return asked or (path.suffix if path.suffix.lower() in FORMATS else ".png")
 
 
 def _pixels(job: Job) -> int:

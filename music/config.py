@@ -168,7 +168,15 @@ class GenerateConfig(OutputConfig):
             require(self.candidates > 1, "chords", "are fitted by choosing among --candidates; ask for 2 or more")
             require(not self.form, "chords", "means nothing with --form; write them out bar by bar")
         require_seed(self.seed)
+        self._check_given()
+        self._check_sound()
+        self._require_read()
         require(not self.form or self.form.isalpha(), "form", f"takes letters such as AABA, not {self.form!r}")
+        length, sections = self.bars or BARS, len(self.form or "A")
+        require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
+
+    def _check_given(self) -> None:
+        """Pieces that are given, and what of them is anew."""
         require((self.from_ is None) == (self.to is None), "from", "and --to belong together; name both")
         require(len(self.arithmetic) in (0, 3), "arithmetic", "takes three files A B C for A - B + C")
         if len(self.jobs) > 1:
@@ -180,6 +188,9 @@ class GenerateConfig(OutputConfig):
             require(bool(self.at_bars or self.voices), "rewrite", "needs --at-bars, --voices or both: what is anew")
         if self.at_bars:
             parse_bars(self.at_bars)
+
+    def _check_sound(self) -> None:
+        """Who plays, and whether it is heard."""
         sounds = self.stems is not None or any(out.lower().endswith(SOUNDING) for out in self.out)
         for name in ("soundfont", "band"):
             require(not getattr(self, name) or sounds, name, "means something to sound alone; add --out song.wav")
@@ -188,9 +199,6 @@ class GenerateConfig(OutputConfig):
         unheard = f"is heard by nobody where --band plays and --out has no {' or '.join(WRITTEN)}; leave it out"
         require(not (self.instruments and self.band and heard), "instruments", unheard)
         require(bool(self.band) or self.band_weights is None, "band_weights", "means something with --band alone")
-        self._require_read()
-        length, sections = self.bars or BARS, len(self.form or "A")
-        require(length % sections == 0, "bars", f"{length} cannot be split over the {sections} sections of --form")
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -96,15 +96,8 @@ def twins(source: str) -> tuple[str, str]:
     Raises:
         UserError: `source` is a folder or bundled, and the other is not there; on the Hub nothing is sought.
     """
-    if is_model_file(source):
-        raise UserError(f"--sharpness: {source} is a file, which has no twin to blend with; leave it out")
     soft = source.rstrip("/").removesuffix(TWIN)
-    names = soft, soft + TWIN
-    missing = [name for name in names if not _is_there(name)]
-    if len(missing) == 1 and missing[0] != source:
-        advice = f"train it by `python -m superres.train --core gan --weights {source} --out {missing[0]}`"
-        raise UserError(f"--sharpness: {source} has no twin {missing[0]} to blend with; {advice}, or leave it out")
-    return names
+    return _both("sharpness", "--core gan", source, (soft, soft + TWIN))
 
 
 def denoised(source: str) -> tuple[str, str]:
@@ -113,17 +106,21 @@ def denoised(source: str) -> tuple[str, str]:
     Raises:
         UserError: `source` is a folder or bundled, and the other is not there; on the Hub nothing is sought.
     """
-    if is_model_file(source):
-        raise UserError(f"--denoise: {source} is a file, which has no twin to blend with; leave it out")
     name = source.rstrip("/")
     stem = name.removesuffix(REAL).removesuffix(FAST)
     plain = stem if _is_there(stem) else stem + FAST
-    names = (plain if name.endswith(REAL) else name), stem + REAL
-    missing = [one for one in names if not _is_there(one)]
-    if len(missing) == 1 and missing[0] != name:
-        command = f"python -m superres.train --degradation real --weights {source} --out {missing[0]}"
-        known = "of those that ship x4-fast has one, also with --scale 2"
-        raise UserError(f"--denoise: {source} has no twin {missing[0]} to blend with; {known}; or train: `{command}`")
+    return _both("denoise", "--degradation real", source, (plain if name.endswith(REAL) else name, stem + REAL))
+
+
+def _both(flag: str, trained: str, source: str, names: tuple[str, str]) -> tuple[str, str]:
+    """The names, of which `source` is one, if weights of both are there, or neither is, as on the Hub."""
+    if is_model_file(source):
+        raise UserError(f"--{flag}: {source} is a file, which has no twin to blend with; leave it out")
+    missing = [name for name in names if not _is_there(name)]
+    if len(missing) == 1 and missing[0] != source.rstrip("/"):
+        advice = f"train it by `python -m superres.train {trained} --weights {source} --out {missing[0]}`"
+        others = ", name others by --weights (x4-fast has one)" if source in bundled("superres") else ""
+        raise UserError(f"--{flag}: {source} has no twin {missing[0]} to blend with; {advice}{others}, or leave it out")
     return names
 
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from common.cli import run
 from common.errors import UserError
-from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
+from common.file_jobs import (
+    FileJobs,
+    Job,
+    each_film,
+    each_picture,
+    ending_of,
+    pictures_and_films,
+    plan,
+    reporting,
+    targets,
+)
 from common.films.formats import VIDEOS, is_film
 from common.pictures.formats import ENDINGS, FORMATS
 from common.processes import rank
@@ -87,11 +97,11 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
         return convert_picture(job.source, job.target, change, suited.size, config.quality)
 
-    pictures, films = ([job for job in jobs if is_film(job.source) == kind] for kind in (False, True))
+    pictures, films = pictures_and_films(jobs)
     if (len(jobs) > 1 or films) and config.preview is None and rank() == 0:
         say_estimates(pictures, films, upscaler, config)
     each_picture(pictures, make, fail)
-    upscale_videos(films, upscaler, config, fail)
+    each_film(films, lambda job: upscale_film(job, upscaler(job.source), config), fail)
 
 
 def say_estimates(
@@ -107,19 +117,6 @@ def say_estimates(
         lines.append(estimate(films, upscaler, measured_film(config.codec, config.crf), "film"))
     for line in filter(None, lines):
         print(line, flush=True)
-
-
-def upscale_videos(
-    jobs: list[Job], upscaler: Callable[[Path], "TiledUpscaler"], config: UpscaleConfig, fail: Callable[[str], None]
-) -> None:
-    """Upscale videos one by one, each with a progress bar of its own, and tell `fail` what goes wrong."""
-    for job in jobs:
-        try:
-            upscale_film(job, upscaler(job.source), config)
-        except UserError as error:
-            fail(str(error))
-        else:
-            print(f"wrote {job.target}")
 
 
 def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> None:
@@ -197,12 +194,11 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _ending(path: Path, config: UpscaleConfig) -> str:
     """Of what becomes of a file."""
-    if is_film(path):
-        from common.films.writing import suffix_for
-        from superres.video.preview import ENDING
+    if config.preview is None:
+        return ending_of(path, config.ending)
+    from superres.video.preview import ENDING
 
-        return suffix_for(path) if config.preview is None else ENDING
-    return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
+    return ENDING
 
 
 if __name__ == "__main__":

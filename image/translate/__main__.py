@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,17 @@ from tqdm import tqdm
 
 from common.cli import run
 from common.errors import UserError
-from common.file_jobs import FileJobs, Job, each_picture, plan, reporting, targets
+from common.file_jobs import (
+    FileJobs,
+    Job,
+    each_film,
+    each_picture,
+    ending_of,
+    pictures_and_films,
+    plan,
+    reporting,
+    targets,
+)
 from common.films.formats import VIDEOS, is_film
 from common.pictures.formats import ENDINGS, FORMATS
 from image.translate.config import SUFFIXES, TranslateConfig
@@ -36,7 +47,7 @@ def main(config: TranslateConfig) -> None:
     """
     batch = plan_outputs(config)
     with reporting(batch, PROGRAM) as fail:
-        pictures, films = ([job for job in batch.jobs if is_film(job.source) == kind] for kind in (False, True))
+        pictures, films = pictures_and_films(batch.jobs)
         if pictures:
             translate(pictures, config, fail)
         if films:
@@ -49,22 +60,13 @@ def plan_outputs(config: TranslateConfig) -> FileJobs:
     Raises:
         UserError: as `common.file_jobs.plan`; or --out does not fit the inputs.
     """
-
-    def ending(path: Path) -> str:
-        if is_film(path):
-            from common.films.writing import suffix_for
-
-            return suffix_for(path)
-        return config.ending or (path.suffix if path.suffix.lower() in FORMATS else ".png")
-
     suffix = SUFFIXES[config.trained_task] if config.suffix is None else config.suffix
     films, kinds = (VIDEOS, "pictures and films") if config.colours_films else ((), "pictures")
     for path in config.paths:
         if not films and is_film(Path(path)):
-            raise UserError(
-                f"{path}: a film; these are given colours only, by --core classes, without --hints or --mask"
-            )
-    target = targets(config.paths, config.out, suffix, ending, (*FORMATS, *films), config.ending)
+            raise UserError(f"{path}: films are only coloured, by weights of --core classes, with no --hints or --mask")
+    written = (*FORMATS, *films)
+    target = targets(config.paths, config.out, suffix, partial(ending_of, asked=config.ending), written, config.ending)
     marks = [re.escape(one) for one in (*SUFFIXES.values(), suffix)]
     return plan(config.paths, (*ENDINGS, *films), kinds, target, config.overwrite, marks)
 
@@ -103,13 +105,7 @@ def colour_films(jobs: list[Job], config: TranslateConfig, fail: Callable[[str],
     from image.translate.models import load_translation_model
 
     model = load_translation_model(config.source, pick_device(config.device))
-    for job in jobs:
-        try:
-            colour_film(job.source, job.target, model, config.overwrite)
-        except UserError as error:
-            fail(str(error))
-        else:
-            print(f"wrote {job.target}")
+    each_film(jobs, lambda job: colour_film(job.source, job.target, model, config.overwrite), fail)
 
 
 def read_mask(path: Path) -> "NDArray[np.bool_]":

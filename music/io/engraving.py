@@ -63,6 +63,8 @@ def _pages(musicxml: str, **options: Any) -> list[str]:
     """The pages of a score, as the text of an SVG each."""
     import verovio
 
+    data = Path(verovio.__file__).parent / "data"
+    verovio.setDefaultResourcePath(str(data))  # which it knows in that thread alone that imported it
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     fixed = {
@@ -76,8 +78,7 @@ def _pages(musicxml: str, **options: Any) -> list[str]:
     toolkit.setOptions(fixed | options)
     if not toolkit.loadData(musicxml):
         raise RuntimeError("Verovio cannot read the score")
-    glyphs = Path(verovio.__file__).parent / "data" / "Leipzig"
-    return [_drawn_texts(toolkit.renderToSVG(number + 1), glyphs) for number in range(toolkit.getPageCount())]
+    return [_drawn_texts(toolkit.renderToSVG(number + 1), data / "Leipzig") for number in range(toolkit.getPageCount())]
 
 
 # --- Texts ------------------------------------------------------------------------------------------------------------

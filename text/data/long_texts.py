@@ -63,8 +63,8 @@ def table_of(rows: list[Row]) -> str:
     """Where the texts of a corpus come from, how many and how long they are, and their licences, in Markdown."""
     lines = ["| style | texts | characters, median | most | from | licence |", "|---|---|---|---|---|---|"]
     for origin in ORIGINS:
-        lengths = [len(row["text"]) for row in rows if row["origin"] == origin.what] or [0]
-        counts = f"{len(lengths):,} | {median(lengths):,.0f} | {max(lengths):,}"
+        lengths = [len(row["text"]) for row in rows if row["origin"] == origin.what]
+        counts = f"{len(lengths):,} | {median(lengths or [0]):,.0f} | {max(lengths, default=0):,}"
         lines.append(f"| {origin.style} | {counts} | {origin.what} | {origin.licence} |")
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,6 @@
 """Scores are engraved as pages that show their notes; without the extra one line says what to do."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_a_pdf_has_as_many_pages_as_it_needs_and_the_same_bytes(tmp_path: Path) 
     assert len((tmp_path / "b.pdf").read_bytes()) == len(short)
     save_pdf(quarters(300), tmp_path / "long.pdf")
     assert (tmp_path / "long.pdf").read_bytes().count(b"/Type /Page\n") > 1
+
+
+@EXTRA
+def test_any_thread_engraves(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.svg" for name in ("here", "there")]
+    save_svg(quarters(1), paths[0])
+    with ThreadPoolExecutor(1) as other:
+        other.submit(save_svg, quarters(1), paths[1]).result()
+    assert paths[0].read_text() == paths[1].read_text()
 
 
 @EXTRA
