@@ -307,12 +307,24 @@ def allocate(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray
     Writing to a map on a full disk kills the process (SIGBUS); reserving first makes a full disk an OSError here.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    elif shutil.disk_usage(path.parent).free < array.nbytes:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with path.open("rb+") as file:
+        _reserve(file.fileno(), path.stat().st_size, path.parent)
     return array
+
+
+def allocate_nameless(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Map a file of a folder's disk that has no name there, so that it goes with the process whatever ends that."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        _reserve(file.fileno(), int(np.prod(shape)) * np.dtype(dtype).itemsize, folder)
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def _reserve(handle: int, size: int, folder: Path) -> None:
+    """Raise an OSError if a file cannot grow to so many bytes."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    elif shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _open(folder: Path, mode: Literal["c", "r+"]) -> Entry:

@@ -1,15 +1,12 @@
 """Files of pictures into files of pictures: pixels change, and all that belongs to them stays as it was."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from common.data.arrays import allocate
+from common.data.arrays import allocate_nameless
 from common.files import folder_for_results, replacing
 from common.pictures.reading import Picture, Pixels, open_picture
 from common.pictures.writing import require_writable, write_pictures
@@ -44,25 +41,24 @@ def convert_picture(
     with open_picture(source) as file:
         height, width = size(file.image.height, file.image.width)
         require_writable(target, width, height, file.frames, file.is_animation, file.chunks)
-        with folder_for_results(target.parent), replacing(target) as temporary, _scratch(target.parent) as scratch:
+        with folder_for_results(target.parent), replacing(target) as temporary:
+            scratch = _scratch(target.parent)
             pictures = [change(picture, scratch) for picture in file]
             write_pictures(temporary, pictures, quality, file.plays, file.has_fallback)
             height, width = pictures[0].pixels.shape[:2]
             return width, height
 
 
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Allocate]:
-    """Arrays in memory as long as they are small, and in files beside the result from then on."""
-    with TemporaryDirectory(prefix=".converting-", dir=folder, ignore_cleanup_errors=True) as scratch:
-        used, numbers = 0, count()
+def _scratch(folder: Path) -> Allocate:
+    """Arrays in memory as long as they are small, and in nameless files beside the result from then on."""
+    used = 0
 
-        def array(shape: tuple[int, ...], dtype: DTypeLike) -> Pixels:
-            nonlocal used
-            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            if used + size > IN_MEMORY:
-                return allocate(Path(scratch) / f"{next(numbers)}.npy", shape, dtype)
-            used += size
-            return np.empty(shape, dtype)
+    def array(shape: tuple[int, ...], dtype: DTypeLike) -> Pixels:
+        nonlocal used
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if used + size > IN_MEMORY:
+            return allocate_nameless(folder, shape, dtype)
+        used += size
+        return np.empty(shape, dtype)
 
-        yield array
+    return array

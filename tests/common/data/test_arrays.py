@@ -21,6 +21,7 @@ from common.data.arrays import (
     FamilyArrays,
     MirroredArrays,
     allocate,
+    allocate_nameless,
     cache_folder,
     cached,
     count_reasons,
@@ -278,6 +279,13 @@ def test_a_full_disk_is_told_with_the_folder_and_the_way_out(cache: Path) -> Non
     with files_of_at_most(1 << 20), pytest.raises(UserError, match=rf"{cache}.*QUARTET_CACHE"):
         cached("key", counting_builder([], rows=10**6))
     assert [path for path in cache.iterdir() if path.is_dir()] == []
+
+
+def test_a_nameless_file_holds_what_is_written_and_is_never_seen(tmp_path: Path) -> None:
+    array = allocate_nameless(tmp_path, (2, 3), np.uint16)
+    array[:] = np.arange(6).reshape(2, 3)
+    assert array.dtype == np.uint16 and array.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_a_folder_is_told(cache: Path) -> None:
