@@ -50,7 +50,7 @@ def compose(
         bars: length, by default 8, or 16 with `from_`; with `continue_`, what is added.
         pickup: quarter notes before the first bar line, such as 1 or 0.5.
         form: sections of equal length, such as "AABA": equal letters are the same music.
-        temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
+        temperature: of the choice of pitches, 0 to 2; 0 takes the likeliest; by default what suits the weights.
         guidance: above 1 nearer to the `style`, and less varied; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
@@ -133,7 +133,7 @@ def rewrite(
         at_bars: the passage, such as "5-8" or "5", counted from the file's beginning; by default all bars.
         voices: names or numbers of the tracks that are written anew; by default all.
         key: of the piece; by default what the file says.
-        temperature: of the choice of notes, 0 to 2; by default what suits the weights.
+        temperature: of the choice of pitches, 0 to 2; by default what suits the weights.
         guidance: above 1 nearer to the `style`, and less varied; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept.

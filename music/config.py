@@ -113,7 +113,7 @@ class GenerateConfig(OutputConfig):
     bars: int | None = None  # length; default 8, or 16 with --from; with --continue, what is added
     pickup: float | None = None  # quarter notes before the first bar line, such as 1 or 0.5; default: none
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
-    temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
+    temperature: float | None = None  # of the choice of pitches; 0: the likeliest; default: what suits the weights
     guidance: float | None = None  # above 1 nearer to the --style, and less varied; default: what suits the weights
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest; in twice as many faulty ones
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw

@@ -120,7 +120,7 @@ class MusicModel:
         share grows from `KEPT[0]` to `KEPT[1]` (annealed block Gibbs sampling, as Coconet's; Huang et al. 2017).
 
         Args:
-            temperature: at which notes are drawn; 0 takes the likeliest. By default the model's own.
+            temperature: at which notes are drawn; 0 takes the likeliest pitches. By default the model's own.
         """
         config, count = self.config, len(condition["mode"])
         temperature = self.temperature if temperature is None else temperature
@@ -139,13 +139,17 @@ class MusicModel:
 
     @torch.inference_mode()
     def compose(
-        self, z: Tensor, condition: MusicContext, temperature: float = 0.0, generator: torch.Generator | None = None
+        self,
+        z: Tensor,
+        condition: MusicContext,
+        temperature: float | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
 
         Args:
             condition: may also have a "bias" (N, T, S, P), which is added to the logits of pitches.
-            temperature: at which notes are drawn; at 0 they are the likeliest.
+            temperature: at which notes are drawn (`NoteReadout.shaken`); by default they are the likeliest.
             generator: on the CPU, of the draw; by default torch's own.
         """
         notation, draw = self.network.notation, generator or torch.default_generator
@@ -157,7 +161,7 @@ class MusicModel:
             outputs = self._outputs(z[rows].to(device), chosen)
             if bias is not None:
                 outputs = notation.biased(outputs, bias)
-            if temperature:
+            if temperature is not None:
                 outputs = notation.shaken(outputs, temperature, draw)
             parts.append(notation.compose(outputs, chosen).cpu() > 0.5)
         return torch.cat(parts)

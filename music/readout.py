@@ -25,6 +25,7 @@ class NoteReadout(nn.Module):
     reach: Tensor
     fold: Tensor
     choice: Tensor
+    begins: Tensor
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -34,7 +35,8 @@ class NoteReadout(nn.Module):
         pitch = torch.arange(config.low, config.high + 1)
         reach = torch.stack([(pitch >= track.low) & (pitch <= track.high) for track in config.tracks])  # (T, P)
         tables = {"valid": valid_steps(config), "before": steps_before(config), "reach": reach}
-        tables |= {"fold": F.one_hot(pitch % 12, 12).float(), "choice": self._choice()}
+        tables |= {"fold": F.one_hot(pitch % 12, 12).float(), "choice": self._of_mono(0)}
+        tables["begins"] = self._of_mono(1)
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
 
@@ -62,11 +64,13 @@ class NoteReadout(nn.Module):
         """Outputs (N, S, size) with noise, so that what `compose` takes for the likeliest is a draw at a temperature.
 
         Gumbel's noise does it for a choice of one, logistic noise for a yes or no (Maddison et al. 2017). Noise is
-        drawn on the CPU, so that a generator means the same on every device.
+        drawn on the CPU, so that a generator means the same on every device. Whether a note begins in a mono track is
+        drawn at a temperature of 1: it seldom does within a patch, and at a lower one next to never would.
         """
         noise = -torch.empty(2, *outputs.shape).exponential_(generator=generator).log()
         first, second = noise.to(outputs.device)
-        return outputs.float() + temperature * torch.where(self.choice, first, first - second)
+        scale = torch.where(self.begins, 1.0, temperature)
+        return outputs.float() + scale * torch.where(self.choice, first, first - second)
 
     def biased(self, outputs: Tensor, bias: Tensor) -> Tensor:
         """Outputs (N, S, size) with a bias (N, T, S, P) added to the logits of pitches of all tracks but drums."""
@@ -76,13 +80,12 @@ class NoteReadout(nn.Module):
             parts.append(F.pad(own, (split[0] - own.shape[2], sum(split[1:]))))  # a mono track's rest is the first
         return outputs.float() + torch.cat(parts, 2)
 
-    def _choice(self) -> Tensor:
-        """Which outputs are those of a choice of one: the pitches of mono tracks, bool (size,)."""
-        kinds = [track.kind == "mono" for track in self.config.tracks]
+    def _of_mono(self, part: int) -> Tensor:
+        """Which outputs are those of mono tracks, for their pitches (part 0) or onsets (1): bool (size,)."""
         parts = [
-            torch.full((size,), mono and part == 0)
-            for mono, split in zip(kinds, self.splits, strict=True)
-            for part, size in enumerate(split)
+            torch.full((size,), track.kind == "mono" and number == part)
+            for track, split in zip(self.config.tracks, self.splits, strict=True)
+            for number, size in enumerate(split)
         ]
         return torch.cat(parts)
 
