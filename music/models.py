@@ -8,6 +8,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from common.processes import in_turn
 from common.randomness import mix
 from common.schema import from_json
 from common.weights import load_network
@@ -50,6 +51,7 @@ class MusicModel:
         metres: the commonest metre of each style, and under "" that of all.
         temperature: at which notes are drawn, if nothing else is asked for.
         styles: what is known of each style; {} of weights that were trained before it was kept.
+        shared: whether all processes compose the same, each some parts of it.
     """
 
     network: Composer
@@ -60,6 +62,7 @@ class MusicModel:
     metres: dict[str, str] = field(default_factory=dict)
     temperature: float = 0.0
     styles: dict[str, StyleFacts] = field(default_factory=dict)
+    shared: bool = False
 
     def voices(self, style: str) -> int:
         """How many tracks have notes in a style ("": any), from the first on."""
@@ -148,8 +151,8 @@ class MusicModel:
         """
         notation, draw = self.network.notation, generator or torch.default_generator
         device = next(self.network.parameters()).device
-        parts = []
-        for rows in torch.arange(len(z)).split(CHUNK):
+
+        def composed(rows: Tensor) -> Tensor:
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
             bias = chosen.pop("bias", None)
             outputs, _ = self.network.vae.decode(z[rows].to(device), chosen)
@@ -157,8 +160,13 @@ class MusicModel:
                 outputs = notation.biased(outputs, bias)
             if temperature:
                 outputs = notation.shaken(outputs, temperature, draw)
-            parts.append(notation.compose(outputs, chosen).cpu() > 0.5)
-        return torch.cat(parts)
+            return notation.compose(outputs, chosen).cpu() > 0.5
+
+        def left(rows: Tensor) -> None:
+            if temperature:
+                notation.noise((len(rows), self.config.steps, notation.size), draw)
+
+        return torch.cat(in_turn(torch.arange(len(z)).split(CHUNK), composed, self.shared, left))
 
     @torch.inference_mode()
     def encode(self, rolls: Tensor, condition: MusicContext) -> Tensor:
@@ -215,8 +223,11 @@ def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
     return torch.from_numpy(rearrange(roll, "... bars steps pitches -> ... (bars steps) pitches"))
 
 
-def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicModel:
+def load_music_model(source: str, device: torch.device | str = "cpu", shared: bool = False) -> MusicModel:
     """Load a composer by bundled name, path (a weights folder or a run) or Hub id.
+
+    Args:
+        shared: of several processes all compose the same, each some parts of it.
 
     Raises:
         UserError: there is none, or it is damaged or of another kind.
@@ -227,7 +238,7 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
         stated = from_json(_Stated, config, others=True)
     composer = load_network(folder, lambda: Composer(stated.network)).to(device)
     facts = stated.typical, stated.tempo, stated.metres, stated.temperature, stated.styles
-    return MusicModel(composer, stated.network, folder.resolve().name, *facts)
+    return MusicModel(composer, stated.network, folder.resolve().name, *facts, shared)
 
 
 @dataclass(frozen=True)
