@@ -72,7 +72,7 @@ def test_two_processes_measure_the_same(weights: str, tmp_path: Path) -> None:
 
 
 def test_two_processes_make_the_same_sounds(tmp_path: Path) -> None:
-    words = ("music.sound.generate", "--instrument", "flute", "--pitch", "A3", "C4", "--n", 2)
+    words = ("music.sound.generate", "--instrument", "flute", "--pitch", "A4", "C5", "--n", 2)
     alone, shared, said = alone_and_shared(tmp_path / "folder", *words)
     assert_same_files(alone, shared)
     assert said.count("wrote") == 1 and "4 sounds into" in said
