@@ -46,8 +46,8 @@ def upscale_film(out: Path) -> None:
             stream = container.add_stream("libx264", rate=10)
             stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
             for number in range(FRAMES):
-                shade = np.full((24, 32, 3), 6 * number, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(shade)))
+                frame = np.random.default_rng(number).integers(0, 255, (24, 32, 3), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
             container.mux(stream.encode())
     _upscale(path.parent, out)
 
