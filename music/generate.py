@@ -23,7 +23,7 @@ def main(config: GenerateConfig) -> None:
     from music.models import load_music_model
     from music.performing import perform
 
-    model = load_music_model(config.source, pick_device(config.device), shared=True)
+    model = load_music_model(config.source, pick_device(config.device), config.guidance, shared=True)
     piece, midi, file = perform(model, config)
     wait()
     if rank() > 0:

@@ -51,6 +51,7 @@ class MusicModel:
         metres: the commonest metre of each style, and under "" that of all.
         temperature: at which notes are drawn, if nothing else is asked for.
         styles: what is known of each style; {} of weights that were trained before it was kept.
+        guidance: by how much what a style changes is exaggerated, 1 not at all (classifier-free; Ho & Salimans 2022).
         shared: whether all processes compose the same, each some parts of it.
     """
 
@@ -62,6 +63,7 @@ class MusicModel:
     metres: dict[str, str] = field(default_factory=dict)
     temperature: float = 0.0
     styles: dict[str, StyleFacts] = field(default_factory=dict)
+    guidance: float = 1.0
     shared: bool = False
 
     def voices(self, style: str) -> int:
@@ -155,7 +157,7 @@ class MusicModel:
         def composed(rows: Tensor) -> Tensor:
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
             bias = chosen.pop("bias", None)
-            outputs, _ = self.network.vae.decode(z[rows].to(device), chosen)
+            outputs = self._outputs(z[rows].to(device), chosen)
             if bias is not None:
                 outputs = notation.biased(outputs, bias)
             if temperature:
@@ -167,6 +169,15 @@ class MusicModel:
                 notation.noise((len(rows), self.config.steps, notation.size), draw)
 
         return torch.cat(in_turn(torch.arange(len(z)).split(CHUNK), composed, self.shared, left))
+
+    def _outputs(self, z: Tensor, condition: MusicContext) -> Tensor:
+        """What `compose` reads notes from, (N, S, size); what the style changes against any is exaggerated."""
+        outputs, _ = self.network.vae.decode(z, condition)
+        if self.guidance == 1 or not self.config.styles:
+            return outputs
+        style = torch.full_like(condition["style"], len(self.config.styles))
+        free, _ = self.network.vae.decode(z, condition | {"style": style})
+        return free + self.guidance * (outputs - free)
 
     @torch.inference_mode()
     def encode(self, rolls: Tensor, condition: MusicContext) -> Tensor:
@@ -223,10 +234,13 @@ def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
     return torch.from_numpy(rearrange(roll, "... bars steps pitches -> ... (bars steps) pitches"))
 
 
-def load_music_model(source: str, device: torch.device | str = "cpu", shared: bool = False) -> MusicModel:
+def load_music_model(
+    source: str, device: torch.device | str = "cpu", guidance: float | None = None, shared: bool = False
+) -> MusicModel:
     """Load a composer by bundled name, path (a weights folder or a run) or Hub id.
 
     Args:
+        guidance: instead of what suits the weights.
         shared: of several processes all compose the same, each some parts of it.
 
     Raises:
@@ -238,7 +252,8 @@ def load_music_model(source: str, device: torch.device | str = "cpu", shared: bo
         stated = from_json(_Stated, config, others=True)
     composer = load_network(folder, lambda: Composer(stated.network)).to(device)
     facts = stated.typical, stated.tempo, stated.metres, stated.temperature, stated.styles
-    return MusicModel(composer, stated.network, folder.resolve().name, *facts, shared)
+    guided = stated.guidance if guidance is None else guidance
+    return MusicModel(composer, stated.network, folder.resolve().name, *facts, guided, shared)
 
 
 @dataclass(frozen=True)
@@ -251,6 +266,7 @@ class _Stated:
     metres: dict[str, str]
     temperature: float
     styles: dict[str, StyleFacts] = field(default_factory=dict)
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         known = set(self.network.metres)
@@ -258,6 +274,8 @@ class _Stated:
             raise ValueError("'metres'")
         if not 10 <= self.tempo <= 400:
             raise ValueError("'tempo'")
+        if not 0 <= self.guidance <= 20:
+            raise ValueError("'guidance'")
         usual = self.typical.get("notes_per_bar")
         if not isinstance(usual, int | float) or not usual > 0:
             raise ValueError("'typical'")
