@@ -5,11 +5,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fault_tools import Fault, contents, finished, left_over
+from fault_tools import Fault, contents, finished, left_over, together
 
 PICTURES, SIDE = 4, 48
 FRAMES = 40
 CACHED = 60  # pictures that are decoded into the cache
+HEADER = 128  # bytes of an array's file before its numbers
 WRITES = 20  # of weights
 
 
@@ -45,8 +46,8 @@ def upscale_film(out: Path) -> None:
             stream = container.add_stream("libx264", rate=10)
             stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
             for number in range(FRAMES):
-                shade = np.full((24, 32, 3), 6 * number, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(shade)))
+                frame = np.random.default_rng(number).integers(0, 255, (24, 32, 3), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
             container.mux(stream.encode())
     _upscale(path.parent, out)
 
@@ -65,9 +66,12 @@ def upscale_killed(folder: Path, number: int, chance: Random, took: float) -> st
     made = contents(out, "[!.]*")
     if any(whole.get(name) != content for name, content in made.items()):
         return "a picture is there in part"
-    if not finished(lambda: upscale(out)) or contents(out, "[!.]*") != whole:
-        return "the pictures that were missing are not made"
-    return left_over(out)
+    return pictures_are_whole(out, folder / "whole") if finished(lambda: upscale(out)) else "it does not go on"
+
+
+def pictures_are_whole(out: Path, whole: Path) -> str:
+    """What is wrong with upscaled pictures, or ""."""
+    return left_over(out) if contents(out, "[!.]*") == contents(whole, "*.png") else "the pictures are others"
 
 
 def film_killed(folder: Path, number: int, chance: Random, took: float) -> str:
@@ -76,8 +80,13 @@ def film_killed(folder: Path, number: int, chance: Random, took: float) -> str:
     finished(lambda: upscale_film(out), chance.random() * took)
     if list(out.glob("*.mp4")) and _frames(out) != wanted:
         return "the film is there in part"
-    if not finished(lambda: upscale_film(out)) or _frames(out) != wanted:
-        return "the film is not made to its end as if nothing had been"
+    return film_is_whole(out, folder / "whole") if finished(lambda: upscale_film(out)) else "it does not go on"
+
+
+def film_is_whole(out: Path, whole: Path) -> str:
+    """What is wrong with an upscaled film, or ""."""
+    if _frames(out) != _frames(whole):
+        return "the film is another"
     others = [path.name for path in out.iterdir() if path.suffix != ".mp4"]
     return f"{', '.join(others)} is left" if others else left_over(out)
 
@@ -113,11 +122,34 @@ def decode_killed(folder: Path, number: int, chance: Random, took: float) -> str
     finished(lambda: decode(cache), chance.random() * took)
     if not finished(lambda: decode(cache)):
         return "the pictures cannot be loaded any more"
-    found, wanted = (_loaded(place) for place in (cache, folder / "whole"))
-    if found.train.digest() != wanted.train.digest() or found.test.digest() != wanted.test.digest():
-        return "other pictures are loaded"
     left = [path.name for path in cache.rglob("*.partial")]
-    return f"{left[0]} is left" if left else ""
+    return f"{left[0]} is left" if left else _same_pictures(cache, folder / "whole", "killed")
+
+
+def cache_damaged(folder: Path, number: int, chance: Random, took: float) -> str:
+    """Let two processes fill a cache at once, damage a file of it, and load the pictures.
+
+    Of the numbers themselves no byte is changed, as nobody would notice.
+    """
+    cache = folder / f"damaged-{number}"
+    if any(together(lambda: decode(cache), lambda: decode(cache))):
+        return "of two processes that fill it at once one fails"
+    path = chance.choice(sorted([*cache.rglob("*.npy"), *cache.rglob("meta.json")]))
+    content = bytearray(path.read_bytes())
+    place = chance.randrange(min(len(content), HEADER) if path.suffix == ".npy" else len(content))
+    how = f"{path.name} {'changed' if number % 2 else 'cut'} at byte {place} of {len(content):,}"
+    if number % 2:
+        content[place] ^= chance.randrange(1, 256)
+    path.write_bytes(content if number % 2 else content[:place])
+    if not finished(lambda: decode(cache)):
+        return f"{how}: the pictures cannot be loaded any more"
+    return _same_pictures(cache, folder / "whole", how)
+
+
+def _same_pictures(cache: Path, whole: Path, how: str) -> str:
+    found, wanted = (_loaded(place) for place in (cache, whole))
+    same = found.train.digest() == wanted.train.digest() and found.test.digest() == wanted.test.digest()
+    return "" if same else f"{how}: other pictures are loaded"
 
 
 # --- weights
@@ -169,5 +201,6 @@ FILES = {
     "pictures": Fault(upscale, upscale_killed),
     "film": Fault(upscale_film, film_killed),
     "cache": Fault(decode, decode_killed),
+    "damaged-cache": Fault(decode, cache_damaged),
     "weights": Fault(write, write_killed),
 }

@@ -1,20 +1,19 @@
-"""Trainings that are killed, whose disk is full, whose checkpoints are damaged and whose numbers are none."""
+"""Trainings that are killed, whose clock is set, whose checkpoints are damaged and whose numbers are none."""
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import time
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from fault_tools import Fault, contents, ended, finished, left_over
+from fault_tools import Fault, contents, finished, left_over
 
 from common.config import RunConfig
 
 STEPS, SNAPSHOT, BATCH = 60, 40, 8  # of the training: a checkpoint every five steps
 ROWS, WIDTH = 50, 64
 MOST_KILLS = 5
-LEAST_DISK, MOST_DISK = 8, 400  # KiB, of which the training needs some 300
+A_DAY = 86_400.0  # seconds
 
 Spoilt = Literal["data", "loss", "gradients", "weights"]
 SPOILT: tuple[Spoilt, ...] = ("data", "loss", "gradients", "weights")
@@ -118,33 +117,25 @@ def flipped(folder: Path, number: int, chance: Random, took: float) -> str:
     return differs(out, folder / "whole")
 
 
-def full(folder: Path, number: int, chance: Random, took: float) -> str:
-    """Train on a disk that is full sooner or later; once there is room, the same command goes on."""
-    out, log, size = folder / str(number), folder / f"{number}.log", chance.randint(LEAST_DISK, MOST_DISK)
-    with _disk(out, size):
-        code = ended(lambda: train(out / "run"), log=log)
-        if code not in (0, 2) or "Traceback" in log.read_text():
-            return f"with {size} KiB the run ends with {code}: {log.read_text()[-300:]}"
-        _told("mount", "-o", "remount,size=16m", str(out))
-        if not finished(lambda: train(out / "run"), log=log):
-            return f"after {size} KiB were full the run does not go on: {log.read_text()[-300:]}"
-        problem = differs(out / "run", folder / "whole")
-        return problem and f"after {size} KiB were full {problem}"
+def set_clock(folder: Path, number: int, chance: Random, took: float) -> str:
+    """Set the clock by days, forward or back, whenever a training was killed; its files may then be of the future."""
+    out, log, kills, done = folder / str(number), folder / f"{number}.log", 0, False
+    while not done:
+        days = chance.uniform(-10, 10)
+        seconds = chance.random() * took if kills < MOST_KILLS else None
+        done = finished(lambda days=days: _at_another_time(out, days), seconds, log)  # type: ignore[misc]
+        if not done and (kills := kills + 1) > MOST_KILLS:
+            return f"the run does not go on after {days:.1f} days: {log.read_text()[-300:]}"
+        for path in out.rglob("*"):
+            os.utime(path, (path.stat().st_atime + days * A_DAY, path.stat().st_mtime + days * A_DAY))
+    return differs(out, folder / "whole")
 
 
-@contextmanager
-def _disk(place: Path, size: int) -> Iterator[None]:
-    """A disk in memory of so many KiB, mounted there; that needs root."""
-    place.mkdir()
-    _told("mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(place))
-    try:
-        yield
-    finally:
-        _told("umount", str(place))
-
-
-def _told(*words: str) -> None:
-    subprocess.run(words, check=True)
+def _at_another_time(out: Path, days: float) -> None:
+    """Train while the clock is wrong by so many days."""
+    right = time.time
+    time.time = lambda: right() + days * A_DAY
+    train(out)
 
 
 def not_a_number(folder: Path, number: int, chance: Random, took: float) -> str:
@@ -163,6 +154,6 @@ def not_a_number(folder: Path, number: int, chance: Random, took: float) -> str:
 RUNS = {
     "training": Fault(train, killed),
     "bit": Fault(train, flipped),
-    "disk": Fault(train, full),
+    "clock": Fault(train, set_clock),
     "NaN": Fault(train, not_a_number),
 }

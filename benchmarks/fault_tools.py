@@ -43,19 +43,35 @@ def finished(work: Callable[[], Any], seconds: float | None = None, log: Path | 
     return ended(work, seconds, log) == 0
 
 
-def ended(work: Callable[[], Any], seconds: float | None = None, log: Path | None = None) -> int | None:
+def ended(
+    work: Callable[[], Any],
+    seconds: float | None = None,
+    log: Path | None = None,
+    disturb: Callable[[int], object] = lambda process: os.kill(process, signal.SIGKILL),
+) -> int | None:
     """The exit code of such a process: 2 after bad input, 1 after another error, below 0 if it was killed.
 
     Args:
         log: a file for what it prints.
+        disturb: what is done, after so many seconds, to the process of that number if it lives.
     """
     process = get_context("fork").Process(target=_silently, args=(work, log or Path(os.devnull)))
     process.start()
     process.join(seconds)
     if process.exitcode is None and process.pid:
-        os.kill(process.pid, signal.SIGKILL)
+        disturb(process.pid)
         process.join()
     return process.exitcode
+
+
+def together(*works: Callable[[], Any]) -> list[int | None]:
+    """The exit codes of some work that is done at once, each in a forked process."""
+    processes = [get_context("fork").Process(target=_silently, args=(work, Path(os.devnull))) for work in works]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
 
 
 def _silently(work: Callable[[], Any], log: Path) -> None:

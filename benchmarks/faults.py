@@ -1,8 +1,8 @@
-"""`python benchmarks/faults.py`: what kill -9, a full disk, a flipped bit and numbers that are none leave behind.
+"""`python benchmarks/faults.py`: what kill -9, bad disks, a wrong clock, flipped bits and NaN leave behind.
 
 Each try forks a process, disturbs it at a random moment of its work, and looks: every file that a result is called must
 be whole or absent, and the same command must go on to what undisturbed work makes, bit for bit, without a temporary
-file. A full disk is one in memory, whose mounting needs root.
+file. A full disk is one in memory, and one that fails is in a file; mounting them needs root.
 """
 
 import os
@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fault_disks import DISKS
 from fault_files import FILES
 from fault_runs import RUNS
 from fault_tools import Fault, timed
@@ -22,12 +23,12 @@ from fault_tools import Fault, timed
 from common.cli import run
 from common.config import ThreadConfig, require
 
-KINDS: dict[str, Fault] = {**RUNS, **FILES}
+KINDS: dict[str, Fault] = {**RUNS, **FILES, **DISKS}
 LOADED = (
     *("common.training.launch", "torch.utils.tensorboard", "image.data.loading"),
     *("superres.upscaling", "superres.upscale", "superres.video.upscaling"),
 )
-ROOTS = ("disk",)  # kinds that root alone can try
+ROOTS = tuple(name for name in DISKS if name != "permission")  # kinds that root alone can try
 
 
 @dataclass(frozen=True, kw_only=True)

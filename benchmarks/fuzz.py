@@ -2,13 +2,15 @@
 
 Good files of each kind are spoiled at random, and read as the commands read them. Each must be read, or refused in a
 way that the commands turn into one line; an exception of another kind, a crash, memory without bounds or more than
-`SLOW` seconds is a failure, and its file is kept in --out.
+`SLOW` seconds of CPU time is a failure, and its file is kept in --out.
 """
 
+import math
 import os
 import random
 import resource
 import shutil
+import signal
 import struct
 import sys
 import time
@@ -29,7 +31,8 @@ from common.cli import run
 from common.config import ThreadConfig, require
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = 20.0  # seconds after which a file hangs
+SLOW = 20  # seconds of CPU time after which a file hangs, however busy the machine is
+ASLEEP = 600.0  # seconds by the clock after which it does
 MEMORY = 4 << 30  # bytes that a reader may take beside the libraries
 NASTY = (
     b"\x00" * 4,
@@ -100,12 +103,16 @@ def spoiled_and_read(name: str, config: FuzzConfig) -> tuple[int, list[str]]:
             alive = process.is_alive()
             if done.value != at:
                 at, since = done.value, time.monotonic()
-            elif time.monotonic() - since > SLOW:
+            elif time.monotonic() - since > ASLEEP:
                 process.kill()
             while not told.empty():  # at once, as a full pipe would look like a file that hangs
                 failures.append(_kept(kind, seeds, config, name, *told.get()))
         if process.exitcode and done.value < config.tries:
-            problem = "hangs" if process.exitcode == -9 else f"ends the process ({process.exitcode})"
+            problem = (
+                "hangs"
+                if -process.exitcode in (signal.SIGKILL, signal.SIGXCPU)
+                else f"ends the process ({process.exitcode})"
+            )
             failures.append(_kept(kind, seeds, config, name, done.value, problem))
             done.value += 1
     return refused.value, failures
@@ -124,6 +131,7 @@ def _reader(
         for number in range(done.value, config.tries):
             place = Path(folder) / str(number)
             path = _written(place, *_spoiled(kind, seeds, config, number))
+            _allow_time()
             try:
                 kind.read(path)
             except allowed:
@@ -135,6 +143,12 @@ def _reader(
                 )
             shutil.rmtree(place)
             done.value = number + 1
+
+
+def _allow_time() -> None:
+    """Let this process end by SIGXCPU after `SLOW` seconds of CPU time from now on."""
+    used, most = sum(os.times()[:2]), resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used) + SLOW, most))
 
 
 def _written(folder: Path, name: str, content: bytes) -> Path:

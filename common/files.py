@@ -6,7 +6,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; what was there before is unharmed") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can no longer be written keeps it until it can
+            temporary.unlink(missing_ok=True)
 
 
 @cache
@@ -126,8 +127,9 @@ def folder_for_results(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if is_new and not any(path.iterdir()):
-            path.rmdir()
+        with suppress(OSError):  # a disk that can no longer be written keeps it
+            if is_new and not any(path.iterdir()):
+                path.rmdir()
 
 
 def write_json(path: str | Path, value: Any) -> None:

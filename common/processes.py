@@ -5,10 +5,12 @@ A command that shares work among them must let none end, or fail, before all are
 
 import atexit
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+Item = TypeVar("Item")
 Made = TypeVar("Made")
 PATIENCE = timedelta(weeks=4)  # for which the first to be done waits for the last
 
@@ -55,6 +57,34 @@ def gathered(made: Sequence[Made]) -> list[Made]:
     everyone: list[Any] = [None] * count()
     torch.distributed.all_gather_object(everyone, list(made))
     return [own[number] for number in range(len(everyone[0])) for own in everyone if number < len(own)]
+
+
+def in_turn(
+    items: Collection[Item],
+    make: Callable[[Item], Made],
+    shared: bool = True,
+    leave: Callable[[Item], object] = lambda item: None,
+) -> list[Made]:
+    """What is made of each item; where it is shared, processes take turns, and all get all.
+
+    Args:
+        leave: is called, in place of `make` and in the same order, with what another process makes; to draw from a
+            generator what that draws.
+    """
+    own = range(len(items))[turns()] if shared else range(len(items))
+    made = []
+    for number, item in enumerate(items):
+        if number in own:
+            made.append(make(item))
+        else:
+            leave(item)
+    return gathered(made) if shared else made
+
+
+def tell(line: str) -> None:
+    """Print a line on standard error; of several processes the first does."""
+    if rank() == 0:
+        print(line, file=sys.stderr)
 
 
 def _meet() -> None:

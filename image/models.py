@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from common.cores.vae import VAE
-from common.data.ondemand import ALL
 from common.errors import UserError
-from common.processes import gathered, turns
+from common.processes import in_turn
 from common.schema import from_json
 from common.training.devices import placed
 from common.weights import load_network
@@ -112,12 +111,13 @@ class ImageModel:
             raise UserError(f"--mix: {self.name} has no styles to mix; name a GAN with --net residual, without words")
         if labels is None and isinstance(self.network, VAE) and self.classes:
             labels = torch.arange(len(z)) % len(self.classes)
-        drawn = []
-        for rows in torch.arange(len(z)).split(at_a_time(*self.config.shape))[turns() if self.shared else ALL]:
+
+        def drawn(rows: Tensor) -> Tensor:
             chosen = None if labels is None else labels[rows].to(self.device)
             style = () if fine is None else (fine[rows].to(self.device),)
-            drawn.append(to_uint8(self._images(z[rows].to(self.device), chosen, guidance, *style)).cpu())
-        return torch.cat(gathered(drawn) if self.shared else drawn)
+            return to_uint8(self._images(z[rows].to(self.device), chosen, guidance, *style)).cpu()
+
+        return torch.cat(in_turn(torch.arange(len(z)).split(at_a_time(*self.config.shape)), drawn, self.shared))
 
     def label(self, name: str) -> int:
         """The number of a class, by name (any case) or number.

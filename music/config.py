@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -99,6 +99,8 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 @dataclass(frozen=True, kw_only=True)
 class GenerateConfig(OutputConfig):
     """Settings of `python -m music.generate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Composer | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: by --style
     # One or more of .mid, .musicxml, .svg and .pdf (engraved), .wav (sound) and .png (piano roll and spectrogram).
@@ -336,6 +338,8 @@ def parse_bars(text: str) -> tuple[int, int]:
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(SamplesConfig):
     """Settings of `python -m music.evaluate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out tunes are the measure; default: the set that was trained on

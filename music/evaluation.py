@@ -17,6 +17,7 @@ from common.data.arrays import Arrays
 from common.errors import UserError
 from common.evaluation.metrics import class_histogram
 from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
+from common.processes import in_turn
 from common.progress import progress_bar
 from common.training.devices import pick_device
 from common.training.runs import trained_on
@@ -53,7 +54,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     Raises:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
-    model = load_music_model(config.weights, pick_device(config.device), config.guidance)
+    model = load_music_model(config.weights, pick_device(config.device), config.guidance, shared=True)
     data = load_music(config.data or trained_on(find_weights(config.weights, "music"), DATA_SETS), model.config.bars)
     check_fit(model, data)
     held_out = choose(model.config, data.test, config.n, config.seed)
@@ -130,7 +131,7 @@ def pick(model: MusicModel, condition: MusicContext, config: EvaluateConfig) -> 
     for number in progress_bar(range(config.candidates), "candidates", leave=False, disable=None):
         rolls = model.write(condition, config.seed + 1 + number)
         scores = model.scores(rolls, condition)
-        found = [_faults(model, score, style) for score, style in zip(scores, styles, strict=True)]
+        found = in_turn(list(zip(scores, styles, strict=True)), lambda pair: _faults(model, *pair), model.shared)
         rated = torch.tensor(found, dtype=torch.float64)
         best = torch.where((rated < lowest)[:, None, None, None, None], rolls, best) if number else rolls
         lowest = torch.minimum(rated, lowest)

@@ -3,6 +3,7 @@
 import sys
 
 from common.cli import run
+from common.processes import rank, wait
 from music.config import GenerateConfig
 
 PROGRAM = "music.generate"
@@ -22,8 +23,11 @@ def main(config: GenerateConfig) -> None:
     from music.models import load_music_model
     from music.performing import perform
 
-    model = load_music_model(config.source, pick_device(config.device), config.guidance)
+    model = load_music_model(config.source, pick_device(config.device), config.guidance, shared=True)
     piece, midi, file = perform(model, config)
+    wait()
+    if rank() > 0:
+        return
     for path in write(piece, midi, config, file):
         bars, pickup = -(-piece.steps // piece.bar), " after a pickup" if piece.pickup else ""
         length = f"{bars - (piece.pickup > 0)} bars of {piece.metre}{pickup}"

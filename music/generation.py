@@ -4,7 +4,6 @@ A network writes a window of a few bars. A longer piece goes on from its last ba
 every window may be drawn several times, and the best by `music.metrics.quality` is kept.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from common.cores.latents import analogy, walk
 from common.errors import UserError
+from common.processes import tell
 from common.randomness import mix
 from music.chord_symbols import moved, parse_progression
 from music.chords import key_of
@@ -239,7 +239,7 @@ def read_piece(path: Path, flag: str) -> Score:
 
 def say(path: Path, flag: str, line: str) -> None:
     """Say in one line on standard error what was done to a given file."""
-    print(f"{flag} {path}: {line}", file=sys.stderr)
+    tell(f"{flag} {path}: {line}")
 
 
 def _settled_key(tune: Score, path: Path) -> Key:

@@ -8,6 +8,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from common.processes import in_turn
 from common.randomness import mix
 from common.schema import from_json
 from common.weights import load_network
@@ -51,6 +52,7 @@ class MusicModel:
         temperature: at which notes are drawn, if nothing else is asked for.
         styles: what is known of each style; {} of weights that were trained before it was kept.
         guidance: by how much what a style changes is exaggerated, 1 not at all (classifier-free; Ho & Salimans 2022).
+        shared: whether all processes compose the same, each some parts of it.
     """
 
     network: Composer
@@ -62,6 +64,7 @@ class MusicModel:
     temperature: float = 0.0
     styles: dict[str, StyleFacts] = field(default_factory=dict)
     guidance: float = 1.0
+    shared: bool = False
 
     def voices(self, style: str) -> int:
         """How many tracks have notes in a style ("": any), from the first on."""
@@ -154,8 +157,8 @@ class MusicModel:
         """
         notation, draw = self.network.notation, generator or torch.default_generator
         device = next(self.network.parameters()).device
-        parts = []
-        for rows in torch.arange(len(z)).split(CHUNK):
+
+        def composed(rows: Tensor) -> Tensor:
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
             bias = chosen.pop("bias", None)
             outputs = self._outputs(z[rows].to(device), chosen)
@@ -163,8 +166,13 @@ class MusicModel:
                 outputs = notation.biased(outputs, bias)
             if temperature is not None:
                 outputs = notation.shaken(outputs, temperature, draw)
-            parts.append(notation.compose(outputs, chosen).cpu() > 0.5)
-        return torch.cat(parts)
+            return notation.compose(outputs, chosen).cpu() > 0.5
+
+        def left(rows: Tensor) -> None:
+            if temperature is not None:
+                notation.noise((len(rows), self.config.steps, notation.size), draw)
+
+        return torch.cat(in_turn(torch.arange(len(z)).split(CHUNK), composed, self.shared, left))
 
     def _outputs(self, z: Tensor, condition: MusicContext) -> Tensor:
         """What `compose` reads notes from, (N, S, size); what the style changes against any is exaggerated."""
@@ -230,11 +238,14 @@ def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
     return torch.from_numpy(rearrange(roll, "... bars steps pitches -> ... (bars steps) pitches"))
 
 
-def load_music_model(source: str, device: torch.device | str = "cpu", guidance: float | None = None) -> MusicModel:
+def load_music_model(
+    source: str, device: torch.device | str = "cpu", guidance: float | None = None, shared: bool = False
+) -> MusicModel:
     """Load a composer by bundled name, path (a weights folder or a run) or Hub id.
 
     Args:
         guidance: instead of what suits the weights.
+        shared: of several processes all compose the same, each some parts of it.
 
     Raises:
         UserError: there is none, or it is damaged or of another kind.
@@ -246,7 +257,7 @@ def load_music_model(source: str, device: torch.device | str = "cpu", guidance: 
     composer = load_network(folder, lambda: Composer(stated.network)).to(device)
     facts = stated.typical, stated.tempo, stated.metres, stated.temperature, stated.styles
     guided = stated.guidance if guidance is None else guidance
-    return MusicModel(composer, stated.network, folder.resolve().name, *facts, guidance=guided)
+    return MusicModel(composer, stated.network, folder.resolve().name, *facts, guided, shared)
 
 
 @dataclass(frozen=True)

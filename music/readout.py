@@ -1,5 +1,7 @@
 """From a network's logits to notes: what is chosen straight through, and what a given roll costs."""
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -67,10 +69,13 @@ class NoteReadout(nn.Module):
         drawn on the CPU, so that a generator means the same on every device. Whether a note begins in a mono track is
         drawn at a temperature of 1: it seldom does within a patch, and at a lower one next to never would.
         """
-        noise = -torch.empty(2, *outputs.shape).exponential_(generator=generator).log()
-        first, second = noise.to(outputs.device)
+        first, second = self.noise(outputs.shape, generator).to(outputs.device)
         scale = torch.where(self.begins, 1.0, temperature)
         return outputs.float() + scale * torch.where(self.choice, first, first - second)
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Two draws of Gumbel's noise for outputs of a shape (N, S, size): (2, N, S, size)."""
+        return -torch.empty(2, *shape).exponential_(generator=generator).log()
 
     def biased(self, outputs: Tensor, bias: Tensor) -> Tensor:
         """Outputs (N, S, size) with a bias (N, T, S, P) added to the logits of pitches of all tracks but drums."""

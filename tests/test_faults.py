@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-KINDS = ["training", "bit", "NaN", "pictures", "film", "cache", "weights"]  # and "disk", which root alone can fill
+# And those of disks that root alone can mount.
+KINDS = ["training", "bit", "clock", "NaN", "pictures", "film", "cache", "damaged-cache", "weights", "permission"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")

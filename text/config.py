@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from common.config import (
     GanConfig,
@@ -117,6 +117,8 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
 @dataclass(frozen=True, kw_only=True)
 class GenerateConfig(OutputConfig):
     """Settings of `python -m text.generate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     style: Words | None = None  # such as poem, news, product or definition; default: all of the model's in turn
@@ -262,6 +264,8 @@ class GenerateConfig(OutputConfig):
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(SamplesConfig):
     """Settings of `python -m text.evaluate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Writer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out texts are the measure; default: the set that was trained on

@@ -183,6 +183,12 @@ def write(
     return [_until_end(row) for row in written.tolist()]
 
 
+def draw_ahead(count: int, sampling: SamplingParams, generator: torch.Generator) -> None:
+    """Draw what is drawn for so many texts, if none begins with a prompt beyond the longest text."""
+    if sampling.beam == 1:
+        torch.rand(count * sampling.candidates * sampling.longest * TRIES, generator=generator)
+
+
 def _unfinished(going: Tensor, written: Tensor, race: Race | None) -> Tensor:
     """Which of the rows that are written go on, as places in `going`."""
     is_unfinished = (written[going] != END).all(1)

@@ -18,6 +18,7 @@ from torch import Tensor
 from common.cores.vae import Posterior, active_units, importance_bound, mutual_information
 from common.evaluation.metrics import class_histogram, frechet_distance
 from common.evaluation.report import Better, ClassCount, Evaluation, Metric, Table, write_report
+from common.processes import in_turn
 from common.progress import progress_bar
 from common.training.devices import pick_device
 from common.training.runs import trained_on
@@ -84,7 +85,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     Raises:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
-    model = load_text_model(config.weights, pick_device(config.device))
+    model = load_text_model(config.weights, pick_device(config.device), shared=True)
     data = load_fitting(config.data or trained_on(find_weights(config.weights, "text"), DATA_SETS), model)
     rows = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(config.seed))[: config.n]
     material = gather(data, rows)
@@ -146,11 +147,18 @@ def samplers(model: TextModel) -> tuple[Sampler, ...]:
 
 
 def bounds(model: TextModel, part: Sequences, rows: Tensor, config: EvaluateConfig) -> list[Metric]:
-    """Importance-weighted bounds of held-out texts, against the same decoder with z = 0, and the use of the latent."""
+    """Importance-weighted bounds of held-out texts, against the same decoder with z = 0, and the use of the latent.
+
+    Processes of a `shared` model take turns.
+    """
     generator = torch.Generator(model.device).manual_seed(config.seed)
     ordered = rows[part.lengths[rows].argsort(stable=True)]
-    chunks = progress_bar(ordered.split(CHUNK), "bounds", leave=False, disable=None)
-    found = [_bound(model, part, chunk, config.importance, generator) for chunk in chunks]
+    found = in_turn(
+        progress_bar(ordered.split(CHUNK), "bounds", leave=False, disable=None),
+        lambda rows: _bound(model, part, rows, config.importance, generator),
+        model.shared,
+        lambda rows: _draw_ahead(model, len(rows), config.importance, generator),
+    )
     nats, without, reconstruction, posteriors, samples = zip(*found, strict=True)
     with_z, at_zero, rebuilt = (torch.cat(parts) for parts in (nats, without, reconstruction))
     posterior = Posterior(
@@ -205,6 +213,12 @@ def _bound(
     at_zero, rebuilt = vae.nll(tokens, torch.zeros_like(z), condition), vae.nll(tokens, z, condition)
     on_cpu = Posterior(posterior.mean.cpu(), posterior.log_variance.cpu())
     return weighted.cpu(), at_zero.cpu(), rebuilt.cpu(), on_cpu, z.cpu()
+
+
+def _draw_ahead(model: TextModel, count: int, importance: int, generator: torch.Generator) -> None:
+    """Draw what `_bound` draws for so many texts."""
+    for _ in range(1 + importance):
+        torch.randn(count, model.config.latent, generator=generator, device=model.device)
 
 
 def compare(samples: Sequence[str], material: Material) -> list[Metric]:

@@ -1,8 +1,7 @@
 """`python -m text.generate`: write with a trained model."""
 
-import sys
-
 from common.cli import run
+from common.processes import rank, tell, wait
 from text.config import GenerateConfig
 
 PROGRAM = "text.generate"
@@ -18,14 +17,14 @@ def main(config: GenerateConfig) -> None:
     from text.generation import make_texts, save_texts, shown, unmet
     from text.models import load_text_model
 
-    texts = make_texts(load_text_model(config.weights, pick_device(config.device)), config)
+    texts = make_texts(load_text_model(config.weights, pick_device(config.device), shared=True), config)
     if problem := unmet(texts):
-        print(f"{PROGRAM}: {problem}; try more --n, another --seed or fewer wishes", file=sys.stderr)
-    if config.out is not None:
-        save_texts(texts, config.out)
-        print(f"wrote {config.out}: {len(texts):,} texts")
-        return
-    print(shown(texts))
+        tell(f"{PROGRAM}: {problem}; try more --n, another --seed or fewer wishes")
+    if rank() == 0:
+        if config.out is not None:
+            save_texts(texts, config.out)
+        print(shown(texts) if config.out is None else f"wrote {config.out}: {len(texts):,} texts")
+    wait()
 
 
 if __name__ == "__main__":

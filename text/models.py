@@ -20,9 +20,10 @@ from common.weights_folders import find_weights, load_config, reading_config
 from text.config import Sampler
 from text.data.loading import TextData, load_texts
 from text.data.tokenizer import Tokenizer
-from text.decoding import Constraints, LineForm, SamplingParams, search, write
+from text.decoding import Constraints, LineForm, SamplingParams, draw_ahead, search, write
 from text.metrics import fingerprint
 from text.networks import NetworkConfig, SequenceVAE, Writer
+from text.parts import one_after_the_other
 from text.picking import Race, Rank, waves
 from text.wishes import NO_WISHES, Wishes
 from text.words import first_letter, words
@@ -45,6 +46,7 @@ class TextModel:
         data: name of what it was trained on.
         words: those that its training texts have twice or more (`text.metrics.words`); none if it is not known.
         known: `text.metrics.fingerprint`s of its training texts; none if they are not known.
+        shared: whether all processes write the same, each some parts of it.
     """
 
     network: Writer
@@ -54,6 +56,7 @@ class TextModel:
     data: dict[str, Any] = field(default_factory=dict)
     words: frozenset[str] = frozenset()
     known: frozenset[int] = frozenset()
+    shared: bool = False
 
     @property
     def vae(self) -> SequenceVAE:
@@ -144,10 +147,19 @@ class TextModel:
         """
         order = _Order(z, labels, prompts, self._constraints(wishes, torch.full((len(z),), AMID), a_line, form))
         generator = torch.Generator().manual_seed(seed)
-        if sampling.candidates > 1:
-            return self._best(order, sampling, generator, self._ranking(wishes, a_line, judge))
-        parts = [order.of(rows) for rows in torch.arange(len(z)).split(CHUNK)]
-        return [self.tokenizer.decode(row) for part in parts for row in self._written(part, sampling, generator)]
+        ranking = self._ranking(wishes, a_line, judge)
+
+        def make(rows: Tensor, taken: frozenset[str]) -> tuple[list[str], set[str]]:
+            if sampling.candidates > 1:
+                return self._best(order, rows.tolist(), sampling, generator, ranking, taken)
+            return [self.tokenizer.decode(row) for row in self._written(order.of(rows), sampling, generator)], set()
+
+        parts = torch.arange(len(z)).split(TOGETHER if sampling.candidates > 1 else CHUNK)
+
+        def leave(rows: Tensor) -> None:
+            draw_ahead(len(rows), sampling, generator)
+
+        return one_after_the_other(parts, make, leave, generator, self.shared)
 
     def _written(
         self, order: "_Order", sampling: SamplingParams, generator: torch.Generator, race: Race | None = None
@@ -237,22 +249,30 @@ class TextModel:
         return self.tokenizer.encode(text)[: self.config.longest - 1]
 
     def _best(
-        self, order: "_Order", sampling: SamplingParams, generator: torch.Generator, ranking: Callable[[int, str], Rank]
-    ) -> list[str]:
-        """Of several texts for each latent the best by `text.picking`, none that was taken before unless all were."""
-        best, taken = [""] * len(order.z), set[str]()
-        for together in torch.arange(len(order.z)).split(TOGETHER):
-            rows = together.tolist()
-            while rows:
-                before, again = frozenset(taken), list[int]()
-                found = self._race(order, rows, sampling, generator, _after(before, ranking))
-                for row, text in zip(rows, found, strict=True):
-                    if text in taken and text not in before:  # by a text that was sought beside it
-                        again.append(row)
-                    best[row] = text
-                    taken.add(text)
-                rows = again
-        return best
+        self,
+        order: "_Order",
+        rows: list[int],
+        sampling: SamplingParams,
+        generator: torch.Generator,
+        ranking: Callable[[int, str], Rank],
+        taken: frozenset[str],
+    ) -> tuple[list[str], set[str]]:
+        """Of several texts for each of some latents the best by `text.picking`, and all that were compared.
+
+        Args:
+            taken: texts of other latents, of which none is the best unless all candidates are.
+        """
+        best, heard = dict.fromkeys(rows, ""), set[str]()
+        while rows:
+            before, again = taken, list[int]()
+            found = self._race(order, rows, sampling, generator, _after(before, ranking, heard))
+            for row, text in zip(rows, found, strict=True):
+                if text in taken and text not in before:  # by a text that was sought beside it
+                    again.append(row)
+                best[row] = text
+                taken |= {text}
+            rows = again
+        return list(best.values()), heard
 
     def _race(
         self,
@@ -321,9 +341,14 @@ class _Order:
         return replace(self, constraints=replace(self.constraints, strength=strength.to(self.constraints.never.device)))
 
 
-def _after(taken: frozenset[str], ranking: Callable[[int, str], Rank]) -> Callable[[int, str], Rank]:
-    """A ranking to which the gravest fault is to be taken already."""
-    return lambda row, text: (text in taken, *ranking(row, text))
+def _after(taken: frozenset[str], ranking: Callable[[int, str], Rank], heard: set[str]) -> Callable[[int, str], Rank]:
+    """A ranking to which the gravest fault is to be taken already; it keeps what it was asked of in `heard`."""
+
+    def rank(row: int, text: str) -> Rank:
+        heard.add(text)
+        return text in taken, *ranking(row, text)
+
+    return rank
 
 
 def _is_open(prompt: str) -> bool:
@@ -344,8 +369,11 @@ def load_fitting(data: str, model: TextModel) -> TextData:
     return found
 
 
-def load_text_model(source: str, device: torch.device | str = "cpu") -> TextModel:
+def load_text_model(source: str, device: torch.device | str = "cpu", shared: bool = False) -> TextModel:
     """Load a writer by bundled name, path (a weights folder or a run) or Hub id.
+
+    Args:
+        shared: of several processes all write the same, each some parts of it.
 
     Raises:
         UserError: there is none, or it is damaged or of another kind.
@@ -359,7 +387,7 @@ def load_text_model(source: str, device: torch.device | str = "cpu") -> TextMode
     if len(tokenizer) != stated.network.vocabulary:
         raise UserError(f"{folder} has a vocabulary of another model; restore or retrain the weights")
     network = load_network(folder, lambda: Writer(stated.network)).to(device)
-    return TextModel(network, stated.network, tokenizer, folder.resolve().name, config["data"], common, known)
+    return TextModel(network, stated.network, tokenizer, folder.resolve().name, config["data"], common, known, shared)
 
 
 @dataclass(frozen=True)

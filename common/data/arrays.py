@@ -272,7 +272,7 @@ def cache_folder() -> Path:
 
 
 def cached(key: str, build: Callable[[Path], dict[str, Any]], mode: Literal["c", "r+"] = "c") -> Entry:
-    """Open the cache entry `key`, after building it if it is missing or damaged.
+    """Open the cache entry `key`, after building it if it is missing or damaged, but for numbers that changed.
 
     `build` is given an empty folder, makes its .npy files there (with `allocate`) and returns facts about them that
     JSON can hold. The folder is renamed into place when it is whole, and of several processes that ask at once one
@@ -328,8 +328,18 @@ def _reserve(handle: int, size: int, folder: Path) -> None:
 
 
 def _open(folder: Path, mode: Literal["c", "r+"]) -> Entry:
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in meta["arrays"]}, meta["facts"]
+    seal, _, text = (folder / "meta.json").read_text(encoding="utf-8").rpartition("\n")
+    meta = json.loads(text)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in meta["arrays"]}
+    if seal not in ("", _seal(arrays, text)):  # entries of earlier versions have none
+        raise ValueError(f"{folder} is damaged")
+    return arrays, meta["facts"]
+
+
+def _seal(arrays: Mapping[str, np.ndarray], text: str) -> str:
+    """What tells whether facts or shapes changed; numbers are not read for it, which would take long."""
+    shapes = [f"{name} {array.dtype} {array.shape}" for name, array in arrays.items()]
+    return digest("\n".join([text, *shapes]).encode())
 
 
 def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> None:
@@ -342,8 +352,9 @@ def _build(folder: Path, build: Callable[[Path], dict[str, Any]]) -> None:
         for path in paths:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())  # or a power cut could leave zeros of the right length
-        meta = {"arrays": [path.stem for path in paths], "facts": facts}
-        (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        arrays = {path.stem: np.load(path, mmap_mode="r") for path in paths}
+        text = json.dumps({"arrays": list(arrays), "facts": facts})
+        (temporary / "meta.json").write_text(f"{_seal(arrays, text)}\n{text}", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
     finally:

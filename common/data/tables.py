@@ -7,13 +7,13 @@ import csv
 import io
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import IO, Any, cast
 
 from common.config import require_extra
 from common.errors import UserError
+from common.processes import tell
 
 KINDS = (".jsonl", ".csv", ".tsv")
 LONGEST_LINE = 1 << 20  # characters; a file with a longer one is not what it is said to be
@@ -176,4 +176,4 @@ def _comma_separated(lines: Iterator[str], where: str) -> Records:
         longest = max(broken, key=lambda line: broken[line])
         rows = f"{len(broken):,} rows go over several lines, the longest from line {longest} to "
         rows += f"{longest + broken[longest] - 1}"
-        print(f"{where}: {rows}; if that is not meant, a quotation mark is missing", file=sys.stderr)
+        tell(f"{where}: {rows}; if that is not meant, a quotation mark is missing")

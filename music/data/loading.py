@@ -1,6 +1,5 @@
 """Music of any origin as windows of whole bars on one grid, in C, and split into what is trained on and held out."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from common.config import require
 from common.data.arrays import Arrays, allocate, cached, count_reasons, families, split
 from common.data.folders import short_name
 from common.errors import UserError
+from common.processes import tell
 from music.data import parsing
 from music.data.parsing import ParsedMusic, ParsedTune, parsed_music
 from music.data.sources import find
@@ -132,7 +132,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     said = {name: facts[name] for name in ("skipped", "source", "tempo")}
     tunes = tuple(TuneFacts(**tune) for tune in facts["tunes"])
     for line in lacking(tunes):
-        print(f"--data {data}: {line}", file=sys.stderr)
+        tell(f"--data {data}: {line}")
     return MusicData(short_name(data), spec, train, test, tunes, **said)
 
 

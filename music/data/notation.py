@@ -17,7 +17,8 @@ from music.data.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_tab
 from music.score import TrackSpec
 from music.theory import METRES, STEPS_PER_QUARTER, TWELFTHS, Key
 
-MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most, and music21 takes the square of the bars
+MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most
+MAX_ABC_WORK = 1_000_000  # characters times bars, for which music21 takes some ten seconds
 MAX_ABC_BAR = 128  # units of the note length
 ABC_NOTE = re.compile(r"[A-Ga-gxyzXZ][,']*(\d*)")
 MAX_OFF_GRID = 0.25  # share of notes that may begin between two steps, and are moved to the nearest
@@ -114,13 +115,17 @@ def abc(text: str, values: Values = MappingProxyType({})) -> Tune:
 def _refuse_giants_in_abc(text: str) -> None:
     """ValueError where a length or metre would take all memory, or a bar all time.
 
-    Of each beat of a bar music21 makes objects, and it gives bars without a metre one, in the square of their length.
+    Of each beat of a bar music21 makes objects, it gives bars without a metre one, in the square of their length, and
+    for each bar looks through the whole tune.
     """
     if len(text) > MAX_ABC:
         raise ValueError(f"has {len(text)} characters; {MAX_ABC} are the most")
     music = re.sub(r'%.*|"[^"\n]*"|(?m:^[A-JN-Za-z+]:.*)', "", text)  # without comments, words and fields but K: L: M:
     if giant := re.search(r"\d{4,}", music):
         raise ValueError(f"has a length or metre with the number {giant[0][:12]}")
+    bars = [bar for bar in music.split("|") if bar.strip(":[]\n ")]
+    if len(bars) * len(text) > MAX_ABC_WORK:
+        raise ValueError(f"has {len(bars)} bars and {len(text)} characters; cut it, as so many take minutes")
     lengths = (sum(int(length or 1) for length in ABC_NOTE.findall(bar)) for bar in music.split("|"))
     if (longest := max(lengths)) > MAX_ABC_BAR:
         raise ValueError(f"has a bar of {longest} units; {MAX_ABC_BAR} are the most, so write bar lines")

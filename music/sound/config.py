@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from common.config import (
     AugmentConfig,
@@ -80,6 +80,8 @@ class TrainConfig(GanConfig, VaeConfig, AugmentConfig, RunConfig):
 @dataclass(frozen=True, kw_only=True)
 class GenerateConfig(OutputConfig):
     """Settings of `python -m music.sound.generate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
     # One or more of .wav (sounds after each other), .png (spectrograms of them) and a folder (a .wav each).
@@ -159,6 +161,8 @@ class GenerateConfig(OutputConfig):
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(DeviceConfig):
     """Settings of `python -m music.sound.evaluate`."""
+
+    shares: ClassVar[bool] = True
 
     weights: Maker = MAKER  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out sounds are the measure; default: what was trained on

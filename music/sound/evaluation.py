@@ -43,7 +43,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had or do not fit each other, or too few sounds are held out.
     """
     device, folder = pick_device(config.device), find_weights(config.weights, "music")
-    model = load_sound_model(config.weights, device)
+    model = load_sound_model(config.weights, device, shared=True)
     data = load_for(model, config.data or trained_on(folder, BUILT_IN))
     judge = load_judge(data, device)
     material = gather(model, data, judge, config.n, config.seed)

@@ -1,6 +1,7 @@
 """`python -m music.sound.generate`: make notes of instruments, of mixtures of them, or sounds like one's own."""
 
 from common.cli import run
+from common.processes import rank
 from music.sound.config import GenerateConfig
 
 PROGRAM = "music.sound.generate"
@@ -16,9 +17,11 @@ def main(config: GenerateConfig) -> None:
     from music.sound.models import load_sound_model
 
     model = load_sound_model(config.weights, pick_device(config.device))
-    made = make(model, config)
+    made = make(model, config, shared=True)
     named = ", ".join(dict.fromkeys(one.name for one in made if one.name)) or "sounds"
-    print(f"wrote {write(made, config)}: {named} by {model.name}")
+    written = write(made, config)
+    if rank() == 0:
+        print(f"wrote {written}: {named} by {model.name}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from common.pictures.sheets import save_picture
+from common.processes import in_turn, rank, turns, wait
 from music.io.sound import save_wav
 from music.sound.config import HOP, NO_PITCH, RATE, GenerateConfig, ending
 from music.sound.durations import lasting
@@ -39,22 +40,30 @@ class Made:
     sounds: Tensor
 
 
-def make(model: SoundModel, config: GenerateConfig) -> list[Made]:
+def make(model: SoundModel, config: GenerateConfig, shared: bool = False) -> list[Made]:
     """Make what the command line asks for: all of one instrument, of one latent, together.
+
+    Args:
+        shared: of several processes all make the same, each some of the sounds.
 
     Raises:
         UserError: the model knows no such instrument.
     """
     mixtures = config.mixtures(model.classes) or [{}]
     kinds = [mixtures] if config.morph else [[mixture] for mixture in mixtures]
-    made = []
-    for stops in kinds:
-        pitches = (config.pitches or [middle(model, stops)]) if model.ranges else [NO_PITCH]
-        for number in range(config.n):
-            z = model.latents(1, config.seed + number)
-            sounds = [note(model, z, stops, pitch, config.velocity, config.seconds) for pitch in pitches]
-            made.append(Made(name_of_stops(model, stops), pitches, torch.stack(sounds)))
-    return made
+
+    def sound(asked: tuple[list[Mixture], int, int]) -> Tensor:
+        stops, number, pitch = asked
+        return note(model, model.latents(1, config.seed + number), stops, pitch, config.velocity, config.seconds)
+
+    played = [(config.pitches or [middle(model, stops)]) if model.ranges else [NO_PITCH] for stops in kinds]
+    rows = [(*kind, number) for kind in zip(kinds, played, strict=True) for number in range(config.n)]
+    asked = [(stops, number, pitch) for stops, pitches, number in rows for pitch in pitches]
+    sounds = iter(in_turn(asked, sound, shared))
+    return [
+        Made(name_of_stops(model, stops), pitches, torch.stack([next(sounds) for _ in pitches]))
+        for stops, pitches, _ in rows
+    ]
 
 
 def note(
@@ -124,22 +133,28 @@ def joined(made: Sequence[Made], chord: bool) -> Tensor:
 def write(made: Sequence[Made], config: GenerateConfig) -> str:
     """Write sounds as each --out asks for it, and say what was written.
 
+    Of several processes, which all have the same ones, each writes some of many files, and the first a single file.
+
     Raises:
         UserError: it cannot be written.
     """
-    return ", ".join(_write(made, config, out) for out in config.out)
+    wrote = ", ".join(_write(made, config, out) for out in config.out)
+    wait()
+    return wrote
 
 
 def _write(made: Sequence[Made], config: GenerateConfig, out: str) -> str:
+    if ending(out) == "":
+        return _write_singles(made, config.chord, Path(out))
+    if rank() > 0:
+        return out
     if ending(out) == ".png":
         names = dict.fromkeys(one.name for one in made)
         rows = [(name, torch.cat([_maps(one) for one in made if one.name == name])) for name in names]
         headings = [name_of(pitch) for pitch in made[0].pitches] if config.n == 1 and config.pitches else []
         save_picture(spectrogram_sheet(rows, headings), out)
-    elif ending(out) == ".wav":
-        save_wav(joined(made, config.chord)[None], RATE, out)
     else:
-        return _write_singles(made, config.chord, Path(out))
+        save_wav(joined(made, config.chord)[None], RATE, out)
     return out
 
 
@@ -149,12 +164,13 @@ def _maps(made: Made) -> Tensor:
 
 
 def _write_singles(made: Sequence[Made], chord: bool, folder: Path) -> str:
-    count = 0
+    named: list[tuple[str, Tensor]] = []
     for one in made:
         slug = re.sub(r"\W+", "-", one.name).strip("-") or "sound"
         sounds = [joined([one], True)] if chord else list(one.sounds)
         for pitch, sound in zip(one.pitches, sounds, strict=False):
             pitched = "" if pitch == NO_PITCH or chord else f"-{name_of(pitch).replace('#', 's')}"
-            save_wav(sound[None], RATE, folder / f"{count:04d}-{slug}{pitched}.wav")
-            count += 1
-    return f"{count} {'sound' if count == 1 else 'sounds'} into {folder}"
+            named.append((f"{len(named):04d}-{slug}{pitched}.wav", sound))
+    for name, sound in named[turns()]:
+        save_wav(sound[None], RATE, folder / name)
+    return f"{len(named)} {'sound' if len(named) == 1 else 'sounds'} into {folder}"

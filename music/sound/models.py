@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from common.processes import in_turn
 from common.schema import from_json
 from common.training.devices import placed
 from common.weights import load_network
@@ -29,6 +30,7 @@ class SoundModel:
         ranges: lowest and highest pitch of each class by MIDI number; () if sounds have no pitch.
         falls: decibels a second by which held notes of each class fall; () if that is not known.
         name: of the weights.
+        shared: whether all processes make the same sounds, each some parts of them.
     """
 
     network: Generator | SoundVae
@@ -38,6 +40,7 @@ class SoundModel:
     ranges: tuple[tuple[int, int], ...] = ()
     name: str = ""
     falls: tuple[float, ...] = ()
+    shared: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -59,11 +62,12 @@ class SoundModel:
         Of a GAN these are maps of log-magnitude and frequency, of a VAE what its synthesiser does in each frame; what
         lies between two of them sounds like something between, and `play` makes it heard.
         """
-        parts = []
-        for rows in torch.arange(len(z)).split(CHUNK):
+
+        def score(rows: Tensor) -> Tensor:
             label, pitch, velocity = (tensor[rows].to(self.device) for tensor in note)
-            parts.append(self.network.score(z[rows].to(self.device), (label, pitch, velocity)).cpu())
-        return torch.cat(parts)
+            return self.network.score(z[rows].to(self.device), (label, pitch, velocity)).cpu()
+
+        return torch.cat(in_turn(torch.arange(len(z)).split(CHUNK), score, self.shared))
 
     def sounds(self, z: Tensor, note: Note) -> Tensor:
         """Sounds float32 (N, samples) in [-1, 1] on the CPU for latents z (N, latent) and notes."""
@@ -72,8 +76,8 @@ class SoundModel:
     @torch.inference_mode()
     def play(self, scores: Tensor, pitch: Tensor) -> Tensor:
         """Scores and pitches (N,) as sounds float32 (N, samples) in [-1, 1]."""
-        parts = zip(scores.split(CHUNK), pitch.split(CHUNK), strict=True)
-        return torch.cat([self.network.play(part, pitches) for part, pitches in parts])
+        parts = list(zip(scores.split(CHUNK), pitch.split(CHUNK), strict=True))
+        return torch.cat(in_turn(parts, lambda part: self.network.play(*part), self.shared))
 
     def sample(self, notes: Mapping[str, Tensor], seed: int = 0) -> Tensor:
         """Sounds like those of a batch: with its "label" if any, "pitch" and "velocity", each (N,)."""
@@ -85,8 +89,11 @@ def build_maker(config: NetworkConfig) -> Generator | SoundVae:
     return SoundVae(config) if config.core == "vae" else Generator(config)
 
 
-def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundModel:
+def load_sound_model(source: str, device: torch.device | str = "cpu", shared: bool = False) -> SoundModel:
     """Load a maker of sounds by bundled name, path (a weights folder or a run) or Hub id.
+
+    Args:
+        shared: of several processes all make the same sounds, each some parts of them.
 
     Raises:
         UserError: there is none, or it is damaged or of another kind.
@@ -97,10 +104,8 @@ def load_sound_model(source: str, device: torch.device | str = "cpu") -> SoundMo
         stated = from_json(Stated, config, others=True)
         stated.check()
     network = placed(load_network(folder, lambda: build_maker(stated.network)), device)
-    ranges = tuple((low, high) for low, high in stated.ranges)
-    return SoundModel(
-        network, stated.network, stated.classes, stated.families, ranges, folder.resolve().name, stated.falls
-    )
+    ranges, name = tuple((low, high) for low, high in stated.ranges), folder.resolve().name
+    return SoundModel(network, stated.network, stated.classes, stated.families, ranges, name, stated.falls, shared)
 
 
 @dataclass(frozen=True)

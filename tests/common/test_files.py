@@ -58,6 +58,18 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_temporary_file_that_cannot_be_removed_hides_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    writing = replacing(path)
+    temporary = writing.__enter__()
+    temporary.unlink()
+    temporary.mkdir()  # which no file can be replaced by, and which is not removed as a file is
+    with pytest.raises(UserError, match=r"cannot write .*file"):
+        writing.__exit__(None, None, None)
+    assert path.read_text() == "old"
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/deeper/x.json"):
@@ -100,6 +112,16 @@ def test_a_folder_without_results_goes_again(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), folder_for_results(tmp_path / "a" / "b"):
         fail()
     assert not (tmp_path / "a" / "b").exists()
+
+
+def test_a_folder_for_results_that_is_gone_hides_no_error(tmp_path: Path) -> None:
+    def fails() -> None:
+        with folder_for_results(tmp_path / "results"):
+            (tmp_path / "results").rmdir()
+            raise UserError("why")
+
+    with pytest.raises(UserError, match="why"):
+        fails()
 
 
 def test_a_folder_with_results_stays(tmp_path: Path) -> None:

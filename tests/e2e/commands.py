@@ -14,6 +14,9 @@ PACKAGES = ["common", *DOMAINS, "studio"]
 MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 COMMANDS = [path for path in MODULES if "\n    run(main, PROGRAM)" in (ROOT / path).read_text(encoding="utf-8")]
 
+# The "--" keeps torchrun from taking --n for a short form of one of its own flags.
+STARTED = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "--")
+
 # Commands begin in processes that have imported the large libraries already: importing them anew for each of some
 # hundred commands was a third of the suite's time. Our own packages are imported by each command itself.
 FORKS = multiprocessing.get_context("forkserver")
@@ -51,6 +54,29 @@ def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
             process.kill()
             raise subprocess.TimeoutExpired(typed, 300)
         return subprocess.CompletedProcess(typed, process.exitcode, *(path.read_text("utf-8") for path in said))
+
+
+def alone_and_shared(folder: Path, *words: object, out: str = "made") -> tuple[Path, Path, str]:
+    """What a command writes by --out in one process and in two, on one thread each, and what the two print.
+
+    Args:
+        out: a file or folder in the folder.
+    """
+    paths, said = [], ""
+    for name, launcher in (("alone", ()), ("shared", STARTED)):
+        (folder / name).mkdir(parents=True)
+        paths.append(folder / name / out)
+        result = command(*launcher, *words, "--threads", 1, "--device", "cpu", "--out", paths[-1])
+        assert result.returncode == 0, result.stderr
+        said = result.stdout
+    return paths[0], paths[1], said
+
+
+def assert_same_files(alone: Path, shared: Path) -> None:
+    """Two folders hold the same files, byte for byte."""
+    names = sorted(path.name for path in alone.iterdir())
+    assert names == sorted(path.name for path in shared.iterdir())
+    assert all((alone / name).read_bytes() == (shared / name).read_bytes() for name in names)
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], *named: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, assert_refused, command
+from commands import ROOT, alone_and_shared, assert_refused, assert_same_files, command
 from PIL import Image
 from pretty_midi import PrettyMIDI
 
@@ -160,3 +160,17 @@ def test_bad_data_and_weights_are_refused(tmp_path: Path) -> None:
     assert_refused(command("music.train", "--data", texts, *TINY, "--batch", 6, *out), "--batch")
     assert_refused(command("music.evaluate", "--weights", tmp_path / "missing", *out), "missing")
     assert not (tmp_path / "run").exists()
+
+
+def test_two_processes_compose_the_same(run_folder: Path, tmp_path: Path) -> None:
+    words = ("music.generate", "--weights", run_folder, "--bars", 3, "--rounds", 2, "--candidates", 300)
+    alone, shared, said = alone_and_shared(tmp_path, *words, out="song.mid")
+    assert alone.read_bytes() == shared.read_bytes()
+    assert said.count("wrote") == 1
+
+
+def test_two_processes_measure_the_same(run_folder: Path, songs: Path, tmp_path: Path) -> None:
+    words = ("music.evaluate", "--weights", run_folder, "--data", songs, "--n", 512, "--candidates", 2)
+    alone, shared, said = alone_and_shared(tmp_path, *words)
+    assert_same_files(alone, shared)
+    assert said.count("report.html") == 1

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import COMMANDS, assert_refused, command, dotted
+from commands import COMMANDS, STARTED, alone_and_shared, assert_refused, assert_same_files, command, dotted
 
-# The "--" keeps torchrun from taking --n for a short form of one of its own flags.
-STARTED = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "--")
 SHARED = {
     *("image.train", "image.translate.train", "image.judges.classifier", "image.judges.scorer", "text.train"),
     *("music.train", "music.sound.train", "superres.train"),
     *("image.generate", "image.evaluate", "image.translate.__main__", "superres.upscale"),
+    *("text.generate", "text.evaluate", "music.generate", "music.evaluate"),
+    *("music.sound.generate", "music.sound.evaluate"),
 }
 N = 520  # digits, of which 256 are drawn at a time: three parts
 
@@ -69,3 +69,12 @@ def test_two_processes_measure_the_same(weights: str, tmp_path: Path) -> None:
         found.append(json.loads((tmp_path / name / "evaluation.json").read_text()))
     assert found[0] == found[1]
     assert (tmp_path / "alone" / "report.html").read_bytes() == (tmp_path / "shared" / "report.html").read_bytes()
+
+
+def test_two_processes_make_the_same_sounds(tmp_path: Path) -> None:
+    words = ("music.sound.generate", "--instrument", "flute", "--pitch", "A4", "C5", "--n", 2)
+    alone, shared, said = alone_and_shared(tmp_path / "folder", *words)
+    assert_same_files(alone, shared)
+    assert said.count("wrote") == 1 and "4 sounds into" in said
+    alone, shared, _ = alone_and_shared(tmp_path / "file", *words, out="chord.wav")
+    assert alone.read_bytes() == shared.read_bytes()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import ROOT, assert_refused, command
+from commands import ROOT, alone_and_shared, assert_refused, assert_same_files, command
 
 TINY = ("--net-size", "debug", "--vocabulary", "512", "--longest", "40", "--latent", "8", "--batch", "16")
 SHORT = ("--examples", "192", "--snapshot", "96", "--device", "cpu")
@@ -161,3 +161,26 @@ def test_an_interrupted_run_goes_on(corpus: Path, tmp_path: Path) -> None:
     assert process.returncode == 130 and "go on with --resume" in said
     result = command("text.train", *flags, "--resume", "--steps", "1")
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--n", 150, "--candidates", 2, "--max-length", 3),  # that repeat each other, which the others cannot foresee
+        ("--n", 70, "--candidates", 2, "--acrostic", "AN"),
+    ],
+    ids=["texts", "lines"],
+)
+def test_two_processes_write_the_same(words: tuple[object, ...], run_folder: Path, tmp_path: Path) -> None:
+    alone, shared, said = alone_and_shared(
+        tmp_path, "text.generate", "--weights", run_folder, *words, out="texts.jsonl"
+    )
+    assert alone.read_bytes() == shared.read_bytes()
+    assert said.count("wrote") == 1
+
+
+def test_two_processes_measure_the_same(run_folder: Path, tmp_path: Path) -> None:
+    words = ("text.evaluate", "--weights", run_folder, "--n", 100, "--importance", 2)
+    alone, shared, said = alone_and_shared(tmp_path, *words)
+    assert_same_files(alone, shared)
+    assert said.count("report.html") == 1

@@ -222,6 +222,25 @@ def test_a_damaged_entry_is_built_again(cache: Path, name: str, harm: Callable[[
     assert len(calls) == 2 and arrays["train.image"].shape == (5, 2)
 
 
+@pytest.mark.parametrize(("name", "old", "new"), [("train.image.npy", b"(5, 2)", b"(2, 5)"), ("meta.json", b"0", b"1")])
+def test_an_entry_that_says_something_else_is_built_again(cache: Path, name: str, old: bytes, new: bytes) -> None:
+    calls: list[Path] = []
+    facts = cached("key", counting_builder(calls))[1]
+    path = cache / digest(b"key") / name
+    place = path.read_bytes().rindex(old)
+    path.write_bytes(path.read_bytes()[:place] + new + path.read_bytes()[place + len(old) :])
+    arrays, again = cached("key", counting_builder(calls))
+    assert len(calls) == 2 and arrays["train.image"].shape == (5, 2) and again.keys() == facts.keys()
+
+
+def test_an_entry_of_an_earlier_version_is_kept(cache: Path) -> None:
+    calls: list[Path] = []
+    facts = cached("key", counting_builder(calls))[1]
+    path = cache / digest(b"key") / "meta.json"
+    path.write_text(path.read_text().rpartition("\n")[2])
+    assert cached("key", counting_builder(calls))[1] == facts and len(calls) == 1
+
+
 def test_what_a_killed_build_left_is_cleared(cache: Path) -> None:
     left = cache / (digest(b"key") + ".partial")
     left.mkdir(parents=True)

@@ -230,6 +230,7 @@ def test_damaged_files_are_reasons(tmp_path: Path) -> None:
         ("C" * 60_000, "4/4"),
         ("C8 | " + "C" * 400 + " | C8 |", "4/4"),  # music21 would look for a metre of 400 eighths
         ("C8 | C'400 | C8 |", "4/4"),
+        ("C2 D2 E2 F2 |" * 400, "4/4"),  # music21 looks through the whole tune for each bar
     ],
 )
 def test_abc_that_would_take_all_memory_or_time_is_a_reason(tmp_path: Path, body: str, metre: str) -> None:
