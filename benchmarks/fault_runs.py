@@ -77,10 +77,10 @@ def _spoil(loss: Any, network: Any, spoilt: Spoilt | None) -> Any:
 
 def killed(folder: Path, number: int, chance: Random, took: float) -> str:
     """Kill a training until it comes through, and compare it with the undisturbed one."""
-    out, kills = folder / str(number), 0
-    while not finished(lambda: train(out), chance.random() * took if kills < MOST_KILLS else None):
+    out, log, kills = folder / str(number), folder / f"{number}.log", 0
+    while not finished(lambda: train(out), chance.random() * took if kills < MOST_KILLS else None, log):
         if (kills := kills + 1) > MOST_KILLS:
-            return "the run does not go on any more"
+            return f"the run does not go on any more: {log.read_text()[-1000:]}"
     return differs(out, folder / "whole")
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_buffer_registration_hook,
@@ -54,12 +54,20 @@ def save_weights(
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    rounded = {name: _rounded(tensor.detach().cpu()).contiguous() for name, tensor in tensors.items()}
+    write_tensors(path, {name: _rounded(tensor.detach().cpu()) for name, tensor in tensors.items()})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Its bytes are made in memory: a temporary file of the library's own would stay for ever if the process were killed.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written; what was there before is unharmed.
+    """
+    content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, header)
     with replacing(path) as temporary:
-        try:
-            save_file(rounded, temporary)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+        temporary.write_bytes(content)
 
 
 def load_model(folder: Path, network: N) -> N:

@@ -8,14 +8,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from common.cores.game import Player
 from common.data.arrays import digest, digest_of
 from common.errors import UserError
-from common.files import replacing
-from common.weights import load_exactly
+from common.weights import load_exactly, write_tensors
 
 FORMAT, OLDER = "quartet-checkpoint-2", "quartet-checkpoint-1"  # which had no digest
 KEPT = 2  # the newest, and the one before it
@@ -40,11 +38,7 @@ class Checkpoints:
         path = self.folder / f"step-{step:09d}.safetensors"
         said = json.dumps(facts)
         header = {"format": FORMAT, "facts": said, "digest": _digest(tensors, said)}
-        with replacing(path) as temporary:
-            try:
-                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, header)
-            except SafetensorError as error:  # safetensors reports the operating system's refusals as its own error
-                raise OSError(str(error)) from error
+        write_tensors(path, tensors, header)
         paths = self.paths()
         now = paths.index(path) + 1
         for other in [*paths[: max(now - KEPT, 0)], *paths[now:]]:  # later ones a resumed run could not read
