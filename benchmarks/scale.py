@@ -60,12 +60,14 @@ def main(config: ScaleConfig) -> None:
 
 
 def _starts(config: ScaleConfig) -> None:
-    print("pictures in | first start s | second start s | of a core | MB | peak MB | index kB | batches/s | training/s")
-    for kind in ("folder", "shards", "shards, not decoded"):
+    print(
+        "pictures in | first start s, of a core | second, of a core | MB | peak MB | index kB | batches/s | training/s"
+    )
+    for kind in ("folder", "folder, not decoded", "shards", "shards, not decoded"):
         found: list[dict[str, float]] = []
         while (number := LEAST * 10 ** len(found)) <= config.most:
             folder = _pictures(config.out / f"{kind.partition(',')[0]}-{number}", number)
-            cache = config.out / "cache" / f"{kind}-{number}".replace(", ", "-").replace(" ", "-")
+            cache = config.out / "cache" / f"{kind}-{number}"
             shutil.rmtree(cache, ignore_errors=True)
             size = 1e-6 if "," in kind else 1e3
             first, second = (_child(f"start({str(folder)!r}, {size})", cache) for _ in range(2))
@@ -73,7 +75,8 @@ def _starts(config: ScaleConfig) -> None:
             index = sum(path.stat().st_size for path in cache.rglob("*") if _is_index(path)) / 1e3
             found.append(second | {"pictures": number})
             print(
-                f"{number:,} {kind} | {first['seconds']:.2f} | {second['seconds']:.2f} | {second['cpu']:.2f} | "
+                f"{number:,} {kind} | {first['seconds']:.2f}, {first['cpu']:.2f} | "
+                f"{second['seconds']:.2f}, {second['cpu']:.2f} | "
                 f"{second['kilobytes'] / 1e3:.1f} | {first['peak'] / 1e3:,.0f} | {index:,.0f} | "
                 f"{second['read']:,.0f} | {rate:,.0f}",
                 flush=True,
