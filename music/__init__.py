@@ -22,6 +22,7 @@ def compose(
     pickup: float | None = None,
     form: str = "",
     temperature: float | None = None,
+    guidance: float | None = None,
     rounds: int = 12,
     candidates: int = 32,
     chords: str = "",
@@ -50,6 +51,7 @@ def compose(
         pickup: quarter notes before the first bar line, such as 1 or 0.5.
         form: sections of equal length, such as "AABA": equal letters are the same music.
         temperature: of the choice of notes, 0 to 2; 0 takes the likeliest; by default what suits the weights.
+        guidance: above 1 nearer to the `style`, and less varied; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept; 1 is the plain draw.
         chords: asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer.
@@ -77,7 +79,7 @@ def compose(
 
     files = {name: Path(settings[name]) for name in ("melody", "continue_", "from_", "to") if settings[name]}
     config = GenerateConfig(**settings | files | {"arithmetic": tuple(map(Path, arithmetic))})
-    return perform(load_music_model(config.source, pick_device(device)), config)[1]
+    return perform(load_music_model(config.source, pick_device(device), config.guidance), config)[1]
 
 
 def harmonise(
@@ -115,6 +117,7 @@ def rewrite(
     voices: tuple[str, ...] = (),
     key: str | None = None,
     temperature: float | None = None,
+    guidance: float | None = None,
     rounds: int = 12,
     candidates: int = 32,
     range_: tuple[str, ...] = (),
@@ -131,6 +134,7 @@ def rewrite(
         voices: names or numbers of the tracks that are written anew; by default all.
         key: of the piece; by default what the file says.
         temperature: of the choice of notes, 0 to 2; by default what suits the weights.
+        guidance: above 1 nearer to the `style`, and less varied; by default what suits the weights.
         rounds: in which parts of every few bars are rewritten in view of the rest, and twice as many for faulty ones.
         candidates: drawn for every few bars, of which the best by rules of harmony is kept.
         range_: pitches of what is written anew, as of `compose`.
@@ -150,7 +154,7 @@ def rewrite(
 
     settings |= {"rewrite": Path(settings.pop("piece")), "voices": tuple(voices)}
     config = GenerateConfig(**settings)
-    return perform(load_music_model(config.source, pick_device(device)), config)[1]
+    return perform(load_music_model(config.source, pick_device(device), config.guidance), config)[1]
 
 
 def to_musicxml(piece: "PrettyMIDI | str | Path", title: str = "") -> str:

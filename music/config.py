@@ -114,6 +114,7 @@ class GenerateConfig(OutputConfig):
     pickup: float | None = None  # quarter notes before the first bar line, such as 1 or 0.5; default: none
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
     temperature: float | None = None  # of the choice of notes; 0: the likeliest; default: what suits the weights
+    guidance: float | None = None  # above 1 nearer to the --style, and less varied; default: what suits the weights
     rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest; in twice as many faulty ones
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
@@ -148,6 +149,8 @@ class GenerateConfig(OutputConfig):
         require(self.metre is None or self.metre in METRES, "metre", f"must be one of {known}, not {self.metre}")
         temperature = self.temperature
         require(temperature is None or 0 <= temperature <= 2, "temperature", f"must be 0 to 2, not {temperature}")
+        require_guidance(self.guidance)
+        require(self.guidance is None or bool(self.style), "guidance", "means nothing without --style; name one")
         require(0 <= self.rounds <= 1000, "rounds", f"must be 0 to 1000, not {self.rounds}")
         bars = self.bars
         require(bars is None or 1 <= bars <= LONGEST, "bars", f"must be 1 to {LONGEST}, not {bars}")
@@ -302,6 +305,11 @@ class GenerateConfig(OutputConfig):
         return [name for name, files in given.items() if files]
 
 
+def require_guidance(guidance: float | None) -> None:
+    """Refuse a --guidance that is out of its range."""
+    require(guidance is None or 0 <= guidance <= 20, "guidance", f"must be 0 to 20, not {guidance}")
+
+
 def told_styles(styles: Iterable[str], tunes: Mapping[str, int]) -> str:
     """Styles in words, each with how many tunes it was learned from where that is known."""
     return ", ".join(f"{style} ({tunes[style]:,} tunes)" if style in tunes else style for style in styles)
@@ -332,6 +340,7 @@ class EvaluateConfig(SamplesConfig):
     weights: Composer = DEFAULT_WEIGHTS  # a bundled name, a folder (weights or a run) or a Hub id
     data: Data | None = None  # whose held-out tunes are the measure; default: the set that was trained on
     n: int = 512  # compositions, and as many windows of held-out tunes (fewer if there are fewer)
+    guidance: float | None = None  # as of music.generate; default: what suits the weights
     candidates: int = 32  # of the column of picked compositions
     seed: int = 0  # of the latents and of the choice of windows
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights or samples>
@@ -341,7 +350,8 @@ class EvaluateConfig(SamplesConfig):
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require(self.candidates >= 2, "candidates", f"must be 2 or more, not {self.candidates}")
         require_seed(self.seed)
-        self._refuse_unread(("weights", "candidates"))
+        require_guidance(self.guidance)
+        self._refuse_unread(("weights", "candidates", "guidance"))
 
     def check_inputs(self) -> None:
         super().check_inputs()

@@ -53,7 +53,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     Raises:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
-    model = load_music_model(config.weights, pick_device(config.device))
+    model = load_music_model(config.weights, pick_device(config.device), config.guidance)
     data = load_music(config.data or trained_on(find_weights(config.weights, "music"), DATA_SETS), model.config.bars)
     check_fit(model, data)
     held_out = choose(model.config, data.test, config.n, config.seed)

@@ -22,7 +22,7 @@ def main(config: GenerateConfig) -> None:
     from music.models import load_music_model
     from music.performing import perform
 
-    model = load_music_model(config.source, pick_device(config.device))
+    model = load_music_model(config.source, pick_device(config.device), config.guidance)
     piece, midi, file = perform(model, config)
     for path in write(piece, midi, config, file):
         bars, pickup = -(-piece.steps // piece.bar), " after a pickup" if piece.pickup else ""

@@ -50,6 +50,7 @@ class MusicModel:
         metres: the commonest metre of each style, and under "" that of all.
         temperature: at which notes are drawn, if nothing else is asked for.
         styles: what is known of each style; {} of weights that were trained before it was kept.
+        guidance: by how much what a style changes is exaggerated, 1 not at all (classifier-free; Ho & Salimans 2022).
     """
 
     network: Composer
@@ -60,6 +61,7 @@ class MusicModel:
     metres: dict[str, str] = field(default_factory=dict)
     temperature: float = 0.0
     styles: dict[str, StyleFacts] = field(default_factory=dict)
+    guidance: float = 1.0
 
     def voices(self, style: str) -> int:
         """How many tracks have notes in a style ("": any), from the first on."""
@@ -152,13 +154,22 @@ class MusicModel:
         for rows in torch.arange(len(z)).split(CHUNK):
             chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
             bias = chosen.pop("bias", None)
-            outputs, _ = self.network.vae.decode(z[rows].to(device), chosen)
+            outputs = self._outputs(z[rows].to(device), chosen)
             if bias is not None:
                 outputs = notation.biased(outputs, bias)
             if temperature:
                 outputs = notation.shaken(outputs, temperature, draw)
             parts.append(notation.compose(outputs, chosen).cpu() > 0.5)
         return torch.cat(parts)
+
+    def _outputs(self, z: Tensor, condition: MusicContext) -> Tensor:
+        """What `compose` reads notes from, (N, S, size); what the style changes against any is exaggerated."""
+        outputs, _ = self.network.vae.decode(z, condition)
+        if self.guidance == 1 or not self.config.styles:
+            return outputs
+        style = torch.full_like(condition["style"], len(self.config.styles))
+        free, _ = self.network.vae.decode(z, condition | {"style": style})
+        return free + self.guidance * (outputs - free)
 
     @torch.inference_mode()
     def encode(self, rolls: Tensor, condition: MusicContext) -> Tensor:
@@ -215,8 +226,11 @@ def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
     return torch.from_numpy(rearrange(roll, "... bars steps pitches -> ... (bars steps) pitches"))
 
 
-def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicModel:
+def load_music_model(source: str, device: torch.device | str = "cpu", guidance: float | None = None) -> MusicModel:
     """Load a composer by bundled name, path (a weights folder or a run) or Hub id.
+
+    Args:
+        guidance: instead of what suits the weights.
 
     Raises:
         UserError: there is none, or it is damaged or of another kind.
@@ -227,7 +241,8 @@ def load_music_model(source: str, device: torch.device | str = "cpu") -> MusicMo
         stated = from_json(_Stated, config, others=True)
     composer = load_network(folder, lambda: Composer(stated.network)).to(device)
     facts = stated.typical, stated.tempo, stated.metres, stated.temperature, stated.styles
-    return MusicModel(composer, stated.network, folder.resolve().name, *facts)
+    guided = stated.guidance if guidance is None else guidance
+    return MusicModel(composer, stated.network, folder.resolve().name, *facts, guidance=guided)
 
 
 @dataclass(frozen=True)
@@ -240,6 +255,7 @@ class _Stated:
     metres: dict[str, str]
     temperature: float
     styles: dict[str, StyleFacts] = field(default_factory=dict)
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         known = set(self.network.metres)
@@ -247,6 +263,8 @@ class _Stated:
             raise ValueError("'metres'")
         if not 10 <= self.tempo <= 400:
             raise ValueError("'tempo'")
+        if not 0 <= self.guidance <= 20:
+            raise ValueError("'guidance'")
         usual = self.typical.get("notes_per_bar")
         if not isinstance(usual, int | float) or not usual > 0:
             raise ValueError("'typical'")

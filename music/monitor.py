@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 LEARNED = 3_000  # training windows from which the styles are learned
 JUDGED = 256  # training windows, and as many compositions, that a look at the quality compares
-TEMPERATURES = (0.0, 0.3, 0.6, 0.8, 1.0)  # of which the one that suits the weights best is kept with them
+TEMPERATURES = (0.0, 0.3, 0.6, 0.8, 1.0)  # what suits the weights best of these, ...
+GUIDANCES = (1.0, 2.0, 3.0, 4.0)  # ... and with styles of these, is kept with them
 SHOWN = 12  # compositions on a sheet
 GRACE = 60_000  # training windows before the collapse alarm may speak
 SHOWN_FIGURES = ("in_scale", "chord_on_beat", "voice_crossing", "parallels", "notes_per_bar", "qualified_notes")
@@ -64,30 +65,43 @@ class MusicMonitor(Monitor):
         self.floor = neighbourhoods(first, second).coverage
         self.forest = self._learn_styles() if network.styles else None
         self.alarm = CollapseAlarm(GRACE)
-        self.temperature = 0.0  # as the latest look at the quality chose it; sheets are drawn before that look
+        # As the latest look at the quality chose them; sheets are drawn before that look.
+        self.temperature, self.guidance = TEMPERATURES[2], GUIDANCES[1] if network.styles else GUIDANCES[0]
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw real windows beside compositions, which come from the same latents every time, into `path`.png."""
-        model = self._model(network)
+        model = self._model(network, self.temperature, self.guidance)
         condition = {name: tensor[:SHOWN] for name, tensor in self.condition.items()}
-        scores = model.scores(model.write(condition, temperature=self.temperature), condition)
+        scores = model.scores(model.write(condition), condition)
         rows = [pair for real, own in zip(self.real, scores, strict=False) for pair in (("real", real), ("", own))]
         save_picture(roll_sheet(rows), path.with_suffix(".png"))
 
     def judge(self, network: nn.Module, images: int) -> Verdict:
         """How far the plain draw is from training windows: musical metrics, histograms, coverage and styles.
 
-        It is drawn at the temperature, of a few, at which it is nearest; that goes with the weights.
+        It is drawn at the temperature and guidance at which it is nearest, of those of the latest look and one step up
+        and down from them; they go with the weights.
         """
-        found = [self._figures(self._model(network), temperature) for temperature in TEMPERATURES]
+        found = [self._figures(self._model(network, *pair)) for pair in self._nearby()]
         figures = min(found, key=lambda each: each["misfit"])
-        self.temperature = figures["temperature"]
+        self.temperature, self.guidance = figures["temperature"], figures["guidance"]
         warning = self.alarm.update(coverage=figures["coverage"], floor=self.floor, images=images)
         return Verdict(figures, figures["misfit"], warning)
 
-    def _figures(self, model: MusicModel, temperature: float) -> dict[str, float]:
-        """How far the plain draw at a temperature is from training windows."""
-        rolls = model.write(self.condition, mix(self.config.seed, 1) % (1 << 32), temperature)
+    def _nearby(self) -> list[tuple[float, float]]:
+        """Temperatures and guidances that differ from the latest in one of both, by a step at most."""
+        guidances = GUIDANCES if self.forest is not None else GUIDANCES[:1]
+        row, column = TEMPERATURES.index(self.temperature), guidances.index(self.guidance)
+        return [
+            (temperature, guidance)
+            for number, temperature in enumerate(TEMPERATURES)
+            for place, guidance in enumerate(guidances)
+            if abs(number - row) + abs(place - column) <= 1
+        ]
+
+    def _figures(self, model: MusicModel) -> dict[str, float]:
+        """How far the plain draw of a model is from training windows."""
+        rolls = model.write(self.condition, mix(self.config.seed, 1) % (1 << 32))
         scores = model.scores(rolls, self.condition)
         found, overlaps = measure(scores), overlap(scores, self.real)
         figures = {"misfit": misfit(found, self.typical, overlaps), "overlap": float(np.mean(overlaps))}
@@ -97,7 +111,7 @@ class MusicMonitor(Monitor):
             figures["misfit"] += max(self.forest.oob_score_ - figures["style_match"], 0.0)
         figures |= {name: found[name] for name in SHOWN_FIGURES if not math.isnan(found[name])}
         coverage = neighbourhoods(self.features, features(rolls, self.network)).coverage
-        return figures | {"coverage": coverage, "temperature": temperature}
+        return figures | {"coverage": coverage, "temperature": model.temperature, "guidance": model.guidance}
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
@@ -110,18 +124,21 @@ class MusicMonitor(Monitor):
             "tempo": self.data.tempo,
             "metres": usual_metres(self.data),
             "temperature": self.temperature,
+            "guidance": self.guidance,
             "styles": {style: asdict(facts) for style, facts in style_facts(self.data).items()},
             "data": {"name": self.data.name},
         }
         return config, _card(self.config, self.data, self.typical, facts)
 
     def state(self) -> dict[str, Any]:
-        """The collapse alarm's memory."""
-        return self.alarm.state()
+        """The collapse alarm's memory, and how the latest look drew."""
+        return self.alarm.state() | {"temperature": self.temperature, "guidance": self.guidance}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take the collapse alarm's memory back."""
+        """Take that back; runs that began earlier know the alarm's memory alone."""
         self.alarm.restore(state)
+        self.temperature = state.get("temperature", self.temperature)
+        self.guidance = state.get("guidance", self.guidance)
 
     def _learn_styles(self) -> "RandomForestClassifier":
         """What tells the styles of training windows; it knows how often it errs on windows that it did not learn."""
@@ -131,9 +148,9 @@ class MusicMonitor(Monitor):
         scores = to_scores(self.network, rolls, batch["metre"], batch["mode"])
         return style_forest(scores, empty_condition(self.network, batch)["style"].numpy())
 
-    def _model(self, network: nn.Module) -> MusicModel:
+    def _model(self, network: nn.Module, temperature: float, guidance: float) -> MusicModel:
         assert isinstance(network, Composer)
-        return MusicModel(network, self.network)
+        return MusicModel(network, self.network, temperature=temperature, guidance=guidance)
 
 
 def usual_metres(data: MusicData) -> dict[str, str]:

@@ -89,6 +89,17 @@ def test_notes_after_given_bars_begin_with_an_onset(model: MusicModel) -> None:
     assert torch.equal(pitch[:, :, 16], onset[:, :, 16])
 
 
+def test_guidance_exaggerates_what_a_style_changes_against_any(model: MusicModel) -> None:
+    z, styled, of_any = model.latents(4), *(model.condition(4, "4/4", "major", style) for style in ("waltz", ""))
+    ours, free = (model.network.vae.decode(z, condition)[0] for condition in (styled, of_any))
+    assert not torch.equal(ours, free)
+    guided = replace(model, guidance=2.5)._outputs(z, styled)
+    torch.testing.assert_close(guided, free + 2.5 * (ours - free))
+    assert torch.equal(replace(model, guidance=1)._outputs(z, styled), ours)
+    torch.testing.assert_close(replace(model, guidance=2.5)._outputs(z, of_any), free)
+    assert load_music_model("chorales").guidance == 1
+
+
 def test_weights_carry_what_is_typical_of_their_music(model: MusicModel) -> None:
     assert model.name == "tunes"
     assert model.config.styles == ("march", "waltz")

@@ -19,7 +19,7 @@ from music.data.loading import MusicData
 from music.games import build_game, network_config
 from music.metrics import measure
 from music.models import load_music_model
-from music.monitor import WORST, MusicMonitor, features, misfit, overlap, usual_metres
+from music.monitor import GUIDANCES, TEMPERATURES, WORST, MusicMonitor, features, misfit, overlap, usual_metres
 from music.networks import Composer
 from music.train import main
 
@@ -48,12 +48,26 @@ def test_a_sheet_shows_the_same_latents_every_time(data: MusicData, tmp_path: Pa
 
 
 def test_a_verdict_is_repeatable_and_never_sees_held_out_tunes(data: MusicData) -> None:
-    eyes, product = monitor(blind(data))
-    first, second = eyes.judge(product, 100), eyes.judge(product, 200)
+    (eyes, product), (others, _) = monitor(blind(data)), monitor(blind(data))
+    first, second = eyes.judge(product, 100), others.judge(product, 200)
     assert first == second
     assert first.score == first.figures["misfit"] > 0
     assert {"overlap", "coverage", "notes_per_bar"} <= set(first.figures)
     assert all(map(math.isfinite, first.figures.values()))
+
+
+def test_each_look_draws_in_some_ways_near_the_latest_and_keeps_the_best(data: MusicData) -> None:
+    eyes, product = monitor(data)
+    before, lowest = (0.6, 2.0), math.inf
+    for _ in range(3):
+        figures = eyes.judge(product, 0).figures
+        chosen, steps = (figures["temperature"], figures["guidance"]), 0
+        for values, old, new in zip((TEMPERATURES, GUIDANCES), before, chosen, strict=True):
+            steps += abs(values.index(old) - values.index(new))
+        assert steps <= 1 and figures["misfit"] <= lowest
+        before, lowest = chosen, figures["misfit"]
+        facts = eyes.describe(FACTS)[0]
+        assert (facts["temperature"], facts["guidance"]) == chosen == (eyes.state()["temperature"], chosen[1])
 
 
 def test_silence_is_a_finite_and_bad_verdict(data: MusicData) -> None:
@@ -130,6 +144,7 @@ def test_the_alarm_remembers(data: MusicData) -> None:
     fresh, _ = monitor(data)
     fresh.restore(json.loads(json.dumps(eyes.state())))
     assert fresh.state() == eyes.state()
+    fresh.restore({name: value for name, value in eyes.state().items() if name not in ("temperature", "guidance")})
 
 
 def test_a_run_leaves_sheets_figures_and_weights(run_folder: Path) -> None:
