@@ -209,7 +209,7 @@ def split(keys: Sequence[str], test_share: float, seed: int = 0) -> np.ndarray:
     what it held out. The one exception: with two different keys or more, neither side is ever empty. About
     `test_share`, in (0, 1), of the keys are held out.
     """
-    hashes = np.array([int(digest(f"{seed} {key}".encode())[:16], 16) for key in keys], dtype=np.uint64)
+    hashes = _hashes(f"{seed} {key}" for key in keys)
     test = hashes < np.uint64(test_share * 2**64)
     return (test | (hashes == hashes.min())) & (hashes != hashes.max())
 
@@ -232,9 +232,13 @@ def families(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def _numbered(keys: Sequence[str]) -> np.ndarray:
-    """The same number for equal keys, int64; an array of strings would take as much for each as for the longest."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    """The same number for equal keys, int64, by their hashes; an array of strings would take as much as the longest."""
+    return np.unique(_hashes(keys), return_inverse=True)[1]
+
+
+def _hashes(keys: Iterable[str]) -> np.ndarray:
+    """64 bits of the hash of each key, uint64 (N,)."""
+    return np.fromiter((int(digest(key.encode())[:16], 16) for key in keys), np.uint64)
 
 
 def count_reasons(skipped: Mapping[str, str], what: str = "files") -> str:

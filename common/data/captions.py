@@ -3,10 +3,10 @@
 import io
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from common.data.folders import UNREADABLE, File
+from common.data.folders import UNREADABLE, File, Files
 from common.data.tables import HALF, read_lines, read_rows
 from common.errors import UserError
 
@@ -19,24 +19,26 @@ def tidy(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
-def caption_files(files: Mapping[str, File], pictures: Sequence[str]) -> dict[str, File]:
+def caption_files(files: Mapping[str, File], pictures: Iterable[str]) -> Mapping[str, File]:
     """The files that describe pictures: tables, and each .txt with the name of a picture beside it."""
-    beside = {str(PurePosixPath(name).with_suffix(".txt")) for name in pictures}
-    return {name: file for name, file in files.items() if PurePosixPath(name).name in TABLES or name in beside}
+    texts = {name for name in files if name.endswith(".txt")}
+    beside = texts.intersection(f"{posixpath.splitext(name)[0]}.txt" for name in pictures)
+    names = (name for name in files if posixpath.basename(name) in TABLES or name in beside)
+    return Files(names, files.__getitem__)
 
 
-def folder_captions(data: str, described: Mapping[str, File], pictures: Sequence[str]) -> list[list[str]] | None:
+def folder_captions(data: str, described: Mapping[str, File], pictures: Iterable[str]) -> list[list[str]] | None:
     """What `folder_texts` returns, tidied and each once; None if there are none at all."""
-    return tidied(folder_texts(data, described, pictures)) if described else None
-
-
-def tidied(texts: Iterable[Iterable[str]]) -> list[list[str]] | None:
-    """The descriptions of each picture, `tidy` and each once; None if there are none at all."""
-    captions = [list(dict.fromkeys(filter(None, map(tidy, several)))) for several in texts]
+    captions = [tidied(texts) for texts in folder_texts(data, described, pictures)] if described else []
     return captions if any(captions) else None
 
 
-def folder_texts(data: str, described: Mapping[str, File], pictures: Sequence[str]) -> list[list[str]]:
+def tidied(texts: Iterable[str]) -> list[str]:
+    """The descriptions of a picture, `tidy` and each once."""
+    return list(dict.fromkeys(filter(None, map(tidy, texts))))
+
+
+def folder_texts(data: str, described: Mapping[str, File], pictures: Iterable[str]) -> list[list[str]]:
     """The descriptions of each picture, in order of the tables' rows or of the lines of its .txt.
 
     Raises:

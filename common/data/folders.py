@@ -1,6 +1,7 @@
 """A user's own data: the files of a folder or .zip, what their sub-folders say, and a key for their content."""
 
 import errno
+import hashlib
 import io
 import os
 import posixpath
@@ -8,13 +9,16 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from common.data.arrays import digest
+from common.data.arrays import cache_folder
+from common.data.columns import digest_lines
 from common.data.shard_names import RANGE
 from common.errors import UserError
 from common.inputs import DataName
@@ -32,6 +36,7 @@ UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
 )
+HIDDEN = (".", "__MACOSX")  # what the names of hidden files and folders begin with
 PASSING = {  # what says nothing of a file: a full or broken disk, a share that went away, too many open files
     getattr(errno, name)
     for name in (
@@ -108,9 +113,32 @@ class File:
         return f"{crc:08x} {self.path.stat().st_size}"
 
 
+class Files(Mapping[str, File]):
+    """Files by their names, each made when it is asked for, as there may be millions.
+
+    Args:
+        names: in order.
+        make: a file by its name.
+    """
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], File]) -> None:
+        self.names, self.make = dict.fromkeys(names), make
+
+    def __getitem__(self, name: str) -> File:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
 def find_files(
     data: str, endings: Collection[str], kind: str, built_in: Collection[str]
-) -> tuple[dict[str, File], dict[str, str]]:
+) -> tuple[Mapping[str, File], dict[str, str]]:
     """The files of a folder or .zip with one of `endings`, and the others with the reason for leaving them out.
 
     Args:
@@ -130,15 +158,20 @@ def find_files(
 
 def of_kind(
     visible: Mapping[str, File], data: str, endings: Collection[str], kind: str
-) -> tuple[dict[str, File], dict[str, str]]:
+) -> tuple[Mapping[str, File], dict[str, str]]:
     """What `find_files` returns, of files that are listed already."""
-    files = {name: file for name, file in visible.items() if PurePosixPath(name).suffix.lower() in endings}
+    files = Files((name for name in visible if ending(name) in endings), visible.__getitem__)
     if not files:
         raise UserError(f"--data {data}: no {kind} among its {len(visible)} files ({' '.join(sorted(endings))})")
     return files, {name: f"no {kind}, by its ending" for name in visible if name not in files}
 
 
-def all_files(data: str, built_in: Collection[str]) -> dict[str, File]:
+def ending(name: str) -> str:
+    """The ending of a file's name, in small letters, with its dot."""
+    return posixpath.splitext(name)[1].lower()
+
+
+def all_files(data: str, built_in: Collection[str]) -> Mapping[str, File]:
     """All files of a folder or .zip that are not hidden, {path inside: File} in order.
 
     Args:
@@ -148,22 +181,64 @@ def all_files(data: str, built_in: Collection[str]) -> dict[str, File]:
     Raises:
         UserError: no such path, or neither folder nor .zip.
     """
-    DataName(built_in).check(f"--data {data}", data)
-    path = Path(data).expanduser()
+    path = _existing(data, built_in)
     if path.is_dir():
-        found = {p.relative_to(path).as_posix(): File(p) for p in path.rglob("*") if p.is_file()}
-    elif zipfile.is_zipfile(path):
-        found = _members(path, data)
-    else:
+        return Files(sorted(name for name, _ in walk(path)), lambda name: File(path / name))
+    if not zipfile.is_zipfile(path):
         raise UserError(f"--data {data}: neither a folder nor a .zip file")
-    visible = sorted(n for n in found if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts))
+    found = _members(path, data)
+    visible = sorted(n for n in found if not any(p.startswith(HIDDEN) for p in PurePosixPath(n).parts))
     return {name: found[name] for name in visible}
 
 
-def content_key(data: str, fingerprints: Mapping[str, str], skipped: Mapping[str, str]) -> str:
-    """What stands for the content of a folder or .zip in the key of a cache."""
-    content = "\n".join(f"{fingerprint} {name}" for name, fingerprint in fingerprints.items())
-    return digest(f"{short_name(data)}\n{content}\n{skipped}".encode(errors="surrogateescape"))
+def walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """The files of a folder and its sub-folders that are not hidden, by their paths inside, in no order.
+
+    A cache that lies there is left out: it grows with what is found.
+    """
+    waiting, cache = [""], os.path.realpath(cache_folder())
+    while waiting:
+        inside = waiting.pop()
+        with suppress(PermissionError), os.scandir(folder / inside) as entries:
+            for entry in entries:
+                if entry.name.startswith(HIDDEN):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting += [f"{inside}{entry.name}/"] if os.path.realpath(entry.path) != cache else []
+                elif os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file():
+                    yield f"{inside}{entry.name}", entry
+
+
+def data_state(data: str, built_in: Collection[str]) -> str:
+    """What changes when a file of a folder, or a .zip, is changed, added, removed or renamed; no file is read.
+
+    That is told by names, sizes and the times at which content and entry were changed. The hashes of a folder's files
+    are added up (Bellare & Micciancio 1997), so that millions need neither be sorted nor held.
+
+    Args:
+        data: a path, as --data gives it.
+        built_in: the names that are no paths, for the error.
+
+    Raises:
+        UserError: no such path.
+    """
+    path = _existing(data, built_in)
+    files = ((name, entry.stat()) for name, entry in walk(path)) if path.is_dir() else [("", path.stat())]
+    total = 0
+    for name, stat in files:
+        told = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {name}".encode(errors="surrogateescape")
+        total += int.from_bytes(hashlib.blake2b(told, digest_size=16).digest())
+    return f"{path.resolve()} {total % (1 << 128):032x}"
+
+
+def content_key(data: str, fingerprints: Iterable[tuple[str, str]], skipped: Mapping[str, str]) -> str:
+    """What stands for the content of a folder or .zip in the key of a cache.
+
+    Args:
+        fingerprints: name and fingerprint of each file.
+    """
+    content = (f"{fingerprint} {name}" for name, fingerprint in fingerprints)
+    return digest_lines(chain([short_name(data)], content, [f"{skipped}"]), "surrogateescape")
 
 
 def short_name(data: str) -> str:
@@ -182,13 +257,20 @@ def sub_folders(data: str, names: Sequence[str], kind: str) -> list[str]:
     Raises:
         UserError: some lie in sub-folders and some beside them.
     """
-    root = posixpath.commonpath([PurePosixPath("/", name).parent for name in names])
-    paths = [PurePosixPath("/", name).relative_to(root).parts for name in names]
-    direct = sum(len(path) == 1 for path in paths)
-    if 0 < direct < len(paths):
+    parents = {parent: PurePosixPath("/", parent).parts for parent in {posixpath.dirname(name) for name in names}}
+    depth = len(posixpath.commonprefix([*parents.values()]))
+    inside = {parent: parts[depth] if len(parts) > depth else "" for parent, parts in parents.items()}
+    per_file = [inside[posixpath.dirname(name)] for name in names]
+    direct = sum(not folder for folder in per_file)
+    if 0 < direct < len(per_file):
         advice = "put all of them directly inside, or all in sub-folders"
         raise UserError(f"--data {data}: {direct} files lie beside sub-folders with {kind}; {advice}")
-    return [] if direct else [path[0] for path in paths]
+    return [] if direct else per_file
+
+
+def _existing(data: str, built_in: Collection[str]) -> Path:
+    DataName(built_in).check(f"--data {data}", data)
+    return Path(data).expanduser()
 
 
 def _members(path: Path, data: str) -> dict[str, File]:

@@ -18,7 +18,7 @@ from common.pictures.opening import open_image
 from common.progress import progress_bar
 
 
-def find_examples(data: str) -> tuple[list[Example], dict[str, str]]:
+def find_examples(data: str) -> tuple[Sequence[Example], dict[str, str]]:
     """The pictures of a folder, a .zip or shards with their classes and descriptions, and what is left out and why.
 
     Args:
@@ -28,16 +28,16 @@ def find_examples(data: str) -> tuple[list[Example], dict[str, str]]:
         UserError: there are no pictures, or what is said of them is not as it must be.
     """
     if shards := find_shards(data, (), ENDINGS):
-        examples, skipped = read_shards(data, shards)
-        if not examples:
+        found = read_shards(data, shards)
+        if not found:
             raise UserError(f"--data {data}: no pictures in its {len(shards):,} shards")
-        class_names(data, examples)  # refuses what no training would take
-        return examples, skipped
+        class_names(data, found)  # refuses what no training would take
+        return found, found.skipped
     visible = all_files(data, ())
     files, others = of_kind(visible, data, ENDINGS, "pictures")
-    described = caption_files(visible, list(files))
+    described = caption_files(visible, files)
     labels: Sequence[str | None] = sub_folders(data, list(files), "pictures") or [None] * len(files)
-    texts = folder_texts(data, described, list(files))
+    texts = folder_texts(data, described, files)
     examples = [Example(*one) for one in zip(files, files.values(), labels, texts, strict=True)]
     return examples, {name: reason for name, reason in others.items() if name not in described}
 

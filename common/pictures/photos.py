@@ -60,15 +60,18 @@ def find(data: str) -> tuple[str, Callable[[], Photos]]:
     if data in PHOTO_SETS:
         return f"{data} {version('scikit-image')} {version('scikit-learn')}", _embedded
     if shards := find_shards(data, PHOTO_SETS, ENDINGS):
-        examples, skipped = read_shards(data, shards)
-        found = {example.name: example.file for example in examples}
+        examples = read_shards(data, shards)
+        found: Mapping[str, File] = {example.name: example.file for example in examples}
+        skipped = examples.skipped
     else:
         found, skipped = find_files(data, ENDINGS, "pictures", PHOTO_SETS)
     if not found:
         raise UserError(f"--data {data}: no pictures in its {len(shards):,} shards")
     fingerprints = {name: file.fingerprint() for name, file in found.items()}
     source = f"{len(found)} pictures from {short_name(data)}; see there for the licence"
-    return content_key(data, fingerprints, skipped), lambda: Photos(found, list(fingerprints.values()), source, skipped)
+    return content_key(data, fingerprints.items(), skipped), lambda: Photos(
+        found, list(fingerprints.values()), source, skipped
+    )
 
 
 def size_of(file: File, scale: int) -> tuple[int, int]:

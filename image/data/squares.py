@@ -1,9 +1,11 @@
 """Squares of pictures, for photos that show more than one thing: of few large ones, many to learn from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from PIL import Image, ImageOps
 
+from common.data.columns import Item, Lazy
 from image.data.sources import Pictures
 
 # Of each picture, how many squares lie along its longer and its shorter side, and their side as a share of the shorter.
@@ -26,17 +28,21 @@ def in_squares(pictures: Pictures) -> Pictures:
     held_out = pictures.held_out
     if isinstance(held_out, tuple):
         share, keys = held_out
-        held_out = share, [key for key in keys for _ in range(SQUARES)]
+        held_out = share, _each_repeated(keys)
     else:
         held_out = held_out.repeat(SQUARES)
     return replace(
         pictures,
         read=read,
-        names=[f"{name} {number}" for name in pictures.names for number in range(1, SQUARES + 1)],
+        names=Lazy(SQUARES * len(pictures.names), lambda row: f"{pictures.names[row // SQUARES]} {row % SQUARES + 1}"),
         held_out=held_out,
         labels=None if pictures.labels is None else pictures.labels.repeat(SQUARES),
-        captions=pictures.captions and [texts for texts in pictures.captions for _ in range(SQUARES)],
+        captions=pictures.captions and _each_repeated(pictures.captions),
     )
+
+
+def _each_repeated(items: Sequence[Item]) -> Sequence[Item]:
+    return Lazy(SQUARES * len(items), lambda row: items[row // SQUARES])
 
 
 def box(size: tuple[int, int], number: int) -> tuple[int, int, int, int]:

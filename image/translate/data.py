@@ -161,7 +161,7 @@ def _find(data: str, task: TaskName, reverse: bool) -> tuple[str, Callable[[], F
         raise UserError(f"--data {data}: pairs are not read from shards; name a folder or .zip of them")
     files, skipped = find_files(data, ENDINGS, "pictures", ())
     prints = {name: file.fingerprint() for name, file in files.items()}
-    return content_key(data, prints, skipped), lambda: _of_pairs(data, files, prints, skipped, reverse)
+    return content_key(data, prints.items(), skipped), lambda: _of_pairs(data, files, prints, skipped, reverse)
 
 
 def _together(parts: Mapping[str, photos.Photos]) -> photos.Photos:
@@ -188,7 +188,7 @@ def _of_photos(found: photos.Photos, task: TaskName) -> Found:
 
 
 def _of_pairs(
-    data: str, files: dict[str, File], prints: dict[str, str], skipped: Mapping[str, str], reverse: bool
+    data: str, files: Mapping[str, File], prints: dict[str, str], skipped: Mapping[str, str], reverse: bool
 ) -> Found:
     partners = match(data, list(files))
 

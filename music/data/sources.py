@@ -4,7 +4,7 @@ import os
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -50,8 +50,8 @@ def find(data: str) -> tuple[str, Callable[[], Music]]:
     return _found(data, files, skipped)
 
 
-def _found(data: str, files: dict[str, File], skipped: dict[str, str]) -> tuple[str, Callable[[], Music]]:
-    key = content_key(data, {name: file.fingerprint() for name, file in files.items()}, skipped)
+def _found(data: str, files: Mapping[str, File], skipped: dict[str, str]) -> tuple[str, Callable[[], Music]]:
+    key = content_key(data, ((name, file.fingerprint()) for name, file in files.items()), skipped)
     return key, lambda: _folder(data, files, skipped)
 
 
@@ -67,7 +67,7 @@ def _in_tars(data: str) -> dict[str, File]:
     return held
 
 
-def _folder(data: str, files: dict[str, File], skipped: dict[str, str]) -> Music:
+def _folder(data: str, files: Mapping[str, File], skipped: dict[str, str]) -> Music:
     source = f"{len(files)} files of music from {short_name(data)}; see there for the licence"
     items, skipped = [], dict(skipped)
     styles = sub_folders(data, list(files), "music") or [""] * len(files)

@@ -3,7 +3,7 @@
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -100,7 +100,7 @@ def read_corpus(data: str) -> Corpus:
     return corpus
 
 
-def _find(data: str) -> tuple[dict[str, File], dict[str, str]]:
+def _find(data: str) -> tuple[Mapping[str, File], dict[str, str]]:
     """The files that --data names, by their names, and others with the reason for leaving them out."""
     paths = [Path(name).expanduser() for name in spelt_out(data)]
     if paths[0].suffix.lower() == ".zip" or not paths[0].is_file():

@@ -73,7 +73,7 @@ def find(data: str, seconds: int) -> tuple[str, Sounds]:
         versions = " ".join(f"{name} {version(name)}" for name in ("pretty_midi", "midirenderer"))
         return f"{data} {versions}", _played(seconds)
     files, skipped = find_files(data, ENDINGS, "sounds", BUILT_IN)
-    key = content_key(data, {name: file.fingerprint() for name, file in files.items()}, skipped)
+    key = content_key(data, ((name, file.fingerprint()) for name, file in files.items()), skipped)
     return key, _folder(data, files, skipped, seconds)
 
 
