@@ -78,13 +78,14 @@ def anonymous() -> int:
 
 
 def _music(folder: Path, number: int) -> Iterator[int]:
-    """Plain draws, written as MIDI."""
+    """Plain draws of short jigs, written as MIDI."""
     from music.config import GenerateConfig
     from music.io.export import write
     from music.models import load_music_model
     from music.performing import perform
 
-    config = GenerateConfig(out=(str(folder / "song.mid"),), candidates=1, overwrite=True, device="cpu")
+    out = (str(folder / "song.mid"),)
+    config = GenerateConfig(out=out, style="jig", bars=4, candidates=1, overwrite=True, device="cpu")
     model = load_music_model(config.source, "cpu")
     for seed in count():
         piece, midi, file = perform(model, replace(config, seed=seed))
