@@ -37,8 +37,15 @@ class NoteReadout(nn.Module):
         pitch = torch.arange(config.low, config.high + 1)
         reach = torch.stack([(pitch >= track.low) & (pitch <= track.high) for track in config.tracks])  # (T, P)
         tables = {"valid": valid_steps(config), "before": steps_before(config), "reach": reach}
-        tables |= {"fold": F.one_hot(pitch % 12, 12).float(), "choice": self._of_mono(0)}
-        tables["begins"] = self._of_mono(1)
+        tables |= {"fold": F.one_hot(pitch % 12, 12).float()}
+        outputs = [
+            (track.kind, part)
+            for track, split in zip(config.tracks, self.splits, strict=True)
+            for part, size in enumerate(split)
+            for _ in range(size)
+        ]
+        tables["choice"] = torch.tensor([output == ("mono", 0) for output in outputs])  # of one pitch among all
+        tables["begins"] = torch.tensor([part == 1 for _, part in outputs])
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
 
@@ -66,8 +73,8 @@ class NoteReadout(nn.Module):
         """Outputs (N, S, size) with noise, so that what `compose` takes for the likeliest is a draw at a temperature.
 
         Gumbel's noise does it for a choice of one, logistic noise for a yes or no (Maddison et al. 2017). Noise is
-        drawn on the CPU, so that a generator means the same on every device. Whether a note begins in a mono track is
-        drawn at a temperature of 1: it seldom does within a patch, and at a lower one next to never would.
+        drawn on the CPU, so that a generator means the same on every device. Whether a note begins is drawn at a
+        temperature of 1: it seldom does within a patch, and at a lower one next to never would.
         """
         first, second = self.noise(outputs.shape, generator).to(outputs.device)
         scale = torch.where(self.begins, 1.0, temperature)
@@ -84,15 +91,6 @@ class NoteReadout(nn.Module):
             own = wanted if track.kind != "drums" else torch.zeros_like(wanted)
             parts.append(F.pad(own, (split[0] - own.shape[2], sum(split[1:]))))  # a mono track's rest is the first
         return outputs.float() + torch.cat(parts, 2)
-
-    def _of_mono(self, part: int) -> Tensor:
-        """Which outputs are those of mono tracks, for their pitches (part 0) or onsets (1): bool (size,)."""
-        parts = [
-            torch.full((size,), track.kind == "mono" and number == part)
-            for track, split in zip(self.config.tracks, self.splits, strict=True)
-            for number, size in enumerate(split)
-        ]
-        return torch.cat(parts)
 
     def nats(self, outputs: Tensor, condition: MusicContext, roll: Tensor) -> Tensor:
         """Negative log-likelihood of rolls (N, 2, T, S, P) in nats, (N, T, S); 0 in the filling of short bars."""
