@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def piece_styles(weights: str = "") -> list[str]:
     """The styles in which weights compose, or, where none are named, those that ship."""
     if weights:
         return list(load_config(find_weights(weights, "music"), "music", "composer")["network"]["styles"])
-    return [*STYLES, *(style for config in composers().values() for style in config["network"]["styles"])]
+    return list(dict.fromkeys([*STYLES, *chain.from_iterable(c["network"]["styles"] for c in composers().values())]))
 
 
 def compose(
