@@ -1,5 +1,7 @@
 """`python -m studio`: make pictures, music and texts, and train, on a page in the browser."""
 
+import signal
+
 from common.cli import run
 from studio.config import StudioConfig
 
@@ -14,6 +16,8 @@ def main(config: StudioConfig) -> None:
     """
     from studio.page import serve  # Gradio loads only once the command line is known to be good
 
+    # A shell's background commands ignore it, and so would trainings, which could not be stopped as they begin.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     serve(config)
 
 

@@ -212,7 +212,7 @@ REFUSED = [
     ("music.generate", f"--from nothing.mid --to {THERE}", "--from nothing.mid: no such file"),
     ("music.generate", f"--arithmetic {THERE} nothing.mid {THERE}", "--arithmetic nothing.mid: no such file"),
     ("music.generate", "--soundfont nothing.sf2 --out a.wav", "--soundfont nothing.sf2: no such file"),
-    ("music.generate", "--style nothing", "--style nothing: unknown; there are chorale"),
+    ("music.generate", "--style nothing", "--style nothing: unknown; there are chinese"),
     ("music.generate", "--form ABC --bars 8", "--bars 8 cannot be split over the 3 sections of --form"),
     ("music.generate", "--out a.mid --out b.wav", "--out is given 2 times"),
     ("music.evaluate", "--weights pop", "--data: pop was trained on pop909"),

@@ -59,7 +59,7 @@ def test_a_verdict_is_repeatable_and_never_sees_held_out_tunes(data: MusicData) 
 def test_each_look_draws_in_some_ways_near_the_latest_and_keeps_the_best(data: MusicData) -> None:
     eyes, product = monitor(data)
     before, lowest = (0.6, 2.0), math.inf
-    for _ in range(3):
+    for _ in range(2):
         figures = eyes.judge(product, 0).figures
         chosen, steps = (figures["temperature"], figures["guidance"]), 0
         for values, old, new in zip((TEMPERATURES, GUIDANCES), before, chosen, strict=True):
