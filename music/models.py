@@ -8,6 +8,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from common.errors import UserError
 from common.processes import in_turn
 from common.randomness import mix
 from common.schema import from_json
@@ -248,7 +249,7 @@ def load_music_model(
         shared: of several processes all compose the same, each some parts of it.
 
     Raises:
-        UserError: there is none, or it is damaged or of another kind.
+        UserError: there is none, it is damaged or of another kind, or there is nothing to guide.
     """
     folder = find_weights(source, "music")
     config = load_config(folder, "music", "composer")
@@ -256,6 +257,8 @@ def load_music_model(
         stated = from_json(_Stated, config, others=True)
     composer = load_network(folder, lambda: Composer(stated.network)).to(device)
     facts = stated.typical, stated.tempo, stated.metres, stated.temperature, stated.styles
+    if guidance is not None and not stated.network.styles:
+        raise UserError(f"--guidance: {folder.resolve().name} has one style alone; leave it out")
     guided = stated.guidance if guidance is None else guidance
     return MusicModel(composer, stated.network, folder.resolve().name, *facts, guided, shared)
 

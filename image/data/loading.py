@@ -112,11 +112,7 @@ def load_images(
     Raises:
         UserError: unusable size, no such data, no readable picture, a failed download, or an unwritable cache.
     """
-    if size is not None:
-        height, width = height_and_width(size)
-        if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
-            raise UserError(f"--size {size}: images can be {MIN_SIDE} to {MAX_SIDE} pixels wide and high")
-        size = as_size(height, width)
+    size = None if size is None else _checked(size)
     found, options = find(data), Options(data, size, fit, grey)
     key = f"images {FORMAT} {found.key} {size} {fit} {grey}"
 
@@ -184,6 +180,14 @@ def in_parts(images: Tensor, turns: slice = ALL) -> Iterable[Tensor]:
     """Images (N, C, H, W) in the parts that go through a network at a time, or some of these parts."""
     size, rows = at_a_time(*images.shape[2:]), cast(Tensor | OnDemand, images)
     return rows.split(size, turns) if isinstance(rows, OnDemand) else rows.split(size)[turns]
+
+
+def _checked(size: Size) -> Size:
+    """A size as --size tells it, in one of its forms."""
+    height, width = height_and_width(size)
+    if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
+        raise UserError(f"--size {size}: images can be {MIN_SIDE} to {MAX_SIDE} pixels wide and high")
+    return as_size(height, width)
 
 
 def _bytes(found: Found, options: Options) -> int:

@@ -99,6 +99,8 @@ def test_guidance_exaggerates_what_a_style_changes_against_any(model: MusicModel
     assert torch.equal(replace(model, guidance=1)._outputs(z, styled), ours)
     torch.testing.assert_close(replace(model, guidance=2.5)._outputs(z, of_any), free)
     assert load_music_model("chorales").guidance == 1
+    with pytest.raises(UserError, match="--guidance: chorales has one style alone"):
+        load_music_model("chorales", guidance=2)
 
 
 def test_weights_carry_what_is_typical_of_their_music(model: MusicModel) -> None:
