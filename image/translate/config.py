@@ -78,6 +78,7 @@ class TrainConfig(PatchConfig, ClassesConfig, RunConfig):
     task: TaskName = "colorize"  # colorize, edges (drawings to pictures), inpaint, or pairs: your own before and after
     core: Core | None = None  # classes (of colours, told by a network that recognises things) or gan; default: by task
     data: Data | None = None  # photos, a set of image.train, or folders or .zips with commas between; default: by task
+    weights: Translator | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
     reverse: bool = False  # pairs: from B to A
     patch: int = 128  # side of what is learned from at a time, in pixels
     net_size: NetSize = "small"  # width of the network: 4, 32, 64 or 96 channels; classes: half as many more

@@ -17,6 +17,7 @@ from common.data.arrays import count_reasons
 from common.errors import UserError
 from common.pictures.perceptual import Features, feature_distance, load_squeezenet, window
 from common.randomness import Draw, mix
+from common.training.beginning import begin_with
 from common.training.devices import pick_device
 from common.training.launch import Run
 from common.training.runs import decided, folder_of, recorded
@@ -29,6 +30,7 @@ from image.translate.data import load_pairs
 from image.translate.hints import CELL, random_hints
 from image.translate.inpainter import HoleCritic, Inpainter, InpainterConfig
 from image.translate.lab import ab_of
+from image.translate.models import TranslationModel, load_translation_model
 from image.translate.monitor import TranslationMonitor
 from image.translate.networks import PatchCritic, Translator, TranslatorConfig
 from image.translate.patches import Album, Crops
@@ -53,11 +55,12 @@ def prepare(config: TrainConfig) -> Run:
     data = load_pairs(config.named_data, config.task, config.patch, config.reverse, scenes=by_classes)
     network = colorizer_config(config) if by_classes else translator_config(config)
     device = pick_device(config.device)
+    game = build_colouring_game(config, data.train) if by_classes else build_translation_game(config, device)
     return Run(
         "image.translate.train",
         config,
         config.run_name,
-        build_colouring_game(config, data.train) if by_classes else build_translation_game(config, device),
+        game,
         Crops(data.train, config.patch),
         TranslationMonitor(config, data, network, device),
         examples="patches",
@@ -67,7 +70,21 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.validation) + len(data.test),
         then=lambda out: f"try: python -m image.translate --weights {out} PICTURE",
         skipped=count_reasons(data.skipped) if data.skipped else "",
+        begun=begin(game, load_translation_model(config.weights)) if config.weights else "",
     )
+
+
+def begin(game: Game, model: TranslationModel) -> str:
+    """Let the network of a game begin with what fits of a trained one, and say in one line how much that is.
+
+    How much classes of colours are preferred is that of the data that are learned from now.
+
+    Raises:
+        UserError: nothing fits.
+    """
+    tensors = model.network.state_dict()
+    tensors.pop("preference", None)
+    return begin_with(game, model.name, tensors)
 
 
 def settled(config: TrainConfig) -> TrainConfig:

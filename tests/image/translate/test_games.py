@@ -335,6 +335,18 @@ def test_a_run_of_before_there_was_a_choice_goes_on(folder: Path, tmp_path: Path
     assert load_translation_model(str(out)).network.config.finish == "shuffle"
 
 
+def test_a_run_begins_with_trained_weights(
+    weights: dict[str, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for task in ("colorize", "edges", "inpaint"):
+        out = run(task, folder, tmp_path / task, 2, lr=1e-9, weights=str(weights[task]))
+        assert f" tensors of {task}\n" in capsys.readouterr().err
+        begun, trained = (load_file(path / "model.safetensors") for path in (out, weights[task]))
+        assert all(torch.allclose(begun[name], tensor, atol=1e-6) for name, tensor in trained.items())
+    with pytest.raises(UserError, match="--weights edges: none of their layers fit"):
+        run("inpaint", folder, tmp_path / "other", weights="edges")
+
+
 def test_doubtful_drawings_are_said(
     weights: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
