@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -32,7 +33,9 @@ IN_SHARD, BATCH, BATCHES = 1_000, 64, 200
 MANY = (1e7, 1e9)  # pictures, on paper
 PHOTO_SIDE, DECODED_SIDE = 128, 64  # of the JPEGs, and to which they are decoded
 CODE = "import sys; sys.path.insert(0, {!r}); import scale; scale.{}"
-SETTINGS = ("--core", "gan", "--net-size", "debug", "--device", "cpu", "--threads", "1", "--snapshot", "100000000")
+SETTINGS = ("--device", "cpu", "--threads", "1", "--snapshot", "100000000", "--track", "none")
+SMALLEST = ("--core", "gan", "--net-size", "debug")
+TRIES = 3  # of trainings in one process and in two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,9 @@ def _starts(config: ScaleConfig) -> None:
             shutil.rmtree(cache, ignore_errors=True)
             size = 1e-6 if "," in kind else 1e3
             first, second = (_child(f"start({str(folder)!r}, {size})", cache) for _ in range(2))
-            rate = _trained(folder, cache, config, BATCH, 1, "," in kind)
+            flags = ["--data", folder, "--size", SIDE, "--batch", BATCH, "--steps", config.steps, *SMALLEST]
+            flags += ["--cache-size", size]
+            rate = _trained(cache, config.out, 1, *flags)
             index = sum(path.stat().st_size for path in cache.rglob("*") if _is_index(path)) / 1e3
             found.append(second | {"pictures": number})
             print(
@@ -118,23 +123,26 @@ def start(folder: str, cache_size: float) -> None:
 
 
 def _processes(config: ScaleConfig) -> None:
-    """Print how many pictures a second a training takes in one process on one core, and in two on two."""
-    folder, cache = _pictures(config.out / f"folder-{LEAST}", LEAST), config.out / "cache" / "processes"
-    print("pictures/s of a training | one process | two processes | ratio")
-    for batch in (BATCH, 8 * BATCH):
-        one, two = (_trained(folder, cache, config, batch, count) for count in (1, 2))
+    """Print how many digits a second the default training takes in one process on one core, and in two on two."""
+    cache, flags = config.out / "cache" / "processes", ("--data", "digits", "--precision", "fp32")
+    print("pictures/s of a training | one process | two processes | ratio; medians")
+    for batch in (128, 512):
+        steps = max(config.steps * BATCH // batch, 10)
+        tries = [
+            [_trained(cache, config.out, count, *flags, "--batch", batch, "--steps", steps) for count in (1, 2)]
+            for _ in range(TRIES)
+        ]
+        one, two = (median(rates) for rates in zip(*tries, strict=True))
         print(f"{batch} a step | {one:,.0f} | {two:,.0f} | {two / one:.2f}", flush=True)
 
 
-def _trained(folder: Path, cache: Path, config: ScaleConfig, batch: int, count: int, on_demand: bool = False) -> float:
+def _trained(cache: Path, out: Path, count: int, *flags: object) -> float:
     """Pictures a second of a short training in so many processes, each with a core of its own."""
-    out = config.out / "training"
-    shutil.rmtree(out, ignore_errors=True)
+    folder = out / "training"
+    shutil.rmtree(folder, ignore_errors=True)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
-    flags = ["--data", folder, "--size", SIDE, "--batch", batch, "--steps", config.steps, "--out", out, *SETTINGS]
-    flags += ["--cache-size", 1e-6] if on_demand else []
-    _call([*torchrun, "-m", "image.train", *map(str, flags)], cache, count)
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    _call([*torchrun, "-m", "image.train", *map(str, flags), "--out", str(folder), *SETTINGS], cache, count)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return float(next(row["images_per_second"] for row in reversed(rows) if "images_per_second" in row))
 
 
