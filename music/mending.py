@@ -35,7 +35,7 @@ def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: in
         rounds: how often every other bar is looked at.
         seed: means the same on every device.
     """
-    if model.typical is None or len(voices_of(model.config.tracks)) < 2:
+    if model.typical is None or sum(track.kind != "drums" for track in model.config.tracks) < 2:
         return rolls
     styled = ("leaps", "repeats") if model.config.styles else ()
     typical = {name: value for name, value in model.typical.items() if name not in styled}
@@ -44,10 +44,20 @@ def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: in
         rows = torch.nonzero(condition["metre"].cpu() == number)[:, 0]
         if len(rows):
             own = {name: tensor[rows] for name, tensor in condition.items()}
-            mender = _Mender(model, typical, metre, own, generator)
+            drawn = notes_by_bar(rolls[rows], model.config.bars).sum(2)
+            mender = _Mender(model, typical, metre, own, drawn, generator)
             for turn in range(rounds):
                 rolls[rows] = mender.mend(rolls[rows], turn % 2)
     return rolls
+
+
+def notes_by_bar(rolls: Tensor, bars: int) -> Tensor:
+    """How many notes, and notes of a single step, begin in each bar of rolls, bool (N, 2, T, S, P): (2, N, B)."""
+    pitch, onset = rolls.unbind(1)
+    held = torch.zeros_like(onset)
+    held[:, :, :-1] = pitch[:, :, 1:] & ~onset[:, :, 1:]
+    counted = torch.stack([onset, onset & ~held]).float()
+    return reduce(counted, "kinds n tracks (bars steps) pitches -> kinds n bars", "sum", bars=bars)
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class _Mender:
     typical: dict[str, float]
     metre: str
     condition: MusicContext
+    drawn: Tensor  # how many notes, and short ones, each piece had at first, (2, N)
     generator: torch.Generator
 
     def mend(self, rolls: Tensor, odd: int) -> Tensor:
@@ -72,10 +83,18 @@ class _Mender:
         after, breaks = self._faults(anew)
         either = broken[:, rows] | breaks  # so that no rule comes to be broken unnoticed
         worse = self._by_bar(after, either).sum(1) > self._by_bar(found[:, rows], either).sum(1)  # (N, B)
-        stays = worse.repeat_interleave(self.model.config.bar_steps, 1)[:, None, None, :, None]
+        stays = worse | self._astray(rolls[rows], anew, rows)
+        stays = stays.repeat_interleave(self.model.config.bar_steps, 1)[:, None, None, :, None]
         merged = rolls.clone()
         merged[rows] = torch.where(stays, rolls[rows], anew)
         return struck(self.model.config, merged, self.condition)
+
+    def _astray(self, before: Tensor, after: Tensor, rows: Tensor) -> Tensor:
+        """Which bars of some pieces would take them away from as many notes, or short ones, as were drawn: (N, B)."""
+        bars, drawn = self.model.config.bars, self.drawn[:, rows]
+        had, has = notes_by_bar(before, bars), notes_by_bar(after, bars)
+        surplus = torch.where(had.sum(2) > drawn, 1, -1)
+        return ((has - had) * surplus[:, :, None] > 0).any(0)
 
     def _chosen(self, faults: Tensor, odd: int) -> Tensor:
         """One voice of each even or odd bar, of those that are faulty and not given: bool (N, T, B)."""

@@ -12,7 +12,7 @@ from music.data.loading import MusicData
 from music.evaluation import choose
 from music.faults import SILENT, crossings, dissonances, moves, parallel_moves, voices_of
 from music.generation import make_piece
-from music.mending import mended
+from music.mending import mended, notes_by_bar
 from music.metrics import measure
 from music.models import MusicModel, load_music_model
 from music.rolls import MusicContext
@@ -106,6 +106,26 @@ def test_what_is_no_rarer_in_real_music_is_no_fault(model: MusicModel, rolls: Te
     of_one_style = lenient | {"leaps": 0.0, "repeats": 0.0}  # and the model has two
     for typical in (lenient, of_one_style, {"notes_per_bar": 4.0}, None):
         assert torch.equal(mended(replace(model, typical=typical), rolls, condition), rolls)
+
+
+def test_notes_are_counted_by_bar_and_short_ones_too() -> None:
+    rolls = torch.zeros(1, 2, 1, 8, 3, dtype=torch.bool)  # two bars of four steps
+    rolls[0, 0, 0, [0, 1, 2, 3, 4, 7], 1] = True  # what sounds
+    rolls[0, 1, 0, [0, 1, 3, 7], 1] = True  # what begins: of one step, of two, over the bar line, and at the end
+    assert notes_by_bar(rolls, 2).tolist() == [[[3, 1]], [[1, 1]]]
+
+
+def test_mended_pieces_have_about_as_many_notes_as_were_drawn() -> None:
+    for name in ("chorales", "pop"):
+        model = load_music_model(name)
+        condition = model.condition(16, "4/4", "major")
+        rolls = model.write(condition, 3)
+        found = mended(model, rolls, condition)
+        assert not torch.equal(found, rolls)
+        before, after = (notes_by_bar(own, model.config.bars).sum((1, 2)).tolist() for own in (rolls, found))
+        assert after[0] == pytest.approx(before[0], rel=0.05) and after[1] >= 0.9 * before[1] - 2
+        agreed = [measure(model.scores(own, condition))["chord_on_beat"] for own in (rolls, found)]
+        assert agreed[1] >= agreed[0]
 
 
 def test_a_single_voice_has_no_faults() -> None:
