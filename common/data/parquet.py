@@ -69,7 +69,7 @@ def read_index(where: str, shard: str) -> Index:
             columns = _columns(where, table.schema_arrow)
             for group in range(table.num_row_groups):
                 _add_group(table, group, columns, rows, skipped)
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{where} is cut, damaged or no Parquet file ({reason}); fetch or write it anew") from error
     return rows, skipped

@@ -43,7 +43,7 @@ def read_parquet(stream: IO[bytes], where: str, needed: Sequence[str], used: Col
         batches = table.iter_batches(columns=list(names))
         for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
             yield number, {names[given]: value for given, value in row.items()}
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{where} is cut, damaged or no Parquet file ({reason}); fetch or write it anew") from error
 

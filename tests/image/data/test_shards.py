@@ -200,6 +200,12 @@ def no_parquet(folder: Path) -> str:
     return str(folder / "0.parquet")
 
 
+def no_utf_8(folder: Path) -> str:
+    path = write_parquet(folder / "0.parquet", {"image": [noise(0)], "text": ["a description"]})
+    path.write_bytes(path.read_bytes().replace(b"a description", b"\xff" * 13))
+    return str(path)
+
+
 def no_pictures(folder: Path) -> str:
     return str(write_tar(folder / "0.tar", {"a.md": "x"}))
 
@@ -232,6 +238,7 @@ def by_no_url(folder: Path) -> str:
         (no_text, "0.tar: a.txt is no UTF-8"),
         (no_column_of_pictures, "0.parquet has no column of pictures, but path, label"),
         (no_parquet, "0.parquet is cut, damaged or no Parquet file"),
+        (no_utf_8, "0.parquet is cut, damaged or no Parquet file ('utf-8'"),
         (no_pictures, "no pictures in its 1 shards"),
         (backwards, "{3..1} is no range"),
         (of_no_protocol, "nothing"),

@@ -234,5 +234,8 @@ def test_parquet_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.parquet has no column named text, but words"):
         read_corpus(str(path))
     refused(tmp_path / "b.parquet", path.read_bytes()[:-9], "b.parquet is cut, damaged or no Parquet file")
+    for row in ("long enough to be found", "another one"):
+        content = write_parquet(path, {"text": [row]}).read_bytes()
+        refused(path, content.replace(row.encode(), b"\xff" * len(row)), "a.parquet is cut, damaged or no .*'utf-8'")
     with pytest.raises(UserError, match=r"c1\.parquet: no such file"):
         read_corpus(str(tmp_path / "c{0..1}.parquet").replace("c{0", "c{1"))
