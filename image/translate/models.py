@@ -69,7 +69,11 @@ class TranslationModel:
             advance: is told how many pixels of `source` are done.
         """
         if not isinstance(self.network, Colorizer):
-            return self._tiled(self.network, source, advance)
+            if not self.network.task.mirrored:
+                return self._tiled(self.network, source, advance)
+            ways = [source, source.flip(3)]
+            first, second = (self._tiled(self.network, way, lambda count: advance(count / 2)) for way in ways)
+            return (first + second.flip(3)) / 2
         made = self.network(source.to(self.device)).float().cpu()
         advance(source.shape[2] * source.shape[3])
         return made

@@ -39,6 +39,7 @@ class Task:
         picture: (source, output) -> uint8 (N, 3, H, W).
         shown: source -> uint8 (N, 3, H, W), what a sheet shows of it.
         seen: source -> what is given, (N, inputs, H, W); of holes a source holds guesses too, for a network of its own.
+        mirrored: whether pictures are made of a source and of its mirror image, and the mean of both counts.
     """
 
     inputs: int
@@ -50,6 +51,7 @@ class Task:
     keep: Callable[[Tensor, Tensor], Tensor] = lambda source, output: output
     weight: Callable[[Tensor, Tensor, float], Tensor | None] = lambda source, target, saturation: None
     seen: Callable[[Tensor], Tensor] = lambda source: source
+    mirrored: bool = False
 
 
 # --- colours for grey pictures
@@ -132,7 +134,7 @@ def _rgb(source: Tensor) -> Tensor:
 
 TASKS: dict[TaskName, Task] = {
     "colorize": Task(1, 2, _luma_of, _chroma_of, _with_colours, _rgb, weight=_colourful),
-    "edges": Task(1, 3, _lines_of, _true, _output, _rgb),
+    "edges": Task(1, 3, _lines_of, _true, _output, _rgb, mirrored=True),
     "inpaint": Task(4, 3, _holed, _true, _output, _shown, _around_the_hole, _within_the_hole, _blank),
     "pairs": Task(3, 3, lambda batch, draw, vary: to_model(batch["source"]), _true, _output, _rgb),
 }

@@ -195,7 +195,7 @@ def test_tiles_change_nothing_whatever_the_size(size: tuple[int, int], depth: in
     found = tiled.translate(source, done.append)
     torch.testing.assert_close(found, whole.translate(source), rtol=0, atol=1e-5)
     assert found.shape == (1, 3, *size) and sum(done) == pytest.approx(size[0] * size[1])
-    assert (len(done) > 1) == (size[0] > tiled.tile)
+    assert (len(done) > 2) == (size[0] > tiled.tile)  # two ways round
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -313,6 +313,16 @@ def test_drawings_of_any_size_are_painted_at_the_size_that_is_known() -> None:
     notes: list[str] = []
     assert translator.picture(large, advance=done.append, note=notes.append).pixels.shape == (90, 60, 3)
     assert sum(done) == pytest.approx(90 * 60) and len(notes) == 1
+
+
+def test_a_drawing_is_painted_as_the_mean_of_both_ways_round() -> None:
+    translator, drawing = model("edges"), torch.rand(1, 1, 32, 48)
+    with torch.inference_mode():
+        first, second = (translator.network(way) for way in (drawing, drawing.flip(3)))
+    assert TASKS["edges"].mirrored and not TASKS["pairs"].mirrored
+    done = list[float]()
+    assert torch.allclose(translator.translate(drawing, done.append), (first + second.flip(3)) / 2, atol=1e-5)
+    assert sum(done) == pytest.approx(32 * 48)
 
 
 def test_weights_that_name_no_finish_end_in_a_shuffle(folder: Path, tmp_path: Path) -> None:
