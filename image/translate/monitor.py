@@ -44,7 +44,8 @@ DOES: dict[TaskName, str] = {
 class TranslationMonitor(Monitor):
     """Judges by validation pictures: colours by error and colourfulness, all else by a Fréchet distance of small tiles.
 
-    The pixel-wise best colours are grey ones, and the best of other pictures blurred; so neither counts alone.
+    The pixel-wise best colours are grey ones, and the best of other pictures blurred; so neither counts alone. What
+    is to descend --difference psnr is judged by that alone.
 
     Args:
         config: the run's settings.
@@ -81,6 +82,8 @@ class TranslationMonitor(Monitor):
         figures = self._figures(made)
         if len(self.real) > 1:
             figures["frechet"] = frechet_distance(self.real, tile_features(self.extractor, made))
+        if self.config.difference == "psnr":  # who asks for it alone is judged by it
+            return Verdict(figures, -figures["psnr"])
         if self.config.task != "colorize":
             return Verdict(figures, figures.get("frechet", -figures["psnr"]))
         return Verdict(figures, _colour_score(figures))

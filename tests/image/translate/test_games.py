@@ -29,6 +29,7 @@ from image.translate.exemplars import guessed
 from image.translate.games import build_translation_game, perceptual_loss, translator_config
 from image.translate.inpainter import Inpainter, InpainterConfig
 from image.translate.models import GRID, TranslationModel, load_translation_model
+from image.translate.monitor import TranslationMonitor
 from image.translate.networks import Translator, TranslatorConfig
 from image.translate.patches import Crops
 from image.translate.tasks import TASKS
@@ -118,6 +119,16 @@ def test_a_few_steps_learn(adversarial: float, difference: Difference, folder: P
     drop = 0.1 * found[0] if difference == "absolute" else 0.2
     assert found[-1] < found[0] - drop and game.product == "generator"
     assert set(game.players) == ({"critic", "generator"} if adversarial else {"generator"})
+
+
+@pytest.mark.parametrize("difference", ["absolute", "psnr"])
+def test_what_descends_psnr_is_judged_by_it(difference: Difference, folder: Path) -> None:
+    config = TrainConfig(**SMALL, task="edges", data=str(folder), difference=difference)
+    settings, data = translator_config(config), load_pairs(str(folder), "edges", 32)
+    assert isinstance(settings, TranslatorConfig)
+    verdict = TranslationMonitor(config, data, settings, torch.device("cpu")).judge(Translator(settings).eval(), 0)
+    wanted = verdict.figures["frechet"] if difference == "absolute" else -verdict.figures["psnr"]
+    assert verdict.score == wanted
 
 
 def test_a_resumed_run_is_the_same_run(folder: Path, tmp_path: Path) -> None:
