@@ -113,12 +113,16 @@ def _staves(score: Score, index: int) -> list[_Staff]:
 
 
 def _hits(own: np.ndarray, score: Score) -> np.ndarray:
-    """Hits of drums, which have no length, as notes of a sixteenth, or of a triplet where the beat has some."""
-    long = own.copy()
-    for row, start in enumerate(own[:, 0].tolist()):
-        beat = own[own[:, 0] // score.grid == start // score.grid, 0]
-        values = (score.grid // 4,) if not (beat % (score.grid // 4)).any() else TRIPLETS[1:]
-        long[row, 1] = start + next(value for value in values if start % value == 0)
+    """Hits of drums, which have no length, as notes of a sixteenth, or of a triplet where the beat has some.
+
+    None lasts into the next one.
+    """
+    long, starts, sixteenth = own.copy(), np.unique(own[:, 0]), score.grid // 4
+    for start, following in pairwise([*starts.tolist(), score.steps]):
+        beat = starts[starts // score.grid == start // score.grid]
+        values = TRIPLETS[1:] if (beat % sixteenth).any() else (sixteenth,)
+        value = next(value for value in values if start % value == 0)
+        long[own[:, 0] == start, 1] = min(start + value, following)
     return long
 
 
@@ -254,10 +258,11 @@ def _bar(
             yield _rest(score, stop - start, whole_bar=True)
             continue
         for at, value in _values(start, stop, triplets, score, rest=not segment.pitches):
-            if segment.pitches and (staff.track.kind != "drums" or at == segment.start):
-                yield _written(score, staff, segment, at, at + value)
-            else:
-                yield _rest(score, value)
+            is_rest = not segment.pitches or (staff.track.kind == "drums" and at > segment.start)
+            written = _rest(score, value) if is_rest else _written(score, staff, segment, at, at + value)
+            if written.duration.tuplets:  # else music21 joins tied ones, even where one is struck again
+                written.duration.expressionIsInferred = False
+            yield written
 
 
 def _values(
