@@ -207,7 +207,7 @@ def groove_consistency(score: Score) -> float:
     neighbouring bars and not in the other, the mean over such pairs. So bars without onsets are alike. NaN with fewer
     than two bars. (muspy's code adds a silent bar to a piece that ends at a bar line.)
     """
-    onset = _blocks(score.onset.any(axis=(0, 2))[None], score.bar)[0]  # (bars, positions)
+    onset = _blocks(score.onset, score.bar).sum(axis=(0, 3)) > 0  # (bars, positions)
     begins = rearrange(onset, "bars (sixteenths steps) -> bars sixteenths steps", steps=score.grid // 4).any(axis=2)
     return 1 - _mean(begins[1:] != begins[:-1])
 

@@ -220,8 +220,9 @@ def to_scores(config: MusicSpec, rolls: Tensor, metres: Tensor, modes: Tensor, t
     for roll, metre, mode in zip(rolls.numpy() > 0, metres.tolist(), modes.tolist(), strict=True):
         sounding = np.zeros((*roll.shape[:2], int(valid[metre].sum()), PITCHES), bool)
         sounding[..., config.low : config.high + 1] = roll[:, :, valid[metre]]
-        facts = config.metres[metre], Key(0, MODES[mode]), tempo
-        scores.append(Score(config.tracks, *sounding, *facts, grid=config.grid))
+        key = Key(0, MODES[mode])
+        piece = Score(config.tracks, sounding[0], sounding[1], config.metres[metre], key, tempo, grid=config.grid)
+        scores.append(piece)
     return scores
 
 

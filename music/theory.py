@@ -1,11 +1,11 @@
 """Keys, metres and grids: the little theory of music that command lines need, too; nothing here imports numpy."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from common.errors import UserError
 
-GRID = 4  # steps a quarter note where nothing else is said
+GRID: Final = 4  # steps a quarter note where nothing else is said
 GRIDS = {GRID: "sixteenths", 12: "twelfths of a quarter note"}  # what a step is; the finer holds triplets, too
 METRES = ("2/4", "3/4", "4/4", "2/2", "6/8", "9/8", "12/8")
 PITCHES = 128  # of MIDI

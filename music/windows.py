@@ -239,6 +239,5 @@ def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     sounding = np.zeros((*rolls.shape[:3], 128), bool)
     sounding[..., config.low : config.high + 1] = rolls
     tempo = TEMPI.get(settings.style, settings.model.tempo)
-    key = Key(0, settings.mode)
-    piece = Score(config.tracks, *sounding, settings.metre, key, tempo, settings.pickup, config.grid)
-    return narrowed(piece, settings.voices)
+    facts = settings.metre, Key(0, settings.mode), tempo, settings.pickup, config.grid
+    return narrowed(Score(config.tracks, sounding[0], sounding[1], *facts), settings.voices)

@@ -178,7 +178,7 @@ def transcribe(parts: list[Any], grid: int = GRID, values: Values = MappingProxy
         tracks.append(_track(part, track, [note[1:] for note in notes if note[0] == track]))
     if moved[grid] > MAX_OFF_GRID * len(notes):
         raise ValueError(f"{moved[grid]} of its {len(notes)} notes lie between two steps of the grid")
-    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), *moved.values()
+    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved[4], moved[12]
     pickup = -(starts[0] // sixteenth * sixteenth) % bar
     return Tune(tuple(tracks), note_table(notes), starts[-1], *facts, pickup, grid)
 

@@ -101,9 +101,10 @@ def _song(song: Song, grid: int) -> Tune:
     listed = note_table(notes)
     melody = listed[:, 0] == 0
     listed = np.concatenate([monophonic(listed[melody]), _without_overlap(listed[~melody])])
-    moved = [int(off_grid(np.array(begins), steps).sum()) for steps in GRIDS]
+    moved, off_twelfths = (int(off_grid(np.array(begins), steps).sum()) for steps in GRIDS)
     tempo = 60 * (last - first) / float(table[last, 0] - table[first, 0])
-    return Tune(tracks, listed, steps, metre, _key(song["key_audio"]().decode()), tempo, *moved, grid=grid)
+    key = _key(song["key_audio"]().decode())
+    return Tune(tracks, listed, steps, metre, key, tempo, moved, off_twelfths, grid=grid)
 
 
 def _regular_beats(table: np.ndarray) -> tuple[int, int, str]:

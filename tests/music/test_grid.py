@@ -30,7 +30,7 @@ from music.train import main as train
 Placed = tuple[int, int, int]
 TRIPLET = [(0, 4, 60), (4, 8, 62), (8, 12, 64)]  # and behind it sixteenths and a half note, in steps of 12 a quarter
 LINE = [*TRIPLET, (12, 15, 65), (15, 18, 67), (18, 24, 65), (24, 36, 60), (36, 48, 62)]
-ABC = "X:1\nT:triplet\nM:4/4\nL:1/4\nK:C\n(3C/D/E/ F/4G/4F/ C D | z4 |]\n"
+ABC = "X:1\nT:triplet\nM:4/4\nL:1/4\nK:C\n(3C/D/E/ F/4G/4F/ C D | z4 | z4 |]\n"
 
 
 def score_of(placed: Sequence[Placed], kind: Kind = "mono", metre: str = "4/4", bars: int = 1, grid: int = 12) -> Score:
