@@ -63,9 +63,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
     bars: int = BARS_AT_A_TIME  # that the network composes at a time; longer pieces go on from their last bars
-    grid: Literal[4, 12] = (
-        GRID  # steps a quarter note: 4 for sixteenths; 12, at three times the steps, for triplets, too
-    )
+    grid: Literal[4, 12] = GRID  # steps a quarter note: 4, sixteenths; 12, at up to twice the time, triplets, too
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
     content: float = 20.0  # gan: weight of the VAE's loss beside the critic's; 0: the critic alone

@@ -99,7 +99,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
 def check_fit(model: MusicModel, data: MusicData) -> None:
     """Raise a UserError unless the data has the tracks, range, metres and styles of the model."""
     ours, theirs = model.config, data.spec
-    for name in ("tracks", "styles", "metres", "grid", "bar_steps", "low", "high"):
+    for name in ("tracks", "styles", "metres", "bar_steps", "low", "high"):
         if getattr(ours, name) != getattr(theirs, name):
             raise UserError(f"--data {data.name} has other {name} than {model.name} was trained on; name its own data")
 

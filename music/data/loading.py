@@ -142,7 +142,7 @@ def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
     notes, moved, finer = (sum(getattr(tune, name) for tune in tunes) for name in ("notes", "moved", "off_twelfths"))
     if grid != GRID:
         told = f"the grid of {grid} steps a quarter moves {finer / notes:.1%} of the notes"
-        yield f"{told}; one of sixteenths, which takes a third of the time, would move {moved / notes:.1%}"
+        yield f"{told}; one of sixteenths, which has a third of the steps, would move {moved / notes:.1%}"
     elif moved > MOVED * notes:
         told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes"
         yield f"{told}; one of 12 steps a quarter, which holds triplets, would move {finer / notes:.1%} (--grid 12)"
