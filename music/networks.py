@@ -169,7 +169,7 @@ class Decoder(nn.Module):
         self.up = nn.ModuleList(TimeBlock(width, style) for _ in range(HALVINGS + 1))
         self.narrow = nn.Conv1d(width, width // 2, 1)  # the last block works at single steps, so with fewer channels
         self.fine = TimeBlock(width // 2, style, kernel=config.grid + 1)  # an eighth to both sides
-        # Steps of a patch are told apart by what is beside it; of two that is enough, and older weights have no mark.
+        # The steps of a patch start alike. Two are told apart by what is beside them; of six the place is marked.
         self.mark = nn.Parameter(torch.zeros(width // 2, config.patch)) if config.grid > GRID else None
         self.last = nn.Conv1d(width // 2, outputs, 1)
 
