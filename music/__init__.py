@@ -1,4 +1,4 @@
-"""Music: a conditional VAE that composes, harmonises and continues pieces on a grid of sixteenths; or a GAN."""
+"""Music: a conditional VAE that composes, harmonises and continues pieces on a grid; or a GAN."""
 
 from pathlib import Path
 from runpy import run_path
@@ -157,8 +157,13 @@ def rewrite(
     return perform(load_music_model(config.source, pick_device(device), config.guidance), config)[1]
 
 
-def to_musicxml(piece: "PrettyMIDI | str | Path", title: str = "") -> str:
-    """A piece, as `compose` makes it or in a MIDI file, as the text of a MusicXML file, on the grid of sixteenths.
+def to_musicxml(piece: "PrettyMIDI | str | Path", title: str = "", grid: int = 4) -> str:
+    """A piece, as `compose` makes it or in a MIDI file, as the text of a MusicXML file.
+
+    Args:
+        piece: what is written.
+        title: stands above it.
+        grid: steps a quarter note, to the nearest of which notes move: 4, or 12, which holds triplets, too.
 
     Raises:
         UserError: there is no such file, or it does not fit the grid.
@@ -166,4 +171,4 @@ def to_musicxml(piece: "PrettyMIDI | str | Path", title: str = "") -> str:
     from music.io import musicxml
     from music.io.midi import from_midi
 
-    return musicxml.to_musicxml(from_midi(piece), title)
+    return musicxml.to_musicxml(from_midi(piece, grid=grid), title)

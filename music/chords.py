@@ -6,7 +6,7 @@ from music.chord_symbols import QUALITIES, Chord, Progression, parse_progression
 from music.config import Ending
 from music.io.midi import estimate_key
 from music.score import Score
-from music.theory import BEATS, METRES, PITCHES, STEPS_PER_QUARTER, Key, Mode
+from music.theory import GRID, PITCHES, Key, Mode, bar_of, beat_of
 
 FOUND = 7  # qualities, of the first, that an analysis tells apart; the others are rare, or the same notes otherwise
 LINE = 4  # bars on a line
@@ -24,7 +24,7 @@ def chords_by_beat(progression: Progression, metre: str, bars: int) -> list[list
 
 def beats_of(metre: str) -> int:
     """Beats a bar."""
-    return METRES[metre] // BEATS.get(metre, STEPS_PER_QUARTER)
+    return bar_of(metre, GRID) // beat_of(metre, GRID)  # on any grid
 
 
 def last_chord(ending: Ending, mode: Mode) -> Chord:
@@ -61,7 +61,7 @@ def agreement(score: Score, asked: list[list[Chord]]) -> np.ndarray:
 
     A beat agrees if all that sounds at its beginning, drums aside, belongs to its chord. Silent beats are not counted.
     """
-    beat, pitched = _beat(score), _pitched(score)
+    beat, pitched = score.beat, _pitched(score)
     counts = np.zeros((len(asked), 2), np.int64)
     for number, row in enumerate(asked):
         for place, chord in enumerate(row):
@@ -85,7 +85,7 @@ def misfit(score: Score, asked: list[list[Chord]]) -> np.ndarray:
     What sounds at the beginning of a beat counts as much as all the rest of it, and the lowest note as much again
     where the chord asks for another bass.
     """
-    beat, pitched = _beat(score), _pitched(score)
+    beat, pitched = score.beat, _pitched(score)
     shares = np.zeros(len(asked))
     for number, row in enumerate(asked):
         foreign = total = 0.0
@@ -104,10 +104,6 @@ def misfit(score: Score, asked: list[list[Chord]]) -> np.ndarray:
     return shares
 
 
-def _beat(score: Score) -> int:
-    return BEATS.get(score.metre, STEPS_PER_QUARTER)
-
-
 def _pitched(score: Score) -> np.ndarray:
     """What sounds in any track but drums, bool (steps, 128)."""
     sounding: np.ndarray = np.any(score.pitch[[track.kind != "drums" for track in score.tracks]], axis=0)
@@ -124,7 +120,7 @@ def find_chords(score: Score) -> list[list[str]]:
     own; the lowest note speaks for its root. N.C. is said where nothing sounds.
     """
     half, pitched = score.bar // 2, _pitched(score)
-    length = score.bar if half % _beat(score) else half
+    length = score.bar if half % score.beat else half
     bars = []
     for start in range(0, score.steps, score.bar):
         found = [_likeliest(pitched[at : at + length], score.key) for at in range(start, start + score.bar, length)]

@@ -1,7 +1,7 @@
 """Two sets of pieces held against each other, without weights: what `music.evaluate --samples` does."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import torch
@@ -79,4 +79,4 @@ def nearness(samples: Sequence[Score], floor: Sequence[Score], real: Sequence[Sc
 def opening(piece: Score) -> Score:
     """The first bars of a piece."""
     steps = BARS * piece.bar
-    return Score(piece.tracks, piece.pitch[:, :steps], piece.onset[:, :steps], piece.metre, piece.key, piece.tempo)
+    return replace(piece, pitch=piece.pitch[:, :steps], onset=piece.onset[:, :steps])

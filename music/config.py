@@ -28,7 +28,7 @@ from music.io.engraving import require_engraver
 from music.ranges import parse_ranges
 from music.sound.config import MAKER, Maker
 from music.sound.notes import parse_band
-from music.theory import METRES, STEPS_PER_QUARTER, parse_key
+from music.theory import GRID, METRES, parse_key
 
 Core = Literal["gan", "vae"]
 Ending = Literal["tonic", "open"]
@@ -50,7 +50,7 @@ BARS = 8  # of a piece, where none are asked for
 STYLES = {"chorale": "chorales", "pop": "pop"}  # bundled weights by a style that is their only one
 # Quarter notes a minute at which a style is usually danced; a tune book has no tempi that a model could learn.
 TEMPI = {"reel": 220.0, "jig": 172.0, "slip jig": 166.0, "hornpipe": 160.0, "strathspey": 126.0}
-FROM_WEIGHTS = ("bars", "net_size", "latent", "bar_latent")  # settings that come with the --weights of a run
+FROM_WEIGHTS = ("bars", "grid", "net_size", "latent", "bar_latent")  # settings that come with the --weights of a run
 
 WIDTHS: dict[NetSize, int] = {"debug": 8, "small": 96, "base": 128, "large": 256}  # channels; see `music.networks`
 
@@ -63,6 +63,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
     bars: int = BARS_AT_A_TIME  # that the network composes at a time; longer pieces go on from their last bars
+    grid: Literal[4, 12] = GRID  # steps a quarter note: 4, sixteenths; 12, at up to twice the time, triplets, too
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
     content: float = 20.0  # gan: weight of the VAE's loss beside the critic's; 0: the critic alone
@@ -165,7 +166,7 @@ class GenerateConfig(OutputConfig):
         density = self.density
         require(density is None or 0.1 <= density <= 32, "density", f"must be 0.1 to 32, not {density}")
         pickup = self.pickup
-        on_grid = pickup is None or (0 < pickup < 6 and pickup * STEPS_PER_QUARTER % 1 == 0)
+        on_grid = pickup is None or (0 < pickup < 6 and pickup * 4 % 1 == 0)
         require(on_grid, "pickup", f"must be a multiple of 0.25 quarter notes, above 0 and below a bar, not {pickup}")
         require(0 <= self.humanise <= 1, "humanise", f"must be 0 to 1, not {self.humanise}")
         if self.chords:

@@ -55,7 +55,8 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had or do not fit each other, or the disk is full.
     """
     model = load_music_model(config.weights, pick_device(config.device), config.guidance, shared=True)
-    data = load_music(config.data or trained_on(find_weights(config.weights, "music"), DATA_SETS), model.config.bars)
+    source = config.data or trained_on(find_weights(config.weights, "music"), DATA_SETS)
+    data = load_music(source, model.config.bars, model.config.grid)
     check_fit(model, data)
     held_out = choose(model.config, data.test, config.n, config.seed)
     n = len(held_out.scores)

@@ -31,7 +31,8 @@ def prepare(config: TrainConfig) -> Run:
         UserError: the data are of no use.
     """
     begun = load_music_model(config.weights) if config.weights else None
-    data = load_music(config.data, begun.config.bars if begun else config.bars)
+    sizes = begun.config if begun else config
+    data = load_music(config.data, sizes.bars, sizes.grid)
     network = network_config(config, data.spec, begun.config if begun else None)
     game = build_game(config, network)
     said = begin_with(game, begun.name, begun.network.state_dict()) if begun else ""

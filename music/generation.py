@@ -24,7 +24,7 @@ from music.io.midi import settled_key
 from music.models import MusicModel, from_score
 from music.ranges import parse_ranges
 from music.score import Score, TrackSpec, notes, transpose, widened
-from music.theory import METRES, PITCHES, STEPS_PER_QUARTER, Key, Mode, nearest_interval, parse_key
+from music.theory import PITCHES, Key, Mode, nearest_interval, parse_key
 from music.windows import PieceSettings, in_bars, to_piece, write_section
 
 
@@ -56,7 +56,7 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
     settings = piece_settings(model, config, config.metre or _usual_metre(model, config.style), key.mode)
     interval = nearest_interval(key.tonic)
     settings = replace(settings, chords=moved(chords, -key.tonic), ranges=fitting_ranges(model, config, -interval))
-    settings = replace(settings, pickup=_pickup(config, settings.metre))
+    settings = replace(settings, pickup=_pickup(config, settings))
     form, bars = config.form or "A", config.bars or BARS
     length, lead_in = bars // len(form), min(settings.pickup, 1)
     sections: dict[str, Tensor] = {}
@@ -74,7 +74,7 @@ def compose(model: MusicModel, config: GenerateConfig) -> Score:
 
 
 def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
-    """Write the other voices to a melody, which stays as it is, note for note on the grid of sixteenths.
+    """Write the other voices to a melody, which stays as it is, note for note on the model's grid.
 
     Raises:
         UserError: the file holds no melody that the model's first voice can sing.
@@ -83,7 +83,7 @@ def harmonise(model: MusicModel, config: GenerateConfig, path: Path) -> Score:
         raise UserError(f"--melody: {model.name} has one voice, and none to write beside it; try --weights chorales")
     if model.config.tracks[0].kind == "drums":
         raise UserError(f"--melody: the first track of {model.name} is drums, and cannot sing it; try other --weights")
-    tune = read_piece(path, "--melody")
+    tune = read_piece(model, path, "--melody")
     line = melody(tune, path)
     key = parse_key(config.key) if config.key else _settled_key(tune, path)
     settings = piece_settings(model, config, known_metre(model, tune.metre, f"--melody {path}"), key.mode)
@@ -232,9 +232,9 @@ def _detached(score: Score, track: int) -> tuple[np.ndarray, np.ndarray]:
 # ---- what fits -------------------------------------------------------------------------------------------------------
 
 
-def read_piece(path: Path, flag: str) -> Score:
-    """A piece of a file of MIDI, MusicXML or ABC; what of it is left out is said."""
-    return read_score(path, lambda line: say(path, flag, line))
+def read_piece(model: MusicModel, path: Path, flag: str) -> Score:
+    """A piece of a file of MIDI, MusicXML or ABC on the model's grid; what of it is left out is said."""
+    return read_score(path, lambda line: say(path, flag, line), model.config.grid)
 
 
 def say(path: Path, flag: str, line: str) -> None:
@@ -256,7 +256,7 @@ def read_like(model: MusicModel, path: Path, flag: str, style: str) -> Score:
     Raises:
         UserError: it has others, or cannot be read.
     """
-    piece = read_piece(path, flag)
+    piece = read_piece(model, path, flag)
     require_tracks(model, piece, path, flag, style)
     return widened(piece, len(model.config.tracks))
 
@@ -327,16 +327,19 @@ def fitting_ranges(model: MusicModel, config: GenerateConfig, shift: int) -> tup
     return tuple(ranges) if asked else ()
 
 
-def _pickup(config: GenerateConfig, metre: str) -> int:
+def _pickup(config: GenerateConfig, settings: PieceSettings) -> int:
     """The steps of --pickup.
 
     Raises:
         UserError: it is a bar of the metre or longer.
     """
-    steps, bar = round((config.pickup or 0) * STEPS_PER_QUARTER), METRES[metre]
-    if steps >= bar:
-        quarters = bar / STEPS_PER_QUARTER
-        raise UserError(f"--pickup {config.pickup:g}: a bar of {metre} has {quarters:g} quarter notes; ask for less")
+    grid = settings.model.config.grid
+    steps = round((config.pickup or 0) * grid)
+    if steps >= settings.bar:
+        quarters = settings.bar / grid
+        raise UserError(
+            f"--pickup {config.pickup:g}: a bar of {settings.metre} has {quarters:g} quarter notes; ask for less"
+        )
     return steps
 
 

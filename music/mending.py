@@ -17,7 +17,7 @@ from common.randomness import mix
 from music.faults import crossings, dissonances, moves, parallel_moves, top_line, voices_of
 from music.models import ROUNDS, MusicModel, struck
 from music.rolls import MusicContext, MusicSpec, given, valid_steps
-from music.theory import BEATS, STEPS_PER_QUARTER
+from music.theory import beat_of
 
 # How much each voice counts that takes part in a fault at a step, by the metric that counts it.
 WEIGHTS = {"parallels": 0.5, "voice_crossing": 0.05, "dissonance": 0.125, "leaps": 0.1, "repeats": 0.1}
@@ -44,19 +44,21 @@ def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: in
         rows = torch.nonzero(condition["metre"].cpu() == number)[:, 0]
         if len(rows):
             own = {name: tensor[rows] for name, tensor in condition.items()}
-            drawn = notes_by_bar(rolls[rows], model.config.bars).sum(2)
+            drawn = notes_by_bar(rolls[rows], model.config.bars, model.config.grid).sum(2)
             mender = _Mender(model, typical, metre, own, drawn, generator)
             for turn in range(rounds):
                 rolls[rows] = mender.mend(rolls[rows], turn % 2)
     return rolls
 
 
-def notes_by_bar(rolls: Tensor, bars: int) -> Tensor:
-    """How many notes, and notes of a single step, begin in each bar of rolls, bool (N, 2, T, S, P): (2, N, B)."""
+def notes_by_bar(rolls: Tensor, bars: int, grid: int) -> Tensor:
+    """How many notes, and notes of a sixteenth or less, begin in each bar of rolls, bool (N, 2, T, S, P): (2, N, B)."""
     pitch, onset = rolls.unbind(1)
-    held = torch.zeros_like(onset)
-    held[:, :, :-1] = pitch[:, :, 1:] & ~onset[:, :, 1:]
-    counted = torch.stack([onset, onset & ~held]).float()
+    held, lasting = pitch & ~onset, torch.ones_like(onset)
+    for later in range(1, grid // 4 + 1):  # steps, of which a sixteenth has so many
+        lasting[:, :, :-later] &= held[:, :, later:]
+        lasting[:, :, -later:] = False
+    counted = torch.stack([onset, onset & ~lasting]).float()
     return reduce(counted, "kinds n tracks (bars steps) pitches -> kinds n bars", "sum", bars=bars)
 
 
@@ -91,8 +93,8 @@ class _Mender:
 
     def _astray(self, before: Tensor, after: Tensor, rows: Tensor) -> Tensor:
         """Which bars of some pieces would take them away from as many notes, or short ones, as were drawn: (N, B)."""
-        bars, drawn = self.model.config.bars, self.drawn[:, rows]
-        had, has = notes_by_bar(before, bars), notes_by_bar(after, bars)
+        config, drawn = self.model.config, self.drawn[:, rows]
+        had, has = (notes_by_bar(rolls, config.bars, config.grid) for rolls in (before, after))
         surplus = torch.where(had.sum(2) > drawn, 1, -1)
         return ((has - had) * surplus[:, :, None] > 0).any(0)
 
@@ -125,7 +127,7 @@ class _Mender:
         config = self.model.config
         valid = valid_steps(config)[config.metres.index(self.metre)]
         pitch, onset = rolls[:, :, :, valid].numpy().swapaxes(0, 1)  # (N, T, S, P)
-        rules = _rules(config, pitch, onset, BEATS.get(self.metre, STEPS_PER_QUARTER))
+        rules = _rules(config, pitch, onset, beat_of(self.metre, config.grid))
         found = [WEIGHTS[name] * np.einsum("nxs,xt->nts", rule.faulty, rule.tracks) for name, rule in rules.items()]
         counted = [rule.rate > _limit(self.typical, name) for name, rule in rules.items()]
         return torch.from_numpy(np.stack(found)).float(), torch.from_numpy(np.stack(counted))

@@ -14,16 +14,16 @@ from einops import rearrange
 
 from music.faults import crossings, dissonances, moves, parallel_moves, top_line, voices_of
 from music.score import Score, notes
-from music.theory import BEATS, PITCHES, STEPS_PER_QUARTER
+from music.theory import PITCHES
 
 # Pitch classes counted from the tonic; minor is natural, harmonic and melodic minor in one.
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 9, 10, 11)}
-QUALIFIED = 2  # steps: an eighth
+QUALIFIED = 2  # notes of the least length that counts as whole, an eighth, in a quarter
 
-LONGEST = 32  # steps; the last bin of the duration histogram also counts what is longer
+LONGEST = 8  # quarter notes; the last bin of the duration histogram also counts what is longer
 WIDEST = 24  # semitones; the outer bins of the interval histogram also count what is wider
 FULLEST = 32  # notes; the last bin of the notes-per-bar histogram also counts more
-POSITIONS = 24  # steps of the longest bar
+POSITIONS = 6  # quarter notes of the longest bar
 
 _FOLD = np.eye(12)[np.arange(PITCHES) % 12]  # (128, 12): pitches to pitch classes
 _ANGLES = np.arange(12)[:, None] * np.pi * np.array([7 / 6, 3 / 2, 2 / 3])  # fifths, minor thirds, major thirds
@@ -60,11 +60,6 @@ def _bars(score: Score) -> int:
     return -(-score.steps // score.bar)
 
 
-def _beat(score: Score) -> int:
-    """Steps a beat: a quarter note in x/4, a half note in 2/2, a dotted quarter note in x/8."""
-    return BEATS.get(score.metre, STEPS_PER_QUARTER)
-
-
 def _durations(score: Score) -> np.ndarray:
     """How many steps each note lasts that is no drum's, int64 (notes,)."""
     return np.concatenate([np.zeros(0, int), *(np.diff(notes(score, i)[:, :2])[:, 0] for i in _melodic(score))])
@@ -92,9 +87,9 @@ def chord_on_beat(score: Score) -> float:
     """Share of the beats with three or more notes sounding whose notes are part of a triad or a seventh chord.
 
     Of a beat only its first step counts, with what is held there. The pitch classes must be two or more, and all belong
-    to one chord of TRIADS or SEVENTHS on any root. See `_beat` for what a beat is. NaN where no beat has three notes.
+    to one chord of TRIADS or SEVENTHS on any root. See `beat_of` for what a beat is. NaN where no beat has three notes.
     """
-    faulty, full = dissonances(_sounding(score).sum(axis=0) @ _FOLD, _beat(score))
+    faulty, full = dissonances(_sounding(score).sum(axis=0) @ _FOLD, score.beat)
     return _mean(~faulty[full])
 
 
@@ -167,12 +162,12 @@ def used_pitch_classes(score: Score) -> float:
 
 
 def qualified_notes(score: Score) -> float:
-    """Share of the notes that last QUALIFIED steps, an eighth, or longer; few of them means fragmented music.
+    """Share of the notes that last an eighth or longer; few of them means fragmented music.
 
     QN of Dong et al. 2018 (MuseGAN) with another threshold: theirs is a thirty-second note (3 of 96 steps a bar), which
     on a grid of sixteenths every note reaches. NaN without a note.
     """
-    return _mean(_durations(score) >= QUALIFIED)
+    return _mean(QUALIFIED * _durations(score) >= score.grid)
 
 
 def polyphony(score: Score) -> float:
@@ -197,7 +192,7 @@ def tonal_distance(score: Score) -> float:
     it (Harte et al. 2006). The metric is the Euclidean distance of two centroids, 0 to 3, the mean over all beats and
     pairs of tracks that both sound in the beat; NaN where no two tracks ever do.
     """
-    chroma = _blocks(_sounding(score), _beat(score)).sum(axis=2) @ _FOLD  # (tracks, beats, 12)
+    chroma = _blocks(_sounding(score), score.beat).sum(axis=2) @ _FOLD  # (tracks, beats, 12)
     total = chroma.sum(axis=2)
     centroid = chroma @ _CENTROID / np.maximum(total, 1)[:, :, None]
     first, second = np.triu_indices(len(chroma), k=1)
@@ -208,11 +203,12 @@ def tonal_distance(score: Score) -> float:
 def groove_consistency(score: Score) -> float:
     """How alike the rhythms of neighbouring bars are, 0 to 1 (Wu & Yang 2020; muspy, Dong et al. 2020).
 
-    1 minus the share of positions in the bar at which a note of any track, drums included, begins in one of two
+    1 minus the share of sixteenths of the bar in which a note of any track, drums included, begins in one of two
     neighbouring bars and not in the other, the mean over such pairs. So bars without onsets are alike. NaN with fewer
     than two bars. (muspy's code adds a silent bar to a piece that ends at a bar line.)
     """
-    begins = _blocks(score.onset, score.bar).sum(axis=(0, 3)) > 0  # (bars, positions)
+    onset = _blocks(score.onset, score.bar).sum(axis=(0, 3)) > 0  # (bars, positions)
+    begins = rearrange(onset, "bars (sixteenths steps) -> bars sixteenths steps", steps=score.grid // 4).any(axis=2)
     return 1 - _mean(begins[1:] != begins[:-1])
 
 
@@ -305,8 +301,8 @@ def histograms(score: Score) -> dict[str, np.ndarray]:
     - pitch (128,): notes by MIDI pitch.
     - interval (49,): semitones from note to note in each track, -24 to 24, up is positive, rests are skipped. Of a poly
       track this is its top line: the notes above which nothing sounds as they begin. See WIDEST.
-    - duration (32,): notes by length, 1 step to LONGEST.
-    - position (24,): notes by the step of the bar in which they begin.
+    - duration (8 * grid,): notes by length, 1 step to LONGEST.
+    - position (6 * grid,): notes by the step of the bar in which they begin.
     - bar_notes (33,): bars of tracks by how many notes begin in them, 0 to FULLEST.
 
     Drums count in the last two only.
@@ -322,8 +318,8 @@ def histograms(score: Score) -> dict[str, np.ndarray]:
         "pitch_class": np.roll((pitch @ _FOLD).astype(int), -score.key.tonic),
         "pitch": pitch,
         "interval": _counts(np.concatenate([np.zeros(0, int), *intervals]), -WIDEST, WIDEST),
-        "duration": _counts(_durations(score), 1, LONGEST),
-        "position": np.append(bars.sum(axis=(0, 1)), np.zeros(POSITIONS - score.bar, int)),
+        "duration": _counts(_durations(score), 1, LONGEST * score.grid),
+        "position": np.append(bars.sum(axis=(0, 1)), np.zeros(POSITIONS * score.grid - score.bar, int)),
         "bar_notes": _counts(bars.sum(axis=2).ravel(), 0, FULLEST),
     }
 

@@ -17,7 +17,7 @@ from common.weights_folders import find_weights, load_config, reading_config
 from music.networks import Composer
 from music.rolls import MusicContext, MusicSpec, NetworkConfig, given, steps_before, valid_steps
 from music.score import Score
-from music.theory import METRES, MODES, PITCHES, Key, Mode
+from music.theory import GRIDS, METRES, MODES, PITCHES, Key, Mode
 
 ROUNDS = 12  # of rewriting
 KEPT = (0.3, 0.8)  # share of a piece that stands in the first and in the last of them
@@ -218,9 +218,11 @@ def to_scores(config: MusicSpec, rolls: Tensor, metres: Tensor, modes: Tensor, t
     valid = valid_steps(config).numpy()
     scores = []
     for roll, metre, mode in zip(rolls.numpy() > 0, metres.tolist(), modes.tolist(), strict=True):
-        grid = np.zeros((*roll.shape[:2], int(valid[metre].sum()), PITCHES), bool)
-        grid[..., config.low : config.high + 1] = roll[:, :, valid[metre]]
-        scores.append(Score(config.tracks, grid[0], grid[1], config.metres[metre], Key(0, MODES[mode]), tempo))
+        sounding = np.zeros((*roll.shape[:2], int(valid[metre].sum()), PITCHES), bool)
+        sounding[..., config.low : config.high + 1] = roll[:, :, valid[metre]]
+        key = Key(0, MODES[mode])
+        piece = Score(config.tracks, sounding[0], sounding[1], config.metres[metre], key, tempo, grid=config.grid)
+        scores.append(piece)
     return scores
 
 
@@ -228,9 +230,9 @@ def from_score(config: NetworkConfig, score: Score, bars: int) -> Tensor:
     """The first `bars` bars of a piece as a roll, bool (2, T, bars * bar_steps, P); pitches out of range are left out.
 
     Args:
-        score: its tonic at C, and with as many tracks as the model.
+        score: its tonic at C, on the model's grid, and with as many tracks as the model.
     """
-    bar = METRES[score.metre]
+    bar = score.bar
     roll = np.zeros((2, len(config.tracks), bars, config.bar_steps, config.pitches), bool)
     whole = np.zeros((2, len(config.tracks), bars * bar, config.pitches), bool)
     own = np.stack([score.pitch, score.onset])[:, :, : bars * bar, config.low : config.high + 1]
@@ -277,7 +279,9 @@ class _Stated:
 
     def __post_init__(self) -> None:
         known = set(self.network.metres)
-        if not known or known - METRES.keys() or set(self.metres.values()) - known or "" not in self.metres:
+        if self.network.grid not in GRIDS:
+            raise ValueError("'grid'")
+        if not known or known - set(METRES) or set(self.metres.values()) - known or "" not in self.metres:
             raise ValueError("'metres'")
         if not 10 <= self.tempo <= 400:
             raise ValueError("'tempo'")

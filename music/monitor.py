@@ -26,7 +26,7 @@ from music.networks import Composer
 from music.rolls import NetworkConfig, empty_condition
 from music.score import Score
 from music.set_metrics import contents, overlap_area, style_forest, total_histograms
-from music.theory import METRES, MODES
+from music.theory import MODES, bar_of
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -202,7 +202,7 @@ def features(rolls: Tensor, network: NetworkConfig) -> Tensor:
         rolls: (N, 2, T, S, P).
     """
     pitch, onset = rolls.float().unbind(1)
-    beats = reduce(pitch, "n tracks (beats steps) pitches -> n tracks beats pitches", "mean", steps=4)
+    beats = reduce(pitch, "n tracks (beats steps) pitches -> n tracks beats pitches", "mean", steps=network.grid)
     chroma = torch.zeros(*beats.shape[:3], 12)
     chroma.index_add_(3, (torch.arange(beats.shape[3]) + network.low) % 12, beats)
     return pack([chroma, onset.amax(3)], "n *")[0]
@@ -231,5 +231,5 @@ Quality when saved, the plain draw of {min(JUDGED, len(data.train)):,} compositi
 |---|---|---|
 {figures}
 
-Steps a bar: {", ".join(f"{metre} {METRES[metre]}" for metre in spec.metres)}.
+Steps a bar: {", ".join(f"{metre} {bar_of(metre, spec.grid)}" for metre in spec.metres)}.
 """

@@ -14,9 +14,10 @@ from common.cores.likelihoods import Likelihood
 from common.cores.vae import VAE
 from common.randomness import Draw
 from music.readout import NoteReadout
-from music.rolls import PATCH, MusicContext, NetworkConfig, empty_condition, steps_before
+from music.rolls import MusicContext, NetworkConfig, empty_condition, steps_before
+from music.theory import GRID
 
-HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is a multiple of 8
+HALVINGS = 2  # of the patches, down to the narrow end; so `bar_steps` is in half notes
 
 
 class MusicCondition(nn.Module):
@@ -99,20 +100,20 @@ class RollFeatures(nn.Module):
         interval = ((upper - lower) % 12).flatten()
         self.register_buffer("intervals", F.one_hot(interval, 12).float(), persistent=False)  # (144, 12)
         seen = len(config.tracks) * (2 * config.pitches + 12 + 1)
-        self.mix = nn.Conv1d(seen, channels, PATCH, stride=PATCH)
+        self.mix = nn.Conv1d(seen, channels, config.patch, stride=config.patch)
         self.mix_intervals = nn.Conv1d(12 * len(self.pairs), channels, 1, bias=False) if self.pairs else None
-        self.place = nn.Parameter(torch.zeros(channels, config.bar_steps // PATCH))
-        self.bars = config.bars
+        self.place = nn.Parameter(torch.zeros(channels, config.bar_steps // config.patch))
+        self.bars, self.patch = config.bars, config.patch
 
     def forward(self, roll: Tensor, mask: Tensor) -> Tensor:
-        """Rolls (N, 2, T, S, P) and masks (N, T, S) -> (N, C, S / PATCH)."""
+        """Rolls (N, 2, T, S, P) and masks (N, T, S) -> (N, C, S / patch)."""
         chroma = (roll[:, 0] @ self.fold).clamp(max=1)  # (N, T, S, 12)
         notes = rearrange(roll, "n two tracks steps pitches -> n (two tracks pitches) steps")
         classes = rearrange(chroma, "n tracks steps classes -> n (tracks classes) steps")
         place = repeat(self.place, "c steps -> c (bars steps)", bars=self.bars)
         x = self.mix(torch.cat([notes, classes, mask], 1)) + place
         if self.mix_intervals is not None:
-            upper, lower = (chroma[:, list(side), ::PATCH] for side in zip(*self.pairs, strict=True))
+            upper, lower = (chroma[:, list(side), :: self.patch] for side in zip(*self.pairs, strict=True))
             both = rearrange(upper[..., :, None] * lower[..., None, :], "n pairs steps a b -> n pairs steps (a b)")
             intervals = rearrange(both @ self.intervals, "n pairs steps classes -> n (pairs classes) steps")
             x = x + self.mix_intervals(intervals)
@@ -130,7 +131,7 @@ class Encoder(nn.Module):
         width, self.config = config.width, config
         self.features = RollFeatures(config, width)
         self.blocks = nn.ModuleList(TimeBlock(width) for _ in range(HALVINGS + 2))
-        narrow = config.bar_steps // PATCH >> HALVINGS
+        narrow = config.bar_steps // config.patch >> HALVINGS
         self.bar = nn.Linear(width * narrow, 2 * config.bar_latent)
         self.shared = nn.Linear(width * narrow, 2 * config.latent)
 
@@ -162,12 +163,14 @@ class Decoder(nn.Module):
         )
         self.features = RollFeatures(config, width)
         self.down = nn.ModuleList(TimeBlock(width) for _ in range(HALVINGS + 1))
-        narrow = config.bar_steps // PATCH >> HALVINGS
+        narrow = config.bar_steps // config.patch >> HALVINGS
         self.start = nn.Linear(style + config.bar_latent, width * narrow)
         self.middle = nn.ModuleList(TimeBlock(width, style) for _ in range(2))
         self.up = nn.ModuleList(TimeBlock(width, style) for _ in range(HALVINGS + 1))
         self.narrow = nn.Conv1d(width, width // 2, 1)  # the last block works at single steps, so with fewer channels
-        self.fine = TimeBlock(width // 2, style)
+        self.fine = TimeBlock(width // 2, style, kernel=config.grid + 1)  # an eighth to both sides
+        # The steps of a patch start alike. Two are told apart by what is beside them; of six the place is marked.
+        self.mark = nn.Parameter(torch.zeros(width // 2, config.patch)) if config.grid > GRID else None
         self.last = nn.Conv1d(width // 2, outputs, 1)
 
     def forward(self, z: Tensor, condition: MusicContext) -> tuple[Tensor, MusicContext]:
@@ -187,7 +190,9 @@ class Decoder(nn.Module):
             x = block(x, style)
         for level, block in enumerate(self.up):
             x = block(F.interpolate(x, scale_factor=2.0) + skips.pop() if level else x, style)
-        x = repeat(self.narrow(x), "n c patches -> n c (patches steps)", steps=PATCH)  # both start alike: held
+        x = repeat(self.narrow(x), "n c patches -> n c (patches steps)", steps=config.patch)  # all start alike: held
+        if self.mark is not None:
+            x = x + self.mark.repeat(1, config.steps // config.patch)
         outputs = self.last(F.leaky_relu(self.fine(x, style), 0.2))
         return rearrange(outputs, "n size steps -> n steps size"), condition
 
@@ -229,7 +234,7 @@ class Composer(nn.Module):
 
 
 class Successions(nn.Module):
-    """What is wrong between voices is often an interval that stands twice: a map of those, (N, C, S / PATCH).
+    """What is wrong between voices is often an interval that stands twice: a map of those, (N, C, S / patch).
 
     For each pair of mono tracks it sees the interval class, 0 to 11, with which both move from one step to the next
     and which is the same before and after, so that parallel fifths and octaves are one number each.
@@ -244,8 +249,8 @@ class Successions(nn.Module):
         pitch_class = torch.arange(config.low, config.high + 1) % 12
         self.register_buffer("fold", F.one_hot(pitch_class, 12).float(), persistent=False)  # (P, 12)
         self.register_buffer("before", steps_before(config), persistent=False)
-        pairs = len(self.mono) * (len(self.mono) - 1) // 2
-        self.mix = nn.Conv1d(12 * pairs, channels, PATCH, stride=PATCH, bias=False) if pairs else None
+        pairs, patch = len(self.mono) * (len(self.mono) - 1) // 2, config.patch
+        self.mix = nn.Conv1d(12 * pairs, channels, patch, stride=patch, bias=False) if pairs else None
 
     def forward(self, roll: Tensor, condition: MusicContext) -> Tensor | float:
         if self.mix is None:
@@ -274,7 +279,7 @@ class MusicCritic(nn.Module):
         self.successions = Successions(config, width)
         self.blocks = nn.ModuleList(TimeBlock(width) for _ in range(HALVINGS + 2))
         self.deviation = MinibatchDeviation()
-        narrow = config.steps // PATCH >> HALVINGS
+        narrow = config.steps // config.patch >> HALVINGS
         self.bar = nn.Linear(width * narrow // config.bars, 1)
         self.last = nn.Sequential(nn.Flatten(), nn.Linear((width + 1) * narrow, 2 * width), nn.LeakyReLU(0.2))
         self.head = ProjectionHead(2 * width, MusicCondition(config, 2 * width))

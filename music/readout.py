@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from music.rolls import PATCH, MusicContext, NetworkConfig, steps_before, valid_steps
+from music.rolls import MusicContext, NetworkConfig, steps_before, valid_steps
 
 # ---- from outputs to rolls -------------------------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ class NoteReadout(nn.Module):
             if begins is not None:
                 soft = begins.sigmoid()
                 again = (soft > 0.5).to(soft.dtype) - soft.detach() + soft
-                pitch = _held(pitch, again)
+                pitch = _held(pitch, again, self.config.patch)
             pitch = known[:, 0] + pitch * free  # so that onsets follow from what sounds before, given or written
             onset = pitch if again is None else _onsets(pitch, again, before)
             tracks.append(torch.stack([pitch, known[:, 1] + onset * free], 1))
@@ -100,7 +100,7 @@ class NoteReadout(nn.Module):
         for track, split, part, own in zip(self.config.tracks, self.splits, parts, roll.unbind(2), strict=True):
             pitch, onset = own.unbind(1)  # (N, S, P)
             notes, begins = part.split(split, 2) if len(split) == 2 else (part, None)
-            nats.append(_nats(track.kind, notes, begins, pitch, onset, before))
+            nats.append(_nats(track.kind, notes, begins, pitch, onset, before, self.config.patch))
         return torch.stack(nats, 1) * valid.unsqueeze(1)
 
     def parallels(self, roll: Tensor, condition: MusicContext) -> Tensor:
@@ -128,7 +128,9 @@ def _outputs(kind: str, pitches: int) -> list[int]:
     return {"mono": [pitches + 1, 1], "poly": [pitches, pitches], "drums": [pitches]}[kind]
 
 
-def _nats(kind: str, notes: Tensor, begins: Tensor | None, pitch: Tensor, onset: Tensor, before: Tensor) -> Tensor:
+def _nats(
+    kind: str, notes: Tensor, begins: Tensor | None, pitch: Tensor, onset: Tensor, before: Tensor, patch: int
+) -> Tensor:
     """-log p of what a track plays, (N, S).
 
     Args:
@@ -136,6 +138,7 @@ def _nats(kind: str, notes: Tensor, begins: Tensor | None, pitch: Tensor, onset:
         begins: logits (N, S, 1 or P) of a note that begins, as `_held` and `_onsets` use them; of drums, None.
         pitch, onset: (N, S, P) of zeros and ones.
         before: the step before each, (N, S).
+        patch: steps a patch.
     """
     if kind == "mono":
         target = torch.where(pitch.amax(2) > 0, pitch.argmax(2) + 1, 0)
@@ -152,7 +155,7 @@ def _nats(kind: str, notes: Tensor, begins: Tensor | None, pitch: Tensor, onset:
     begin = F.binary_cross_entropy_with_logits(begins, changed, reduction="none")
     step = torch.arange(pitch.shape[1], device=pitch.device).view(-1, 1)
     on_patch = note + begin * held * (step > 0)  # a new pitch begins by itself
-    return torch.where(step % PATCH == 0, on_patch, begin + note * changed).sum(2)
+    return torch.where(step % patch == 0, on_patch, begin + note * changed).sum(2)
 
 
 def _one_of(logits: Tensor, reach: Tensor) -> Tensor:
@@ -169,7 +172,7 @@ def _any_of(logits: Tensor, reach: Tensor) -> Tensor:
     return (soft > 0.5).to(soft.dtype) - soft.detach() + soft
 
 
-def _held(pitch: Tensor, begins: Tensor) -> Tensor:
+def _held(pitch: Tensor, begins: Tensor, patch: int) -> Tensor:
     """Hold within a patch what sounds as it begins, unless something new begins.
 
     Left to choose at every step by itself, a network breaks up notes where two choices are about as good.
@@ -177,9 +180,10 @@ def _held(pitch: Tensor, begins: Tensor) -> Tensor:
     Args:
         pitch: (N, S, P).
         begins: (N, S, 1 or P) of zeros and ones.
+        patch: steps a patch.
     """
-    first, *others = rearrange(pitch, "n (patches steps) pitches -> steps n patches pitches", steps=PATCH)
-    _, *changes = rearrange(begins, "n (patches steps) pitches -> steps n patches pitches", steps=PATCH)
+    first, *others = rearrange(pitch, "n (patches steps) pitches -> steps n patches pitches", steps=patch)
+    _, *changes = rearrange(begins, "n (patches steps) pitches -> steps n patches pitches", steps=patch)
     steps = [first]
     for own, new in zip(others, changes, strict=True):
         steps.append(steps[-1] * (1 - new) + own * new)

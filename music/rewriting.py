@@ -18,14 +18,14 @@ from music.io.midi_file import content_of
 from music.io.passages import replace_passage, standing
 from music.models import MusicModel, from_score
 from music.score import Score, notes, transpose, widened
-from music.theory import METRES, parse_key
+from music.theory import parse_key
 from music.windows import in_bars, rewrite_section, to_piece
 
 
 def rewrite(model: MusicModel, config: GenerateConfig, path: Path) -> tuple[Score, MidiFile]:
     """Write --at-bars of --voices of a MIDI file anew; every other note, and all else in it, stays to the tick.
 
-    A note is of the bars on the grid's nearest sixteenth; what is held over either end of them stands.
+    A note is of the bars on the grid's nearest step; what is held over either end of them stands.
 
     Returns:
         The piece on the grid, and the file with the new notes.
@@ -34,7 +34,7 @@ def rewrite(model: MusicModel, config: GenerateConfig, path: Path) -> tuple[Scor
         UserError: the piece has other tracks than the model writes, leaves their range, or lacks such bars or voices.
     """
     file, content = parse(path, lambda line: say(path, "--rewrite", line))
-    piece = on_grid(str(path), content, lambda line: say(path, "--rewrite", line))
+    piece = on_grid(str(path), content, lambda line: say(path, "--rewrite", line), model.config.grid)
     piece = replace(piece, key=parse_key(config.key) if config.key else piece.key)
     require_tracks(model, piece, path, "--rewrite", config.style)
     bars = _bars(config.at_bars, piece, path)
@@ -42,14 +42,14 @@ def rewrite(model: MusicModel, config: GenerateConfig, path: Path) -> tuple[Scor
     passage = bars[0] * piece.bar - piece.lead, bars[1] * piece.bar - piece.lead  # as the file counts
     written = _written(model, config, piece, file, voices, bars)
     for voice in voices:
-        grid, stands = standing(file, voice, *passage)
+        grid, stands = standing(file, voice, *passage, piece.grid)
         old = {(start, pitch) for start, _, pitch in grid[stands].tolist()}
         new = (notes(written, voice) - np.array([piece.lead, piece.lead, 0])).tolist()
         new = [note for note in new if passage[0] <= note[0] < passage[1]]
         new = [(start, min(stop, passage[1]), pitch) for start, stop, pitch in new if (start, pitch) not in old]
-        replace_passage(file, voice, *passage, np.array(new, np.int64).reshape(-1, 3))
+        replace_passage(file, voice, *passage, np.array(new, np.int64).reshape(-1, 3), piece.grid)
     file.charset = "utf-8"  # older files are read in another, in which not all that is written later can be said
-    return replace(on_grid(str(path), content_of(file)), key=piece.key), file
+    return replace(on_grid(str(path), content_of(file), grid=piece.grid), key=piece.key), file
 
 
 def sounding(file: MidiFile) -> PrettyMIDI:
@@ -68,11 +68,11 @@ def _written(
     settings = piece_settings(model, config, known_metre(model, piece.metre, flag), piece.key.mode)
     shift = fitting_shift(model, piece, piece.key, flag)
     settings = replace(settings, ranges=fitting_ranges(model, config, shift), pickup=piece.pickup)
-    length, bar = -(-piece.steps // piece.bar), METRES[piece.metre]
+    length, bar = -(-piece.steps // piece.bar), piece.bar
     free = np.zeros((len(model.config.tracks), length * bar), bool)
     moved = widened(transpose(piece, shift), len(free))
     for voice in voices:
-        grid, stands = standing(file, voice, bars[0] * bar - piece.lead, bars[1] * bar - piece.lead)
+        grid, stands = standing(file, voice, bars[0] * bar - piece.lead, bars[1] * bar - piece.lead, piece.grid)
         free[voice, max(bars[0] * bar, piece.lead) : bars[1] * bar] = True
         if model.config.tracks[voice].kind == "mono":  # else what stands may sound together with what is written
             for start, stop, _ in (grid[stands] + piece.lead).tolist():

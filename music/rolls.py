@@ -6,7 +6,7 @@ A condition is a dict of tensors (see `music.networks.MusicCondition`), with the
 the mask (N, T, S) of what is given, "mask".
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -16,9 +16,8 @@ from torch import Tensor
 from common.cores.game import Batch
 from common.randomness import Draw
 from music.score import TrackSpec
-from music.theory import METRES
+from music.theory import GRID, bar_of
 
-PATCH = 2  # steps that the networks take as one: an eighth
 COMPOSE, HARMONISE, INFILL = 0.25, 0.5, 0.65  # below these: nothing is given, voices, bars; above: bars of voices
 MusicContext = dict[str, Tensor]
 
@@ -31,10 +30,11 @@ class MusicSpec:
         tracks: the voices or instruments, in the order of the rolls, with the pitches that occur.
         low, high: lowest and highest MIDI pitch of all tracks, both included.
         bars: whole bars a window.
-        bar_steps: steps of the longest bar among the metres, rounded up to a multiple of 8, which networks can halve.
+        bar_steps: steps of the longest bar among the metres, rounded up to half notes, which networks can halve.
             Shorter bars end in silence, so that bar b of a window always begins at step b * bar_steps.
         metres: those that occur, by index.
         styles: their names, by label; () when the music is unlabelled.
+        grid: steps a quarter note.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -44,6 +44,12 @@ class MusicSpec:
     bar_steps: int
     metres: tuple[str, ...]
     styles: tuple[str, ...]
+    grid: int = field(default=GRID, kw_only=True)  # of networks that were trained before there was another
+
+    @property
+    def patch(self) -> int:
+        """How many steps networks take as one: an eighth."""
+        return self.grid // 2
 
     @property
     def steps(self) -> int:
@@ -86,7 +92,7 @@ class NetworkConfig(MusicSpec):
 def valid_steps(config: MusicSpec) -> Tensor:
     """Which steps belong to a bar, and which only fill it up: bool (metres, S)."""
     inside = torch.arange(config.steps) % config.bar_steps
-    return torch.stack([inside < METRES[metre] for metre in config.metres])
+    return torch.stack([inside < bar_of(metre, config.grid) for metre in config.metres])
 
 
 def steps_before(config: NetworkConfig) -> Tensor:
@@ -94,7 +100,7 @@ def steps_before(config: NetworkConfig) -> Tensor:
     step = torch.arange(config.steps)
     rows = []
     for metre in config.metres:
-        gap = torch.where(step % config.bar_steps == 0, config.bar_steps - METRES[metre], 0)
+        gap = torch.where(step % config.bar_steps == 0, config.bar_steps - bar_of(metre, config.grid), 0)
         rows.append((step - 1 - gap).clamp(min=0))
     return torch.stack(rows)
 

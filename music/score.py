@@ -1,6 +1,6 @@
 """A piece of music on a grid: what every part of the music package passes on to the next.
 
-A step of the grid is a sixteenth note.
+A step of the grid is a sixteenth note, or on the finer grid, which holds triplets, too, a third of one.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from common.errors import UserError
-from music.theory import METRES, PITCHES, Key
+from music.theory import GRID, PITCHES, Key, bar_of, beat_of
 
 Kind = Literal["mono", "poly", "drums"]
 
@@ -47,11 +47,12 @@ class Score:
         pitch: bool (tracks, steps, 128), what sounds at each step.
         onset: bool (tracks, steps, 128), where a note begins; a subset of `pitch`. A pitch that sounds on without a new
             onset is held; its first step always has one. For drums the two are equal.
-        metre: a key of METRES; `steps` need not be a whole number of bars (the last bar may be short).
+        metre: one of METRES; `steps` need not be a whole number of bars (the last bar may be short).
         key: where the piece stands. Data sets and models hold everything with its tonic moved to C.
         tempo: quarter notes a minute.
         pickup: steps before the first bar line; 0 where the piece begins at one. They end the first bar of the grid,
-            which is silent before them.
+            which is silent before them. They are whole sixteenths, as no metre of MIDI is as short as another step.
+        grid: steps a quarter note, of GRIDS.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -61,6 +62,7 @@ class Score:
     key: Key = field(default_factory=Key)
     tempo: float = 100.0
     pickup: int = 0
+    grid: int = GRID
 
     @property
     def steps(self) -> int:
@@ -70,7 +72,12 @@ class Score:
     @property
     def bar(self) -> int:
         """How many steps a bar has."""
-        return METRES[self.metre]
+        return bar_of(self.metre, self.grid)
+
+    @property
+    def beat(self) -> int:
+        """How many steps a beat has."""
+        return beat_of(self.metre, self.grid)
 
     @property
     def lead(self) -> int:

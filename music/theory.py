@@ -1,17 +1,13 @@
-"""Keys and metres: the little theory of music that command lines need, too; nothing here imports numpy.
-
-A step is a sixteenth note.
-"""
+"""Keys, metres and grids: the little theory of music that command lines need, too; nothing here imports numpy."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from common.errors import UserError
 
-STEPS_PER_QUARTER = 4
-TWELFTHS = 12  # steps a quarter of a finer grid, which would hold sixteenths and triplets; it is only reported on
-METRES = {"2/4": 8, "3/4": 12, "4/4": 16, "2/2": 16, "6/8": 12, "9/8": 18, "12/8": 24}  # steps a bar
-BEATS = {"2/2": 8, "6/8": 6, "9/8": 6, "12/8": 6}  # steps a beat where a beat is not a quarter note
+GRID: Final = 4  # steps a quarter note where nothing else is said
+GRIDS = {GRID: "sixteenths", 12: "twelfths of a quarter note"}  # what a step is; the finer holds triplets, too
+METRES = ("2/4", "3/4", "4/4", "2/2", "6/8", "9/8", "12/8")
 PITCHES = 128  # of MIDI
 MIDDLE_C = 60
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -29,6 +25,17 @@ class Key:
 
     def __str__(self) -> str:
         return f"{PITCH_CLASSES[self.tonic]} {self.mode}"
+
+
+def bar_of(metre: str, grid: int) -> int:
+    """Steps a bar, on a grid of so many steps a quarter note."""
+    count, unit = map(int, metre.split("/"))
+    return 4 * grid * count // unit
+
+
+def beat_of(metre: str, grid: int) -> int:
+    """Steps a beat: a quarter note in x/4, a half note in 2/2, a dotted quarter note in x/8."""
+    return {"2": 2 * grid, "4": grid, "8": 3 * grid // 2}[metre.split("/")[1]]
 
 
 def name_of(pitch: int) -> str:

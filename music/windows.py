@@ -15,9 +15,9 @@ from music.config import TEMPI, Ending
 from music.mending import MENDS, mended
 from music.metrics import notes_per_bar, quality
 from music.models import ROUNDS, MusicModel
-from music.rolls import PATCH, MusicContext
+from music.rolls import MusicContext
 from music.score import Score, narrowed
-from music.theory import METRES, Key, Mode
+from music.theory import Key, Mode, bar_of, beat_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,16 @@ class PieceSettings:
     ending: Ending | None = None  # of the last bar that is written
     density: float | None = None  # notes a bar and voice that are asked for
     pickup: int = 0  # steps before the first bar line, with which the first bar of the grid ends
+
+    @property
+    def bar(self) -> int:
+        """How many steps a bar has."""
+        return bar_of(self.metre, self.model.config.grid)
+
+    @property
+    def beat(self) -> int:
+        """How many steps a beat has."""
+        return beat_of(self.metre, self.model.config.grid)
 
     @property
     def voices(self) -> int:
@@ -74,7 +84,7 @@ def write_section(settings: PieceSettings, bars: int, before: Tensor | None, giv
         piece[:, 0, lead : lead + bars] = given[:, 0]
         known[0] = True
     lead_in = 1 if settings.pickup and before is None else 0  # a bar that is silent before the pickup
-    known[:, :lead_in, : METRES[settings.metre] - settings.pickup] = True
+    known[:, :lead_in, : settings.bar - settings.pickup] = True
     asked: list[list[Chord]] = []
     if settings.chords:
         asked = [[]] * lead_in + chords_by_beat(settings.chords, settings.metre, bars - lead_in)
@@ -142,7 +152,7 @@ def _window(
 
 def _chord_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
     """What is added to the logits of pitches, so that few are foreign to the chords asked for, float (S, P)."""
-    config, beat = settings.model.config, METRES[settings.metre] // beats_of(settings.metre)
+    config, beat = settings.model.config, settings.beat
     classes = torch.arange(config.low, config.high + 1) % 12
     bias = torch.zeros(config.bars, config.bar_steps, config.pitches)
     for number, row in enumerate(asked):
@@ -168,11 +178,11 @@ def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
 
     Of a single voice an open ending may have any note of the chord.
     """
-    config, length, lowest = settings.model.config, METRES[settings.metre], settings.voices - 1
+    config, length, lowest = settings.model.config, settings.bar, settings.voices - 1
     bias = torch.zeros(len(config.tracks), config.bars, config.bar_steps, config.pitches)
     if settings.ending:
         chord, classes = last_chord(settings.ending, settings.mode), torch.arange(config.low, config.high + 1) % 12
-        beat = slice(length - length // beats_of(settings.metre), length)
+        beat = slice(length - settings.beat, length)
         bias[:, _end(asked), beat, ~torch.isin(classes, torch.tensor(sorted(chord.classes)))] = -NEVER
         if config.tracks[lowest].kind == "mono" and (lowest > 0 or settings.ending == "tonic"):
             bias[lowest, _end(asked), beat] = torch.where(classes == chord.root, SURE, -NEVER)  # nor does it rest
@@ -181,11 +191,11 @@ def _ending_bias(settings: PieceSettings, asked: list[list[Chord]]) -> Tensor:
 
 def _pickup_bias(settings: PieceSettings, pickup: int) -> Tensor:
     """What keeps mono tracks from resting as a pickup of so many steps begins, float (T, S, 1)."""
-    config, begin = settings.model.config, METRES[settings.metre] - pickup
+    config, begin = settings.model.config, settings.bar - pickup
     bias = torch.zeros(len(config.tracks), config.steps, 1)
     mono = [track.kind == "mono" for track in config.tracks]
     if pickup:
-        bias[mono, begin // PATCH * PATCH : begin + 1] = SURE
+        bias[mono, begin // config.patch * config.patch : begin + 1] = SURE
     return bias
 
 
@@ -223,11 +233,11 @@ def _best(settings: PieceSettings, rolls: Tensor, condition: MusicContext, asked
 
 def to_piece(settings: PieceSettings, bars: Tensor) -> Score:
     """Bars (2, T, B, bar_steps, P) as one piece in C, without the tracks that the style leaves silent."""
-    config, length = settings.model.config, METRES[settings.metre]
-    whole = bars[:, :, :, :length].numpy()
+    config = settings.model.config
+    whole = bars[:, :, :, : settings.bar].numpy()
     rolls = rearrange(whole, "... bars steps pitches -> ... (bars steps) pitches")
-    grid = np.zeros((*rolls.shape[:3], 128), bool)
-    grid[..., config.low : config.high + 1] = rolls
+    sounding = np.zeros((*rolls.shape[:3], 128), bool)
+    sounding[..., config.low : config.high + 1] = rolls
     tempo = TEMPI.get(settings.style, settings.model.tempo)
-    piece = Score(config.tracks, grid[0], grid[1], settings.metre, Key(0, settings.mode), tempo, settings.pickup)
-    return narrowed(piece, settings.voices)
+    facts = settings.metre, Key(0, settings.mode), tempo, settings.pickup, config.grid
+    return narrowed(Score(config.tracks, sounding[0], sounding[1], *facts), settings.voices)

@@ -47,14 +47,14 @@ def chorales() -> Music:
     return Music(items, "Four-part chorales by J. S. Bach (public domain), from the corpus of music21")
 
 
-def _chorale(path: Path) -> Tune:
+def _chorale(path: Path, grid: int) -> Tune:
     parts = {
         part.partName.split()[0]: part
         for part in musicxml_stream(partial(File(path).read, MAX_BYTES), path.suffix).parts
     }
     if not all(voice in parts for voice in VOICES):
         raise ValueError(f"its parts are not four voices but {', '.join(parts)}")
-    return _mono(transcribe([parts[voice] for voice in VOICES]), CHURCH_ORGAN, VOICES)
+    return _mono(transcribe([parts[voice] for voice in VOICES], grid), CHURCH_ORGAN, VOICES)
 
 
 def _mono(tune: Tune, program: int, names: Sequence[str]) -> Tune:
@@ -84,6 +84,6 @@ def _section(path: Path) -> str:
     return [rhythm for first, rhythm in ONEILL_SECTIONS if number and first <= int(number[0])][-1] if number else ""
 
 
-def _dance(text: str) -> Tune:
+def _dance(text: str, grid: int) -> Tune:
     """A dance tune; Ryan's 2/4 in sixteenths is what O'Neill writes as 2/2 in eighths, and becomes that."""
-    return _mono(abc(text, SIXTEENTHS if abc_field(text, "L") == "1/16" else {}), FIDDLE, ["Fiddle"])
+    return _mono(abc(text, grid, SIXTEENTHS if abc_field(text, "L") == "1/16" else {}), FIDDLE, ["Fiddle"])

@@ -57,7 +57,7 @@ def table(data: MusicData) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.append("moved: notes written between two sixteenths, such as triplets, which begin at one now")
-    lines.append("by 12: those that a grid of 12 steps a quarter, with sixteenths and triplets, would move")
+    lines.append("by 12: those that a grid of 12 steps a quarter, with triplets (music.train --grid 12), would move")
     return "\n".join(lines)
 
 

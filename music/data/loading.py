@@ -15,20 +15,19 @@ from common.data.folders import short_name
 from common.errors import UserError
 from common.processes import tell
 from music.data import parsing
-from music.data.parsing import ParsedMusic, ParsedTune, parsed_music
+from music.data.parsing import ParsedMusic, ParsedTune, of_grid, parsed_music
 from music.data.sources import find
 from music.data.tunes import Tune
 from music.rolls import MusicSpec
 from music.score import TrackSpec
-from music.theory import METRES, MODES, PITCHES, TWELFTHS, Key, nearest_interval
+from music.theory import GRID, METRES, MODES, PITCHES, Key, bar_of, beat_of, nearest_interval
 
 FORMAT = 5  # of what is cached; raise it when the same files would become different windows
 HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
-MOVED = 0.01  # share of the notes that the grid moves; of more it is said
+MOVED = 0.01  # share of the notes that a grid of sixteenths moves; of more it is said
 FEW = 30  # tunes of a style; of fewer it is said
-MULTIPLE = 8  # of which the steps of a bar are one
 CONTOUR = 12  # intervals, for telling variants of one tune
 
 
@@ -42,8 +41,8 @@ class TuneFacts:
         metre, key, tempo: as stated or estimated, before the tonic moved to C; "" where no key is known.
         bars, notes: how many.
         voices: how many tracks have notes.
-        moved: how many of the notes were written between two steps of the grid.
-        off_twelfths: how many of them are between two steps of `music.theory.TWELFTHS` a quarter, too.
+        moved: how many of the notes were written between two sixteenths.
+        off_twelfths: how many of them are between two steps of 12 a quarter note, too.
         kin: one number for all variants of a tune.
         is_held_out: in which part it is.
     """
@@ -97,7 +96,7 @@ class MusicData:
         return sum(tune.is_held_out for tune in self.tunes)
 
 
-def load_music(data: str, bars: int = 4) -> MusicData:
+def load_music(data: str, bars: int = 4, grid: int = GRID) -> MusicData:
     """Load a built-in collection, POP909, or the MIDI, MusicXML and ABC files of a folder or .zip file.
 
     In a folder or .zip, files lie directly inside (unlabelled) or in at least two sub-folders, one a style. All tunes
@@ -109,6 +108,7 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     Args:
         data: one of `music.config.DATA_SETS`, or a path.
         bars: whole bars a window, 1 to 64. Tunes that are shorter are skipped.
+        grid: steps a quarter note, of GRIDS.
 
     Raises:
         UserError: unusable `bars`, no such data, no usable tune, or an unwritable cache.
@@ -116,8 +116,8 @@ def load_music(data: str, bars: int = 4) -> MusicData:
     require(1 <= bars <= 64, "bars", f"must be 1 to 64, not {bars}")
     key, music = find(data)
     arrays, facts = cached(
-        f"music {FORMAT} {parsing.FORMAT} {key} {bars}",
-        lambda folder: _build(folder, data, parsed_music(data, key, music), bars),
+        f"music {FORMAT} {parsing.FORMAT} {key} {bars}{of_grid(grid)}",
+        lambda folder: _build(folder, data, parsed_music(data, key, music, grid), bars),
     )
     train, test = (
         Arrays({name.removeprefix(side): array for name, array in arrays.items() if name.startswith(side)})
@@ -128,20 +128,28 @@ def load_music(data: str, bars: int = 4) -> MusicData:
         styles=tuple(facts["styles"]),
         metres=tuple(facts["metres"]),
         **{name: facts[name] for name in ("bars", "bar_steps", "low", "high")},
+        grid=grid,
     )
     said = {name: facts[name] for name in ("skipped", "source", "tempo")}
     tunes = tuple(TuneFacts(**tune) for tune in facts["tunes"])
-    for line in lacking(tunes):
+    for line in (*fit(tunes, grid), *lacking(tunes)):
         tell(f"--data {data}: {line}")
     return MusicData(short_name(data), spec, train, test, tunes, **said)
 
 
-def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:
-    """What a collection has too little of, or too fine for the grid, a line a reason."""
+def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
+    """How many notes the grid moves, and the other one would, where these are worth a line."""
     notes, moved, finer = (sum(getattr(tune, name) for tune in tunes) for name in ("notes", "moved", "off_twelfths"))
-    if moved > MOVED * notes:
+    if grid != GRID:
+        told = f"the grid of {grid} steps a quarter moves {finer / notes:.1%} of the notes"
+        yield f"{told}; one of sixteenths, which has a third of the steps, would move {moved / notes:.1%}"
+    elif moved > MOVED * notes:
         told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes"
-        yield f"{told}; one of {TWELFTHS} steps a quarter, which holds triplets, would move {finer / notes:.1%}"
+        yield f"{told}; one of 12 steps a quarter, which holds triplets, would move {finer / notes:.1%} (--grid 12)"
+
+
+def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:
+    """What a collection has too little of, a line a reason."""
     styles, train = Counter(tune.style for tune in tunes), Counter(t.style for t in tunes if not t.is_held_out)
     known = sorted(style for style in styles if style)
     if few := [f"{style} {styles[style]}" for style in known if styles[style] < FEW]:
@@ -254,7 +262,7 @@ def contour(tune: Tune) -> tuple[str, str]:
     The melody is the highest note of the first track that is not drums. Of what it has on the beats, the first
     (and last) `CONTOUR` intervals that are not unisons; "" if there are fewer.
     """
-    beat = 6 if tune.metre.endswith("/8") else 4
+    beat = beat_of(tune.metre if tune.metre.endswith("/8") else "4/4", tune.grid)  # of 2/2 quarter notes, too
     drums = [track.kind == "drums" for track in tune.tracks]
     own = tune.notes[tune.notes[:, 0] == (drums.index(False) if False in drums else 0)]
     highest = np.full(tune.steps, -1)
@@ -279,8 +287,9 @@ def _spec(entries: Sequence[_Entry], bars: int) -> MusicSpec:
         _track(entries, index, notes[notes[:, 0] == index, 1]) for index in range(len(entries[0].tune.tracks))
     )
     low, high = int(notes[:, 1].min()), int(notes[:, 1].max())
-    longest = max(METRES[metre] for metre in metres)
-    return MusicSpec(tracks, low, high, bars, longest + -longest % MULTIPLE, metres, styles)
+    grid = entries[0].tune.grid
+    longest = max(bar_of(metre, grid) for metre in metres)
+    return MusicSpec(tracks, low, high, bars, longest + -longest % (2 * grid), metres, styles, grid=grid)
 
 
 def _track(entries: Sequence[_Entry], index: int, pitches: np.ndarray) -> TrackSpec:
@@ -338,8 +347,8 @@ def _usually_sounding(spec: MusicSpec, entries: Sequence[_Entry]) -> np.ndarray:
 
 def _sounding(tune: Tune, starts: Sequence[int], bars: int) -> np.ndarray:
     """Whether a track has any note in the windows that begin at bars `starts`: bool (windows, tracks)."""
-    begin = np.array(starts)[:, None] * METRES[tune.metre]  # (windows, 1)
-    end = begin + bars * METRES[tune.metre]
+    begin = np.array(starts)[:, None] * tune.bar  # (windows, 1)
+    end = begin + bars * tune.bar
     own = [tune.notes[tune.notes[:, 0] == track] for track in range(len(tune.tracks))]
     return np.stack([((notes[:, 2] < end) & (notes[:, 3] > begin)).any(axis=1) for notes in own], axis=1)
 
@@ -382,7 +391,7 @@ def _labels(entry: _Entry, index: int, start: int, spec: MusicSpec) -> dict[str,
 
 def windows(tune: Tune, spec: MusicSpec, starts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Cut out the windows that begin at bars `starts`: pitch and onset, bool (windows, tracks, steps, pitches)."""
-    score, bar = tune.score(), METRES[tune.metre]
+    score, bar = tune.score(), tune.bar
     bars = np.array(starts, int)[:, None] + np.arange(spec.bars)  # of every window
 
     def cut(roll: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Notation, MusicXML and ABC, onto the grid of sixteenths by way of music21."""
+"""Notation, MusicXML and ABC, onto a grid by way of music21."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from typing import Any
 
 from music.data.tunes import MAX_BYTES, Item, Reader, Tune, check_size, note_table, plain
 from music.score import TrackSpec
-from music.theory import METRES, STEPS_PER_QUARTER, TWELFTHS, Key
+from music.theory import GRID, GRIDS, METRES, Key, bar_of
 
 MAX_ABC = 10_000  # characters of one tune: printed ones have 1,300 at most
 MAX_ABC_WORK = 1_000_000  # characters times bars, for which music21 takes some ten seconds
@@ -28,9 +28,9 @@ Values = Mapping[str, tuple[str, Fraction]]  # metres to write in other note val
 # --- MusicXML and ABC -------------------------------------------------------------------------------------------------
 
 
-def musicxml(read: Reader, ending: str) -> Tune:
+def musicxml(read: Reader, ending: str, grid: int = GRID) -> Tune:
     """All parts of a MusicXML file, as they sound; `musicxml_stream` and `transcribe` say what is refused."""
-    return transcribe(list(musicxml_stream(read, ending).toSoundingPitch(inPlace=False).parts))
+    return transcribe(list(musicxml_stream(read, ending).toSoundingPitch(inPlace=False).parts), grid)
 
 
 def musicxml_stream(read: Reader, ending: str) -> Any:
@@ -88,7 +88,7 @@ def abc_field(tune: str, letter: str) -> str:
     return match[1].split("%")[0].strip() if match else ""
 
 
-def abc(text: str, values: Values = MappingProxyType({})) -> Tune:
+def abc(text: str, grid: int = GRID, values: Values = MappingProxyType({})) -> Tune:
     """A tune in ABC; see `transcribe` for the rest.
 
     Raises:
@@ -109,7 +109,7 @@ def abc(text: str, values: Values = MappingProxyType({})) -> Tune:
     for part in parts:  # to short bars music21 gives a metre that nobody wrote
         later = list(part.recurse().getElementsByClass("TimeSignature"))[1:]
         part.remove(later, recurse=True)
-    return transcribe(parts, values)
+    return transcribe(parts, grid, values)
 
 
 def _refuse_giants_in_abc(text: str) -> None:
@@ -134,14 +134,16 @@ def _refuse_giants_in_abc(text: str) -> None:
 # --- The grid ---------------------------------------------------------------------------------------------------------
 
 
-def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
-    """Put the parts of a music21 score on the grid.
+def transcribe(parts: list[Any], grid: int = GRID, values: Values = MappingProxyType({})) -> Tune:
+    """Put the parts of a music21 score on a grid.
 
     Repeats are not played, and of first and second endings only the last is. Grace notes and chord symbols are left
-    out. Notes between two steps (triplets) move to the nearest; those that then have no length are dropped.
+    out. Notes between two steps (triplets, on one of sixteenths) move to the nearest; those that then have no length
+    are dropped.
 
     Args:
         parts: music21's `Part`s, one a track.
+        grid: steps a quarter note, of GRIDS.
         values: metres that are written in other note values, such as 4/2 as 4/4 in lengths half as long.
 
     Raises:
@@ -153,16 +155,16 @@ def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
     if len({len(of_part) for of_part in measures}) > 1:
         raise ValueError("its parts have different numbers of bars")
     metre, times = _metre(measures, values)
-    scale = STEPS_PER_QUARTER * times
+    scale, bar, sixteenth = grid * times, bar_of(metre, grid), grid // 4
     early = _early_endings(parts[0])
     columns = [column for column in zip(*measures, strict=True) if column[0].id not in early]
     starts = bar_starts(
         [round(max(measure.highestTime for measure in column) * scale) for column in columns],
         [_opens(before[0], column[0]) for before, column in pairwise(columns)],
-        METRES[metre],
+        bar,
     )
-    check_size(0, starts[-1])
-    tracks, notes, moved, off_twelfths = [], [], 0, 0
+    check_size(0, starts[-1] / grid)
+    tracks, notes, moved = [], [], dict.fromkeys(GRIDS, 0)
     for track, part in enumerate(parts):
         sounds = [
             note
@@ -170,15 +172,15 @@ def transcribe(parts: list[Any], values: Values = MappingProxyType({})) -> Tune:
             for note in _sounds(column[track], start, scale)
         ]
         check_size(len(sounds), 0)
-        moved += sum(sound.start.denominator != 1 for sound in sounds)
-        off_twelfths += sum((sound.start * TWELFTHS / STEPS_PER_QUARTER).denominator != 1 for sound in sounds)
+        for steps in GRIDS:
+            moved[steps] += sum((sound.start * steps / grid).denominator != 1 for sound in sounds)
         notes += [(track, pitch, start, stop) for pitch, start, stop in _tied(sounds)]
         tracks.append(_track(part, track, [note[1:] for note in notes if note[0] == track]))
-    if moved > MAX_OFF_GRID * len(notes):
-        raise ValueError(f"{moved} of its {len(notes)} notes lie between two steps of the grid")
-    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved, off_twelfths
-    pickup = METRES[metre] - starts[0] if starts[0] else 0
-    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts, pickup)
+    if moved[grid] > MAX_OFF_GRID * len(notes):
+        raise ValueError(f"{moved[grid]} of its {len(notes)} notes lie between two steps of the grid")
+    facts = metre, _stated_key(parts[0]), _tempo(parts[0]), moved[4], moved[12]
+    pickup = -(starts[0] // sixteenth * sixteenth) % bar
+    return Tune(tuple(tracks), note_table(notes), starts[-1], *facts, pickup, grid)
 
 
 def _metre(measures: list[list[Any]], values: Values) -> tuple[str, Fraction]:
@@ -189,7 +191,7 @@ def _metre(measures: list[list[Any]], values: Values) -> tuple[str, Fraction]:
         raise ValueError("has no bars with a metre")
     if len(metres) > 1:
         raise ValueError(f"its metre changes ({', '.join(metres)})")
-    if metres[0] not in METRES.keys() | values.keys():
+    if metres[0] not in {*METRES, *values}:
         raise ValueError(f"its metre is {metres[0]}, not one of {', '.join(METRES)}")
     return values.get(metres[0], (metres[0], Fraction(1)))
 

@@ -14,7 +14,7 @@ from common.data.arrays import allocate, cached
 from common.progress import progress_bar
 from music.data.tunes import Item, Music, Tune, parse
 from music.score import TrackSpec
-from music.theory import Key
+from music.theory import GRID, Key
 
 FORMAT = 2  # of what is cached; raise it when the same files would become different tunes
 PLAIN = ("steps", "metre", "tempo", "moved", "off_twelfths", "pickup")  # facts of a tune that are numbers or words
@@ -53,13 +53,14 @@ class ParsedMusic:
     rare: float
 
 
-def parsed_music(data: str, key: str, find: Callable[[], Music]) -> ParsedMusic:
-    """Parse a collection, or open what was parsed before; where it was interrupted it goes on.
+def parsed_music(data: str, key: str, find: Callable[[], Music], grid: int = GRID) -> ParsedMusic:
+    """Parse a collection onto a grid, or open what was parsed before; where it was interrupted it goes on.
 
     Args:
         data: as --data gives it, for the progress bar.
         key: stands for the content, as `music.data.sources.find` returns it.
         find: likewise.
+        grid: steps a quarter note.
 
     Raises:
         UserError: as `find` does, or the cache cannot be written.
@@ -70,17 +71,23 @@ def parsed_music(data: str, key: str, find: Callable[[], Music]) -> ParsedMusic:
     tunes, skipped = [], dict(music.skipped)
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 1 + len(music.items) // 8)) as pool:
         for number, items in enumerate(bar):
-            arrays, facts = cached(f"parsed music {FORMAT} {key} {number}", partial(_build, items=items, pool=pool))
+            build = partial(_build, items=items, pool=pool, grid=grid)
+            arrays, facts = cached(f"parsed music {FORMAT} {key} {number}{of_grid(grid)}", build)
             stops = np.cumsum([tune["notes"] for tune in facts["tunes"]], dtype=int)
             notes = np.split(arrays["notes"], stops)
-            tunes += [_tune(tune, own) for tune, own in zip(facts["tunes"], notes, strict=False)]
+            tunes += [_tune(tune, own, grid) for tune, own in zip(facts["tunes"], notes, strict=False)]
             skipped |= facts["skipped"]
     return ParsedMusic(tunes, skipped, music.source, music.is_balanced, music.rare)
 
 
-def _build(folder: Path, items: Sequence[Item], pool: ProcessPoolExecutor) -> dict[str, Any]:
+def of_grid(grid: int) -> str:
+    """What is added to the key of what is cached; nothing for the grid that there was alone before."""
+    return "" if grid == GRID else f" grid {grid}"
+
+
+def _build(folder: Path, items: Sequence[Item], pool: ProcessPoolExecutor, grid: int) -> dict[str, Any]:
     """Write notes.npy, int32 (N, 4), into `folder`, and return what else there is to know of the tunes."""
-    found = list(zip(items, pool.map(parse, items, chunksize=8), strict=True))
+    found = list(zip(items, pool.map(partial(parse, grid=grid), items, chunksize=8), strict=True))
     tunes = [(item, tune) for item, tune in found if isinstance(tune, Tune)]
     notes = np.concatenate([np.zeros((0, 4), np.int32), *(tune.notes for _, tune in tunes)])
     allocate(folder / "notes.npy", notes.shape, np.int32)[:] = notes
@@ -95,8 +102,8 @@ def _facts(item: Item, tune: Tune) -> dict[str, Any]:
     return names | plain | {"notes": len(tune.notes), "tracks": tracks, "key": tune.key and asdict(tune.key)}
 
 
-def _tune(facts: dict[str, Any], notes: np.ndarray) -> ParsedTune:
+def _tune(facts: dict[str, Any], notes: np.ndarray, grid: int) -> ParsedTune:
     plain = {name: facts[name] for name in PLAIN}
     tracks = tuple(TrackSpec(**track) for track in facts["tracks"])
-    tune = Tune(tracks, notes, key=Key(**facts["key"]) if facts["key"] else None, **plain)
+    tune = Tune(tracks, notes, key=Key(**facts["key"]) if facts["key"] else None, grid=grid, **plain)
     return ParsedTune(facts["name"], facts["title"], facts["style"], tune)

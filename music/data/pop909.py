@@ -16,7 +16,7 @@ from common.errors import UserError
 from music.data.tunes import MAX_BYTES, Item, Music, Reader, Tune, monophonic, note_table
 from music.io.midi import off_grid
 from music.score import Kind, TrackSpec
-from music.theory import STEPS_PER_QUARTER, TWELFTHS, Key, parse_key
+from music.theory import GRIDS, Key, parse_key
 
 FLUTE, STRINGS, PIANO = 73, 48, 0  # General MIDI programs, from 0
 TRACKS: list[tuple[str, Kind, int]] = [("melody", "mono", FLUTE), ("bridge", "poly", STRINGS), ("piano", "poly", PIANO)]
@@ -75,7 +75,7 @@ def _music(data: str, songs: dict[str, Song]) -> Music:
     return Music(items, "POP909 (Wang et al. 2020), MIT licence")
 
 
-def _song(song: Song) -> Tune:
+def _song(song: Song, grid: int) -> Tune:
     """The longest stretch of a song in which every bar has as many beats, put on the grid by its own beats."""
     from pretty_midi import PrettyMIDI
 
@@ -84,12 +84,12 @@ def _song(song: Song) -> Tune:
     beats = np.concatenate([2 * table[:1, 0] - table[1:2, 0], table[:, 0]])  # one before, for notes a hair too early
     midi = PrettyMIDI(io.BytesIO(song["mid"]()))
     instruments = {instrument.name.strip().lower(): instrument for instrument in midi.instruments}
-    steps = (last - first) * STEPS_PER_QUARTER
+    steps = (last - first) * grid
     notes, begins = [], []
     for track, (name, _, _) in enumerate(TRACKS):
         for note in instruments[name].notes:
-            at = np.interp((note.start, note.end), beats, np.arange(len(beats)) - 1 - first) * STEPS_PER_QUARTER
-            start, stop = np.floor(at + 0.5).astype(int).tolist()
+            at = np.interp((note.start, note.end), beats, np.arange(len(beats)) - 1 - first)
+            start, stop = np.floor(at * grid + 0.5).astype(int).tolist()
             if 0 <= start < steps:
                 notes.append((track, note.pitch, start, min(max(stop, start + 1), steps)))
                 begins.append(at[0])
@@ -101,9 +101,10 @@ def _song(song: Song) -> Tune:
     listed = note_table(notes)
     melody = listed[:, 0] == 0
     listed = np.concatenate([monophonic(listed[melody]), _without_overlap(listed[~melody])])
-    moved = [int(off_grid(np.array(begins), grid).sum()) for grid in (STEPS_PER_QUARTER, TWELFTHS)]
+    moved, off_twelfths = (int(off_grid(np.array(begins), steps).sum()) for steps in GRIDS)
     tempo = 60 * (last - first) / float(table[last, 0] - table[first, 0])
-    return Tune(tracks, listed, steps, metre, _key(song["key_audio"]().decode()), tempo, *moved)
+    key = _key(song["key_audio"]().decode())
+    return Tune(tracks, listed, steps, metre, key, tempo, moved, off_twelfths, grid=grid)
 
 
 def _regular_beats(table: np.ndarray) -> tuple[int, int, str]:

@@ -20,7 +20,7 @@ from music.data.notation import musicxml, tunes_in_abc
 from music.data.styles import styles
 from music.data.tunes import MAX_BYTES, UNREADABLE, Item, Music, Reader, Tune, note_table, plain
 from music.score import Score, notes
-from music.theory import TWELFTHS
+from music.theory import GRIDS
 
 BUILT_IN: dict[str, Callable[[], Music]] = {"chorales": chorales, "dances": dances, "styles": styles}
 MIDI, XML, ABC = {".mid", ".midi"}, {".xml", ".mxl", ".musicxml"}, {".abc"}
@@ -85,7 +85,7 @@ def _folder(data: str, files: Mapping[str, File], skipped: dict[str, str]) -> Mu
     return Music(items, source, skipped)
 
 
-def _midi(read: Reader, ending: str) -> Tune:
+def _midi(read: Reader, ending: str, grid: int) -> Tune:
     from music.io.midi import moved, on_grid, parse
 
     with tempfile.TemporaryDirectory() as folder:
@@ -93,8 +93,8 @@ def _midi(read: Reader, ending: str) -> Tune:
         path.write_bytes(read())
         try:
             content = parse(path)[1]
-            tune = _listed(on_grid(str(path), content))
-            return replace(tune, moved=moved(content), off_twelfths=moved(content, TWELFTHS))
+            off, off_twelfths = (moved(content, steps) for steps in GRIDS)
+            return replace(_listed(on_grid(str(path), content, grid=grid)), moved=off, off_twelfths=off_twelfths)
         except UserError as error:
             raise ValueError(str(error).removeprefix(f"{path}: ")) from error  # the name is the temporary file's
 
@@ -102,4 +102,4 @@ def _midi(read: Reader, ending: str) -> Tune:
 def _listed(score: Score) -> Tune:
     """The notes of piano rolls."""
     found = [(t, pitch, start, stop) for t in range(len(score.tracks)) for start, stop, pitch in notes(score, t)]
-    return Tune(score.tracks, note_table(found), score.steps, score.metre, score.key, score.tempo)
+    return Tune(score.tracks, note_table(found), score.steps, score.metre, score.key, score.tempo, grid=score.grid)

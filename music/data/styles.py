@@ -68,7 +68,7 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def in_voices(read: Callable[[], Tune]) -> Tune:
+def in_voices(read: Callable[[int], Tune], grid: int) -> Tune:
     """A tune as `VOICES` voices of one note at a time, its own first, in their order, and the others silent.
 
     Of what begins together in a voice, such as a double stop, the highest note stays.
@@ -77,7 +77,7 @@ def in_voices(read: Callable[[], Tune]) -> Tune:
         ValueError: it has more voices.
         Others of `music.data.tunes.UNREADABLE` and music21's exceptions: as `read` does.
     """
-    tune = read()
+    tune = read(grid)
     if len(tune.tracks) > VOICES:
         raise ValueError(f"has {len(tune.tracks)} voices; {VOICES} are the most")
     tracks = tuple(TrackSpec(f"voice {number + 1}", "mono", MIDDLE_C, MIDDLE_C) for number in range(VOICES))
@@ -94,8 +94,8 @@ def _songs(style: str, files: str) -> Iterator[Item]:
             yield replace(item, style=style, parse=partial(_song, text))
 
 
-def _song(text: str) -> Tune:
-    tune = abc(text, VALUES)
+def _song(text: str, grid: int) -> Tune:
+    tune = abc(text, grid, VALUES)
     if len(tune.tracks) > 1:
         raise ValueError(f"has {len(tune.tracks)} voices, where a song has one")
     return tune
@@ -132,7 +132,7 @@ def _opus(path: Path) -> str:
     return " ".join(path.parent.relative_to(corpus()).parts)
 
 
-def _score(path: Path) -> Tune:
+def _score(path: Path, grid: int) -> Tune:
     """The longest stretch of a score in which its metre stays."""
     from music21 import converter
 
@@ -143,7 +143,7 @@ def _score(path: Path) -> Tune:
         raise ValueError(f"has {len(parts)} parts, where 2 to {VOICES} are read")
     if any("PartStaff" in part.classes for part in parts):
         raise ValueError("is for a keyboard")
-    return transcribe(_steady(parts), VALUES)
+    return transcribe(_steady(parts), grid, VALUES)
 
 
 def _steady(parts: Sequence[Any]) -> list[Any]:

@@ -10,9 +10,9 @@ import numpy as np
 from common.data import folders
 from common.errors import UserError
 from music.score import Score, TrackSpec
-from music.theory import METRES, PITCHES, Key
+from music.theory import GRID, PITCHES, Key, bar_of
 
-MAX_STEPS = 20_000  # of one tune: more than two hours of 4/4 at 40 quarters a minute
+MAX_QUARTERS = 5_000  # of one tune: two hours at 40 quarter notes a minute
 MAX_NOTES = 200_000
 MAX_BYTES = 64 << 20  # of one file, unpacked; MusicXML takes some 400 bytes a note
 # What music21, zipfile and pretty_midi raise on broken, odd or hostile files, beside music21's own exceptions: it
@@ -26,12 +26,12 @@ class Tune:
     """A `Score` as a list of notes, which takes a hundredth of the space.
 
     Attributes:
-        tracks, metre, tempo, pickup: as in `Score`.
+        tracks, metre, tempo, pickup, grid: as in `Score`.
         notes: int32 (N, 4): track, pitch, first step, and the step after the last; by track, then by time.
         steps: length.
         key: None as long as none is stated and none estimated.
-        moved: how many notes were written between two steps of the grid, and begin at the nearest.
-        off_twelfths: how many a grid of `TWELFTHS` would move.
+        moved: how many notes were written between two sixteenths, and begin at the nearest on a grid of those.
+        off_twelfths: how many a grid of 12 steps a quarter note moves.
     """
 
     tracks: tuple[TrackSpec, ...]
@@ -43,11 +43,17 @@ class Tune:
     moved: int = 0
     off_twelfths: int = 0
     pickup: int = 0
+    grid: int = GRID
+
+    @property
+    def bar(self) -> int:
+        """How many steps a bar has."""
+        return bar_of(self.metre, self.grid)
 
     @property
     def bars(self) -> int:
         """Length in bars, the last one possibly short."""
-        return -(-self.steps // METRES[self.metre])
+        return -(-self.steps // self.bar)
 
     def score(self) -> Score:
         """The tune as piano rolls."""
@@ -56,7 +62,7 @@ class Tune:
         for track, height, start, stop in self.notes:
             pitch[track, start:stop, height] = True
             onset[track, start, height] = True
-        return Score(self.tracks, pitch, onset, self.metre, self.key or Key(), self.tempo, self.pickup)
+        return Score(self.tracks, pitch, onset, self.metre, self.key or Key(), self.tempo, self.pickup, self.grid)
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,13 @@ class Item:
     Attributes:
         name: how to call it in a message.
         title: tunes of one title are variants of each other.
-        parse: raises UserError or one of UNREADABLE.
+        parse: puts it on a grid of so many steps a quarter note; raises UserError or one of UNREADABLE.
         style: "" where unlabelled.
     """
 
     name: str
     title: str
-    parse: Callable[[], Tune]
+    parse: Callable[[int], Tune]
     style: str = ""
 
 
@@ -95,8 +101,8 @@ class Music:
     rare: float = 0.01
 
 
-def parse(item: Item) -> Tune | str:
-    """Parse a tune, or say in a few words why it cannot be used.
+def parse(item: Item, grid: int = GRID) -> Tune | str:
+    """Parse a tune onto a grid, or say in a few words why it cannot be used.
 
     Silent bars at both ends are left out. The key is the stated one unless the last bass note and an estimate from all
     notes agree on another tonic: Baroque and folk editions often state the signature's major or minor key for a mode.
@@ -108,7 +114,7 @@ def parse(item: Item) -> Tune | str:
 
     try:
         with warnings.catch_warnings(action="ignore"):  # music21's, on files that are odd but readable
-            return _checked(item.parse())
+            return _checked(item.parse(grid))
     except (UserError, *UNREADABLE, Music21Exception) as error:
         folders.require_lasting(error, item.name)
         return " ".join(str(error).split())[:200] or type(error).__name__
@@ -120,20 +126,20 @@ def _checked(tune: Tune) -> Tune:
 
     if not len(tune.notes):
         raise ValueError("has no notes")
-    bar = METRES[tune.metre]
+    bar = tune.bar
     start = tune.notes[:, 2].min() // bar * bar
     steps = -(-tune.notes[:, 3].max() // bar) * bar - start
-    check_size(len(tune.notes), steps)
+    check_size(len(tune.notes), steps / tune.grid)
     moved = replace(tune, notes=tune.notes - np.array([0, 0, start, start], dtype=np.int32), steps=int(steps))
     return replace(moved, key=settled_key(moved.score(), tune.key))
 
 
-def check_size(notes: int, steps: float) -> None:
-    """Raise a ValueError if a tune has more than MAX_NOTES notes, or lasts longer than MAX_STEPS."""
+def check_size(notes: int, quarters: float) -> None:
+    """Raise a ValueError if a tune has more than MAX_NOTES notes, or lasts longer than MAX_QUARTERS."""
     if notes > MAX_NOTES:
         raise ValueError(f"has {notes} notes; {MAX_NOTES} are the most")
-    if steps > MAX_STEPS:
-        raise ValueError(f"lasts {int(steps)} sixteenths; {MAX_STEPS} are the most")
+    if quarters > MAX_QUARTERS:
+        raise ValueError(f"lasts {int(quarters)} quarter notes; {MAX_QUARTERS} are the most")
 
 
 def note_table(notes: Iterable[tuple[int, int, int, int]]) -> np.ndarray:

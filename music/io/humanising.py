@@ -10,10 +10,9 @@ import numpy as np
 from pretty_midi import Note, PrettyMIDI
 
 from music.score import Score, notes
-from music.theory import BEATS, STEPS_PER_QUARTER
 
 LOUDNESS, TIMING = 18.0, 0.020  # standard deviation in each voice at 1: MIDI velocity, and seconds
-LATEST = 0.45  # steps off the grid, at most, so that every note is still read at its own sixteenth
+LATEST = 0.45  # steps off the grid, at most, so that every note is still read at its own
 PHRASE = 4  # bars
 DRIFT = 0.8  # of how loud and late a note is, that the next one takes over
 LOUDER, EARLIER = 6.0, 0.008  # velocity and seconds by which the first voice leads at 1, and inner ones step back
@@ -24,7 +23,7 @@ def humanised(midi: PrettyMIDI, score: Score, amount: float, seed: int) -> Prett
     """A copy of what `music.io.midi.to_midi` made of a piece, played.
 
     Strong beats are louder, phrases of `PHRASE` bars rise and fall, and end late; the first voice is louder than the
-    others and a little before them. The rest is chance that drifts. Notes stay nearest to their own sixteenths.
+    others and a little before them. The rest is chance that drifts. Notes stay nearest to their own steps.
 
     Args:
         midi: one instrument a track.
@@ -34,7 +33,7 @@ def humanised(midi: PrettyMIDI, score: Score, amount: float, seed: int) -> Prett
         seed: of the chance.
     """
     midi = copy.deepcopy(midi)
-    step = 60 / score.tempo / STEPS_PER_QUARTER
+    step = 60 / score.tempo / score.grid
     for index, instrument in enumerate(midi.instruments):
         rng = np.random.default_rng([seed, index])
         start = notes(score, index)[:, 0]
@@ -52,7 +51,7 @@ def humanised(midi: PrettyMIDI, score: Score, amount: float, seed: int) -> Prett
 
 def _metre_and_phrase(start: np.ndarray, score: Score) -> tuple[np.ndarray, np.ndarray]:
     """How loud and how late notes are for where they stand, in standard deviations of chance: (N,) each."""
-    beat, phrase = BEATS.get(score.metre, STEPS_PER_QUARTER), PHRASE * score.bar
+    beat, phrase = score.beat, PHRASE * score.bar
     place = start % phrase / phrase
     strong = np.where(start % score.bar == 0, 1.0, np.where(start % beat == 0, 0.3, -0.8))
     return strong + np.sin(np.pi * place), np.where(start % beat == 0, -0.2, 0.4) + place**4

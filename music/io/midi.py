@@ -1,4 +1,4 @@
-"""Between pieces on the grid and MIDI files: decoded exactly one way, quantised to sixteenths the other way.
+"""Between pieces on the grid and MIDI files: decoded exactly one way, quantised the other way.
 
 The grid's note lengths and times survive a round trip exactly; see `from_midi` for what MIDI cannot hold.
 """
@@ -16,15 +16,16 @@ from common.files import replacing
 from common.provenance.marking import mark_midi
 from music.io.midi_file import MidiContent, Voice, content_of, open_midi
 from music.score import Kind, Score, TrackSpec, notes
-from music.theory import BEATS, METRES, MODES, PITCHES, STEPS_PER_QUARTER, Key
+from music.theory import GRID, GRIDS, METRES, MODES, PITCHES, Key, bar_of
 
 MAX_BYTES = 5_000_000  # of a file: 200,000 notes take 2 MB, and the parser takes three seconds a MB
 MAX_NOTES = 200_000
-MAX_STEPS = 20_000  # 1,250 bars of 4/4
+MAX_QUARTERS = 5_000  # 1,250 bars of 4/4
 MAX_TRACKS = 64
 MAX_TOO_FAST = 0.25  # share of notes that begin at the step of the one before, though at least TOGETHER later
-TOGETHER = 0.4  # steps; chords are rolled faster
-TICKS = 0.05  # steps; where a file's ticks can be no nearer to the grid
+TOGETHER = 0.1  # quarter notes; chords are rolled faster
+TICKS = 0.0125  # quarter notes; where a file's ticks can be no nearer to the grid
+RESOLUTION = {4: 220, 12: 480}  # ticks a quarter note of what is written, in which steps are whole, by the grid
 RINGING = 0.75  # steps into a further bar
 DOWNBEAT, MID_BAR, BEAT, OFF_BEAT = 100, 92, 86, 76  # MIDI velocities
 # What mido and pretty_midi raise on files that are damaged, or are none of MIDI.
@@ -57,24 +58,27 @@ def to_midi(score: Score, programs: Sequence[int] | None = None) -> PrettyMIDI:
         names = ", ".join(track.name for track in score.tracks)
         raise UserError(f"--instruments: need {len(score.tracks)} numbers from 0 to 127, one a track ({names})")
     # pretty_midi cuts off fractions of a microsecond on writing; the hundredth keeps rounding from costing a whole one
-    midi = PrettyMIDI(initial_tempo=6e7 / (round(6e7 / score.tempo) + 0.01), charset="utf-8")
-    seconds = 60 / midi.get_tempo_changes()[1][0] / STEPS_PER_QUARTER  # a step
+    tempo = 6e7 / (round(6e7 / score.tempo) + 0.01)
+    midi = PrettyMIDI(resolution=RESOLUTION[score.grid], initial_tempo=tempo, charset="utf-8")
+    seconds = 60 / midi.get_tempo_changes()[1][0] / score.grid  # a step
     midi.key_signature_changes = [KeySignature(score.key.tonic + 12 * (score.key.mode == "minor"), 0)]
     midi.time_signature_changes = [TimeSignature(*map(int, score.metre.split("/")), score.pickup * seconds)]
     if score.pickup:
-        midi.time_signature_changes.insert(0, TimeSignature(*_short_bar(score.pickup), 0))
+        midi.time_signature_changes.insert(0, TimeSignature(*_short_bar(score.pickup, score.grid), 0))
     for index, (track, program) in enumerate(zip(score.tracks, programs, strict=True)):
         drums = track.kind == "drums"
         instrument = Instrument(0 if drums else program, drums, track.name)
         for start, stop, pitch in notes(score, index).tolist():
             begin, end = start - score.lead, (start + 1 if drums else stop) - score.lead
-            instrument.notes.append(Note(_velocity(start, score.metre), pitch, begin * seconds, end * seconds))
+            instrument.notes.append(Note(_velocity(start, score), pitch, begin * seconds, end * seconds))
         midi.instruments.append(instrument)
     return midi
 
 
-def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lambda line: None) -> Score:
-    """Read MIDI to the grid of sixteenths, in beats by the file's own tempo map.
+def from_midi(
+    source: str | Path | PrettyMIDI, say: Callable[[str], None] = lambda line: None, grid: int = GRID
+) -> Score:
+    """Read MIDI to a grid, in beats by the file's own tempo map.
 
     Every note goes from its nearest step to its nearest step (ties go up) and is one step long at least; a note that
     begins while the same pitch sounds on ends the earlier one. One track a voice (`music.io.midi_file`): drums on
@@ -82,27 +86,28 @@ def from_midi(source: str | Path | PrettyMIDI, say: Callable[[str], None] = lamb
     the key is the first one stated, or estimated (`estimate_key`); the tempo is that at the first note. A first bar of
     its own, shorter metre is a pickup.
 
-    `from_midi(to_midi(score))` is `score` but for this: the bar in which the last note stops is the end, filled up with
-    rests; tracks without notes are lost; the range of a track becomes that of its notes, and a poly track that never
-    sounds two at once becomes mono.
+    On its own grid `from_midi(to_midi(score))` is `score` but for this: the bar in which the last note stops is the
+    end, filled up with rests; tracks without notes are lost; the range of a track becomes that of its notes, and a poly
+    track that never sounds two at once becomes mono.
 
     Args:
         source: a file, or MIDI as `to_midi` makes it.
         say: is told in a few words what of the file is left out, and how many notes are too fast for the grid.
+        grid: steps a quarter note, of GRIDS.
 
     Raises:
-        UserError: no such file, not MIDI, too large (`MAX_BYTES`, `MAX_NOTES`, `MAX_STEPS`, `MAX_TRACKS`), no notes,
+        UserError: no such file, not MIDI, too large (`MAX_BYTES`, `MAX_NOTES`, `MAX_QUARTERS`, `MAX_TRACKS`), no notes,
             a metre that changes or is none of METRES, or more than `MAX_TOO_FAST` of the notes too fast.
     """
     if isinstance(source, PrettyMIDI):
         name, content = "MIDI", _content(source)
     else:
         name, content = str(source), parse(Path(source), say)[1]
-    return on_grid(name, content, say)
+    return on_grid(name, content, say, grid)
 
 
-def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda line: None) -> Score:
-    """What is in a MIDI file, called `name` in messages, on the grid of sixteenths; see `from_midi`.
+def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda line: None, grid: int = GRID) -> Score:
+    """What is in a MIDI file, called `name` in messages, on a grid; see `from_midi`.
 
     Raises:
         UserError: as there.
@@ -113,15 +118,17 @@ def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda
     if count > MAX_NOTES or len(content.voices) > MAX_TRACKS:
         limits = f"{MAX_NOTES:,} and {MAX_TRACKS} are the most"
         raise UserError(f"{name}: {count:,} notes on {len(content.voices)} tracks are too many; {limits}")
-    metre, pickup = _metre(name, content)
-    lead = METRES[metre] - pickup if pickup else 0
-    length = _length(content, METRES[metre], lead)
-    if length > MAX_STEPS:
-        raise UserError(f"{name}: {length:,} sixteenths are too long, the most is {MAX_STEPS:,}; cut the piece")
-    _require_slow(name, content, say)
+    metre, pickup = _metre(name, content, grid)
+    bar = bar_of(metre, grid)
+    lead = bar - pickup if pickup else 0
+    length = _length(content, bar, lead, grid)
+    if length > MAX_QUARTERS * grid:
+        told = f"{length // grid:,} quarter notes are too long, the most is {MAX_QUARTERS:,}"
+        raise UserError(f"{name}: {told}; cut the piece")
+    _require_slow(name, content, say, grid)
     onset, pitch = np.zeros((2, len(content.voices), length, PITCHES), bool)
     for track, voice in enumerate(content.voices):
-        for start, stop, note in quantise(voice).tolist():
+        for start, stop, note in quantise(voice, grid).tolist():
             onset[track, lead + start, note] = True
             pitch[track, lead + start : lead + stop, note] = True
     melodic = pitch[[not voice.is_drums for voice in content.voices]]
@@ -133,6 +140,7 @@ def on_grid(name: str, content: MidiContent, say: Callable[[str], None] = lambda
         key=content.keys[0][1] if content.keys else estimate_key(melodic),
         tempo=_tempo(content),
         pickup=pickup,
+        grid=grid,
     )
 
 
@@ -175,14 +183,13 @@ def settled_key(score: Score, stated: Key | None) -> Key:
     return estimate if stated is None or last % 12 == estimate.tonic != stated.tonic else stated
 
 
-def _velocity(step: int, metre: str) -> int:
-    bar, beat = METRES[metre], BEATS.get(metre, STEPS_PER_QUARTER)
-    position = step % bar
+def _velocity(step: int, score: Score) -> int:
+    position = step % score.bar
     if position == 0:
         return DOWNBEAT
-    if position % beat:
+    if position % score.beat:
         return OFF_BEAT
-    return MID_BAR if bar == 4 * beat and position == 2 * beat else BEAT
+    return MID_BAR if score.bar == 4 * score.beat and position == 2 * score.beat else BEAT
 
 
 def parse(path: Path, say: Callable[[str], None] = lambda line: None) -> tuple[MidiFile, MidiContent]:
@@ -230,52 +237,51 @@ def _content(midi: PrettyMIDI) -> MidiContent:
     return MidiContent(voices, list(metres.items()), keys, list(zip(passed.tolist(), tempi.tolist(), strict=True)))
 
 
-def moved(content: MidiContent, grid: int = STEPS_PER_QUARTER) -> int:
+def moved(content: MidiContent, grid: int) -> int:
     """How many notes begin more than `TICKS` from the nearest step of a grid of so many steps a quarter."""
-    return sum(int(off_grid(voice.notes[:, 0] * STEPS_PER_QUARTER, grid).sum()) for voice in content.voices)
+    return sum(int(off_grid(voice.notes[:, 0], grid).sum()) for voice in content.voices)
 
 
 def off_grid(begin: np.ndarray, grid: int) -> np.ndarray:
-    """Which times, in steps, are more than `TICKS` from the nearest step of a grid of so many steps a quarter."""
-    finer = grid / STEPS_PER_QUARTER
-    return np.abs(begin - np.round(begin * finer) / finer) > TICKS
+    """Which times, in quarter notes, are more than `TICKS` from the nearest step of a grid."""
+    return np.abs(begin - np.round(begin * grid) / grid) > TICKS
 
 
-def quantise(voice: Voice) -> np.ndarray:
-    """Notes on the grid, int64 (N, 3): first step, step after the last, pitch."""
-    position = voice.notes[:, :2] * STEPS_PER_QUARTER
+def quantise(voice: Voice, grid: int) -> np.ndarray:
+    """Notes on a grid of so many steps a quarter, int64 (N, 3): first step, step after the last, pitch."""
+    position = voice.notes[:, :2] * grid
     start, stop = np.floor(position + 0.5 + 1e-6).astype(np.int64).T  # with room for rounding, so that ties go one way
     stop = start + 1 if voice.is_drums else np.maximum(stop, start + 1)
     return np.stack([start, stop, voice.notes[:, 2].astype(np.int64)], axis=1)
 
 
-def _length(content: MidiContent, bar: int, lead: int) -> int:
+def _length(content: MidiContent, bar: int, lead: int, grid: int) -> int:
     """Steps with the lead to the end of the last bar; what rings into a further one for less than a step makes none."""
-    grids = [quantise(voice) for voice in content.voices]
-    last = max(int(grid[:, 0].max()) + 1 for grid in grids)
-    end = max(float(voice.notes[:, 1].max()) * STEPS_PER_QUARTER for voice in content.voices)
+    last = max(int(quantise(voice, grid)[:, 0].max()) + 1 for voice in content.voices)
+    end = max(float(voice.notes[:, 1].max()) * grid for voice in content.voices)
     stop = max(last, int(np.ceil(end - RINGING)))
     return -(-(lead + stop) // bar) * bar
 
 
-def _require_slow(name: str, content: MidiContent, say: Callable[[str], None]) -> None:
+def _require_slow(name: str, content: MidiContent, say: Callable[[str], None], grid: int) -> None:
     """UserError if too many notes begin at the step of the one before, though later; say how many if there are any."""
     lost, count = 0, sum(len(voice.notes) for voice in content.voices)
     for voice in content.voices:
-        steps, begin = quantise(voice)[:, 0], voice.notes[:, 0] * STEPS_PER_QUARTER
+        steps, begin = quantise(voice, grid)[:, 0], voice.notes[:, 0]
         order = np.argsort(begin, kind="stable")
         lost += int(((np.diff(steps[order]) == 0) & (np.diff(begin[order]) > TOGETHER)).sum())
+    told = f"{lost} of its {count} notes are faster than {GRIDS[grid]}"
     if lost > MAX_TOO_FAST * count:
-        raise UserError(f"{name}: {lost} of its {count} notes are faster than sixteenths, which the grid cannot hold")
+        raise UserError(f"{name}: {told}, which the grid cannot hold")
     if lost:
-        say(f"{lost} of its {count} notes are faster than sixteenths, and share a step with the one before")
+        say(f"{told}, and share a step with the one before")
 
 
-def _metre(name: str, content: MidiContent) -> tuple[str, int]:
+def _metre(name: str, content: MidiContent, grid: int) -> tuple[str, int]:
     """The one time signature in force while notes sound, and the steps of a pickup; MIDI's default is 4/4."""
     end = max(voice.notes[:, 1].max() for voice in content.voices)
     signatures = {0.0: "4/4"} | {time: metre for time, metre in content.metres if time < end}
-    pickup = _pickup(sorted(signatures.items()))
+    pickup = _pickup(sorted(signatures.items()), grid)
     metres = list(dict.fromkeys(metre for time, metre in sorted(signatures.items()) if time or not pickup))
     if len(metres) > 1:
         raise UserError(f"{name}: the metre changes ({', then '.join(metres)}); cut the piece where it does")
@@ -284,20 +290,21 @@ def _metre(name: str, content: MidiContent) -> tuple[str, int]:
     return metres[0], pickup
 
 
-def _pickup(signatures: Sequence[tuple[float, str]]) -> int:
+def _pickup(signatures: Sequence[tuple[float, str]], grid: int) -> int:
     """Steps of a first bar that has a shorter metre to itself; 0 where there is none, or not on the grid."""
     if len(signatures) < 2:
         return 0
     (_, first), (time, metre) = signatures[:2]
-    steps, (count, unit) = round(time * STEPS_PER_QUARTER), map(int, first.split("/"))
-    is_bar = abs(time - 4 * count / unit) < 1e-3 and abs(time * STEPS_PER_QUARTER - steps) < TICKS
-    return steps if is_bar and steps < METRES.get(metre, 0) else 0
+    sixteenths, (count, unit) = round(time * 4), map(int, first.split("/"))
+    is_bar = abs(time - 4 * count / unit) < 1e-3 and abs(time - sixteenths / 4) < TICKS
+    steps = sixteenths * grid // 4
+    return steps if is_bar and metre in METRES and steps < bar_of(metre, grid) else 0
 
 
-def _short_bar(steps: int) -> tuple[int, int]:
-    """The metre of a bar of so many steps, in quarters, eighths or sixteenths: 6 -> (3, 8)."""
-    unit = next(unit for unit in (4, 8, 16) if steps * unit % (4 * STEPS_PER_QUARTER) == 0)
-    return steps * unit // (4 * STEPS_PER_QUARTER), unit
+def _short_bar(steps: int, grid: int) -> tuple[int, int]:
+    """The metre of a bar of so many steps, in quarters, eighths or sixteenths: 6 of 4 a quarter -> (3, 8)."""
+    unit = next(unit for unit in (4, 8, 16) if steps * unit % (4 * grid) == 0)
+    return steps * unit // (4 * grid), unit
 
 
 def _tempo(content: MidiContent) -> float:

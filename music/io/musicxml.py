@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 from common.errors import UserError
 from common.files import replacing
 from music.score import Score, TrackSpec, notes
-from music.theory import BEATS, MIDDLE_C, STEPS_PER_QUARTER, Key, fifths_of, name_of_fifth, sharps
+from music.theory import GRID, MIDDLE_C, Key, beat_of, fifths_of, name_of_fifth, sharps
 
-VALUES = (24, 16, 12, 8, 6, 4, 3, 2, 1)  # steps that one note, dotted at most once, can last
+VALUES = (24, 16, 12, 8, 6, 4, 3, 2, 1)  # sixteenths that one note, dotted at most once, can last
+TRIPLETS = (8, 4, 2, 1)  # steps of 12 a quarter that one note of a triplet can last: a quarter, an eighth, ...
 NARROW = 24  # semitones: chords of a wider track are set on two staves
 # Where drums stand on a staff, and with which heads: the commonest usage (Weinberg 1998), by General MIDI's numbers.
 DRUMS = {35: "F4", 36: "F4", 37: "C5", 38: "C5", 39: "C5", 40: "C5", 41: "A4", 43: "A4", 45: "D5", 47: "D5", 48: "E5"}
@@ -101,11 +103,27 @@ def _name(score: Score, index: int) -> str:
 
 def _staves(score: Score, index: int) -> list[_Staff]:
     track, own = score.tracks[index], notes(score, index)
+    if track.kind == "drums":
+        own = _hits(own, score)
     which = f"P{index + 1}", _name(score, index)
     if track.kind != "poly" or not len(own) or np.ptp(own[:, 2]) <= NARROW:
         return [_Staff(track, *which, own)]
     upper = own[:, 2] >= MIDDLE_C
     return [_Staff(track, *which, own[upper], True, True), _Staff(track, *which, own[~upper], True)]
+
+
+def _hits(own: np.ndarray, score: Score) -> np.ndarray:
+    """Hits of drums, which have no length, as notes of a sixteenth, or of a triplet where the beat has some.
+
+    None lasts into the next one.
+    """
+    long, starts, sixteenth = own.copy(), np.unique(own[:, 0]), score.grid // 4
+    for start, following in pairwise([*starts.tolist(), score.steps]):
+        beat = starts[starts // score.grid == start // score.grid]
+        values = TRIPLETS[1:] if (beat % sixteenth).any() else (sixteenth,)
+        value = next(value for value in values if start % value == 0)
+        long[own[:, 0] == start, 1] = min(start + value, following)
+    return long
 
 
 def _part(score: Score, staff: _Staff, program: int) -> Any:
@@ -141,6 +159,7 @@ def _measures(score: Score, staff: _Staff) -> Iterator[Any]:
 
     pickup = pickup_steps(score)
     sounding = _segments(staff.notes, score.steps)
+    triplets = triplet_spans([segment.start for segment in sounding], score)
     for number, start in enumerate(range(0, score.steps, score.bar)):
         begin, end = (score.bar - pickup, score.bar) if pickup and not start else (start, start + score.bar)
         measure = stream.Measure(number=number + (not pickup))
@@ -148,9 +167,9 @@ def _measures(score: Score, staff: _Staff) -> Iterator[Any]:
             measure.insert(0, meter.TimeSignature(score.metre))
             measure.insert(0, _key_signature(score.key))
         if begin > start:
-            measure.paddingLeft = (begin - start) / STEPS_PER_QUARTER
+            measure.paddingLeft = (begin - start) / score.grid
             measure.showNumber = stream.enums.ShowNumber.NEVER  # which makes it MusicXML's implicit
-        for written in _bar(score, staff, sounding, begin, end):
+        for written in _bar(score, staff, sounding, triplets, begin, end):
             measure.append(written)
         yield measure
 
@@ -162,15 +181,14 @@ def pickup_steps(score: Score) -> int:
     """
     if score.pickup:
         return score.pickup
-    beat = BEATS.get(score.metre, STEPS_PER_QUARTER)
-    first = int(score.onset.any(axis=(0, 2)).argmax()) // beat * beat
+    first = int(score.onset.any(axis=(0, 2)).argmax()) // score.beat * score.beat
     return score.bar - first if score.bar <= 2 * first < 2 * score.bar else 0
 
 
 def _mark_tempo(part: Any, score: Score) -> None:
     from music21 import duration, tempo
 
-    beat = BEATS.get(score.metre, STEPS_PER_QUARTER) / STEPS_PER_QUARTER  # quarters
+    beat = score.beat / score.grid  # quarters
     mark = tempo.MetronomeMark(number=round(score.tempo / beat), referent=duration.Duration(beat))
     part.getElementsByClass("Measure").first().insert(0, mark)
 
@@ -201,31 +219,89 @@ def _segments(played: np.ndarray, steps: int) -> list[_Segment]:
     return found
 
 
-def _bar(score: Score, staff: _Staff, segments: Sequence[_Segment], begin: int, end: int) -> Iterator[Any]:
+def triplet_spans(edges: Sequence[int], score: Score) -> list[tuple[int, int]]:
+    """Quarter notes, or eighths, in which something begins or ends between sixteenths: first step, and that behind it.
+
+    Args:
+        edges: the steps at which something begins or ends.
+    """
+    quarter, eighth, sixteenth = score.grid, score.grid // 2, score.grid // 4
+    compound, spans = score.metre.endswith("/8"), set()
+    inside: dict[int, set[int]] = {}
+    for edge in edges:
+        inside.setdefault(edge // quarter * quarter, set()).add(edge % quarter)
+    for start, places in inside.items():
+        if all(place % sixteenth == 0 for place in places):
+            continue
+        if compound or eighth in places:  # halves that may differ
+            halves = {start + place // eighth * eighth for place in places if place % sixteenth}
+            spans |= {(half, half + eighth) for half in halves}
+        else:
+            spans.add((start, start + quarter))
+    return sorted(spans)
+
+
+def _bar(
+    score: Score,
+    staff: _Staff,
+    segments: Sequence[_Segment],
+    triplets: Sequence[tuple[int, int]],
+    begin: int,
+    end: int,
+) -> Iterator[Any]:
     """The notes, chords and rests from step `begin` to `end`, which are in one bar."""
     for segment in segments:
         start, stop = max(segment.start, begin), min(segment.stop, end)
         if start >= stop:
             continue
         if not segment.pitches and (start, stop) == (begin, end):
-            yield _rest(stop - start, whole_bar=True)
+            yield _rest(score, stop - start, whole_bar=True)
             continue
-        for at, value in note_values(start % score.bar, stop - start, score.metre, rest=not segment.pitches):
-            place = at + start - start % score.bar
-            yield _written(score.key, staff, segment, place, place + value) if segment.pitches else _rest(value)
+        for at, value in _values(start, stop, triplets, score, rest=not segment.pitches):
+            is_rest = not segment.pitches or (staff.track.kind == "drums" and at > segment.start)
+            written = _rest(score, value) if is_rest else _written(score, staff, segment, at, at + value)
+            if written.duration.tuplets:  # else music21 joins tied ones, even where one is struck again
+                written.duration.expressionIsInferred = False
+            yield written
+
+
+def _values(
+    start: int, stop: int, triplets: Sequence[tuple[int, int]], score: Score, rest: bool
+) -> Iterator[tuple[int, int]]:
+    """Cut a note or rest within a bar into values, as `note_values` does, and where triplets begin and end."""
+    sixteenth, bar_line = score.grid // 4, start - start % score.bar
+    inside = [span for span in triplets if span[0] < stop and span[1] > start]
+    edges = sorted({start, stop, *(edge for span in inside for edge in span if start < edge < stop)})
+    for begin, end in pairwise(edges):
+        if any(first <= begin < last for first, last in inside):
+            yield from _triplet_values(begin, end, score.grid)
+        else:
+            place, length = (begin - bar_line) // sixteenth, (end - begin) // sixteenth
+            for at, value in note_values(place, length, score.metre, rest):
+                yield bar_line + at * sixteenth, value * sixteenth
+
+
+def _triplet_values(start: int, stop: int, grid: int) -> Iterator[tuple[int, int]]:
+    """Cut what lies in a triplet into values, none of which is dotted or off the beat of its own length."""
+    while start < stop:
+        value = next(
+            value for value in TRIPLETS if value <= stop - start and start % grid % min(value, TRIPLETS[1]) == 0
+        )
+        yield start, value
+        start += value
 
 
 def note_values(start: int, length: int, metre: str, rest: bool = False) -> list[tuple[int, int]]:
     """Cut a note or rest within a bar into values that one sign can show and that leave its beats visible.
 
     Args:
-        start: steps from the bar's beginning.
-        length: steps, within the bar.
-        metre: a key of `METRES`.
+        start: sixteenths from the bar's beginning.
+        length: sixteenths, within the bar.
+        metre: one of `METRES`.
         rest: a rest is cut at more places: it never crosses a beat but from a beat on.
 
     Returns:
-        Where each value begins, in steps from the bar's beginning, and how long it lasts.
+        Where each value begins, in sixteenths from the bar's beginning, and how many it lasts.
     """
     found, at, stop = [], start, start + length
     while at < stop:
@@ -236,35 +312,36 @@ def note_values(start: int, length: int, metre: str, rest: bool = False) -> list
 
 
 def _shows(at: int, value: int, left: int, metre: str, rest: bool) -> bool:
-    """Whether a value may stand at a step of the bar, `left` steps before its note ends."""
-    beat = BEATS.get(metre, STEPS_PER_QUARTER) if metre != "2/2" else STEPS_PER_QUARTER
+    """Whether a value may stand at a sixteenth of the bar, `left` sixteenths before its note ends."""
+    quarter = GRID  # sixteenths
+    beat = beat_of(metre, quarter) if metre != "2/2" else quarter
     inside = at % beat
     if inside + value <= beat:
-        return beat == STEPS_PER_QUARTER or not inside % 2 or value <= 2
+        return beat == quarter or not inside % 2 or value <= 2
     if not inside:
-        return value % beat == 0 if beat != STEPS_PER_QUARTER else not (rest and value == 6)
-    return not rest and beat == STEPS_PER_QUARTER and inside == 2 and value == left == 4  # a syncopation
+        return value % beat == 0 if beat != quarter else not (rest and value == 6)
+    return not rest and beat == quarter and inside == 2 and value == left == 4  # a syncopation
 
 
-def _rest(steps: int, whole_bar: bool = False) -> Any:
+def _rest(score: Score, steps: int, whole_bar: bool = False) -> Any:
     from music21 import note
 
-    rest = note.Rest(quarterLength=steps / STEPS_PER_QUARTER)
+    rest = note.Rest(quarterLength=Fraction(steps, score.grid))
     rest.fullMeasure = whole_bar or "auto"
     return rest
 
 
-def _written(key: Key, staff: _Staff, segment: _Segment, start: int, stop: int) -> Any:
+def _written(score: Score, staff: _Staff, segment: _Segment, start: int, stop: int) -> Any:
     """One note or chord, tied to what is before and behind it where its pitches sound on."""
     from music21 import chord, note, percussion
 
-    length = (stop - start) / STEPS_PER_QUARTER
+    length = Fraction(stop - start, score.grid)
     if staff.track.kind == "drums":
         hits = [note.Unpitched(DRUMS.get(pitch, "C5")) for pitch in segment.pitches]
         written: Any = hits[0] if len(hits) == 1 else percussion.PercussionChord(hits)
         written.quarterLength = length
         return written
-    members = [note.Note(spelled(pitch, key)) for pitch in segment.pitches]
+    members = [note.Note(spelled(pitch, score.key)) for pitch in segment.pitches]
     for member, pitch in zip(members, segment.pitches, strict=True):
         member.tie = _tie(
             start > segment.start or pitch in segment.begun, stop < segment.stop or pitch in segment.lasting

@@ -7,10 +7,9 @@ from mido import Message, MidiFile, MidiTrack
 
 from music.io.midi import quantise
 from music.io.midi_file import Part, Played, parts, voice_of
-from music.theory import STEPS_PER_QUARTER
 
 
-def standing(file: MidiFile, voice: int, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+def standing(file: MidiFile, voice: int, first: int, stop: int, grid: int) -> tuple[np.ndarray, np.ndarray]:
     """The notes of a voice on the grid, int64 (N, 3), and which of them are not of a passage, bool (N,).
 
     Of a passage are those that begin and end in it, on the grid; what holds over one of its ends stands.
@@ -18,22 +17,23 @@ def standing(file: MidiFile, voice: int, first: int, stop: int) -> tuple[np.ndar
     Args:
         voice: its number among `music.io.midi_file.parts`.
         first, stop: the passage's first step, and the step after its last.
+        grid: steps a quarter note.
     """
-    grid = quantise(voice_of(file, parts(file)[voice]))
-    return grid, (grid[:, 0] < first) | (grid[:, 1] > stop)
+    placed = quantise(voice_of(file, parts(file)[voice]), grid)
+    return placed, (placed[:, 0] < first) | (placed[:, 1] > stop)
 
 
-def replace_passage(file: MidiFile, voice: int, first: int, stop: int, written: np.ndarray) -> None:
+def replace_passage(file: MidiFile, voice: int, first: int, stop: int, written: np.ndarray, grid: int) -> None:
     """Change the notes of a voice in a passage of an open file.
 
     A new note has the channel and velocity of the voice's nearest one, and makes room for one of its pitch that stands.
 
     Args:
-        voice, first, stop: as of `standing`.
+        voice, first, stop, grid: as of `standing`.
         written: int64 (M, 3), the notes of the passage: first step, step after the last, pitch.
     """
     part = parts(file)[voice]
-    stands = standing(file, voice, first, stop)[1].tolist()
+    stands = standing(file, voice, first, stop, grid)[1].tolist()
     kept = [note for note, stays in zip(part.notes, stands, strict=True) if stays]
     gone = {number for note in part.notes for number in note.events} - {n for note in kept for n in note.events}
     track = file.tracks[part.track]
@@ -41,13 +41,14 @@ def replace_passage(file: MidiFile, voice: int, first: int, stop: int, written: 
     events = [
         (tick, 1, event) for number, (tick, event) in enumerate(zip(times, track, strict=True)) if number not in gone
     ]
-    events += _events(part, kept, written * np.array([file.ticks_per_beat, file.ticks_per_beat, STEPS_PER_QUARTER]))
+    ticks = written * np.array([file.ticks_per_beat, file.ticks_per_beat, grid]) // grid
+    events += _events(part, kept, ticks)
     file.tracks[part.track] = MidiTrack(_spaced(sorted(events, key=lambda event: event[:2])))
 
 
 def _events(part: Part, kept: Sequence[Played], written: np.ndarray) -> Iterator[tuple[int, int, Message]]:
-    """Times in ticks, places among what is at one time, and messages of notes, in ticks times `STEPS_PER_QUARTER`."""
-    for start, stop, pitch in (written // STEPS_PER_QUARTER).tolist():
+    """Times in ticks, places among what is at one time, and messages of notes: begin, end and pitch, int64 (M, 3)."""
+    for start, stop, pitch in written.tolist():
         for other in kept:
             if other.pitch == pitch and other.start < stop and other.stop > start:
                 start, stop = (other.stop, stop) if other.start <= start else (start, other.start)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from music.io.sound import RATE
 from music.score import Score, TrackSpec, notes
-from music.theory import PITCHES, STEPS_PER_QUARTER
+from music.theory import PITCHES
 
 Colour = tuple[int, int, int]
 COLOURS: tuple[Colour, ...] = (  # by track, over and over; Okabe and Ito 2008, told apart by colour-blind people too
@@ -29,7 +29,8 @@ MELS = 96  # bands of the spectrogram
 LOWEST, HIGHEST = 40.0, 10_000.0  # hertz
 HOP = 512  # samples from one frame to the next
 DECIBELS = 70  # from the loudest colour to the softest
-STEP, SEMITONE = 4, 3  # pixels, on sheets
+QUARTER, SEMITONE = 16, 3  # pixels, on sheets; of a quarter more where its steps would have less than THIN
+THIN = 2
 GAP = 12  # pixels around what stands on a sheet
 FONT_SIZE = 12  # pixels
 BAR_LINE, BEAT_LINE = (190, 190, 190), (236, 236, 236)
@@ -74,7 +75,7 @@ def time_axis(score: Score) -> TimeAxis:
     figure = _canvas(score, torch.zeros(1, RATE)).figure
     figure.draw_without_rendering()
     box = figure.axes[0].get_window_extent()
-    return TimeAxis(float(box.x0), float(box.x1), (score.steps - score.lead) * 60 / score.tempo / STEPS_PER_QUARTER)
+    return TimeAxis(float(box.x0), float(box.x1), (score.steps - score.lead) * 60 / score.tempo / score.grid)
 
 
 def roll_sheet(scores: Sequence[tuple[str, Score]]) -> Image.Image:
@@ -123,16 +124,17 @@ def _canvas(score: Score, audio: Tensor | None) -> Any:
 
 def _small_roll(score: Score, low: int, high: int) -> Image.Image:
     """Pitches `low` to `high` - 1, the highest above."""
-    pixels = np.full(((high - low) * SEMITONE, score.steps * STEP + 1, 3), 255, np.uint8)
-    pixels[:, :: STEPS_PER_QUARTER * STEP] = BEAT_LINE
-    pixels[:, :: score.bar * STEP] = BAR_LINE
+    step = max(QUARTER // score.grid, THIN)
+    pixels = np.full(((high - low) * SEMITONE, score.steps * step + 1, 3), 255, np.uint8)
+    pixels[:, :: score.grid * step] = BEAT_LINE
+    pixels[:, :: score.bar * step] = BAR_LINE
     pixels[[0, -1]] = pixels[:, -1] = BAR_LINE
     for index in range(len(score.tracks)):
         colour = np.array(COLOURS[index % len(COLOURS)])
         for start, stop, pitch in notes(score, index).tolist():
             row = pixels[(high - 1 - pitch) * SEMITONE : (high - pitch) * SEMITONE]
-            row[:, start * STEP + 1 : stop * STEP] = colour
-            row[:, start * STEP + 1 : start * STEP + 2] = colour // 2
+            row[:, start * step + 1 : stop * step] = colour
+            row[:, start * step + 1 : start * step + 2] = colour // 2
     return Image.fromarray(pixels)
 
 
@@ -164,6 +166,7 @@ def _draw_roll(axes: Any, score: Score, tracks: Sequence[int], low: int, high: i
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
+    gap, edge = score.grid / 40, score.grid / 16  # steps
     for pitch in range(low, high):
         if pitch % 12 in BLACK_KEYS:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="0.955", linewidth=0, zorder=0)
@@ -174,9 +177,9 @@ def _draw_roll(axes: Any, score: Score, tracks: Sequence[int], low: int, high: i
         dark = tuple(0.5 * part for part in colour)
         half = 0.46 - 0.06 * min(index, 4)  # later tracks are slimmer, so that unisons show both colours
         played = notes(score, index).tolist()
-        bodies = [Rectangle((start, pitch - half), stop - start - 0.1, 2 * half) for start, stop, pitch in played]
+        bodies = [Rectangle((start, pitch - half), stop - start - gap, 2 * half) for start, stop, pitch in played]
         axes.add_collection(PatchCollection(bodies, facecolor=colour, linewidth=0, zorder=3))
-        edges = [Rectangle((start, pitch - half), 0.25, 2 * half) for start, _, pitch in played]
+        edges = [Rectangle((start, pitch - half), edge, 2 * half) for start, _, pitch in played]
         axes.add_collection(PatchCollection(edges, facecolor=dark, linewidth=0, zorder=3))
     octaves = range(-(-low // 12) * 12, high, 12)
     axes.set_yticks(list(octaves), [f"C{pitch // 12 - 1}" for pitch in octaves], fontsize=9)
@@ -203,7 +206,7 @@ def _draw_sound(axes: Any, score: Score, audio: Tensor) -> None:
 
     mel = MelSpectrogram(RATE, n_fft=4096, hop_length=HOP, n_mels=MELS, f_min=LOWEST, f_max=HIGHEST)
     decibels = AmplitudeToDB(top_db=DECIBELS)(mel(audio.detach().cpu().float().mean(dim=0)))  # (MELS, frames)
-    frame = HOP / RATE * score.tempo / 60 * STEPS_PER_QUARTER  # steps
+    frame = HOP / RATE * score.tempo / 60 * score.grid  # steps
     extent = (score.lead - 0.5 * frame, score.lead + (decibels.shape[1] - 0.5) * frame, _mel(LOWEST), _mel(HIGHEST))
     axes.imshow(decibels.numpy(), origin="lower", aspect="auto", extent=extent, cmap="magma", zorder=0)
     marks = (100, 250, 500, 1000, 2000, 4000, 8000)

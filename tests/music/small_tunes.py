@@ -6,7 +6,7 @@ import numpy as np
 
 from music.io.midi import save_midi, to_midi
 from music.score import Score, TrackSpec
-from music.theory import METRES, PITCHES, Key
+from music.theory import PITCHES, Key, bar_of
 
 VOICES = (TrackSpec("High", "mono", 60, 84), TrackSpec("Middle", "mono", 53, 76), TrackSpec("Low", "mono", 36, 60))
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
@@ -22,7 +22,7 @@ def voice(rng: np.random.Generator, lowest: int, beats: int) -> np.ndarray:
 
 def tune(seed: int, metre: str, key: Key, bars: int = 6) -> Score:
     """A tune in quarter notes; half of them last two."""
-    rng, steps = np.random.default_rng(seed), bars * METRES[metre]
+    rng, steps = np.random.default_rng(seed), bars * bar_of(metre, 4)
     pitch, onset = np.zeros((2, len(VOICES), steps, PITCHES), bool)
     for index, lowest in enumerate((60, 48, 36)):
         line = voice(rng, lowest, steps // 4) + key.tonic

@@ -23,7 +23,7 @@ from music.metrics import notes_per_bar, quality
 from music.models import MusicModel, from_score, load_music_model
 from music.networks import Composer
 from music.score import Score, TrackSpec, notes, transpose
-from music.theory import METRES, PITCHES, Key
+from music.theory import PITCHES, Key, bar_of
 
 C_MAJOR = Key(0)
 
@@ -69,7 +69,7 @@ def tune(line: list[int], key: Key = C_MAJOR, metre: str = "4/4", drums: bool = 
 def test_a_piece_has_the_bars_asked_for(bars: int, model: MusicModel) -> None:
     for metre in ("4/4", "3/4"):
         score = piece(model, bars=bars, metre=metre, seed=bars)
-        assert score.steps == bars * METRES[metre] and score.metre == metre
+        assert score.steps == bars * bar_of(metre, 4) and score.metre == metre
         assert_playable(score)
 
 
@@ -514,7 +514,7 @@ def test_from_one_piece_to_another(model: MusicModel, tmp_path: Path) -> None:
     end = saved(piece(model, bars=2, metre="4/4", seed=2), tmp_path / "b.mid")
     for bars in (4, 8):
         blended = blend(model, from_=start, to=end, bars=bars)
-        assert blended.steps == bars * METRES["4/4"]
+        assert blended.steps == bars * bar_of("4/4", 4)
         assert blended.key == from_midi(start).key
         assert_playable(blended)
 
@@ -522,7 +522,7 @@ def test_from_one_piece_to_another(model: MusicModel, tmp_path: Path) -> None:
 def test_a_blend_of_a_piece_with_itself_stays_there(model: MusicModel, tmp_path: Path) -> None:
     file = saved(piece(model, bars=2, metre="4/4", seed=1), tmp_path / "a.mid")
     once = blend(model, arithmetic=(file, file, file))
-    assert once.steps == 2 * METRES["4/4"]
+    assert once.steps == 2 * bar_of("4/4", 4)
     grid = from_score(model.config, replace(once, key=Key(0)), 2)
     condition = model.condition(1, "4/4", once.key.mode)
     z = model.encode(from_score(model.config, from_midi(file), 2)[None], condition)

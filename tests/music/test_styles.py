@@ -36,10 +36,10 @@ VOICES = {"air": 1, "canon": 2, "mass": 3}
 METRES = {"air": "3/4", "canon": "4/4", "mass": "4/4"}
 
 
-def written(style: str, seed: int) -> Tune:
+def written(style: str, seed: int, grid: int = 4) -> Tune:
     score = narrowed(tune(seed, METRES[style], Key(seed % 3), bars=6 if style == "air" else 20), VOICES[style])
     found = [(t, pitch, start, stop) for t in range(len(score.tracks)) for start, stop, pitch in notes(score, t)]
-    return Tune(score.tracks, note_table(found), score.steps, score.metre, score.key)
+    return Tune(score.tracks, note_table(found), score.steps, score.metre, score.key, grid=grid)
 
 
 def collection() -> Music:
@@ -156,11 +156,11 @@ def test_every_window_has_the_voices_of_its_style(styles: MusicData) -> None:
 
 
 def test_voices_are_filled_up_to_four_and_five_are_refused() -> None:
-    filled = in_voices(partial(written, "canon", 0))
+    filled = in_voices(partial(written, "canon", 0), 4)
     assert [track.kind for track in filled.tracks] == ["mono"] * 4 and set(filled.notes[:, 0]) == {0, 1}
     five = Tune((TrackSpec("a", "mono", 60, 60),) * 5, note_table([(4, 60, 0, 4)]), 16, "4/4")
     with pytest.raises(ValueError, match="has 5 voices; 4 are the most"):
-        in_voices(lambda: five)
+        in_voices(lambda grid: five, 4)
 
 
 def test_tunes_are_taken_from_a_whole_collection_evenly() -> None:
@@ -185,7 +185,7 @@ def test_the_longest_stretch_is_in_one_metre_with_no_bar_too_long() -> None:
 @pytest.mark.parametrize(("metre", "becomes", "eighth"), [("4/2", "4/4", 1), ("3/8", "3/4", 4), ("3/4", "3/4", 2)])
 def test_old_metres_are_written_in_other_values(metre: str, becomes: str, eighth: int) -> None:
     bar = "c" * int(8 * Fraction(metre))
-    tune = abc(f"X:1\nT:t\nM:{metre}\nL:1/8\nK:C\n{bar} | {bar} | {bar} |]\n", VALUES)
+    tune = abc(f"X:1\nT:t\nM:{metre}\nL:1/8\nK:C\n{bar} | {bar} | {bar} |]\n", values=VALUES)
     assert tune.metre == becomes and (tune.notes[:, 3] - tune.notes[:, 2] == eighth).all()
 
 

@@ -17,7 +17,7 @@ from music.data.sources import find
 from music.data.tunes import Tune, parse
 from music.rolls import MusicSpec
 from music.score import TrackSpec
-from music.theory import METRES, Key
+from music.theory import METRES, Key, bar_of
 
 FLUTE = TrackSpec("flute", "mono", 0, 127)
 DRUMS = TrackSpec("drums", "drums", 0, 127)
@@ -283,7 +283,7 @@ def test_bars_of_a_window_begin_at_multiples_of_the_longest() -> None:
 
 @given(st.sampled_from(sorted(METRES)), st.integers(1, 3), st.data())
 def test_windows_laid_end_to_end_are_the_tune(metre: str, bars: int, data: st.DataObject) -> None:
-    bar = METRES[metre]
+    bar = bar_of(metre, 4)
     begins = data.draw(st.lists(st.integers(0, 6 * bar - 2), min_size=1, max_size=20, unique=True))
     notes = [(0, 60 + start % 5, start, start + 1) for start in begins]
     own = tune(notes, 6 * bar, metre)

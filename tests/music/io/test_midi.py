@@ -231,7 +231,7 @@ def test_a_metre_that_changes_or_is_unknown_is_refused() -> None:
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no notes"):
         from_midi(PrettyMIDI())
-    with pytest.raises(UserError, match=r"20,016 sixteenths"):
+    with pytest.raises(UserError, match=r"5,004 quarter notes"):
         from_midi(midi_of((0, 20_001 * 0.125, 60)))
     many = midi_of((0, 1, 60))
     many.instruments = many.instruments * 65

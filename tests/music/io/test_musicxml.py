@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common.errors import UserError
 from music.io.musicxml import note_values, pickup_steps, save_musicxml, spelled, to_musicxml
 from music.score import Score, TrackSpec, notes
-from music.theory import METRES, Key
+from music.theory import METRES, Key, bar_of
 
 Placed = tuple[int, int, int]  # first step, step after the last, pitch
 
@@ -54,14 +54,14 @@ def assert_full(whole: Any, metre: str) -> None:
     """Every bar holds as much as its metre asks for, but for a pickup."""
     for part in whole.parts:
         for measure in part.getElementsByClass("Measure"):
-            missing = METRES[metre] / 4 - measure.paddingLeft
+            missing = bar_of(metre, 4) / 4 - measure.paddingLeft
             assert sum(written.quarterLength for written in measure.notesAndRests) == pytest.approx(missing)
 
 
 @st.composite
 def scores(draw: st.DrawFn) -> Score:
     metre = draw(st.sampled_from(list(METRES)))
-    steps = 3 * METRES[metre]
+    steps = 3 * bar_of(metre, 4)
     kinds = draw(st.lists(st.sampled_from(["mono", "poly"]), min_size=1, max_size=3))
     note = st.tuples(st.integers(0, steps - 1), st.integers(1, 20), st.sampled_from([30, 59, 60, 61, 72, 90]))
     placed = [[(s, min(s + long, steps), p) for s, long, p in draw(st.lists(note, max_size=9))] for _ in kinds]
@@ -148,8 +148,8 @@ def test_values_leave_beats_visible(start: int, length: int, metre: str, values:
 
 @given(st.sampled_from(list(METRES)), st.booleans(), st.data())
 def test_values_fill_what_they_are_cut_from(metre: str, rest: bool, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, METRES[metre] - 1))
-    length = data.draw(st.integers(1, METRES[metre] - start))
+    start = data.draw(st.integers(0, bar_of(metre, 4) - 1))
+    length = data.draw(st.integers(1, bar_of(metre, 4) - start))
     values = note_values(start, length, metre, rest)
     assert sum(value for _, value in values) == length
     assert [at for at, _ in values] == [start + sum(v for _, v in values[:n]) for n in range(len(values))]

@@ -10,13 +10,15 @@ from music.io.piano_roll import (
     COLOURS,
     FONT_SIZE,
     GAP,
+    QUARTER,
     SEMITONE,
-    STEP,
     piano_roll,
     roll_sheet,
     time_axis,
 )
 from music.score import Score, TrackSpec
+
+STEP = QUARTER // 4  # pixels
 
 
 def score_of(*kinds: str, steps: int = 32) -> Score:
