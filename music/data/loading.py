@@ -145,7 +145,7 @@ def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
         yield f"{told}; one of sixteenths, which has a third of the steps, would move {moved / notes:.1%}"
     elif moved > MOVED * notes:
         told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes"
-        yield f"{told}; one of 12 steps a quarter, which holds triplets, would move {finer / notes:.1%} (--grid 12)"
+        yield f"{told}; one of 12 steps a quarter, which holds triplets, would move {finer / notes:.1%} (music.train --grid 12)"
 
 
 def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:
