@@ -144,8 +144,8 @@ def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
         told = f"the grid of {grid} steps a quarter moves {finer / notes:.1%} of the notes"
         yield f"{told}; one of sixteenths, which has a third of the steps, would move {moved / notes:.1%}"
     elif moved > MOVED * notes:
-        told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes"
-        yield f"{told}; one of 12 steps a quarter, which holds triplets, would move {finer / notes:.1%} (--grid 12)"
+        told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes; one of 12 steps a quarter"
+        yield f"{told}, which holds triplets (music.train --grid 12), would move {finer / notes:.1%}"
 
 
 def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:

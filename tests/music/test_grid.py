@@ -199,7 +199,7 @@ def run_on_twelfths(triplets: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_loading_says_what_either_grid_moves(triplets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coarse = load_music(str(triplets), 2)
-    assert "holds triplets, would move 0.0% (--grid 12)" in capsys.readouterr().err
+    assert "holds triplets (music.train --grid 12), would move 0.0%" in capsys.readouterr().err
     fine = load_music(str(triplets), 2, 12)
     told = "the grid of 12 steps a quarter moves 0.0% of the notes; one of sixteenths"
     assert told in capsys.readouterr().err

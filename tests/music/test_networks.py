@@ -17,6 +17,7 @@ from music.models import to_scores
 from music.networks import Composer, MusicCritic, RollFeatures, Successions
 from music.rolls import MusicContext, NetworkConfig, given, random_mask, read_condition, steps_before, valid_steps
 from music.score import TrackSpec
+from music.theory import GRIDS
 
 TRACKS = (
     TrackSpec("Melody", "mono", 64, 71),
@@ -27,8 +28,11 @@ TRACKS = (
 N = 8
 
 
-def config(tracks: tuple[TrackSpec, ...] = TRACKS, styles: tuple[str, ...] = ("jig", "reel")) -> NetworkConfig:
-    return NetworkConfig(tracks, 60, 71, 2, 16, ("4/4", "3/4"), styles, width=8, latent=6, bar_latent=3)
+def config(
+    tracks: tuple[TrackSpec, ...] = TRACKS, styles: tuple[str, ...] = ("jig", "reel"), grid: int = 4
+) -> NetworkConfig:
+    sizes = {"width": 8, "latent": 6, "bar_latent": 3}
+    return NetworkConfig(tracks, 60, 71, 2, 4 * grid, ("4/4", "3/4"), styles, grid=grid, **sizes)
 
 
 def shaken(network: nn.Module, amount: float = 0.3) -> nn.Module:
@@ -55,10 +59,10 @@ def a_roll(settings: NetworkConfig, metre: Tensor) -> Tensor:
     return torch.stack([pitch, pitch & (torch.rand(shape) < 0.5)], 1).float()
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
+@pytest.fixture(scope="module", params=GRIDS)
+def composer(request: pytest.FixtureRequest) -> Composer:
     torch.manual_seed(0)
-    return shaken(Composer(config())).eval()  # type: ignore[return-value]
+    return shaken(Composer(config(grid=request.param))).eval()  # type: ignore[return-value]
 
 
 def composed(composer: Composer, chosen: MusicContext) -> Tensor:
@@ -74,7 +78,7 @@ def test_rolls_are_zeros_and_ones_that_instruments_can_play(seed: int, composer:
     torch.manual_seed(seed)
     chosen = condition(composer.config)
     roll = composed(composer, chosen)
-    assert roll.shape == (N, 2, 4, 32, 12)
+    assert roll.shape == (N, 2, 4, 8 * composer.config.grid, 12)
     assert torch.equal(roll, (roll > 0.5).float())  # exactly, though gradients pass
     pitch, onset = roll.bool().unbind(1)
     assert pitch.any() and not pitch.all()
@@ -90,8 +94,9 @@ def test_rolls_are_zeros_and_ones_that_instruments_can_play(seed: int, composer:
 
 def test_the_filling_of_short_bars_is_silent(composer: Composer) -> None:
     roll = composed(composer, condition(composer.config))
-    waltz = roll[1::2].reshape(-1, 2, 4, 2, 16, 12)
-    assert waltz[..., :12, :].any() and not waltz[..., 12:, :].any()
+    grid = composer.config.grid
+    waltz = roll[1::2].reshape(-1, 2, 4, 2, 4 * grid, 12)
+    assert waltz[..., : 3 * grid, :].any() and not waltz[..., 3 * grid :, :].any()
 
 
 def test_every_new_pitch_begins_with_an_onset(composer: Composer) -> None:
@@ -392,10 +397,11 @@ def test_each_bar_is_judged_by_itself() -> None:
 # --- gradients, the critic, and the config
 
 
+@pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("network", ["composer", "vae", "critic"])
-def test_every_parameter_gets_a_gradient(network: str) -> None:
+def test_every_parameter_gets_a_gradient(network: str, grid: int) -> None:
     torch.manual_seed(0)
-    settings = config()
+    settings = config(grid=grid)
     composer, chosen = shaken(Composer(settings), 0.05), condition(settings)
     critic = shaken(MusicCritic(settings), 0.05)
     roll = a_roll(settings, chosen["metre"])
@@ -455,7 +461,8 @@ def test_a_config_travels_as_json(tracks: tuple[TrackSpec, ...]) -> None:
 
 
 def test_a_config_of_another_version_is_told() -> None:
-    values = config().as_json()
+    values = json.loads(json.dumps(config().as_json()))
+    assert from_json(NetworkConfig, {name: value for name, value in values.items() if name != "grid"}) == config()
     with pytest.raises(ValueError, match="'depth' is unknown"):
         from_json(NetworkConfig, values | {"depth": 3})
     with pytest.raises(ValueError, match="'tracks' is missing"):
