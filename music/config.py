@@ -63,7 +63,7 @@ class TrainConfig(GanConfig, VaeConfig, RunConfig):
     core: Core = "vae"  # vae: a conditional VAE; gan: the same, whose decoder also learns from a critic
     weights: Composer | None = None  # what it begins with; a bundled name, a folder (weights or a run) or a Hub id
     bars: int = BARS_AT_A_TIME  # that the network composes at a time; longer pieces go on from their last bars
-    grid: Literal[4, 12] = GRID  # steps a quarter note: 4, sixteenths; 12, at up to twice the time, triplets, too
+    grid: Literal[4, 12] = GRID  # steps a quarter note: 4 for sixteenths; 12 for triplets, too, up to twice as slow
     net_size: NetSize = "small"  # width of the networks: 8, 96, 128 or 256 channels
     bar_latent: int = 32  # length of the latent vector that each bar has beside the shared one
     content: float = 20.0  # gan: weight of the VAE's loss beside the critic's; 0: the critic alone
@@ -109,7 +109,7 @@ class GenerateConfig(OutputConfig):
     stems: Path | None = None  # a folder for a .wav of each voice, which sum to the whole
     chords_out: Path | None = None  # a text file for the chord symbols of each bar, as found in what was written
     overwrite: bool = False  # write anew what is there
-    style: str = ""  # chorale, pop, or a kind of dance: reel, jig, hornpipe, ...; default: chorale
+    style: str = ""  # chorale, pop, reel, jig, palestrina, quartet, ... (a wrong one lists all); default: chorale
     key: str | None = None  # such as "D minor"; default: C major, or that of --melody
     tempo: float | None = None  # quarter notes a minute; default: as usual in the style, or that of the given piece
     metre: str | None = None  # such as 3/4; default: the style's usual one

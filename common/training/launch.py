@@ -12,7 +12,7 @@ from common.cores.game import Game
 from common.data.batches import Batches
 from common.training.forecast import Milestone
 from common.training.monitor import Monitor
-from common.training.runs import check_batch, conclude, decided, folder_of, holding, introduce, open_run
+from common.training.runs import check_batch, conclude, decided, folder_of, hint_if_early, holding, introduce, open_run
 from common.training.trainer import Trainer
 
 TRIAL = 1.0  # minutes that one lasts, at most
@@ -92,4 +92,6 @@ def carry_out(run: Run) -> None:
             print(f"{run.program}: {run.begun}", file=sys.stderr)
         progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained)
     if trainer.accelerator.is_main_process:
-        conclude(run.config, out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))
+        conclude(out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))
+        if not run.begun:
+            hint_if_early(run.config, progress.images, progress.seconds, run.examples)

@@ -90,7 +90,7 @@ def introduce(program: str, out: Path, what: str, training: int, held_out: int) 
         print(f"{program}: so few {what} make for little variety; more of them help most", file=sys.stderr)
 
 
-def conclude(settings: RunConfig, out: Path, progress: "Progress", what: str, sheets: str, then: str) -> None:
+def conclude(out: Path, progress: "Progress", what: str, sheets: str, then: str) -> None:
     """Say on stdout, at the end of a run, what it left and what to do with it.
 
     Args:
@@ -101,7 +101,6 @@ def conclude(settings: RunConfig, out: Path, progress: "Progress", what: str, sh
     best = f"the best weights, those after {progress.best_images:,} of {progress.images:,} {what}"
     print(f"wrote {out}: {best}; {f'{sheets} in samples/, ' if sheets else ''}figures in metrics.jsonl")
     print(then)
-    hint_if_early(settings, progress.images, progress.seconds, what)
 
 
 def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "images") -> None:

@@ -50,12 +50,16 @@ def prepare(config: TrainConfig) -> Run:
         UserError: the data are of no use.
     """
     config = decided(config, folder_of(config, config.run_name))
+    begun = load_translation_model(config.weights) if config.weights else None
+    if begun and begun.task != config.task and config.task != "pairs":
+        raise UserError(f"--weights {config.weights} are for --task {begun.task}, not {config.task}; name that task")
     by_classes = config.trained_core == "classes"
     config = config if by_classes else settled(config)
     data = load_pairs(config.named_data, config.task, config.patch, config.reverse, scenes=by_classes)
     network = colorizer_config(config) if by_classes else translator_config(config)
     device = pick_device(config.device)
     game = build_colouring_game(config, data.train) if by_classes else build_translation_game(config, device)
+    said = begin(game, begun) if begun else ""
     return Run(
         "image.translate.train",
         config,
@@ -70,7 +74,7 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.validation) + len(data.test),
         then=lambda out: f"try: python -m image.translate --weights {out} PICTURE",
         skipped=count_reasons(data.skipped) if data.skipped else "",
-        begun=begin(game, load_translation_model(config.weights)) if config.weights else "",
+        begun=said,
     )
 
 

@@ -1,6 +1,7 @@
 """`python -m music.data`: look at a collection of music before hours go into it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from common.cli import command, run, tell
@@ -21,7 +22,7 @@ def main(config: DataConfig) -> None:
     from common.files import folder_for_results, write_json  # torch loads only once the command line is known good
     from common.pictures.sheets import save_picture
     from music.data.inspection import as_json, describe, sheet, table
-    from music.data.loading import load_music
+    from music.data.loading import load_music, suited
 
     data = load_music(config.data, config.bars)
     out = config.out or Path("runs") / f"{data.name}-data"
@@ -38,6 +39,7 @@ def main(config: DataConfig) -> None:
             threads=config.threads,
         )
         tell([("time", timed(train, len(data.train)))])
+    train = replace(train, grid=suited(data.tunes))
     print(f"wrote {out / 'rolls.png'} and {out / 'data.json'}; then try:\n{command('music.train', train)}")
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from einops import rearrange
@@ -27,6 +27,7 @@ HELD_OUT = 0.1  # share of the tunes
 MAX_HOP = 64  # bars
 MAX_WINDOWS = 30_000  # to train on; longer music is cut at every second, third, ... bar only
 MOVED = 0.01  # share of the notes that a grid of sixteenths moves; of more it is said
+MANY_MOVED = 0.1  # of more the finer grid is advised, if it is much better
 FEW = 30  # tunes of a style; of fewer it is said
 CONTOUR = 12  # intervals, for telling variants of one tune
 
@@ -146,6 +147,12 @@ def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
     elif moved > MOVED * notes:
         told = f"the grid of sixteenths moves {moved / notes:.1%} of the notes; one of 12 steps a quarter"
         yield f"{told}, which holds triplets (music.train --grid 12), would move {finer / notes:.1%}"
+
+
+def suited(tunes: Sequence[TuneFacts]) -> Literal[4, 12]:
+    """The grid that suits tunes: the finer one if sixteenths move many notes, and it moves less than half of them."""
+    notes, moved, finer = (sum(getattr(tune, name) for tune in tunes) for name in ("notes", "moved", "off_twelfths"))
+    return 12 if moved > MANY_MOVED * notes and finer < moved / 2 else 4
 
 
 def lacking(tunes: Sequence[TuneFacts]) -> Iterator[str]:

@@ -364,7 +364,7 @@ def test_a_run_begins_with_trained_weights(
         assert f" tensors of {task}\n" in capsys.readouterr().err
         begun, trained = (load_file(path / "model.safetensors") for path in (out, weights[task]))
         assert all(torch.allclose(begun[name], tensor, atol=1e-6) for name, tensor in trained.items())
-    with pytest.raises(UserError, match="--weights edges: none of their layers fit"):
+    with pytest.raises(UserError, match="--weights edges are for --task edges, not inpaint; name that task"):
         run("inpaint", folder, tmp_path / "other", weights="edges")
 
 

@@ -13,7 +13,7 @@ from common.cli import parse
 from common.errors import UserError
 from music.data.__main__ import main
 from music.data.inspection import as_json, describe, table
-from music.data.loading import lacking, load_music
+from music.data.loading import lacking, load_music, suited
 
 
 @pytest.fixture
@@ -91,6 +91,12 @@ def test_notes_between_two_steps_are_counted(
     told = f"the grid of sixteenths moves {14 / notes:.1%} of the notes; one of 12 steps"
     assert told in capsys.readouterr().err
     assert table(data).splitlines()[1].split()[:2] == ["all", "4"]
+
+
+def test_the_finer_grid_is_advised_where_it_is_much_better(folder: Path) -> None:
+    (tune, *_) = load_music(str(folder), 1).tunes
+    for moved, finer, grid in ((20, 9, 12), (20, 10, 4), (10, 0, 4)):
+        assert suited([replace(tune, notes=100, moved=moved, off_twelfths=finer)]) == grid
 
 
 def test_what_styles_lack_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
