@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, Self, cast
 
 import numpy as np
@@ -259,7 +260,8 @@ def count_reasons(skipped: Mapping[str, str], what: str = "files") -> str:
 
 Entry = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays by name, memory-mapped; and the facts about them
 REASONS = 4  # why files were skipped, that a message names at most
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)  # what opening a cache entry that is not whole raises
+# What opening a cache entry that is not whole raises; the last where the head of an array lacks a bracket.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, TokenError)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 

@@ -222,7 +222,15 @@ def test_a_damaged_entry_is_built_again(cache: Path, name: str, harm: Callable[[
     assert len(calls) == 2 and arrays["train.image"].shape == (5, 2)
 
 
-@pytest.mark.parametrize(("name", "old", "new"), [("train.image.npy", b"(5, 2)", b"(2, 5)"), ("meta.json", b"0", b"1")])
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("train.image.npy", b"(5, 2)", b"(2, 5)"),
+        ("train.image.npy", b"(5, 2)", b"(5, 2("),  # numpy takes the head of an array to tokens
+        ("train.image.npy", b"{", b"\xff"),
+        ("meta.json", b"0", b"1"),
+    ],
+)
 def test_an_entry_that_says_something_else_is_built_again(cache: Path, name: str, old: bytes, new: bytes) -> None:
     calls: list[Path] = []
     facts = cached("key", counting_builder(calls))[1]
