@@ -28,7 +28,7 @@ TEMPERATURE = 0.5  # at which bars are drawn anew
 def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: int = MENDS, seed: int = 0) -> Tensor:
     """Rolls, bool (N, 2, T, S, P), with fewer faults between their voices; what the condition gives stays.
 
-    Those of a model without two mono tracks stay as they are, as do all where it is not known what is typical. Leaps
+    Those of a model of one track, drums aside, stay as they are, as do all where it is not known what is typical. Leaps
     and repeated notes count with a single style alone: a jig has more than what is typical of many styles together.
 
     Args:

@@ -138,9 +138,18 @@ def load_music(data: str, bars: int = 4, grid: int = GRID) -> MusicData:
     return MusicData(short_name(data), spec, train, test, tunes, **said)
 
 
+def _off_grids(tunes: Sequence[TuneFacts]) -> tuple[int, int, int]:
+    """How many notes there are, and how many a grid of sixteenths, and one of 12 steps a quarter, would move."""
+    return (
+        sum(tune.notes for tune in tunes),
+        sum(tune.moved for tune in tunes),
+        sum(tune.off_twelfths for tune in tunes),
+    )
+
+
 def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
     """How many notes the grid moves, and the other one would, where these are worth a line."""
-    notes, moved, finer = (sum(getattr(tune, name) for tune in tunes) for name in ("notes", "moved", "off_twelfths"))
+    notes, moved, finer = _off_grids(tunes)
     if grid != GRID:
         told = f"the grid of {grid} steps a quarter moves {finer / notes:.1%} of the notes"
         yield f"{told}; one of sixteenths, which has a third of the steps, would move {moved / notes:.1%}"
@@ -151,7 +160,7 @@ def fit(tunes: Sequence[TuneFacts], grid: int) -> Iterator[str]:
 
 def suited(tunes: Sequence[TuneFacts]) -> Literal[4, 12]:
     """The grid that suits tunes: the finer one if sixteenths move many notes, and it moves less than half of them."""
-    notes, moved, finer = (sum(getattr(tune, name) for tune in tunes) for name in ("notes", "moved", "off_twelfths"))
+    notes, moved, finer = _off_grids(tunes)
     return 12 if moved > MANY_MOVED * notes and finer < moved / 2 else 4
 
 
