@@ -118,7 +118,7 @@ class GenerateConfig(OutputConfig):
     form: str = ""  # sections of equal length, such as AABA: equal letters are the same music
     temperature: float | None = None  # of the choice of pitches; 0: the likeliest; default: what suits the weights
     guidance: float | None = None  # above 1 nearer to the --style, and less varied; default: what suits the weights
-    rounds: int = 12  # in which parts of every few bars are rewritten in view of the rest; in twice as many faulty ones
+    rounds: int = 4  # in which parts of every few bars are rewritten in view of the rest; in twice as many faulty ones
     candidates: int = 32  # drawn for every few bars, of which the best by rules of harmony is kept; 1: the plain draw
     chords: str = ""  # asked for, bar by bar: "Dm | G7 | C Am | F"; they begin again where the piece is longer
     instruments: str = ""  # General MIDI, by track, separated by commas: "violin,viola,cello"

@@ -38,7 +38,8 @@ def voices_of(tracks: Sequence[TrackSpec]) -> list[int]:
 
 def top_line(pitch: np.ndarray) -> np.ndarray:
     """The highest sounding pitch, or SILENT: (..., P) to int64 (...)."""
-    return np.where(pitch.any(axis=-1), pitch.shape[-1] - 1 - pitch[..., ::-1].argmax(axis=-1), SILENT)
+    highest = pitch.shape[-1] - 1 - pitch[..., ::-1].argmax(axis=-1, keepdims=True)
+    return np.where(np.take_along_axis(pitch, highest, -1), highest, SILENT)[..., 0]
 
 
 def parallel_moves(voices: np.ndarray) -> np.ndarray:

@@ -15,14 +15,15 @@ from torch import Tensor
 
 from common.randomness import mix
 from music.faults import crossings, dissonances, moves, parallel_moves, top_line, voices_of
-from music.models import ROUNDS, MusicModel, struck
-from music.rolls import MusicContext, MusicSpec, given, valid_steps
-from music.theory import beat_of
+from music.models import ROUNDS, MusicModel, rows_of, struck
+from music.rolls import MusicContext, MusicSpec, given
+from music.theory import bar_of, beat_of
 
 # How much each voice counts that takes part in a fault at a step, by the metric that counts it.
 WEIGHTS = {"parallels": 0.5, "voice_crossing": 0.05, "dissonance": 0.125, "leaps": 0.1, "repeats": 0.1}
 MENDS = 2 * ROUNDS  # rounds of mending
-TEMPERATURE = 0.5  # at which bars are drawn anew
+DRAWS = 4  # in each, of what the network says once: to ask it takes far longer than to draw
+TEMPERATURE = 0.8  # at which bars are drawn anew
 
 
 def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: int = MENDS, seed: int = 0) -> Tensor:
@@ -39,27 +40,53 @@ def mended(model: MusicModel, rolls: Tensor, condition: MusicContext, rounds: in
         return rolls
     styled = ("leaps", "repeats") if model.config.styles else ()
     typical = {name: value for name, value in model.typical.items() if name not in styled}
-    rolls, generator = rolls.clone(), torch.Generator().manual_seed(mix(seed, 2))
+
+    def some_mended(rows: slice) -> Tensor:
+        return _mended(model, typical, rolls[rows], rows_of(condition, rows), rounds, mix(seed, 2 + rows.start))
+
+    return model.in_parts(len(rolls), some_mended)
+
+
+def _mended(
+    model: MusicModel, typical: dict[str, float], rolls: Tensor, condition: MusicContext, rounds: int, seed: int
+) -> Tensor:
+    rolls, generator = rolls.clone(), torch.Generator().manual_seed(seed)
     for number, metre in enumerate(model.config.metres):
         rows = torch.nonzero(condition["metre"].cpu() == number)[:, 0]
         if len(rows):
-            own = {name: tensor[rows] for name, tensor in condition.items()}
-            drawn = notes_by_bar(rolls[rows], model.config.bars, model.config.grid).sum(2)
-            mender = _Mender(model, typical, metre, own, drawn, generator)
-            for turn in range(rounds):
-                rolls[rows] = mender.mend(rolls[rows], turn % 2)
+            mender = _Mender(model, typical, metre, rows_of(condition, rows), generator)
+            rolls[rows] = mender.mended(rolls[rows], rounds)
     return rolls
 
 
-def notes_by_bar(rolls: Tensor, bars: int, grid: int) -> Tensor:
+def notes_by_bar(rolls: np.ndarray, bars: int, grid: int) -> np.ndarray:
     """How many notes, and notes of a sixteenth or less, begin in each bar of rolls, bool (N, 2, T, S, P): (2, N, B)."""
-    pitch, onset = rolls.unbind(1)
-    held, lasting = pitch & ~onset, torch.ones_like(onset)
-    for later in range(1, grid // 4 + 1):  # steps, of which a sixteenth has so many
-        lasting[:, :, :-later] &= held[:, :, later:]
-        lasting[:, :, -later:] = False
-    counted = torch.stack([onset, onset & ~lasting]).float()
-    return reduce(counted, "kinds n tracks (bars steps) pitches -> kinds n bars", "sum", bars=bars)
+    pitch, onset = rolls.swapaxes(0, 1)
+    held, short = pitch & ~onset, grid // 4  # steps of a sixteenth
+    longer = np.zeros_like(onset)
+    longer[:, :, :-short] = held[:, :, short:]
+    for later in range(1, short):
+        longer[:, :, :-later] &= held[:, :, later:]
+    counted = rearrange(
+        np.stack([onset, onset & ~longer]),
+        "kinds n tracks (bars steps) pitches -> kinds n tracks bars (steps pitches)",
+        bars=bars,
+    )
+    return counted.view(np.uint8).sum(4, dtype=np.int32).sum(2)
+
+
+class _Faults(NamedTuple):
+    """How much what is faulty weighs by each rule in each voice and bar, (K, N, T, B), and which rules count, (K, N).
+
+    A bar also has the faults with which the next one begins.
+    """
+
+    weights: np.ndarray
+    broken: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "_Faults":
+        """Those of some pieces."""
+        return _Faults(self.weights[:, rows], self.broken[:, rows])
 
 
 @dataclass(frozen=True)
@@ -70,67 +97,80 @@ class _Mender:
     typical: dict[str, float]
     metre: str
     condition: MusicContext
-    drawn: Tensor  # how many notes, and short ones, each piece had at first, (2, N)
     generator: torch.Generator
 
-    def mend(self, rolls: Tensor, odd: int) -> Tensor:
-        """Draw one faulty voice anew in each even, or odd, bar that has one: those do not depend on each other."""
-        found, broken = self._faults(rolls)
-        cells = self._chosen(self._by_bar(found, broken), odd)
-        rows = torch.nonzero(cells.flatten(1).any(1))[:, 0]
-        if not len(rows):
-            return rolls
-        condition = {name: own[rows] for name, own in self.condition.items()}
-        anew = self._rewritten(rolls[rows], cells[rows], condition)
-        after, breaks = self._faults(anew)
-        either = broken[:, rows] | breaks  # so that no rule comes to be broken unnoticed
-        worse = self._by_bar(after, either).sum(1) > self._by_bar(found[:, rows], either).sum(1)  # (N, B)
-        stays = worse | self._astray(rolls[rows], anew, rows)
-        stays = stays.repeat_interleave(self.model.config.bar_steps, 1)[:, None, None, :, None]
-        merged = rolls.clone()
-        merged[rows] = torch.where(stays, rolls[rows], anew)
-        return struck(self.model.config, merged, self.condition)
+    def mended(self, rolls: Tensor, rounds: int) -> Tensor:
+        """Draw one faulty voice anew in every other bar that has one, in turn: those do not depend on each other."""
+        drawn, faults = self._notes(rolls).sum(2), self._faults(rolls)
+        for turn in range(rounds):
+            cells = self._chosen(faults, turn % 2)
+            rows = np.flatnonzero(cells.any((1, 2)))
+            if len(rows):
+                before, condition = rolls[rows], rows_of(self.condition, rows)
+                anew = self._rewritten(before, cells[rows], condition)
+                better = self._better(before, anew, faults.of(rows), drawn[:, rows])
+                rolls[rows] = struck(self.model.config, _put_in(before, anew, better), condition)
+                for old, new in zip(faults, self._faults(rolls[rows]), strict=True):
+                    old[:, rows] = new
+        return rolls
 
-    def _astray(self, before: Tensor, after: Tensor, rows: Tensor) -> Tensor:
-        """Which bars of some pieces would take them away from as many notes, or short ones, as were drawn: (N, B)."""
-        config, drawn = self.model.config, self.drawn[:, rows]
-        had, has = (notes_by_bar(rolls, config.bars, config.grid) for rolls in (before, after))
-        surplus = torch.where(had.sum(2) > drawn, 1, -1)
-        return ((has - had) * surplus[:, :, None] > 0).any(0)
-
-    def _chosen(self, faults: Tensor, odd: int) -> Tensor:
+    def _chosen(self, faults: _Faults, odd: int) -> np.ndarray:
         """One voice of each even or odd bar, of those that are faulty and not given: bool (N, T, B)."""
         bars = self.model.config.bars
         free = reduce(1 - self.condition["mask"].cpu(), "n tracks (bars steps) -> n tracks bars", "max", bars=bars)
-        faulty = (faults * free > 0) & (torch.arange(bars) % 2 == odd)
-        chances = torch.rand(faulty.shape, generator=self.generator) * faulty
-        return faulty & (chances == chances.amax(1, keepdim=True))
+        weights = (faults.weights * faults.broken[:, :, None, None]).sum(0) * free.numpy()
+        faulty = (weights > 0) & (np.arange(bars) % 2 == odd)
+        chances = faulty * torch.rand(faulty.shape, generator=self.generator).numpy() ** (1 / np.maximum(weights, 1e-6))
+        return faulty & (chances == chances.max(1, keepdims=True))
 
-    def _rewritten(self, rolls: Tensor, cells: Tensor, condition: MusicContext) -> Tensor:
-        """Rolls with bars of voices, bool (N, T, B), drawn anew, but for what is given."""
+    def _rewritten(self, rolls: Tensor, cells: np.ndarray, condition: MusicContext) -> Tensor:
+        """Rolls with bars of voices, bool (N, T, B), drawn anew, but for what is given: bool (D, N, 2, T, S, P)."""
         config = self.model.config
-        kept = repeat(~cells, "n tracks bars -> n tracks (bars steps)", steps=config.bar_steps)
-        mask = torch.maximum(condition["mask"].cpu(), kept.float())
+        written = repeat(torch.from_numpy(cells), "n tracks bars -> n tracks (bars steps)", steps=config.bar_steps)
+        mask = torch.maximum(condition["mask"].cpu(), (~written).float())
         z = torch.randn(len(rolls), config.latents, generator=self.generator)
-        some = condition | {"mask": mask, "given": given(rolls.float(), mask)}
-        return struck(config, self.model.compose(z, some, TEMPERATURE, self.generator), condition)
+        some = condition | {"mask": mask, "given": given(rolls, mask)}
+        return self.model.draw(z, some, TEMPERATURE, self.generator, DRAWS)
 
-    def _by_bar(self, found: Tensor, counted: Tensor) -> Tensor:
-        """The faults of each bar, with those as the next one begins, by the rules that count: float (N, T, B)."""
-        total = (found * counted[:, :, None, None]).sum(0)
-        bars = rearrange(total, "n tracks (bars steps) -> n tracks bars steps", bars=self.model.config.bars)
-        into = torch.cat([bars[:, :, 1:, 0], torch.zeros_like(bars[:, :, :1, 0])], 2)
-        return bars.sum(3) + into
+    def _better(self, before: Tensor, anew: Tensor, faults: _Faults, drawn: np.ndarray) -> np.ndarray:
+        """Which of the draws is best for each bar and no worse than what stands: bool (D, N, B), of one at most.
 
-    def _faults(self, rolls: Tensor) -> tuple[Tensor, Tensor]:
-        """How faulty each voice is at each step by each rule, float (K, N, T, S), and which rules count (K, N)."""
-        config = self.model.config
-        valid = valid_steps(config)[config.metres.index(self.metre)]
-        pitch, onset = rolls[:, :, :, valid].numpy().swapaxes(0, 1)  # (N, T, S, P)
+        None is that would take a piece away from as many notes, or short ones, as were `drawn` (2, N) at first.
+        """
+        draws, n = anew.shape[:2]
+        after = self._faults(anew.flatten(0, 1))
+        broken = faults.broken[:, None] | after.broken.reshape(-1, draws, n)  # so that none is broken unnoticed
+        weights = rearrange(after.weights, "k (d n) tracks bars -> k d n tracks bars", d=draws).sum(3)
+        worse = ((weights - faults.weights.sum(2)[:, None]) * broken[..., None]).sum(0)  # (D, N, B)
+        had, has = self._notes(before), self._notes(anew.flatten(0, 1))
+        more = rearrange(has, "kinds (d n) bars -> kinds d n bars", d=draws) - had[:, None]
+        surplus = np.where(had.sum(2) > drawn, 1, -1)[:, None, :, None]
+        worse[(more * surplus > 0).any(0)] = np.inf
+        return (np.arange(draws)[:, None, None] == worse.argmin(0)) & (worse <= 0)
+
+    def _notes(self, rolls: Tensor) -> np.ndarray:
+        return notes_by_bar(rolls.numpy(), self.model.config.bars, self.model.config.grid)
+
+    def _faults(self, rolls: Tensor) -> _Faults:
+        """The faults of rolls, bool (N, 2, T, S, P)."""
+        config, bar = self.model.config, bar_of(self.metre, self.model.config.grid)
+        bars = rearrange(rolls.numpy(), "n two tracks (bars steps) p -> two n tracks bars steps p", bars=config.bars)
+        pitch, onset = rearrange(bars[..., :bar, :], "two n tracks bars steps p -> two n tracks (bars steps) p")
         rules = _rules(config, pitch, onset, beat_of(self.metre, config.grid))
-        found = [WEIGHTS[name] * np.einsum("nxs,xt->nts", rule.faulty, rule.tracks) for name, rule in rules.items()]
-        counted = [rule.rate > _limit(self.typical, name) for name, rule in rules.items()]
-        return torch.from_numpy(np.stack(found)).float(), torch.from_numpy(np.stack(counted))
+        weights = [WEIGHTS[name] * rule.by_bar(bar) for name, rule in rules.items()]
+        broken = [rule.rate > _limit(self.typical, name) for name, rule in rules.items()]
+        return _Faults(np.stack(weights), np.stack(broken))
+
+
+def _put_in(before: Tensor, anew: Tensor, better: np.ndarray) -> Tensor:
+    """Rolls (N, 2, T, S, P) with the bars of those (D, N, 2, T, S, P) that are better, bool (D, N, B)."""
+    rolls, bars = before.clone(), better.shape[2]
+    draw, row, bar = map(torch.from_numpy, np.nonzero(better))
+    placed = rearrange(rolls, "n two tracks (bars steps) p -> n bars two tracks steps p", bars=bars)  # a view
+    placed[row, bar] = rearrange(anew, "d n two tracks (bars steps) p -> d n bars two tracks steps p", bars=bars)[
+        draw, row, bar
+    ]
+    return rolls
 
 
 class _Rule(NamedTuple):
@@ -139,6 +179,13 @@ class _Rule(NamedTuple):
     faulty: np.ndarray
     rate: np.ndarray
     tracks: np.ndarray
+
+    def by_bar(self, bar: int) -> np.ndarray:
+        """How often each track takes part in a fault of each bar of so many steps, or as the next begins: (N, T, B)."""
+        steps = rearrange(self.faulty, "n x (bars steps) -> n x bars steps", steps=bar)
+        count = steps.sum(3, dtype=np.float32)
+        count[:, :, :-1] += steps[:, :, 1:, 0]
+        return self.tracks.T.astype(np.float32) @ count
 
 
 def _rules(config: MusicSpec, pitch: np.ndarray, onset: np.ndarray, beat: int) -> dict[str, _Rule]:
@@ -149,8 +196,9 @@ def _rules(config: MusicSpec, pitch: np.ndarray, onset: np.ndarray, beat: int) -
     first, second = np.triu_indices(len(order), k=1)
     parallel = parallel_moves(voices)
     crossed, both = crossings(voices)
-    classes = np.eye(12)[np.arange(config.low, config.high + 1) % 12]  # (P, 12)
-    dissonant, full = dissonances(pitch[:, pitched].sum(1) @ classes, beat)
+    classes = np.eye(12, dtype=np.float32)[np.arange(config.low, config.high + 1) % 12]  # (P, 12)
+    counts = pitch[:, pitched].view(np.uint8).sum(1, dtype=np.uint8).astype(np.float32) @ classes
+    dissonant, full = dissonances(counts, beat)
     leaping, repeating, going = moves(voices, onset[:, order])
     return {
         "parallels": _Rule(parallel, parallel.sum((1, 2)) / config.bars, single[first] + single[second]),

@@ -1,5 +1,6 @@
 """A trained composer as one thing to ask for music."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,10 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from common.errors import UserError
-from common.processes import in_turn
+from common.processes import gathered, turns
 from common.randomness import mix
 from common.schema import from_json
+from common.threads import side_by_side
 from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
 from music.networks import Composer
@@ -19,9 +21,9 @@ from music.rolls import MusicContext, MusicSpec, NetworkConfig, given, steps_bef
 from music.score import Score
 from music.theory import GRIDS, METRES, MODES, PITCHES, Key, Mode
 
-ROUNDS = 12  # of rewriting
+ROUNDS = 4  # of rewriting; more are no better
 KEPT = (0.3, 0.8)  # share of a piece that stands in the first and in the last of them
-CHUNK = 128  # pieces that go through the network at a time
+CHUNK = 64  # pieces that are written at a time, which what a seed means depends on
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class MusicModel:
     styles: dict[str, StyleFacts] = field(default_factory=dict)
     guidance: float = 1.0
     shared: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
 
     def voices(self, style: str) -> int:
         """How many tracks have notes in a style ("": any), from the first on."""
@@ -126,54 +133,72 @@ class MusicModel:
         Args:
             temperature: at which notes are drawn; 0 takes the likeliest pitches. By default the model's own.
         """
-        config, count = self.config, len(condition["mode"])
         temperature = self.temperature if temperature is None else temperature
+
+        def written(rows: slice) -> Tensor:
+            chosen = rows_of(condition, rows)
+            return self._written(chosen, mix(seed, rows.start) if rows.start else seed, temperature, rounds)
+
+        return self.in_parts(len(condition["mode"]), written)
+
+    def _written(self, condition: MusicContext, seed: int, temperature: float, rounds: int) -> Tensor:
+        config, count = self.config, len(condition["mode"])
         generator = torch.Generator().manual_seed(mix(seed, 1))
-        rolls = self.compose(self.latents(count, seed), condition, temperature, generator)
+        rolls = self.draw(self.latents(count, seed), condition, temperature, generator)[0]
         for number in range(rounds):
             share = KEPT[0] + (KEPT[1] - KEPT[0]) * number / max(rounds - 1, 1)
             kept = torch.rand(count, len(config.tracks), config.bars, generator=generator) < share
             kept = repeat(kept.float(), "n tracks bars -> n tracks (bars steps)", steps=config.bar_steps)
             mask = torch.maximum(condition["mask"].cpu(), kept)
             z = torch.randn(count, config.latents, generator=generator)
-            some = condition | {"mask": mask, "given": given(rolls.float(), mask)}
-            rolls = self.compose(z, some, temperature, generator)
-            rolls = struck(config, rolls, condition)
+            some = condition | {"mask": mask, "given": given(rolls, mask)}
+            rolls = struck(config, self.draw(z, some, temperature, generator)[0], condition)
         return rolls
 
-    @torch.inference_mode()
-    def compose(
-        self,
-        z: Tensor,
-        condition: MusicContext,
-        temperature: float | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
+    def in_parts(self, count: int, make: Callable[[slice], Tensor]) -> Tensor:
+        """What is made of `count` rows, some at a time: by threads side by side and, where it is shared, by processes.
+
+        Args:
+            make: of some rows, as many results in their order, on the CPU.
+        """
+        parts = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+        made = side_by_side(parts[turns()] if self.shared else parts, make, self.device)
+        return torch.cat(gathered(made) if self.shared else made)
+
+    def compose(self, z: Tensor, condition: MusicContext) -> Tensor:
+        """The likeliest rolls, bool (N, 2, T, S, P) on the CPU, for latents z (N, latents).
 
         Args:
             condition: may also have a "bias" (N, T, S, P), which is added to the logits of pitches.
-            temperature: at which notes are drawn (`NoteReadout.shaken`); by default they are the likeliest.
-            generator: on the CPU, of the draw; by default torch's own.
         """
-        notation, draw = self.network.notation, generator or torch.default_generator
-        device = next(self.network.parameters()).device
 
-        def composed(rows: Tensor) -> Tensor:
-            chosen = {name: tensor[rows].to(device) for name, tensor in condition.items()}
-            bias = chosen.pop("bias", None)
-            outputs = self._outputs(z[rows].to(device), chosen)
-            if bias is not None:
-                outputs = notation.biased(outputs, bias)
-            if temperature is not None:
-                outputs = notation.shaken(outputs, temperature, draw)
-            return notation.compose(outputs, chosen).cpu() > 0.5
+        def composed(rows: slice) -> Tensor:
+            outputs, chosen = self._read(z[rows], rows_of(condition, rows))
+            return (self.network.notation.compose(outputs, chosen) > 0.5).cpu()
 
-        def left(rows: Tensor) -> None:
-            if temperature is not None:
-                notation.noise((len(rows), self.config.steps, notation.size), draw)
+        return self.in_parts(len(z), composed)
 
-        return torch.cat(in_turn(torch.arange(len(z)).split(CHUNK), composed, self.shared, left))
+    def draw(
+        self, z: Tensor, condition: MusicContext, temperature: float, generator: torch.Generator, count: int = 1
+    ) -> Tensor:
+        """Rolls, bool (K, N, 2, T, S, P) on the CPU, drawn `count` times for each of latents z (N, latents), at once.
+
+        Args:
+            condition: as for `compose`.
+            temperature: at which notes are drawn.
+            generator: on the CPU, of the draw.
+        """
+        outputs, chosen = self._read(z, condition)
+        noise = self.network.notation.noise(count * len(z), generator).to(outputs.device)
+        return self.network.notation.draw(outputs, chosen, temperature, noise).cpu()
+
+    @torch.inference_mode()
+    def _read(self, z: Tensor, condition: MusicContext) -> tuple[Tensor, MusicContext]:
+        """The network's outputs (N, S, size), and the condition that they are to be read by."""
+        chosen = {name: tensor.to(self.device) for name, tensor in condition.items()}
+        bias = chosen.pop("bias", None)
+        outputs = self._outputs(z.to(self.device), chosen)
+        return outputs if bias is None else self.network.notation.biased(outputs, bias), chosen
 
     def _outputs(self, z: Tensor, condition: MusicContext) -> Tensor:
         """What `compose` reads notes from, (N, S, size); what the style changes against any is exaggerated."""
@@ -187,13 +212,17 @@ class MusicModel:
     @torch.inference_mode()
     def encode(self, rolls: Tensor, condition: MusicContext) -> Tensor:
         """The latents (N, latents) of rolls (N, 2, T, S, P): their posteriors' means, on the CPU."""
-        device = next(self.network.parameters()).device
-        chosen = {name: tensor.to(device) for name, tensor in condition.items()}
-        return self.network.vae.encode(rolls.float().to(device), chosen).mean.cpu()
+        chosen = {name: tensor.to(self.device) for name, tensor in condition.items()}
+        return self.network.vae.encode(rolls.float().to(self.device), chosen).mean.cpu()
 
     def scores(self, rolls: Tensor, condition: MusicContext) -> list[Score]:
         """Rolls (N, 2, T, S, P) as pieces, their tonic at C."""
         return to_scores(self.config, rolls, condition["metre"], condition["mode"], self.tempo)
+
+
+def rows_of(condition: MusicContext, rows: slice | Tensor | np.ndarray) -> MusicContext:
+    """The condition of some rows."""
+    return {name: tensor[rows] for name, tensor in condition.items()}
 
 
 def struck(config: NetworkConfig, rolls: Tensor, condition: MusicContext) -> Tensor:
@@ -203,7 +232,8 @@ def struck(config: NetworkConfig, rolls: Tensor, condition: MusicContext) -> Ten
     """
     pitch, onset = rolls.unbind(1)  # (N, T, S, P)
     before = steps_before(config)[condition["metre"].cpu()]  # (N, S)
-    held = pitch.gather(2, before[:, None, :, None].expand_as(pitch))
+    rows = config.steps * torch.arange(pitch[:, :, 0, 0].numel()).view(*pitch.shape[:2], 1) + before[:, None]
+    held = pitch.reshape(-1, config.pitches)[rows.flatten()].view(pitch.shape)
     held[:, :, 0] = False
     written = condition["mask"].cpu()[..., None] == 0
     return torch.stack([pitch, onset | (pitch & ~held & written)], 1)

@@ -57,13 +57,25 @@ class WholeCondition(nn.Module):
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
 
+class TimeConvolution(nn.Conv1d):
+    """A convolution over time, by the two-dimensional one with channels last, which CPUs do twice as fast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, S) -> (N, C', S'), with channels last in memory, as is best for x."""
+        if len(x) == 1:  # of which that is not so
+            return super().forward(x)
+        stride, padding = (1, *self.stride), (0, *map(int, self.padding))
+        wide = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(wide, self.weight.unsqueeze(2), self.bias, stride, padding).squeeze(2)
+
+
 class TimeBlock(nn.Module):
     """x + f(x), f two convolutions over time and zero at the start, modulated by a style vector if it has one."""
 
     def __init__(self, channels: int, style: int = 0, kernel: int = 5):
         super().__init__()
-        self.first = nn.Conv1d(channels, channels, kernel, padding=kernel // 2)
-        self.second = nn.Conv1d(channels, channels, kernel, padding=kernel // 2)
+        self.first = TimeConvolution(channels, channels, kernel, padding=kernel // 2)
+        self.second = TimeConvolution(channels, channels, kernel, padding=kernel // 2)
         self.modulation = FeatureModulation(style, channels) if style else None
         nn.init.kaiming_normal_(self.first.weight, a=0.2)
         for parameter in (self.first.bias, self.second.weight, self.second.bias):
@@ -100,18 +112,18 @@ class RollFeatures(nn.Module):
         interval = ((upper - lower) % 12).flatten()
         self.register_buffer("intervals", F.one_hot(interval, 12).float(), persistent=False)  # (144, 12)
         seen = len(config.tracks) * (2 * config.pitches + 12 + 1)
-        self.mix = nn.Conv1d(seen, channels, config.patch, stride=config.patch)
-        self.mix_intervals = nn.Conv1d(12 * len(self.pairs), channels, 1, bias=False) if self.pairs else None
+        self.mix = TimeConvolution(seen, channels, config.patch, stride=config.patch)
+        self.mix_intervals = TimeConvolution(12 * len(self.pairs), channels, 1, bias=False) if self.pairs else None
         self.place = nn.Parameter(torch.zeros(channels, config.bar_steps // config.patch))
         self.bars, self.patch = config.bars, config.patch
 
     def forward(self, roll: Tensor, mask: Tensor) -> Tensor:
-        """Rolls (N, 2, T, S, P) and masks (N, T, S) -> (N, C, S / patch)."""
-        chroma = (roll[:, 0] @ self.fold).clamp(max=1)  # (N, T, S, 12)
-        notes = rearrange(roll, "n two tracks steps pitches -> n (two tracks pitches) steps")
-        classes = rearrange(chroma, "n tracks steps classes -> n (tracks classes) steps")
+        """Rolls, of any type (N, 2, T, S, P), and masks (N, T, S) -> (N, C, S / patch)."""
+        chroma = (roll[:, 0].to(mask.dtype) @ self.fold).clamp(max=1)  # (N, T, S, 12)
+        notes = rearrange(roll, "n two tracks steps pitches -> n steps (two tracks pitches)")
+        classes = rearrange(chroma, "n tracks steps classes -> n steps (tracks classes)")
         place = repeat(self.place, "c steps -> c (bars steps)", bars=self.bars)
-        x = self.mix(torch.cat([notes, classes, mask], 1)) + place
+        x = self.mix(torch.cat([notes, classes, mask.mT], 2).mT) + place
         if self.mix_intervals is not None:
             upper, lower = (chroma[:, list(side), :: self.patch] for side in zip(*self.pairs, strict=True))
             both = rearrange(upper[..., :, None] * lower[..., None, :], "n pairs steps a b -> n pairs steps (a b)")
@@ -167,11 +179,13 @@ class Decoder(nn.Module):
         self.start = nn.Linear(style + config.bar_latent, width * narrow)
         self.middle = nn.ModuleList(TimeBlock(width, style) for _ in range(2))
         self.up = nn.ModuleList(TimeBlock(width, style) for _ in range(HALVINGS + 1))
-        self.narrow = nn.Conv1d(width, width // 2, 1)  # the last block works at single steps, so with fewer channels
+        self.narrow = TimeConvolution(
+            width, width // 2, 1
+        )  # the last block works at single steps, so with fewer channels
         self.fine = TimeBlock(width // 2, style, kernel=config.grid + 1)  # an eighth to both sides
         # The steps of a patch start alike. Two are told apart by what is beside them; of six the place is marked.
         self.mark = nn.Parameter(torch.zeros(width // 2, config.patch)) if config.grid > GRID else None
-        self.last = nn.Conv1d(width // 2, outputs, 1)
+        self.last = TimeConvolution(width // 2, outputs, 1)
 
     def forward(self, z: Tensor, condition: MusicContext) -> tuple[Tensor, MusicContext]:
         """z (N, latents) and condition -> outputs (N, S, size), and the condition that they are to be read by."""
@@ -250,7 +264,7 @@ class Successions(nn.Module):
         self.register_buffer("fold", F.one_hot(pitch_class, 12).float(), persistent=False)  # (P, 12)
         self.register_buffer("before", steps_before(config), persistent=False)
         pairs, patch = len(self.mono) * (len(self.mono) - 1) // 2, config.patch
-        self.mix = nn.Conv1d(12 * pairs, channels, patch, stride=patch, bias=False) if pairs else None
+        self.mix = TimeConvolution(12 * pairs, channels, patch, stride=patch, bias=False) if pairs else None
 
     def forward(self, roll: Tensor, condition: MusicContext) -> Tensor | float:
         if self.mix is None:

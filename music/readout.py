@@ -1,6 +1,6 @@
 """From a network's logits to notes: what is chosen straight through, and what a given roll costs."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange
@@ -26,26 +26,18 @@ class NoteReadout(nn.Module):
     before: Tensor
     reach: Tensor
     fold: Tensor
-    choice: Tensor
-    begins: Tensor
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
         self.splits = [_outputs(track.kind, config.pitches) for track in config.tracks]
         self.size = sum(map(sum, self.splits))
+        kinds = [track.kind for track in config.tracks]
+        self.drawn = [2 if kind == "mono" else sum(split) for kind, split in zip(kinds, self.splits, strict=True)]
         pitch = torch.arange(config.low, config.high + 1)
         reach = torch.stack([(pitch >= track.low) & (pitch <= track.high) for track in config.tracks])  # (T, P)
         tables = {"valid": valid_steps(config), "before": steps_before(config), "reach": reach}
         tables |= {"fold": F.one_hot(pitch % 12, 12).float()}
-        outputs = [
-            (track.kind, part)
-            for track, split in zip(config.tracks, self.splits, strict=True)
-            for part, size in enumerate(split)
-            for _ in range(size)
-        ]
-        tables["choice"] = torch.tensor([output == ("mono", 0) for output in outputs])  # of one pitch among all
-        tables["begins"] = torch.tensor([part == 1 for _, part in outputs])
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
 
@@ -69,20 +61,30 @@ class NoteReadout(nn.Module):
             tracks.append(torch.stack([pitch, known[:, 1] + onset * free], 1))
         return torch.stack(tracks, 2)
 
-    def shaken(self, outputs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-        """Outputs (N, S, size) with noise, so that what `compose` takes for the likeliest is a draw at a temperature.
+    def draw(self, outputs: Tensor, condition: MusicContext, temperature: float, noise: Tensor) -> Tensor:
+        """Rolls, bool (K, N, 2, T, S, P), drawn K times from outputs (N, S, size): as `compose` reads them.
 
-        Gumbel's noise does it for a choice of one, logistic noise for a yes or no (Maddison et al. 2017). Noise is
-        drawn on the CPU, so that a generator means the same on every device. Whether a note begins is drawn at a
-        temperature of 1: it seldom does within a patch, and at a lower one next to never would.
+        Whether a note begins is drawn at a temperature of 1: it seldom does within a patch, and at a lower one next to
+        never would.
+
+        Args:
+            temperature: at which pitches are drawn; 0 takes the likeliest.
+            noise: of `noise`, for K * N rolls, those of the first draw first.
         """
-        first, second = self.noise(outputs.shape, generator).to(outputs.device)
-        scale = torch.where(self.begins, 1.0, temperature)
-        return outputs.float() + scale * torch.where(self.choice, first, first - second)
+        valid, before = self.valid[condition["metre"]], self.before[condition["metre"]]  # (N, S)
+        parts = outputs.float().split([sum(split) for split in self.splits], 2)
+        drawn = rearrange(noise, "(k n) steps size -> k n steps size", n=len(outputs)).split(self.drawn, 3)
+        known, masks = condition["given"].bool(), condition["mask"].bool()
+        rolls = known.new_zeros(len(drawn[0]), *known.shape)
+        for index, (track, split) in enumerate(zip(self.config.tracks, self.splits, strict=True)):
+            own = _Track(split, self.reach[index], valid, before, self.config.patch, temperature)
+            write = own.write_line if track.kind == "mono" else own.write_notes
+            write(rolls[:, :, :, index], parts[index], drawn[index], known[:, 0, index], masks[:, index])
+        return rolls.logical_or_(known)
 
-    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """Two draws of Gumbel's noise for outputs of a shape (N, S, size): (2, N, S, size)."""
-        return -torch.empty(2, *shape).exponential_(generator=generator).log()
+    def noise(self, count: int, generator: torch.Generator) -> Tensor:
+        """What `count` rolls are drawn with, uniform in (0, 1], on the CPU: a generator means the same anywhere."""
+        return 1 - torch.rand(count, self.config.steps, sum(self.drawn), generator=generator)
 
     def biased(self, outputs: Tensor, bias: Tensor) -> Tensor:
         """Outputs (N, S, size) with a bias (N, T, S, P) added to the logits of pitches of all tracks but drums."""
@@ -203,3 +205,82 @@ def _onsets(pitch: Tensor, begins: Tensor, before: Tensor) -> Tensor:
     previous = pitch.gather(1, before.unsqueeze(2).expand_as(pitch))
     previous = torch.cat([torch.zeros_like(previous[:, :1]), previous[:, 1:]], 1)
     return pitch * (1 - previous * (1 - begins))
+
+
+# ---- draws -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Track:
+    """How the outputs of a track are read as notes that are drawn, without gradients.
+
+    Attributes:
+        split: how many outputs are of pitches, and of onsets.
+        reach: the pitches that it has, bool (P,).
+        valid, before: of each step, whether it is of a bar, and the one before it, (N, S).
+    """
+
+    split: list[int]
+    reach: Tensor
+    valid: Tensor
+    before: Tensor
+    patch: int
+    temperature: float
+
+    def write_line(self, rolls: Tensor, outputs: Tensor, noise: Tensor, known: Tensor, mask: Tensor) -> None:
+        """Write one pitch or a rest at each step into empty rolls, bool (K, N, 2, S, P), but for what is given.
+
+        Args:
+            outputs: (N, S, P + 2).
+            noise: (K, N, S, 2).
+            known, mask: what is given, bool (N, S, P), and where, bool (N, S).
+        """
+        logits, begins = outputs.split(self.split, 2)
+        logits = logits.masked_fill(~F.pad(self.reach, (1, 0), value=True), -torch.inf)
+        note = _one_drawn(logits, self.temperature, noise[..., 0]) * self.valid  # (K, N, S), 0 a rest
+        again = noise[..., 1] < begins[..., 0].sigmoid()
+        note = _held_on(note, again, self.patch)
+        place = known.byte().argmax(2, keepdim=True)
+        stands = ((place + 1) * known.gather(2, place)).squeeze(2)
+        earlier = torch.where(mask, stands, note).gather(2, self.before.expand_as(note))
+        earlier[..., 0] = 0
+        begins = again | (note != earlier)
+        sounds = (note > 0) & ~mask  # a rest would be before the first pitch
+        sounding, struck = rolls.unbind(2)
+        sounding.scatter_(3, (note - 1).clamp(min=0)[..., None], sounds[..., None])
+        struck.scatter_(3, (note - 1).clamp(min=0)[..., None], (sounds & begins)[..., None])
+
+    def write_notes(self, rolls: Tensor, outputs: Tensor, noise: Tensor, known: Tensor, mask: Tensor) -> None:
+        """Likewise any pitches at each step, for noise (K, N, S, size) and outputs (N, S, size)."""
+        logits, *onsets = outputs.split(self.split, 2)
+        chance, *others = noise.split(self.split, 3)
+        scaled = logits / self.temperature if self.temperature else logits.sign() * torch.inf
+        pitch = (chance < scaled.sigmoid()) & self.reach & self.valid[..., None]
+        again = [share < own.sigmoid() for share, own in zip(others, onsets, strict=True)]
+        if again:
+            pitch = _held_on(pitch, again[0], self.patch)
+        pitch, onset = pitch & ~mask[..., None], pitch
+        if again:
+            earlier = (pitch | known).gather(2, self.before[..., None].expand_as(pitch))
+            earlier[:, :, 0] = False
+            onset = again[0] | ~earlier
+        rolls[:, :, 0], rolls[:, :, 1] = pitch, pitch & onset
+
+
+def _one_drawn(logits: Tensor, temperature: float, noise: Tensor) -> Tensor:
+    """One of the outcomes at each step, of logits (N, S, M): int64 (K, N, S), for noise (K, N, S) in (0, 1]."""
+    if temperature == 0:
+        return logits.argmax(2).expand(noise.shape)
+    below = (logits / temperature).softmax(2).cumsum(2)
+    # Of a share of the last sum, which may be a little less than 1; what has no chance adds nothing, and is not found.
+    place = rearrange(noise, "k n steps -> n steps k").contiguous() * below[..., -1:]
+    return rearrange(torch.searchsorted(below, place), "n steps k -> k n steps")
+
+
+def _held_on(notes: Tensor, begins: Tensor, patch: int) -> Tensor:
+    """As `_held`, for what is drawn: (K, N, S, ...), begins bool of that shape."""
+    notes = notes.clone()
+    for step in range(1, patch):
+        own = notes[:, :, step::patch]
+        notes[:, :, step::patch] = torch.where(begins[:, :, step::patch], own, notes[:, :, step - 1 :: patch])
+    return notes

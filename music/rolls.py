@@ -148,8 +148,9 @@ def random_mask(config: NetworkConfig, draw: Draw) -> Tensor:
 
 
 def given(roll: Tensor, mask: Tensor) -> Tensor:
-    """The given part of a roll (N, 2, T, S, P) by a mask (N, T, S)."""
-    return roll * mask[:, None, :, :, None]
+    """The given part of a roll (N, 2, T, S, P), of any type, by a mask (N, T, S) of zeros and ones."""
+    place = mask[:, None, :, :, None]
+    return roll & place.bool() if roll.dtype == torch.bool else roll * place
 
 
 def rolls(batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from music.chords import beats_of, chords_by_beat, ends_so, last_chord, misfit
 from music.config import TEMPI, Ending
 from music.mending import MENDS, mended
 from music.metrics import notes_per_bar, quality
-from music.models import ROUNDS, MusicModel
+from music.models import ROUNDS, MusicModel, rows_of
 from music.rolls import MusicContext
 from music.score import Score, narrowed
 from music.theory import Key, Mode, bar_of, beat_of
@@ -146,7 +146,7 @@ def _window(
     rolls = model.write(condition, seed, settings.temperature, settings.rounds)
     best = _best(settings, rolls, condition, asked)[None]
     rounds = 0 if settings.chords else settings.rounds * MENDS // ROUNDS  # which would lead away from those
-    best = mended(model, best, {name: own[:1] for name, own in condition.items()}, rounds, seed)[0]
+    best = mended(model, best, rows_of(condition, slice(1)), rounds, seed)[0]
     return torch.where(known[..., None], bars, in_bars(model, best))
 
 

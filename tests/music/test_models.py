@@ -15,7 +15,7 @@ from common.randomness import mix
 from music import compose
 from music.data.loading import MusicData
 from music.io.midi import from_midi
-from music.models import MusicModel, from_score, load_music_model, to_scores
+from music.models import CHUNK, MusicModel, from_score, load_music_model, to_scores
 from music.score import Score
 from music.theory import Key
 
@@ -187,5 +187,18 @@ def test_rewriting_keeps_what_is_given_and_repeats_itself(model: MusicModel, dat
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert (first[:, :, 0] == roll[:, 0].bool()).all()
     unchanged = model.write(condition, 1, temperature=0, rounds=0)
-    drawn = model.compose(model.latents(5, 1), condition, 0, torch.Generator().manual_seed(mix(1, 1)))
-    assert torch.equal(unchanged, drawn)
+    drawn = model.draw(model.latents(5, 1), condition, 0, torch.Generator().manual_seed(mix(1, 1)))
+    assert torch.equal(unchanged, drawn[0])
+
+
+def test_pieces_do_not_depend_on_how_many_threads_write_them(model: MusicModel) -> None:
+    condition, threads = model.condition(2 * CHUNK + 1, "4/4", "major"), torch.get_num_threads()
+    try:
+        written = []
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            written.append(model.write(condition, 3))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*written) and len({roll.numpy().tobytes() for roll in written[0]}) > 2 * CHUNK - 8

@@ -9,6 +9,7 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from common.randomness import Draw
 from common.schema import from_json
@@ -197,17 +198,34 @@ def test_chords_and_drums_are_likelier_by_what_sounds() -> None:
     torch.testing.assert_close(drums[1], 0.5 * valid - drums[0])  # d/dl BCE(l, x) = sigmoid(l) - x
 
 
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_likeliest_draw_is_what_is_composed(grid: int) -> None:
+    torch.manual_seed(0)
+    settings = config(grid=grid)
+    notation, chosen = Composer(settings).notation, condition(settings)
+    roll = a_roll(settings, chosen["metre"])
+    lines = torch.randint(settings.pitches, (N, 1, 2, settings.steps))
+    roll[:, :, :2] *= F.one_hot(lines, settings.pitches)  # a mono track has one pitch at a time
+    mask = (torch.rand(N, len(settings.tracks), settings.steps) < 0.4).float()
+    chosen |= {"mask": mask, "given": given(roll, mask)}
+    outputs = 3 * torch.randn(N, settings.steps, notation.size)
+    composed = notation.compose(outputs, chosen) > 0.5
+    noise = torch.full((2 * N, settings.steps, sum(notation.drawn)), 0.5)  # a note begins if that is the likelier
+    assert torch.equal(notation.draw(outputs, chosen, 0, noise), composed.expand(2, *composed.shape))
+    as_bool = chosen | {"given": given(roll.bool(), mask)}
+    assert torch.equal(notation.draw(outputs, as_bool, 0, noise)[1], composed)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_notes_are_drawn_by_their_probabilities(temperature: float) -> None:
     """A mono track's pitches by the softmax, chords' by the sigmoid, of outputs over the temperature."""
     torch.manual_seed(0)
-    settings, n = config(TRACKS[1:3], styles=()), 20_000
+    settings, draws = config(TRACKS[1:3], styles=()), 1_000
     notation, chosen = Composer(settings).notation, condition(settings, n=1)
     outputs = torch.randn(1, settings.steps, notation.size)
-    many = {name: tensor.expand(n // settings.steps, *tensor.shape[1:]) for name, tensor in chosen.items()}
-    same = outputs[:, :1].expand(n // settings.steps, settings.steps, -1)
-    generator = torch.Generator().manual_seed(1)
-    pitch = notation.compose(notation.shaken(same, temperature, generator), many)[:, 0, :, ::2]  # as patches begin
+    same = outputs[:, :1].expand(1, settings.steps, -1)
+    noise = notation.noise(draws, torch.Generator().manual_seed(1))
+    pitch = notation.draw(same, chosen, temperature, noise)[:, 0, 0, :, ::2].float()  # as patches begin
     mono, poly = pitch.mean((0, 2))
     notes, _, chords, _ = outputs[0, 0].split([part for split in notation.splits for part in split])
     reach = notation.reach.float()
@@ -219,14 +237,15 @@ def test_notes_are_drawn_by_their_probabilities(temperature: float) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 2.0])
 @pytest.mark.parametrize("track", TRACKS[1:3])
 def test_whether_a_note_begins_is_as_likely_as_the_network_has_it(temperature: float, track: TrackSpec) -> None:
-    settings, n = config((track,), styles=()), 20_000
-    notation = Composer(settings).notation
-    same = torch.zeros(n, 1, notation.size)
-    same[..., -1] = -1.0
-    drawn = notation.shaken(same, temperature, torch.Generator().manual_seed(1))
-    begins = (drawn[..., -1] > 0).float().mean().item()
+    settings, draws = config((track,), styles=()), 1_000
+    notation, chosen = Composer(settings).notation, condition(settings, n=1)
+    outputs = torch.full((1, settings.steps, notation.size), -99.0)
+    pitch = track.low - settings.low
+    outputs[..., pitch + (track.kind == "mono")] = 99.0  # it sounds throughout
+    outputs[..., notation.splits[0][0] :] = -1.0
+    rolls = notation.draw(outputs, chosen, temperature, notation.noise(draws, torch.Generator().manual_seed(1)))
+    begins = rolls[:, 0, 1, 0, 1:, pitch].float().mean().item()  # but for the first step, where all begin
     assert begins == pytest.approx(torch.tensor(-1.0).sigmoid().item(), abs=0.02)
-    assert bool((drawn[..., : notation.splits[0][0]] == 0).all()) == (temperature == 0)
 
 
 def voices(*lines: str) -> Tensor:
