@@ -25,7 +25,7 @@ from common.weights_folders import find_weights
 from music.config import DATA_SETS, EvaluateConfig
 from music.data.loading import MusicData, load_music
 from music.io.piano_roll import roll_sheet
-from music.mending import MENDS, mended
+from music.mending import DRAWS, MENDS, mended
 from music.metrics import measure, quality
 from music.models import ROUNDS, MusicModel, load_music_model, to_scores
 from music.rolls import MusicContext, NetworkConfig, empty_condition, given
@@ -239,8 +239,8 @@ def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
     asked = "" if n == config.n else f" ({config.n:,} asked for; there are no more)"
     return (
         f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, faults between voices mended in "
-        f"{MENDS} more, seed {config.seed}, with the modes, metres, styles and places of {n:,} held-out windows of "
-        f"{data.name}, from {data.held_out} tunes, which they are held against. Real: {n:,} training windows in their "
+        f"{MENDS} more of {DRAWS} draws each, seed {config.seed}, with the modes, metres, styles and places of {n:,} "
+        f"held-out windows of {data.name}, from {data.held_out} tunes, which they are held against. Real: {n:,} training windows in their "
         f"place (for copying and styles, held-out windows). "
         f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
         "the share of cells (track, step) that differ. The picked compositions were chosen by some of the figures "

@@ -1,8 +1,8 @@
 """Faults against rules of counterpoint, mended: what is faulty is drawn anew until it is less so.
 
 Block Gibbs sampling (as Coconet's; Huang et al. 2017) of faulty places: a bar of a voice that takes part in a fault
-is written anew by the network, given all else, and stands if the bar's faults weigh no more than before. What counts is
-told by the music that was trained on: of what a piece has no more than that, nothing is a fault.
+is drawn anew a few times by the network, given all else, and the best stands if the bar's faults weigh no more than
+before. What counts is told by the music that was trained on: of what a piece has no more than that, nothing is a fault.
 """
 
 from dataclasses import dataclass
@@ -115,13 +115,14 @@ class _Mender:
         return rolls
 
     def _chosen(self, faults: _Faults, odd: int) -> np.ndarray:
-        """One voice of each even or odd bar, of those that are faulty and not given: bool (N, T, B)."""
+        """One voice of each even or odd bar, the likelier the faultier, but none that is given: bool (N, T, B)."""
         bars = self.model.config.bars
         free = reduce(1 - self.condition["mask"].cpu(), "n tracks (bars steps) -> n tracks bars", "max", bars=bars)
         weights = (faults.weights * faults.broken[:, :, None, None]).sum(0) * free.numpy()
         faulty = (weights > 0) & (np.arange(bars) % 2 == odd)
-        chances = faulty * torch.rand(faulty.shape, generator=self.generator).numpy() ** (1 / np.maximum(weights, 1e-6))
-        return faulty & (chances == chances.max(1, keepdims=True))
+        waits = torch.empty(faulty.shape, dtype=torch.float64).exponential_(generator=self.generator).numpy()
+        waits = np.divide(waits, weights, out=np.full_like(waits, np.inf), where=faulty)  # the heavier, the shorter
+        return faulty & (waits == waits.min(1, keepdims=True))
 
     def _rewritten(self, rolls: Tensor, cells: np.ndarray, condition: MusicContext) -> Tensor:
         """Rolls with bars of voices, bool (N, T, B), drawn anew, but for what is given: bool (D, N, 2, T, S, P)."""
