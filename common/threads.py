@@ -3,8 +3,9 @@
 Many small operations are faster so than one after the other with all threads in each, which wait for each other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -13,8 +14,19 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, also in threads that begin meanwhile: of small operations more would wait for others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def side_by_side(items: Sequence[Item], make: Callable[[Item], Made], device: torch.device | str = "cpu") -> list[Made]:
-    """What is made of each item, in their order; on the CPU by as many threads as torch computes with.
+    """What is made of each item, in their order; of several on the CPU, by as many threads as torch computes with.
 
     Args:
         device: where `make` computes; on others than the CPU one thread makes one after the other.
@@ -22,14 +34,8 @@ def side_by_side(items: Sequence[Item], make: Callable[[Item], Made], device: to
     Raises:
         Exception: as `make` does.
     """
-    if torch.device(device).type != "cpu":
+    workers = min(torch.get_num_threads(), len(items))
+    if workers < 2 or torch.device(device).type != "cpu":
         return [make(item) for item in items]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # of threads that begin after it, too
-    try:
-        if len(items) < 2 or threads < 2:
-            return [make(item) for item in items]
-        with ThreadPoolExecutor(min(threads, len(items))) as pool:
-            return list(pool.map(make, items))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(make, items))

@@ -240,8 +240,8 @@ def protocol(config: EvaluateConfig, data: MusicData, n: int) -> str:
     return (
         f"N = {n:,} compositions of {data.spec.bars} bars{asked}, {ROUNDS} rounds, faults between voices mended in "
         f"{MENDS} more of {DRAWS} draws each, seed {config.seed}, with the modes, metres, styles and places of {n:,} "
-        f"held-out windows of {data.name}, from {data.held_out} tunes, which they are held against. Real: {n:,} training windows in their "
-        f"place (for copying and styles, held-out windows). "
+        f"held-out windows of {data.name}, from {data.held_out} tunes, which they are held against. Real: {n:,} "
+        f"training windows in their place (for copying and styles, held-out windows). "
         f"The nearest training window is sought among all {len(data.train):,} of the same metre; the distance is "
         "the share of cells (track, step) that differ. The picked compositions were chosen by some of the figures "
         "that their table shows."

@@ -13,7 +13,7 @@ from common.errors import UserError
 from common.processes import gathered, turns
 from common.randomness import mix
 from common.schema import from_json
-from common.threads import side_by_side
+from common.threads import one_thread, side_by_side
 from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
 from music.networks import Composer
@@ -162,7 +162,12 @@ class MusicModel:
             make: of some rows, as many results in their order, on the CPU.
         """
         parts = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-        made = side_by_side(parts[turns()] if self.shared else parts, make, self.device)
+        own = parts[turns()] if self.shared else parts
+        if len(own) == 1:
+            with one_thread():
+                made = [make(own[0])]
+        else:
+            made = side_by_side(own, make, self.device)
         return torch.cat(gathered(made) if self.shared else made)
 
     def compose(self, z: Tensor, condition: MusicContext) -> Tensor:

@@ -149,17 +149,17 @@ class TextModel:
         generator = torch.Generator().manual_seed(seed)
         ranking = self._ranking(wishes, a_line, judge)
 
-        def make(rows: Tensor, taken: frozenset[str]) -> tuple[list[str], set[str]]:
+        def make(rows: Tensor, taken: frozenset[str], generator: torch.Generator) -> tuple[list[str], set[str]]:
             if sampling.candidates > 1:
                 return self._best(order, rows.tolist(), sampling, generator, ranking, taken)
             return [self.tokenizer.decode(row) for row in self._written(order.of(rows), sampling, generator)], set()
 
         parts = torch.arange(len(z)).split(TOGETHER if sampling.candidates > 1 else CHUNK)
 
-        def leave(rows: Tensor) -> None:
+        def leave(rows: Tensor, generator: torch.Generator) -> None:
             draw_ahead(len(rows), sampling, generator)
 
-        return one_after_the_other(parts, make, leave, generator, self.shared)
+        return one_after_the_other(parts, make, leave, generator, self.shared, self.device)
 
     def _written(
         self, order: "_Order", sampling: SamplingParams, generator: torch.Generator, race: Race | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from common.threads import side_by_side
+from common.threads import one_thread, side_by_side
 
 
 @pytest.fixture(params=[1, 2])
@@ -28,6 +28,9 @@ def test_items_are_made_in_order_by_single_threads(threads: int) -> None:
     assert side_by_side(range(4), make) == [(0, 1), (1, 1), (4, 1), (9, 1)]
     assert torch.get_num_threads() == threads
     assert side_by_side([], make) == []
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == threads
     assert side_by_side([3], lambda item: -item) == [-3]
 
 

@@ -1,20 +1,20 @@
-"""Parts of texts that several processes write at once are those that one process writes."""
+"""Parts of texts that several threads write at once are those that one writes."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from common.threads import side_by_side
 from text import parts
 from text.decoding import SamplingParams, draw_ahead
 from text.decoding import write as decode
 from text.models import TextModel
-from text.parts import one_after_the_other
+from text.parts import Make, one_after_the_other
 
-PROCESSES = 3
+THREADS = 3
 
 
 @pytest.fixture
@@ -23,29 +23,24 @@ def generator() -> torch.Generator:
 
 
 @pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch, generator: torch.Generator) -> list[int]:
-    """Three processes played by one, each of which draws what the others draw; how many parts they made at a time."""
-    made: list[int] = []
+def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Several threads write; how many parts they made at a time."""
+    made, threads = list[int](), torch.get_num_threads()
 
-    def in_turn(items: Collection[Any], make: Callable[[Any], Any], shared: bool, leave: Callable[[Any], Any]) -> Any:
-        begun, found = generator.get_state(), []
-        for number, item in enumerate(items):
-            generator.set_state(begun)
-            for other in list(items)[:number]:
-                leave(other)
-            found.append(make(item))
-        made.append(len(found))
-        return found
+    def counted(items: list[object], make: Callable[[object], object], device: str) -> list[object]:
+        made.append(len(items))
+        return side_by_side(items, make, device)
 
-    monkeypatch.setattr(parts, "in_turn", in_turn)
-    monkeypatch.setattr(parts, "count", lambda: PROCESSES)
-    return made
+    monkeypatch.setattr(parts, "side_by_side", counted)
+    torch.set_num_threads(THREADS)
+    yield made
+    torch.set_num_threads(threads)
 
 
-def write(generator: torch.Generator, numbers: int, unlucky: bool = False) -> Callable[[Tensor, Any], Any]:
+def write(numbers: int, unlucky: bool = False) -> Make:
     """Texts of two numbers below `numbers`, drawn until one is not taken; unlucky ones draw once more than foreseen."""
 
-    def make(rows: Tensor, taken: frozenset[str]) -> tuple[list[str], set[str]]:
+    def make(rows: Tensor, taken: frozenset[str], generator: torch.Generator) -> tuple[list[str], set[str]]:
         texts, compared = list[str](), set[str]()
         for _ in rows:
             text = str(torch.randint(numbers, (2,), generator=generator).tolist())
@@ -64,17 +59,17 @@ def write(generator: torch.Generator, numbers: int, unlucky: bool = False) -> Ca
 def test_a_wrong_guess_is_mended(
     numbers: int, unlucky: bool, alike: bool, turns: list[int], generator: torch.Generator
 ) -> None:
-    rows, make = torch.arange(40).split(4), write(generator, numbers, unlucky)
+    rows, make = torch.arange(40).split(4), write(numbers, unlucky)
 
-    def leave(part: Tensor) -> None:
+    def leave(part: Tensor, generator: torch.Generator) -> None:
         for _ in part:
             torch.randint(numbers, (2,), generator=generator)
 
     wanted: list[str] = []
     for part in rows:
-        wanted += make(part, frozenset(wanted))[0]
+        wanted += make(part, frozenset(wanted), generator)[0]
     generator.manual_seed(0)
-    assert one_after_the_other(rows, make, leave, generator, shared=True) == wanted
+    assert one_after_the_other(rows, make, leave, generator, shared=False) == wanted
     assert (sum(turns) == len(rows)) is alike
 
 
