@@ -268,8 +268,8 @@ def _sounds(measure: Any, start: int, scale: Fraction) -> list[_Sound]:
         end = begin + Fraction(written.duration.quarterLength).limit_denominator(960) * scale
         members = written.notes if written.isChord else [written]
         for note in members:
-            tie = note.tie or written.tie
-            found.append(_Sound(note.pitch.midi, begin, end, tie is not None and tie.type in ("stop", "continue")))
+            tied = note.tie is not None and note.tie.type in ("stop", "continue")  # of a chord some may be struck again
+            found.append(_Sound(note.pitch.midi, begin, end, tied))
     return found
 
 

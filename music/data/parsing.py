@@ -16,7 +16,7 @@ from music.data.tunes import Item, Music, Tune, parse
 from music.score import TrackSpec
 from music.theory import GRID, Key
 
-FORMAT = 2  # of what is cached; raise it when the same files would become different tunes
+FORMAT = 3  # of what is cached; raise it when the same files would become different tunes
 PLAIN = ("steps", "metre", "tempo", "moved", "off_twelfths", "pickup")  # facts of a tune that are numbers or words
 PART = 64  # tunes that are kept at a time
 

@@ -202,6 +202,12 @@ def test_chords_make_a_track_poly(tmp_path: Path) -> None:
     assert isinstance(tune, Tune) and tune.tracks[0].kind == "poly"
 
 
+def test_of_a_chord_some_notes_may_be_tied(tmp_path: Path) -> None:
+    measures = (note("C", 12, tie) + note("E", 12, "<chord/>") for tie in ("start", "stop"))
+    (tmp_path / "chord.xml").write_text(xml(*measures))
+    assert notes(tunes(tmp_path)["chord.xml"]) == [(60, 0, 24), (64, 0, 12), (64, 12, 12)]
+
+
 def test_packed_musicxml_is_the_same_and_a_packed_giant_is_refused(tmp_path: Path) -> None:
     container = '<container><rootfiles><rootfile full-path="m.xml"/></rootfiles></container>'
     for name, content in (("good", MINUET), ("giant", MINUET + " " * (65 << 20))):
