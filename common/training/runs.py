@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from common.config import NEWEST, Order, RunConfig, Settings
 from common.errors import UserError
-from common.files import replacing, sweep, write_json
+from common.files import TEMPORARY, replacing, sweep, write_json
 from common.inputs import flag_of
 from common.processes import rank
 from common.weights_folders import read_config
@@ -208,7 +208,7 @@ def is_running(out: Path) -> bool:
 def _check_taken(out: Path, settings: RunConfig) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder")
-    is_run, is_taken = (out / SETTINGS).is_file(), out.exists() and any(path.name != LOCK for path in out.iterdir())
+    is_run, is_taken = (out / SETTINGS).is_file(), out.exists() and any(map(_is_of_a_run, out.iterdir()))
     if settings.resume and not is_run:
         raise UserError(f"--resume: {out} holds no run; leave it out to start one, or name another --out")
     if settings.resume or not is_taken:
@@ -217,6 +217,11 @@ def _check_taken(out: Path, settings: RunConfig) -> None:
         raise UserError(f"{out} exists; go on with --resume, start anew with --overwrite, or name another --out")
     if not is_run:
         raise UserError(f"--overwrite: {out} holds no {SETTINGS}, so it is not a run, and nothing in it is touched")
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Whether a file is neither the lock nor what a process left that was killed as it began."""
+    return path.name != LOCK and not TEMPORARY.fullmatch(path.name)
 
 
 def open_run(
@@ -266,8 +271,8 @@ def _check_beside(out: Path, beside: Mapping[str, bytes]) -> None:
 
 
 def _clear(out: Path) -> None:
-    """Empty the folder of a run but for its lock."""
-    for path in out.iterdir() if out.is_dir() else ():
+    """Empty the folder of a run but for its lock, and of the settings last: without them it would be no run."""
+    for path in sorted(out.iterdir(), key=lambda path: path.name == SETTINGS) if out.is_dir() else ():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK:

@@ -172,6 +172,25 @@ def test_a_run_tells_its_command_and_the_limits_that_it_has_now(tmp_path: Path) 
     assert begun["program"] == "image.train"
 
 
+def test_auto_begins_where_a_run_was_killed_as_it_began(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", RunConfig(steps=1, resume="auto")
+    out.mkdir()
+    (out / ".run.json.part-abcdefgh.json").touch()  # as it wrote its settings
+    check_folder(out, settings)
+    open_run(out, decided(settings, out))
+    assert {path.name for path in out.iterdir()} == {"run.json"}
+
+
+def test_a_run_is_one_until_all_else_of_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, gone = tmp_path / "run", list[str]()
+    open_run(out, RunConfig(steps=1))
+    for name in ("a.jsonl", "z.jsonl"):
+        (out / name).touch()
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: gone.append(path.name))
+    open_run(out, RunConfig(steps=1, overwrite=True))
+    assert [name for name in gone if not name.startswith(".")][-1] == "run.json" and {"a.jsonl", "z.jsonl"} < set(gone)
+
+
 def test_auto_goes_on_where_there_is_a_checkpoint_and_else_begins(tmp_path: Path) -> None:
     out, settings = tmp_path / "run", RunConfig(steps=1, resume="auto")
     begun = decided(settings, out)
