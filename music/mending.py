@@ -51,6 +51,7 @@ def _mended(
     model: MusicModel, typical: dict[str, float], rolls: Tensor, condition: MusicContext, rounds: int, seed: int
 ) -> Tensor:
     rolls, generator = rolls.clone(), torch.Generator().manual_seed(seed)
+    condition = {name: own for name, own in condition.items() if name != "given"}  # as the rolls have it
     for number, metre in enumerate(model.config.metres):
         rows = torch.nonzero(condition["metre"].cpu() == number)[:, 0]
         if len(rows):

@@ -162,7 +162,7 @@ class MusicModel:
             make: of some rows, as many results in their order, on the CPU.
         """
         parts = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-        own = parts[turns()] if self.shared else parts
+        own, make = parts[turns()] if self.shared else parts, torch.inference_mode()(make)
         if len(own) == 1:
             with one_thread():
                 made = [make(own[0])]
