@@ -164,7 +164,7 @@ class MusicModel:
         parts = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
         own, make = parts[turns()] if self.shared else parts, torch.inference_mode()(make)
         if len(own) == 1:
-            with one_thread():
+            with one_thread():  # of so few pieces more would wait for each other
                 made = [make(own[0])]
         else:
             made = side_by_side(own, make, self.device)
