@@ -9,6 +9,7 @@ from fault_tools import Fault, contents, finished, left_over, together
 
 PICTURES, SIDE = 4, 48
 FRAMES = 40
+FILMS = "[!.]*.mp4"  # none that is still being written
 CACHED = 60  # pictures that are decoded into the cache
 HEADER = 128  # bytes of an array's file before its numbers
 WRITES = 20  # of weights
@@ -78,7 +79,7 @@ def film_killed(folder: Path, number: int, chance: Random, took: float) -> str:
     """Kill the upscaling of a film, look at what is there, and go on."""
     out, wanted = folder / f"out-{number}", _frames(folder / "whole")
     finished(lambda: upscale_film(out), chance.random() * took)
-    if list(out.glob("*.mp4")) and _frames(out) != wanted:
+    if list(out.glob(FILMS)) and _frames(out) != wanted:
         return "the film is there in part"
     return film_is_whole(out, folder / "whole") if finished(lambda: upscale_film(out)) else "it does not go on"
 
@@ -95,7 +96,7 @@ def _frames(folder: Path) -> list[bytes]:
     """The pictures of the film in a folder."""
     import av
 
-    (path,) = folder.glob("*.mp4")
+    (path,) = folder.glob(FILMS)
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)]
 
