@@ -29,6 +29,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 LossName = Literal["nonsaturating", "hinge", "least-squares", "wasserstein", "relativistic"]
 Order = Literal["shuffled", "keyed"]  # of an epoch; shuffled: a list of all items, as runs of before have it
 NEWEST: Order = "keyed"
+Optimizer = Literal["adam", "muon"]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "none"]
 Transformation = Literal["translation", "affine", "cutout", "colour"]
 Resume = Annotated[
@@ -221,6 +222,7 @@ class RunConfig(PrecisionConfig):
     compile: bool = False  # compile generators (pays on GPUs and long runs)
     final_lr: float = 0.1  # the learning rate at the end, as a share of that at the start (cosine in between)
     warm_up: int = 0  # examples over which the learning rate rises from 0
+    optimizer: Optimizer | None = None  # adam, or muon (orthogonal updates of matrices); default: what suits best
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -153,7 +153,7 @@ class TrainConfig(GanConfig, RunConfig):
     adversarial: float = 0.05  # gan: weight of what the critic says
     critic_width: int = 24  # gan: channels of the critic at half the resolution
     batch: int = 16  # patches a step, over all processes together
-    lr: float | None = None  # learning rate; default 8e-4 for pixel and 2e-4 for gan
+    lr: float | None = None  # learning rate; default 1e-3 for pixel and 2e-4 for gan
     final_lr: float = 0.01  # the learning rate at the end, as a share of that at the start (cosine in between)
     warm_up: int = 4_000  # patches over which the learning rate rises from 0
     snapshot: int = 8_000  # patches between two checkpoints, with a sample sheet and a look at the quality

@@ -26,7 +26,7 @@ from superres.models import load_generator, load_superres_model
 from superres.monitor import PhotoMonitor, SharpMonitor
 from superres.networks import ATTENTIVE, SIZES, Generator, NetworkConfig, branched, build_generator, grown
 
-PIXEL_LR, GAN_LR = 8e-4, 2e-4
+PIXEL_LR, GAN_LR = 1e-3, 2e-4
 CLIP = 0.02  # largest norm of the gradient of a pixel-trained generator, twice the usual one; some leap
 
 
@@ -179,6 +179,7 @@ def _game(config: TrainConfig, generator: Generator, critic: UNetCritic | None, 
         content=content,
         default_lr=PIXEL_LR if critic is None else GAN_LR,
         clip=CLIP if critic is None else None,
+        optimizer="muon" if critic is None else "adam",
     ).game()
 
 

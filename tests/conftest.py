@@ -1,4 +1,4 @@
-"""What all tests share: one thread, no network, and a cache of their own."""
+"""What all tests share, in all processes that run them: one thread, no network, and a cache of their own."""
 
 import os
 import sys
@@ -38,7 +38,9 @@ def _quiet_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         if "QUARTET_CACHE" not in os.environ:
-            patch.setenv("QUARTET_CACHE", str(tmp_path_factory.mktemp("cache")))
+            place = tmp_path_factory.getbasetemp()
+            shared = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place  # what workers have in common
+            patch.setenv("QUARTET_CACHE", str(shared / "cache"))
         yield
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from common.config import Optimizer
 from common.randomness import Draw
 
 Batch = dict[str, Tensor]
@@ -18,7 +19,7 @@ Loss = Callable[[Batch, "Draw"], tuple[Tensor, dict[str, Tensor]]]
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam, as every recipe here uses it."""
+    """Adam, or Muon for the matrices and Adam for all else, as every recipe here uses them."""
 
     lr: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.999)
@@ -26,6 +27,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0  # decoupled (AdamW)
     clip: float | None = None  # largest norm of the gradient over all parameters
     slow: tuple[str, float] | None = None  # parts of the network whose names begin so learn at this share of the rate
+    name: Optimizer = "adam"  # where a run's settings name none
 
 
 @dataclass

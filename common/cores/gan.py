@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
-from common.config import GanConfig
+from common.config import GanConfig, Optimizer
 from common.cores.aide import Aide
 from common.cores.augment import Augmentation
 from common.cores.game import Batch, Game, OptimizerConfig, Player
@@ -124,6 +124,7 @@ class GanGame:
         head_start: images during which the critic alone learns, as a trained generator would unlearn from a new one.
         default_lr: the learning rate where `config` names none.
         clip: largest norm of the generator's gradient.
+        optimizer: what the generator learns by where the run's settings name none.
         keeps_critic: whether the critic is saved beside the generator, for runs that begin with it.
     """
 
@@ -143,6 +144,7 @@ class GanGame:
     head_start: int = 0
     default_lr: float = DEFAULT_LR
     clip: float | None = None
+    optimizer: Optimizer = "adam"
     keeps_critic: bool = False
 
     def __post_init__(self) -> None:
@@ -164,7 +166,7 @@ class GanGame:
         players["generator"] = Player(
             self.generator,
             self.generator_loss,
-            OptimizerConfig(lr, config.betas, clip=self.clip),
+            OptimizerConfig(lr, config.betas, clip=self.clip, name=self.optimizer),
             average=config.average,
             average_ramp=config.average_ramp,
             compile=True,

@@ -8,9 +8,11 @@ from accelerate import Accelerator
 from einops import pack, unpack
 from torch import Tensor, nn
 
+from common.config import Optimizer
 from common.cores.game import Batch, Game, Player, only
 from common.randomness import Draw
 from common.training.devices import placed
+from common.training.muon import Muon, matrices
 
 
 class Learner:
@@ -22,14 +24,15 @@ class Learner:
         skipped: how many steps were skipped in all, likewise.
     """
 
-    def __init__(self, player: Player, accelerator: Accelerator):
+    def __init__(self, player: Player, accelerator: Accelerator, optimizer: Optimizer | None = None):
         self.player, self.accelerator = player, accelerator
         network = placed(player.network, accelerator.device)
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if player.average else None
         settings = player.optimizer
-        groups = _groups(network, *(settings.slow or ("", 1.0)))
+        orthogonal = matrices(network) if (optimizer or settings.name) == "muon" else set()
+        groups = _groups(network, *(settings.slow or ("", 1.0)), orthogonal)
         self.parameters = [p for group in groups for p in group["params"]]
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = Muon(
             groups,
             lr=settings.lr,
             betas=settings.betas,
@@ -131,13 +134,14 @@ class Learner:
         self.skipped += (~finite).float()
 
 
-def _groups(network: nn.Module, slow: str, share: float) -> list[dict[str, Any]]:
-    """Parameters by the share of the learning rate at which they learn."""
-    groups: dict[float, list[nn.Parameter]] = {}
+def _groups(network: nn.Module, slow: str, share: float, matrices: set[nn.Parameter]) -> list[dict[str, Any]]:
+    """Parameters by the share of the learning rate at which they learn, and whether they are such matrices."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault(share if name.startswith(slow) else 1.0, []).append(parameter)
-    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
+            kind = share if name.startswith(slow) else 1.0, parameter in matrices
+            groups.setdefault(kind, []).append(parameter)
+    return [{"params": found, "share": share, "matrix": matrix} for (share, matrix), found in groups.items()]
 
 
 def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:

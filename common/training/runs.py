@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from common.config import NEWEST, Order, RunConfig, Settings
+from common.config import NEWEST, Optimizer, Order, RunConfig, Settings
 from common.errors import UserError
 from common.files import TEMPORARY, replacing, sweep, write_json
 from common.inputs import flag_of
@@ -31,6 +31,7 @@ LONGER = 10  # minutes that are then proposed
 LIMITS = ("steps", "examples", "minutes")  # that end a run; one that goes on has others
 GLANCE = 0.5  # seconds that a run waits for its lock, which whoever looks whether it is running holds for a moment
 CHANGED = "bring back the files as they were, or start anew with another --out"  # what to do about changed data
+UNTOLD = {"optimizer": None}  # settings that were as these while they could not be named
 FREE_TO_CHANGE = {
     "cache_size",
     "out",
@@ -316,6 +317,11 @@ def order_of(out: Path) -> Order:
     return recorded(out).get("order", "shuffled")
 
 
+def optimizer_of(out: Path) -> Optimizer | None:
+    """What the run in a folder was told to learn by; runs of before there was a choice learn by Adam."""
+    return recorded(out).get("optimizer", "adam")
+
+
 def plain(settings: RunConfig) -> dict[str, Any]:
     """Settings as values of JSON, by their names."""
     return json.loads(json.dumps(asdict(settings), default=str))
@@ -323,13 +329,13 @@ def plain(settings: RunConfig) -> dict[str, Any]:
 
 def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     for name, value in now.items():
-        if name in FREE_TO_CHANGE or then.get(name, value) == value:  # runs of old do not tell of newer settings
+        told = then.get(name, UNTOLD.get(name, value))  # runs of old do not tell of newer settings
+        if name in FREE_TO_CHANGE or told == value:
             continue
         if name == "data_digest":
             room = then.get("cache_size")
             other = "" if room == now.get("cache_size") else f"give --cache-size {room:g} as then, or "
             raise UserError(f"--resume: the data are not those that {out} was started with; {other}{CHANGED}")
         raise UserError(
-            f"--resume: {out} was started with --{name.replace('_', '-')} {then.get(name)}, not {value}; "
-            "give the same flags"
+            f"--resume: {out} was started with --{name.replace('_', '-')} {told}, not {value}; give the same flags"
         )

@@ -34,7 +34,7 @@ from common.training.devices import accelerator_for, flushing, hardware
 from common.training.forecast import TIMED, Milestone, forecast, time_between
 from common.training.learner import Learner
 from common.training.monitor import Monitor, Progress
-from common.training.runs import LOG, forget_later_logs, order_of, require_alike
+from common.training.runs import LOG, forget_later_logs, optimizer_of, order_of, require_alike
 from common.training.tracking import start_tracking, trackers
 from common.weights import save_weights
 
@@ -138,7 +138,8 @@ class Trainer:
     def _begin(self, game: Game, data: Batches) -> None:
         self.game = game
         self.data = data.on(self.accelerator.device, DATA_BUDGET)
-        self.learners = {name: Learner(player, self.accelerator) for name, player in game.players.items()}
+        chosen = optimizer_of(self.out) if self.config.resume else self.config.optimizer
+        self.learners = {name: Learner(player, self.accelerator, chosen) for name, player in game.players.items()}
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
         self.snapshot_step = self.returned_step = -1

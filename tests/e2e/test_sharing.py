@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import COMMANDS, STARTED, alone_and_shared, assert_refused, assert_same_files, command, dotted
+from PIL import Image
 
 SHARED = {
     *("image.train", "image.translate.train", "image.judges.classifier", "image.judges.scorer", "text.train"),
@@ -48,22 +50,15 @@ def test_two_processes_draw_the_same_sheet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weights", ["digits-cgan", "fashion-vae"])
 def test_two_processes_measure_the_same(weights: str, tmp_path: Path) -> None:
-    words = (
-        "image.evaluate",
-        "--weights",
-        weights,
-        "--data",
-        "digits",
-        "--n",
-        64,
-        "--extractor",
-        "features",
-        "--device",
-        "cpu",
-    )
+    pictures = tmp_path / "pictures"
+    for number, noise in enumerate(np.random.default_rng(0).integers(0, 255, (200, 28, 28), np.uint8)):
+        path = pictures / str(number % 10) / f"{number}.png"  # of the classes of digits-cgan
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).save(path)
+    which = ("--weights", weights, "--data", pictures, "--n", 16, "--extractor", "features", "--device", "cpu")
     found = []
     for name, launcher in (("alone", ()), ("shared", STARTED)):
-        result = command(*launcher, *words, "--out", tmp_path / name)
+        result = command(*launcher, "image.evaluate", *which, "--out", tmp_path / name)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("report.html") == 1
         found.append(json.loads((tmp_path / name / "evaluation.json").read_text()))

@@ -29,7 +29,7 @@ def data(tunes: Path) -> MusicData:
 def run_folder(tunes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on those."""
     out = tmp_path_factory.mktemp("runs") / "tunes"
-    settings = {"net_size": "debug", "latent": 8, "bar_latent": 4, "steps": 12, "batch": 16, "snapshot": 96}
+    settings = {"net_size": "debug", "latent": 8, "bar_latent": 4, "steps": 12, "batch": 16}
     main(TrainConfig(data=str(tunes), bars=BARS, device="cpu", out=out, **settings))  # type: ignore[arg-type]
     return out
 

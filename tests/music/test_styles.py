@@ -65,7 +65,7 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MusicData]:
 def learned(styles: MusicData, tmp_path_factory: pytest.TempPathFactory) -> MusicModel:
     """A run of seconds on those."""
     out = tmp_path_factory.mktemp("runs") / "styles"
-    settings = {"net_size": "debug", "latent": 8, "bar_latent": 4, "steps": 12, "batch": 16, "snapshot": 96}
+    settings = {"net_size": "debug", "latent": 8, "bar_latent": 4, "steps": 12, "batch": 16}
     main(TrainConfig(data="styles", bars=BARS, device="cpu", out=out, **settings))  # type: ignore[arg-type]
     return load_music_model(str(out))
 
