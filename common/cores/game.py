@@ -37,7 +37,7 @@ class Player:
     Attributes:
         network: the parameters this player moves.
         loss: (batch, draw) -> (scalar to descend, figures to log); figures are scalar tensors, detached by the trainer.
-        optimizer: Adam's settings.
+        optimizer: its settings.
         average: half-life of the moving average of the network's weights, in images; None keeps no average.
         average_ramp: it is at most this share of the images seen, so that the first weights are forgotten (Karras et
             al. 2020).

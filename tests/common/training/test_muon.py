@@ -1,5 +1,7 @@
 """Muon: orthogonal updates of matrices beside AdamW for everything else."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,10 @@ from test_trainer import fit, newest, same
 from tiny_games import TinyConfig, plain_game
 from torch import Tensor, nn
 
+from common.config import Optimizer
+from common.errors import UserError
 from common.training.muon import RMS, Muon, matrices, orthogonal
+from common.training.runs import SETTINGS
 
 LR, DECAY = 0.01, 0.1
 
@@ -28,7 +33,7 @@ def test_singular_values_come_to_lie_around_one(shape: tuple[int, int], scale: f
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     found = orthogonal(matrix)
     turned = left.T @ found @ right.T
-    assert 0.6 < turned.diagonal().min() and turned.diagonal().max() < 1.3
+    assert turned.diagonal().min() > 0.6 and turned.diagonal().max() < 1.3
     assert (turned - turned.diagonal().diag()).abs().max() < 1e-3
     assert not orthogonal(torch.zeros(shape)).any()
 
@@ -96,13 +101,36 @@ def test_tables_of_embeddings_and_narrow_matrices_are_none() -> None:
     assert matrices(network) == {wide.weight, filters.weight}
 
 
-def test_a_run_goes_on_exactly_and_is_another_than_adams(tmp_path: Path) -> None:
-    def train(name: str, **settings: object) -> dict[str, Tensor]:
-        fit(plain_game(width=16), TinyConfig(out=tmp_path / name, final_lr=1, **settings))  # type: ignore[arg-type]
-        return newest(tmp_path / name)
+def train(out: Path, name: Optimizer = "adam", **settings: object) -> dict[str, Tensor]:
+    """The newest checkpoint of a run whose game learns by that where the settings name nothing."""
+    game = plain_game(width=16)
+    player = game.players["plain"]
+    player.optimizer = replace(player.optimizer, name=name)
+    fit(game, TinyConfig(out=out, final_lr=1, **settings))  # type: ignore[arg-type]
+    return newest(out)
 
-    whole = train("whole", steps=8, optimizer="muon")
-    train("part", steps=3, optimizer="muon")
-    assert same(whole, train("part", steps=8, optimizer="muon", resume=True))
+
+def test_a_run_goes_on_exactly_and_is_another_than_adams(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", steps=8, optimizer="muon")
+    train(tmp_path / "part", steps=3, optimizer="muon")
+    assert same(whole, train(tmp_path / "part", steps=8, optimizer="muon", resume=True))
     assert "plain.optimizer.0.mean" in whole
-    assert not same(whole, train("adam", steps=8))
+    assert not same(whole, train(tmp_path / "adam", steps=8))
+
+
+def test_a_game_has_a_default_that_settings_overrule(tmp_path: Path) -> None:
+    named = train(tmp_path / "named", steps=4, optimizer="muon")
+    assert same(named, train(tmp_path / "default", "muon", steps=4))
+    adam = train(tmp_path / "adam", steps=4)
+    assert same(adam, train(tmp_path / "overruled", "muon", steps=4, optimizer="adam"))
+
+
+def test_a_run_of_before_there_was_a_choice_goes_on_by_adam(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", steps=8)
+    train(tmp_path / "old", steps=3)
+    settings = json.loads((tmp_path / "old" / SETTINGS).read_text())
+    del settings["optimizer"]
+    (tmp_path / "old" / SETTINGS).write_text(json.dumps(settings))
+    with pytest.raises(UserError, match="--optimizer None, not muon"):
+        train(tmp_path / "old", steps=8, resume=True, optimizer="muon")
+    assert same(whole, train(tmp_path / "old", "muon", steps=8, resume=True))
