@@ -66,7 +66,7 @@ def prepare(config: TrainConfig) -> Run:
         then=lambda out: f"try: python -m superres.upscale --weights {out} PICTURE",
         skipped=count_reasons(data.skipped, "pictures") if data.skipped else "",
         begun=f"begins as {config.weights}" if config.weights and begun is None else "",  # twins are to differ
-        milestones=[Milestone("better than bicubic", 1_000, 1_000)] if config.weights is None else [],
+        milestones=[Milestone("better than bicubic", 2_000, 2_000)] if config.weights is None else [],
     )
 
 
