@@ -236,9 +236,13 @@ def test_results_go_where_they_are_wanted() -> None:
     assert large is made[0] and len(made) == 1 and large.any()
 
 
-@pytest.mark.parametrize("weights", ["x2-fast", "x4-fast", "x4-base", "x4-real"])
-def test_a_flat_colour_stays_that_colour_to_its_corners(weights: str) -> None:
+@pytest.mark.parametrize(
+    ("weights", "levels"),  # x4-real, as its card says, shifts strong colours
+    [("x2-fast", 1), ("x4-fast", 0), ("x4-fast-gan", 1), ("x4-base", 0), ("x4-real", 2)],
+)
+def test_a_flat_colour_stays_that_colour_to_its_corners(weights: str, levels: int) -> None:
     upscaler = TiledUpscaler(load_superres_model(weights), tile=40)
-    for colour in ((255, 255, 255), (0, 0, 0), (30, 200, 90)):
+    strong = ((30, 200, 90), (200, 30, 40), (20, 60, 220), (240, 230, 20))
+    for colour in ((255, 255, 255), (128, 128, 128), (0, 0, 0), *strong):
         flat = np.full((20, 50, 3), colour, np.uint8)
-        assert np.abs(upscaler.upscale(flat).astype(int) - colour).max() <= 1
+        assert np.abs(upscaler.upscale(flat).astype(int) - colour).max() <= levels
