@@ -33,7 +33,9 @@ class Muon(torch.optim.AdamW):
     def _move(self, parameter: Tensor, lr: float, decay: float, skipped: Tensor) -> None:
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
-        mean = state.setdefault("mean", torch.zeros_like(parameter))
+        if not state:
+            state["mean"] = torch.zeros_like(parameter)
+        mean = state["mean"]
         later = mean.lerp(gradient, 1 - MOMENTUM)
         update = orthogonal(gradient.lerp(later, MOMENTUM).flatten(1))  # Nesterov's
         moved = parameter * (1 - lr * decay) - lr * RMS * max(update.shape) ** 0.5 * update.reshape(parameter.shape)
