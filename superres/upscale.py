@@ -22,6 +22,7 @@ from common.file_jobs import (
     targets,
 )
 from common.films.formats import VIDEOS, is_film
+from common.films.parts import forget_parts
 from common.pictures.formats import ENDINGS, FORMATS
 from common.processes import rank
 from superres.config import UpscaleConfig
@@ -47,6 +48,8 @@ def main(config: UpscaleConfig) -> None:
     """
     for one in config.each:
         batch = plan_outputs(one)
+        for film in filter(is_film, batch.skipped):
+            forget_parts(film)
         with reporting(batch, PROGRAM) as fail:
             if batch.jobs:
                 upscale(batch.jobs, one, fail)

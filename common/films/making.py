@@ -7,12 +7,10 @@ frames as one made in a single one. (What an encoder makes of the same frames ma
 the next.)
 """
 
-import json
-import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -20,10 +18,10 @@ from typing import Any, cast
 import av
 
 from common.errors import UserError
-from common.files import replacing, require_nameable, write_json
+from common.files import replacing, require_nameable
+from common.films.parts import PARTS, Parts
 from common.films.reading import Film, frames_of, opened, picture_stream, reason
 from common.films.writing import (
-    SEGMENT,
     Encoding,
     changed_streams,
     join,
@@ -35,68 +33,7 @@ from common.films.writing import (
 from common.progress import progress_bar
 
 FRAMES = 48  # of a segment: two seconds of cinema, and what an interruption costs at most
-PARTS = ".parts"  # behind the output's name, the folder of segments
-RECORD = "parts.json"  # in it, what the segments were made with
 LAYOUT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} frames, {rate_noinv_fmt}, {remaining} left"
-
-
-@dataclass
-class Parts:
-    """The segments of one output.
-
-    Attributes:
-        folder: where they are.
-        settings: all that decides on their pixels.
-        starts: the timestamp at which each finished segment begins, in units of the film.
-        frames: in all of them.
-        is_complete: whether the last one is the film's last.
-    """
-
-    folder: Path
-    settings: dict[str, Any]
-    starts: list[int] = field(default_factory=list)
-    frames: int = 0
-    is_complete: bool = False
-
-    @classmethod
-    def of(cls, output: Path, settings: dict[str, Any], overwrite: bool) -> "Parts":
-        """What there is of an output; nothing if `overwrite` and it was made with other settings.
-
-        Raises:
-            UserError: there are segments made with other settings, or a folder of that name that is none of segments.
-        """
-        folder = output.with_name(output.name + PARTS)
-        if not folder.exists():
-            return cls(folder, settings)
-        try:
-            found = cls(folder, **json.loads((folder / RECORD).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{folder} is in the way, and no folder of segments; move or remove it") from error
-        then = found.settings
-        others = [f"{key} {then.get(key)}, now {now}" for key, now in settings.items() if then.get(key) != now]
-        if not others:
-            return found
-        if not overwrite:
-            raise UserError(
-                f"{folder} was begun with other settings ({'; '.join(others)}); "
-                "repeat that command to go on, or start anew by --overwrite"
-            )
-        print(f"{folder} was begun with other settings ({'; '.join(others)}): starting anew", file=sys.stderr)
-        shutil.rmtree(folder)
-        return cls(folder, settings)
-
-    @property
-    def segments(self) -> list[tuple[Path, int]]:
-        """The files, and where each begins."""
-        return [(self.path(k), start) for k, start in enumerate(self.starts)]
-
-    def path(self, number: int) -> Path:
-        """The file of a segment, by number."""
-        return self.folder / f"{number:06}.{SEGMENT}"
-
-    def save(self) -> None:
-        """Write down which segments are done."""
-        write_json(self.folder / RECORD, {key: value for key, value in vars(self).items() if key != "folder"})
 
 
 @dataclass(frozen=True)
@@ -170,7 +107,7 @@ def make_film(
         raise KeyboardInterrupt(f"{kept}; the same command goes on" if parts.starts else "nothing is kept") from None
     finally:
         if is_whole or not parts.starts:
-            shutil.rmtree(parts.folder, ignore_errors=True)
+            parts.remove()
 
 
 def write_segments(film: Film, parts: Parts, change: Change, encoding: Encoding) -> None:

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from common.errors import UserError
 from common.films.colours import frame_of, tag
+from common.films.parts import SEGMENT
 from common.films.reading import Film, address, opened, reason
 from common.films.sound import can_decode, decoded_sound
 from common.provenance.digests import of_packets
@@ -37,7 +38,6 @@ CONTAINERS = {
     ".m2ts": "mpegts",
 }  # that keep every timestamp
 OTHERWISE = ".mkv"  # for films of other kinds: it holds nearly all that they may have
-SEGMENT = "mp4"  # container of segments: it keeps any unit of time
 REORDERED = 16  # frames by which codecs may store one early, at most
 REHEARSED = 64  # packets of the original that are written beforehand, to see whether they can be
 KEPT = ("language", "title", "handler_name", "creation_time", "timecode")  # tags that hold of larger pictures too

@@ -23,6 +23,7 @@ from common.file_jobs import (
     targets,
 )
 from common.films.formats import VIDEOS, is_film
+from common.films.parts import forget_parts
 from common.pictures.formats import ENDINGS, FORMATS
 from image.translate.config import SUFFIXES, TranslateConfig
 
@@ -46,6 +47,8 @@ def main(config: TranslateConfig) -> None:
     many files fail, the others are done, and the exit code is 1.
     """
     batch = plan_outputs(config)
+    for film in filter(is_film, batch.skipped):
+        forget_parts(film)
     with reporting(batch, PROGRAM) as fail:
         pictures, films = pictures_and_films(batch.jobs)
         if pictures:

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from common.cli import run
 from common.errors import UserError
+from common.films.parts import Parts, folder_of
 from common.pictures.reading import Picture, open_picture, read_picture
 from common.pictures.writing import write_pictures
 from common.weights import save_weights
@@ -290,6 +291,15 @@ def test_what_is_there_is_skipped_unless_asked(
     assert "img_x2.png, which is there already; --overwrite" in capsys.readouterr().out
     upscale(config, path, overwrite=True)
     assert read_picture(tmp_path / "img_x2.png").pixels.shape == (24, 32, 3)
+
+
+def test_segments_beside_a_film_that_is_there_go(config: UpscaleConfig, tmp_path: Path) -> None:
+    film, output = tmp_path / "film.mp4", tmp_path / "film_x2.mp4"
+    film.write_bytes(b"film")
+    Parts(folder_of(output), {}, is_complete=True).save()
+    output.write_bytes(b"made of segments that a kill kept from being removed")
+    upscale(config, film)
+    assert files(tmp_path) == ["film.mp4", "film_x2.mp4"]
 
 
 def test_one_bad_file_does_not_stop_the_others(
