@@ -21,6 +21,7 @@ def enlarge(
     sharpness: float | None = None,
     device: str = "auto",
     denoise: float | None = None,
+    ensemble: bool = False,
 ) -> "Image": ...
 
 
@@ -32,6 +33,7 @@ def enlarge(
     sharpness: float | None = None,
     device: str = "auto",
     denoise: float | None = None,
+    ensemble: bool = False,
 ) -> "NDArray[Any]": ...
 
 
@@ -42,6 +44,7 @@ def enlarge(
     sharpness: float | None = None,
     device: str = "auto",
     denoise: float | None = None,
+    ensemble: bool = False,
 ) -> "Image | NDArray[Any]":
     """Make a picture larger, as `python -m superres.upscale` does; `.save("large.png")` saves what comes of a picture.
 
@@ -54,6 +57,7 @@ def enlarge(
         sharpness: from 0, pixel-trained weights, to 1, their adversarial twin; by default `weights` as they are.
         device: auto, cpu, cuda, cuda:1 or mps.
         denoise: from 0, weights for clean pictures, to 1, their twin for noisy ones; without `sharpness`.
+        ensemble: the mean over eight ways to turn and mirror it: nearer to the truth, eight times the time.
 
     Returns:
         H * scale high and W * scale wide; of pixels, pixels of the same type and channels; else a PIL picture. What
@@ -72,13 +76,19 @@ def enlarge(
     from superres.upscaling import TiledUpscaler
 
     config = UpscaleConfig(
-        paths=("picture",), weights=weights, scale=scale, sharpness=sharpness, denoise=denoise, device=device
+        paths=("picture",),
+        weights=weights,
+        scale=scale,
+        sharpness=sharpness,
+        denoise=denoise,
+        ensemble=ensemble,
+        device=device,
     )
     pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
     is_picture = pixels.ndim in (2, 3) and pixels.size and pixels.shape[2:] <= (4,)
     if not is_picture or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels are uint8 or uint16, (H, W) or (H, W, C), not {pixels.dtype} {pixels.shape}")
-    model = load_superres_model(config.source, pick_device(device), sharpness, denoise)
+    model = load_superres_model(config.source, pick_device(device), sharpness, denoise, ensemble)
     upscaler = TiledUpscaler(model, scale)
     large = upscaler.upscale(pixels if pixels.ndim == 3 else pixels[..., None]).reshape(
         *upscaler.size(*pixels.shape[:2]), *pixels.shape[2:]

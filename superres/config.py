@@ -216,6 +216,7 @@ class EvaluateConfig(SharpnessConfig, DeviceConfig):
     data: Data  # folder or .zip of true pictures, photos (in scikit-image and scikit-learn) or drawings-test
     degradation: Degradation = "bicubic"  # what makes pictures small; the published figures are of bicubic
     seed: int = 0  # of --degradation real and second-order
+    ensemble: bool = False  # measure the mean over eight ways to turn and mirror, as --ensemble of superres.upscale
     out: Path | None = None  # default: <run>/evaluation, or runs/evaluation-<weights>
 
     def __post_init__(self) -> None:
@@ -243,6 +244,7 @@ class UpscaleConfig(OutputConfig):
     megapixels: float | None = None  # of results, likewise; 1 is a million pixels
     sharpness: float | None = None  # from 0, pixel-trained weights, to 1, their adversarial twin; default: --weights
     denoise: float | None = None  # from 0, weights for clean pictures, to 1, their twin for noisy ones (x4-real)
+    ensemble: bool = False  # the mean over eight ways to turn and mirror: nearer to the truth, eight times the time
     out: Path | None = None  # a folder, or a file if there is one input; default: beside the input
     suffix: str | None = None  # behind the names of outputs; default: _x4, _w1920 or the like
     format: str | None = None  # of pictures: png, jpg, webp, tif, gif, bmp or avif; default: the input's

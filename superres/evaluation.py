@@ -59,7 +59,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         UserError: weights or data cannot be had, none of the pictures can be measured, or the disk is full.
     """
     device = pick_device(config.device)
-    model = load_superres_model(config.weights, device, config.sharpness)
+    model = load_superres_model(config.weights, device, config.sharpness, ensemble=config.ensemble)
     features, skipped, seen = load_squeezenet(device), dict[str, str](), has_trained_on(model, config.data)
     pictures = progress_bar(list_pictures(config, model, skipped, seen), "measuring", unit="img", disable=None)
     found = [measure(model, features, name, high, low) for name, high, low in pictures]
@@ -69,6 +69,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "weights": config.weights,
         "weights_sha256": digest_of(find_weights(config.weights, "superres")),
         "sharpness": config.sharpness,
+        "ensemble": config.ensemble,
         "scale": model.scale,
         "data": short_name(config.data),
         "degradation": config.degradation,
@@ -175,6 +176,7 @@ def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet 
         "real": f"blur, noise and JPEG besides shrinking, seed {config.seed}",
         "second-order": f"two rounds of blur, resizing, noise and JPEG, seed {config.seed}",
     }[config.degradation]
+    ensemble = " Upscaled: the mean over eight ways to turn and mirror." if config.ensemble else ""
     which = ", those of the training data that were kept for validation" if seen else ""
     distance = (
         f"SqueezeNet distance: of unit-length features of {features.name}, unweighted; it is no LPIPS."
@@ -182,8 +184,8 @@ def protocol(config: EvaluateConfig, model: SuperResModel, features: SqueezeNet 
         else f"No distance in features: no SqueezeNet weights can be had ({NO_FEATURES})."
     )
     return (
-        f"N = {n:,} pictures of {short_name(config.data)}{which}, made {model.scale} times smaller by {small}. PSNR-Y "
-        f"and SSIM-Y: luma of BT.601 in studio range, a border of {model.scale} pixels left out, mean over pictures; "
-        "PSNR of RGB over whole pictures. Down-consistency: mean difference of the upscaled picture, shrunk again by "
-        f"bicubic, from what it was made of. {distance}"
+        f"N = {n:,} pictures of {short_name(config.data)}{which}, made {model.scale} times smaller by {small}."
+        f"{ensemble} PSNR-Y and SSIM-Y: luma of BT.601 in studio range, a border of {model.scale} pixels left out, "
+        "mean over pictures; PSNR of RGB over whole pictures. Down-consistency: mean difference of the upscaled "
+        f"picture, shrunk again by bicubic, from what it was made of. {distance}"
     )

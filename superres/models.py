@@ -1,6 +1,6 @@
 """A trained generator as one thing to use: small pictures in, large ones out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from common.training.devices import placed
 from common.weights import load_network
 from common.weights_folders import find_weights, load_config, reading_config
 from superres.config import Degradation, denoised, is_model_file, twins
+from superres.ensemble import Ensemble
 from superres.foreign import load_foreign
 from superres.networks import Generator, NetworkConfig, Reach, build_generator, fuse
 from superres.upscaling import TiledUpscaler
@@ -80,6 +81,7 @@ def load_superres_model(
     device: torch.device | str = "cpu",
     sharpness: float | None = None,
     denoise: float | None = None,
+    ensemble: bool = False,
 ) -> SuperResModel:
     """Load a generator by bundled name, path (a weights folder, a run or a model file) or Hub id, and fuse it.
 
@@ -90,11 +92,17 @@ def load_superres_model(
             different branches, so that a blend of branches could be of unrelated ones. None: `source` as it is.
         denoise: likewise from weights for clean pictures to their twin for noisy ones (x4-fast and x4-real); it goes
             without `sharpness`.
+        ensemble: give the mean over the eight ways to turn and mirror a picture (`superres.ensemble`).
 
     Raises:
         UserError: there are no such weights, or they are damaged or of another kind; or `sharpness` or `denoise` is
             outside of [0, 1] or has no twin, or one of another network, to blend with.
     """
+    model = _found(source, device, sharpness, denoise)
+    return replace(model, network=Ensemble(model.network)) if ensemble else model
+
+
+def _found(source: str, device: torch.device | str, sharpness: float | None, denoise: float | None) -> SuperResModel:
     if is_model_file(source):
         network, reach = load_foreign(Path(source))
         return SuperResModel(placed(network, device), reach, Path(source).name)

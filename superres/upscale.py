@@ -80,7 +80,8 @@ def upscale(jobs: list[Job], config: UpscaleConfig, fail: Callable[[str], None])
 
     @cache
     def model(source: str) -> "SuperResModel":
-        loaded = load_superres_model(source, pick_device(config.device), config.sharpness, config.denoise)
+        device = pick_device(config.device)
+        loaded = load_superres_model(source, device, config.sharpness, config.denoise, config.ensemble)
         if not loaded.reach.is_local:
             print(f"{PROGRAM}: {source}: {NOT_LOCAL.format(loaded.reach.radius)}", file=sys.stderr)
         return loaded
@@ -147,7 +148,9 @@ def upscale_film(job: Job, upscaler: "TiledUpscaler", config: UpscaleConfig) -> 
         drop=config.drop,
         deflicker=config.deflicker,
         made_with={"weights": config.source_for(upscaler.scale), "sharpness": config.sharpness}
-        | ({} if config.denoise is None else {"denoise": config.denoise}),  # films begun before there was any go on
+        # Films that were begun before there were these go on.
+        | ({} if config.denoise is None else {"denoise": config.denoise})
+        | ({"ensemble": True} if config.ensemble else {}),
     )
 
 

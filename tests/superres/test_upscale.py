@@ -21,6 +21,7 @@ from common.films.parts import Parts, folder_of
 from common.pictures.reading import Picture, open_picture, read_picture
 from common.pictures.writing import write_pictures
 from common.weights import save_weights
+from superres import enlarge
 from superres.config import UpscaleConfig
 from superres.networks import NetworkConfig, build_generator
 from superres.upscale import PROGRAM, main, plan_outputs
@@ -291,6 +292,15 @@ def test_what_is_there_is_skipped_unless_asked(
     assert "img_x2.png, which is there already; --overwrite" in capsys.readouterr().out
     upscale(config, path, overwrite=True)
     assert read_picture(tmp_path / "img_x2.png").pixels.shape == (24, 32, 3)
+
+
+def test_an_ensemble_is_what_python_makes_of_it(config: UpscaleConfig, weights: Path, tmp_path: Path) -> None:
+    path = draw(tmp_path / "img.png")
+    upscale(config, path, ensemble=True)
+    upscale(config, path, suffix="_plain")
+    found = read_picture(tmp_path / "img_x2.png").pixels
+    assert np.array_equal(found, enlarge(np.asarray(Image.open(path)), str(weights), ensemble=True))
+    assert not np.array_equal(found, read_picture(tmp_path / "img_plain.png").pixels)
 
 
 def test_segments_beside_a_film_that_is_there_go(config: UpscaleConfig, tmp_path: Path) -> None:
