@@ -106,13 +106,17 @@ def forget_parts(output: Path) -> None:
     """Remove the segments beside a whole film if they are its own: all of them, and older than the film.
 
     A kill leaves them between the last step of making a film and their removal. Those of a film that is being made anew
-    stay.
+    stay, and stderr is told so.
     """
     folder = folder_of(output)
     try:
         parts = Parts.read(folder)
-        is_of_it = parts.is_complete and (folder / RECORD).stat().st_mtime_ns <= output.stat().st_mtime_ns
+        is_its_own = parts.is_complete and (folder / RECORD).stat().st_mtime_ns <= output.stat().st_mtime_ns
     except (OSError, ValueError, TypeError):  # most often because there is none
         return
-    if is_of_it:
+    if is_its_own:
         parts.remove()
+    else:
+        print(
+            f"{output} was being made anew: --overwrite goes on from {folder}, or remove that folder", file=sys.stderr
+        )

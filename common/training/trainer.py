@@ -114,6 +114,8 @@ class Trainer:
                     self._snapshot(bar)
             if self._stale():
                 self._say(bar, f"nothing better since {self.progress.best_images:,} examples, so the run is done")
+            if self.interrupted:
+                self._say(bar, "stopping: measures and saves what was learned; interrupt again to end at once, without")
             self._finish(bar)
         self.accelerator.end_training()
         if self.interrupted:

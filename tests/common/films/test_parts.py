@@ -31,10 +31,13 @@ def test_segments_of_a_whole_film_are_removed(tmp_path: Path, removed: int) -> N
 
 
 @pytest.mark.parametrize("state", [{"is_complete": False}, {"is_older": False}])
-def test_segments_of_a_film_that_is_being_made_anew_stay(tmp_path: Path, state: dict[str, bool]) -> None:
+def test_segments_of_a_film_that_is_being_made_anew_stay(
+    tmp_path: Path, state: dict[str, bool], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = left_beside(tmp_path / "film.mp4", **state)
     forget_parts(tmp_path / "film.mp4")
     assert len(list(folder.iterdir())) == 4
+    assert f"--overwrite goes on from {folder}" in capsys.readouterr().err
 
 
 def test_a_foreign_folder_stays_and_none_is_no_matter(tmp_path: Path) -> None:

@@ -269,6 +269,7 @@ def test_ctrl_c_saves_and_exits_with_130(root: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=120)
     assert process.returncode == 130, error
+    assert "stopping: measures and saves" in error
     last = error.splitlines()[-1]
     assert last.startswith("image.train: interrupted")
     assert "Traceback" not in error
