@@ -1,5 +1,6 @@
 """The settings of the image commands; nothing here imports torch."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,11 @@ def height_and_width(size: Size) -> tuple[int, int]:
 def as_size(height: int, width: int) -> Size:
     """The --size that stands for a height and a width in pixels."""
     return height if height == width else f"{width}x{height}"
+
+
+def require_truncation(truncation: float | None) -> None:
+    """Raise a UserError unless it is above 0, or left to the weights."""
+    require(truncation is None or 0 < truncation < math.inf, "truncation", f"must be above 0, not {truncation}")
 
 
 def pictures_in(folder: Path) -> list[str]:
@@ -202,7 +208,7 @@ class GenerateConfig(OutputConfig):
     list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
-    truncation: float = 1.0  # multiplies the latents; below 1 more typical, above 1 more varied
+    truncation: float | None = None  # multiplies latents; below 1 more typical, above more varied; GANs 0.7, VAEs 1
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
@@ -221,7 +227,7 @@ class GenerateConfig(OutputConfig):
         given = " ".join(self.arithmetic)
         require(len(self.arithmetic) in (0, 3), "arithmetic", f"takes three words A B C for A - B + C, not {given!r}")
         require(0 <= self.guidance <= 20, "guidance", f"must be 0 to 20, not {self.guidance}")
-        require(self.truncation > 0, "truncation", f"must be above 0, not {self.truncation}")
+        require_truncation(self.truncation)
         require(bool(self.out), "out", "names nothing; name a file or a folder")
         endings = (*ANIMATIONS, *PICTURES)
         require(self.ending in ("", *endings), "out", f"{self.out} must end in {', '.join(endings)}, /")
@@ -294,6 +300,7 @@ class EvaluateConfig(SamplesConfig):
     n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
     seed: int = 0  # of the latents and of the choice of real pictures
     sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
+    truncation: float = 1.0  # multiplies the latents; below 1 only a part of what is learned is measured
     extractor: Features | None = None  # whose features are compared; default: squeezenet, or else features, our own
     classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled
     scorer: Scorer | None = None  # judge of descriptions, likewise; default: <data>-scorer if bundled
@@ -304,7 +311,8 @@ class EvaluateConfig(SamplesConfig):
         super().__post_init__()
         require(self.n >= 16, "n", f"must be 16 or more, not {self.n}")
         require_seed(self.seed)
-        self._refuse_unread(("weights", "sampler", "classifier", "scorer"), ("size",))
+        require_truncation(self.truncation)
+        self._refuse_unread(("weights", "sampler", "truncation", "classifier", "scorer"), ("size",))
         if self.size is not None:
             height_and_width(self.size)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.cores.latents import Point, analogy, combine, slerp, walk
+from common.cores.vae import VAE
 from common.errors import UserError
 from common.pictures.sheets import grid, pictures, save_animation, save_picture, there_and_back
 from common.processes import rank, turns, wait
@@ -23,6 +24,7 @@ from image.models import ImageModel, load_for
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
+TRUNCATION = 0.7  # of GANs' latents by default: fewer samples are damaged, and they are less varied
 MOST_STRIPS = 12  # to which there are more by default, so that every class has one
 IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, about, and between two stops of an animation
 
@@ -225,7 +227,8 @@ def even_labels(classes: Sequence[int], count: int) -> Tensor | None:
 
 
 def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -> Tensor:
-    return model.latents(count, seed, config.sampler) * config.truncation
+    usual = 1.0 if isinstance(model.network, VAE) else TRUNCATION
+    return model.latents(count, seed, config.sampler) * (usual if config.truncation is None else config.truncation)
 
 
 def _asked(config: GenerateConfig, classes: Sequence[int]) -> int | None:

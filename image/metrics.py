@@ -63,7 +63,13 @@ class Material:
 
 
 def gather(
-    model: ImageModel, data: ImageData, extractor: FeatureExtractor, n: int, seed: int, sampler: Sampler
+    model: ImageModel,
+    data: ImageData,
+    extractor: FeatureExtractor,
+    n: int,
+    seed: int,
+    sampler: Sampler,
+    truncation: float = 1.0,
 ) -> Material:
     """Draw samples and choose real pictures, `n` of each or as many as there are.
 
@@ -82,7 +88,7 @@ def gather(
     if model.tokenizer is not None and data.captions is not None:
         texts = data.captions[0 if seen else 1].texts
         asked = model.tokenizer.tokens([texts[row][0] for row in order[:n]])
-    samples = model.sample(n, asked, seed, sampler)
+    samples = model.decode(truncation * model.latents(n, seed, sampler), asked)
     real_features = features_of(extractor, real["image"], "real pictures")
     return Material(
         samples,

@@ -188,6 +188,8 @@ def test_samples_are_asked_for_the_real_pictures_labels(data: ImageData, cgan_ru
     assert len(sets) == len(sets.floor) == len(set(sets.floor.tolist())) == 16
     assert sets.wanted is not None and torch.equal(sets.wanted, sets.real_labels)
     assert torch.equal(sets.samples, model.sample(16, sets.wanted, seed=4))
+    truncated = gather(model, data, load_extractor(), 16, 4, "prior", truncation=0.5)
+    assert torch.equal(truncated.samples, model.decode(0.5 * model.latents(16, 4), sets.wanted))
     assert len(sets.train_features) == len(data.train)
 
 

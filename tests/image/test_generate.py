@@ -17,6 +17,7 @@ from image.__main__ import COMMANDS
 from image.config import PICTURES, GenerateConfig
 from image.generate import main
 from image.generation import (
+    TRUNCATION,
     _default_samples,
     _default_strips,
     _shares,
@@ -42,6 +43,11 @@ def cgan(cgan_run: Path) -> ImageModel:
 @pytest.fixture(scope="module")
 def vae(vae_run: Path) -> ImageModel:
     return load_image_model(str(vae_run))
+
+
+def sample(gan: ImageModel, count: int, labels: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """What a GAN draws by default of a seed."""
+    return gan.decode(TRUNCATION * gan.latents(count, seed), labels)
 
 
 # --- the command line
@@ -194,7 +200,7 @@ def test_labels_are_chosen_once_each_and_all_by_default(cgan: ImageModel) -> Non
 def test_samples_of_a_class_are_those_of_its_label(cgan: ImageModel) -> None:
     gallery = make_gallery(cgan, GenerateConfig(n=6, seed=3))
     assert [(label, len(images)) for label, images in gallery.rows] == [("bars", 3), ("discs", 3)]
-    expected = cgan.sample(6, torch.tensor([0, 0, 0, 1, 1, 1]), seed=3)
+    expected = sample(cgan, 6, torch.tensor([0, 0, 0, 1, 1, 1]), seed=3)
     assert torch.equal(torch.cat([images for _, images in gallery.rows]), expected)
     assert torch.equal(torch.cat(gallery.frames), expected)
 
@@ -202,6 +208,17 @@ def test_samples_of_a_class_are_those_of_its_label(cgan: ImageModel) -> None:
 def test_truncation_scales_the_latents(vae: ImageModel) -> None:
     ((_, images),) = make_gallery(vae, GenerateConfig(n=5, truncation=0.25)).rows
     assert torch.equal(images, vae.decode(0.25 * vae.latents(5)))
+
+
+def test_by_default_gans_draw_what_is_typical_and_vaes_all(cgan: ImageModel, vae: ImageModel) -> None:
+    by_default, all_of_it = (
+        torch.cat([images for _, images in make_gallery(cgan, GenerateConfig(n=4, truncation=given)).rows])
+        for given in (None, 1.0)
+    )
+    labels = torch.tensor([0, 0, 1, 1])
+    assert torch.equal(by_default, sample(cgan, 4, labels)) and torch.equal(all_of_it, cgan.sample(4, labels))
+    ((_, images),) = make_gallery(vae, GenerateConfig(n=4)).rows
+    assert torch.equal(images, vae.sample(4))
 
 
 def test_the_mixture_is_used_where_asked_for(vae: ImageModel) -> None:
@@ -216,8 +233,8 @@ def test_strips_between_seeds_begin_and_end_at_their_samples(cgan: ImageModel) -
     gallery = make_gallery(cgan, GenerateConfig(interpolate="seeds", seed=2, to_seed=9, n=4, frames=6))
     strips, labels = torch.stack([images for _, images in gallery.rows]), torch.tensor([0, 0, 1, 1])
     assert strips.shape[:2] == (4, 6)
-    assert torch.equal(strips[:, 0], cgan.sample(4, labels, seed=2))
-    assert torch.equal(strips[:, -1], cgan.sample(4, labels, seed=9))
+    assert torch.equal(strips[:, 0], sample(cgan, 4, labels, seed=2))
+    assert torch.equal(strips[:, -1], sample(cgan, 4, labels, seed=9))
 
 
 def test_strips_between_labels_keep_their_latent(cgan: ImageModel) -> None:
@@ -225,7 +242,7 @@ def test_strips_between_labels_keep_their_latent(cgan: ImageModel) -> None:
     strips = torch.stack([images for _, images in gallery.rows]).int()
     assert strips.shape[:2] == (3, 10) and gallery.headings == ("discs", *[""] * 8, "bars")
     for place, label in ((0, 1), (-1, 0)):
-        assert (strips[:, place] - cgan.sample(3, torch.full((3,), label)).int()).abs().max() <= 1  # rounding
+        assert (strips[:, place] - sample(cgan, 3, torch.full((3,), label)).int()).abs().max() <= 1  # rounding
 
 
 @pytest.mark.parametrize("stops", range(2, 17))
@@ -265,8 +282,8 @@ def test_arithmetic_with_labels_and_seeds(cgan: ImageModel) -> None:
     config = GenerateConfig(arithmetic=("bars@1", "bars@1", "discs@5"), n=3)
     first, second, third, result = (images.int() for _, images in make_gallery(cgan, config).rows)
     assert torch.equal(first, second)
-    assert (first - cgan.sample(3, torch.zeros(3, dtype=torch.int64), seed=1).int()).abs().max() <= 1
-    assert (third - cgan.sample(3, torch.ones(3, dtype=torch.int64), seed=5).int()).abs().max() <= 1
+    assert (first - sample(cgan, 3, torch.zeros(3, dtype=torch.int64), seed=1).int()).abs().max() <= 1
+    assert (third - sample(cgan, 3, torch.ones(3, dtype=torch.int64), seed=5).int()).abs().max() <= 1
     assert (result - third).abs().max() <= 1  # A - A + C is C
 
 
@@ -283,7 +300,7 @@ def test_arithmetic_of_seeds_ends_its_animation_at_the_result(vae: ImageModel) -
 
 
 def test_arithmetic_takes_pictures(cgan: ImageModel, vae: ImageModel, tmp_path: Path) -> None:
-    save_picture(pictures(cgan.sample(1, torch.tensor([1]), seed=5))[0], tmp_path / "mine.png")
+    save_picture(pictures(sample(cgan, 1, torch.tensor([1]), seed=5))[0], tmp_path / "mine.png")
     gallery = make_gallery(cgan, GenerateConfig(arithmetic=(str(tmp_path / "mine.png"), "bars@2", "bars@2"), n=3))
     assert [len(images) for _, images in gallery.rows] == [1, 3, 3, 3] and "mine.png: found by" in gallery.notes[0]
     first, _, _, result = (images.int() for _, images in gallery.rows)
@@ -296,7 +313,9 @@ def test_arithmetic_takes_pictures(cgan: ImageModel, vae: ImageModel, tmp_path: 
 def test_mixtures_take_shapes_of_one_seed_and_style_of_another(cgan: ImageModel, vae: ImageModel) -> None:
     rows = [images for _, images in make_gallery(cgan, GenerateConfig(mix=(3, 4), n=4)).rows]
     labels = torch.tensor([0, 0, 1, 1])
-    assert torch.equal(rows[0], cgan.sample(4, labels, seed=3)) and torch.equal(rows[1], cgan.sample(4, labels, seed=4))
+    assert torch.equal(rows[0], sample(cgan, 4, labels, seed=3)) and torch.equal(
+        rows[1], sample(cgan, 4, labels, seed=4)
+    )
     assert not torch.equal(rows[2], rows[0]) and not torch.equal(rows[2], rows[1])
     same = [images for _, images in make_gallery(cgan, GenerateConfig(mix=(3, 3), n=4)).rows]
     assert torch.equal(same[2], rows[0])
