@@ -98,7 +98,7 @@ def _write_singles(gallery: Gallery, folder: Path) -> str:
     wait()  # so that none sees files that another one is writing
     for name, (_, picture) in list(zip(names, labelled, strict=True))[turns()]:
         save_picture(picture, folder / name)
-    return f"{len(names)} pictures into {folder}"
+    return f"{len(names)} picture{'s' if len(names) > 1 else ''} into {folder}"
 
 
 def _require_no_others(folder: Path, names: Sequence[str]) -> None:
@@ -116,7 +116,7 @@ def samples(model: ImageModel, config: GenerateConfig) -> Gallery:
     count = _asked(config, classes) or _default_samples(len(classes))
     labels = even_labels(classes, count)
     images = model.decode(_latents(model, config, count, config.seed), labels)
-    what = f"{count} samples of {model.name}{_shared_out(count, len(classes))}"
+    what = f"{count} sample{'s' if count > 1 else ''} of {model.name}{_shared_out(count, len(classes))}"
     return Gallery(what, by_class(model, images, labels), list(images.split(1)), fps=4)
 
 
