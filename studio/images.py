@@ -40,7 +40,12 @@ def sheet(
     truncation: float,
     guidance: float,
 ) -> Result:
-    """Draw a sheet of samples; `words` are descriptions, one a line, for weights that read such."""
+    """Draw a sheet of samples.
+
+    Args:
+        words: descriptions, one a line, for weights that read such.
+        n, truncation: 0 is as usual.
+    """
     from image.generation import make_gallery, write_gallery
     from image.models import load_image_model
 
@@ -53,7 +58,7 @@ def sheet(
         text=tuple(line.strip() for line in words.splitlines() if line.strip()) if described else (),
         guidance=guidance if described else 1.0,
         seed=seed,
-        truncation=truncation,
+        truncation=truncation or None,
         device=shop.device,
     )
     with making("image.generate", config, folder):

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-WAYS = 8  # to turn and mirror a square
+from superres.symmetries import SYMMETRIES, mirrored, unmirrored
+
+AXES = (2, 3)  # of height and width
 
 
 class Ensemble(nn.Module):
@@ -19,22 +21,12 @@ class Ensemble(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, H * scale, W * scale), float32."""
-        total = back(self._of(images, 0), 0)
-        for way in range(1, WAYS):
-            total += back(self._of(images, way), way)
-        return total / WAYS
+        total = self._of(images, 0)
+        for symmetry in range(1, SYMMETRIES):
+            total = total + self._of(images, symmetry)
+        return total / SYMMETRIES
 
-    def _of(self, images: Tensor, way: int) -> Tensor:
-        return self.network(there(images, way).contiguous(memory_format=torch.channels_last)).float()
-
-
-def there(images: Tensor, way: int) -> Tensor:
-    """Images (N, C, H, W) laid down in one of the `WAYS`; those from 4 on swap height and width."""
-    mirrored = images.flip([axis for axis, bit in ((2, 1), (3, 2)) if way & bit])
-    return mirrored.transpose(2, 3) if way & 4 else mirrored
-
-
-def back(images: Tensor, way: int) -> Tensor:
-    """What `there` laid down so, as it was."""
-    turned = images.transpose(2, 3) if way & 4 else images
-    return turned.flip([axis for axis, bit in ((2, 1), (3, 2)) if way & bit])
+    def _of(self, images: Tensor, symmetry: int) -> Tensor:
+        """What the network makes of images laid down in one way, as they were."""
+        laid = mirrored(images, symmetry, AXES).contiguous(memory_format=torch.channels_last)
+        return unmirrored(self.network(laid).float(), symmetry, AXES)

@@ -58,7 +58,13 @@ def _sheets(shop: Shop) -> Choice:
             )
             n = gr.Slider(0, 400, 0, step=1, label="Pictures", info="How many; 0: about 64")
             seed = seed_number()
-            truncation = gr.Slider(0.1, 1.5, 0.7, label="Truncation", info="Below 1 more typical, above 1 more varied")
+            truncation = gr.Slider(
+                0,
+                1.5,
+                0,
+                label="Truncation",
+                info="Below 1 more typical, above 1 more varied; 0: 0.7 of GANs, 1 of VAEs",
+            )
             guidance = gr.Slider(0, 8, 1, label="Guidance", visible=False, info="Above 1 nearer to the descriptions")
             button = gr.Button("Draw", variant="primary")
         with gr.Column(scale=2):

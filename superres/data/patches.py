@@ -14,8 +14,8 @@ from torch import Tensor
 from common.config import NEWEST, Order
 from common.data.arrays import digest_of, send
 from common.randomness import mix
+from superres.symmetries import SYMMETRIES, mirrored
 
-SYMMETRIES = 8  # of a square
 AROUND = 4  # small pixels around a patch that is made small anew, so that it is as if the whole picture were
 
 Degrade = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]  # (large picture, number of the patch) -> small one
@@ -191,10 +191,3 @@ def _detail(patches: Tensor) -> Tensor:
     """How much neighbouring pixels of patches uint8 (N, S, S, 3) differ: grey levels, (N,)."""
     brightness = patches.float().mean(3)
     return brightness.diff(dim=1).abs().mean((1, 2)) + brightness.diff(dim=2).abs().mean((1, 2))
-
-
-def mirrored(image: Tensor, symmetry: int) -> Tensor:
-    """One of a square's symmetries, 0 (as it is) to 7, of an image (S, S, C): flips, then the diagonal."""
-    sides = [side for side in (0, 1) if symmetry >> side & 1]
-    flipped = image.flip(sides) if sides else image
-    return rearrange(flipped, "h w c -> w h c") if symmetry & 4 else flipped

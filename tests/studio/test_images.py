@@ -43,7 +43,8 @@ def test_a_sheet_is_what_its_command_draws(
     shop: Shop, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    result = draw(shop, folder, labels=["Bag", "Trouser"])
+    result = draw(shop, folder, labels=["Bag", "Trouser"], truncation=0)
+    assert "--truncation" not in result.command
     run(result, tmp_path)
     (made,) = result.files
     assert np.array_equal(Image.open(tmp_path / "samples.png"), Image.open(made))

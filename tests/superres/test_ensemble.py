@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from common.weights import save_weights
-from superres.ensemble import WAYS, Ensemble, back, there
+from superres.ensemble import Ensemble
 from superres.models import load_superres_model
 from superres.networks import NetworkConfig, build_generator
+from superres.symmetries import SYMMETRIES, mirrored, unmirrored
 from superres.upscaling import TiledUpscaler
 
 CONFIG = NetworkConfig("fast", 2, 2, 8)
@@ -34,10 +35,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_every_way_leads_back_and_no_two_are_alike() -> None:
     images = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
-    ways = [there(images, way) for way in range(WAYS)]
-    for way, laid in enumerate(ways):
-        assert torch.equal(back(laid, way), images)
-    assert len({tuple(laid.flatten().tolist()) for laid in ways}) == WAYS
+    ways = [mirrored(images, symmetry, (2, 3)) for symmetry in range(SYMMETRIES)]
+    for symmetry, laid in enumerate(ways):
+        assert torch.equal(unmirrored(laid, symmetry, (2, 3)), images)
+    assert len({tuple(laid.flatten().tolist()) for laid in ways}) == SYMMETRIES
 
 
 def test_the_mean_is_the_one_worked_out_by_hand() -> None:
@@ -53,13 +54,13 @@ def test_it_is_the_mean_of_eight_pictures_whatever_the_tiles(weights: str) -> No
     picture = np.random.default_rng(0).integers(80, 176, (40, 44, 3), dtype=np.uint8)  # nothing is cut off
     plain, ensemble = load_superres_model(weights), load_superres_model(weights, ensemble=True)
     total = np.zeros((80, 88, 3))
-    for mirrored in (False, True):
+    for is_mirror in (False, True):
         for turns in range(4):
-            laid = np.rot90(picture[:, ::-1] if mirrored else picture, turns)
+            laid = np.rot90(picture[:, ::-1] if is_mirror else picture, turns)
             made = np.rot90(plain.upscale_picture(np.ascontiguousarray(laid)), -turns)
-            total += made[:, ::-1] if mirrored else made
+            total += made[:, ::-1] if is_mirror else made
     found = ensemble.upscale_picture(picture)
-    assert np.abs(found - total / WAYS).max() <= 1.01  # the eight are rounded, and then the mean
+    assert np.abs(found - total / SYMMETRIES).max() <= 1.01  # the eight are rounded, and then the mean
     assert np.array_equal(found, TiledUpscaler(ensemble, tile=20).upscale(picture))
     assert not np.array_equal(found, plain.upscale_picture(picture))
 

@@ -19,8 +19,9 @@ from common.pictures.photos import EMBEDDED, decode, find
 from superres.config import Degradation
 from superres.data.degradations import degrade
 from superres.data.loading import VERSIONS, PhotoData, load_photos, with_shrunk
-from superres.data.patches import SYMMETRIES, Pair, Patches, mirrored
+from superres.data.patches import Pair, Patches
 from superres.resize import cropped, low_resolution, resize
+from superres.symmetries import SYMMETRIES, mirrored
 
 
 @pytest.fixture(params=[2, 3], ids="x{}".format)

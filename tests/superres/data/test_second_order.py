@@ -13,8 +13,9 @@ from small_photos import picture
 
 from common.randomness import mix
 from superres.data.loading import load_photos
-from superres.data.patches import AROUND, Patches, mirrored
+from superres.data.patches import AROUND, Patches
 from superres.data.second_order import compressed, degrade_twice, filtered, gaussian, noisy, resized, sinc
+from superres.symmetries import mirrored
 
 
 @settings(max_examples=25, deadline=None)
