@@ -49,6 +49,8 @@ $(VENV)/studio-installed: $(VENV)/installed
 studio: $(VENV)/studio-installed
 	$(BIN)/python -m studio
 
+# The processes that the tests start share what Python compiled, even where it is told to keep nothing.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 

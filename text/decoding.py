@@ -41,6 +41,7 @@ class SamplingParams:
 
 
 GREEDY = SamplingParams(temperature=0.0)
+SILENT = 2  # pieces of no syllable in a row, as in ," or 'twas; by more, lines would put their rhyme off
 SURE = 50.0  # added to the logit of a piece that goes on a word that is wanted
 
 
@@ -50,11 +51,13 @@ class LineForm:
 
     Attributes:
         syllables: of each piece, int64 (V,).
+        silent: bool (V,), pieces of no syllable that end no line; not more than `SILENT` of them follow each other.
         fits: bool (P + 1, V), the pieces that may follow after so many syllables.
         closing: bool (N, V), the pieces that may bring each line to its end.
     """
 
     syllables: Tensor
+    silent: Tensor
     fits: Tensor
     closing: Tensor
 
@@ -63,6 +66,10 @@ class LineForm:
         places = self.syllables[used].sum(1).clamp(max=len(self.fits) - 1)
         ends = places[:, None] + self.syllables == len(self.fits) - 1
         allowed = self.fits[places] & (~ends | (self.syllables == 0) | self.closing[rows])
+        before = used[:, -SILENT:]
+        if before.shape[1] == SILENT:
+            stalled = (self.silent[before] & (before != PAD)).all(1, keepdim=True)
+            allowed &= ~(stalled & self.silent)
         return logits.masked_fill(~allowed & allowed.any(1, keepdim=True), -float("inf"))
 
 

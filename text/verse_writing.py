@@ -34,7 +34,7 @@ class Verse:
         metre = self.metres[number % len(self.metres)]
         wanted = [self._rhyming_with(lines, number) for lines in texts]
         closing = torch.stack([self._closing(word, number) for word in wanted])
-        form = LineForm(self.syllables.to(device), self._fits(metre).to(device), closing.to(device))
+        form = LineForm(*(of.to(device) for of in (self.syllables, self.silent, self._fits(metre), closing)))
 
         def judge(row: int, line: str) -> int:
             word = wanted[row]
@@ -54,6 +54,11 @@ class Verse:
     def syllables(self) -> Tensor:
         """Of each piece, int64 (V,): of whole words as they are said, else by spelling; 0 of marks and single bytes."""
         return torch.tensor([len(self.stress[piece]) for piece in range(len(self.tokenizer))])
+
+    @cached_property
+    def silent(self) -> Tensor:
+        """Which pieces have no syllable and end no line, bool (V,)."""
+        return (self.syllables == 0) & ~self._ends
 
     @cached_property
     def stress(self) -> list[str]:
@@ -106,10 +111,15 @@ class Verse:
         often = [pieces for pieces in self.by_sound.values() if pieces.sum() >= FEW]
         return torch.stack(often).any(0) if often else torch.ones(len(self.tokenizer), dtype=torch.bool)
 
-    def _fits(self, metre: str) -> Tensor:
-        """Which pieces may follow after 0 to P syllables of a metre of P places, bool (P + 1, V)."""
+    @cached_property
+    def _ends(self) -> Tensor:
         ends = torch.zeros(len(self.tokenizer), dtype=torch.bool)
         ends[[END, self.tokenizer.line_break]] = True
+        return ends
+
+    def _fits(self, metre: str) -> Tensor:
+        """Which pieces may follow after 0 to P syllables of a metre of P places, bool (P + 1, V)."""
+        ends = self._ends
         marks = torch.tensor([spelt in MARKS for spelt in self.tokenizer.spelt])
         table = []
         for place in range(len(metre) + 1):

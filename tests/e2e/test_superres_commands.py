@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import assert_refused, command
+from commands import TORCHRUN, assert_refused, command, shared
 from PIL import Image
 
 TINY = ("--width", "4", "--depth", "1", "--patch", "8", "--batch", "4", "--warm-up", "8")
@@ -122,9 +122,7 @@ def test_processes_share_a_folder_and_wait_for_each_other(run_folder: Path, phot
     shutil.copytree(photos, folder)
     (folder / "0.png").write_bytes(b"no picture")
     words = ("superres.upscale", folder, "--weights", run_folder, "--out", out, "--device", "cpu")
-    started = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m")
-
-    result = command(*started, *words)
+    result = command(*TORCHRUN, *words)
     assert result.returncode == 1
     assert "0.png is not a picture" in result.stderr and "1 of 6 failed" in result.stderr
     assert sorted(path.name for path in out.iterdir()) == [f"{number}_x2.png" for number in range(1, 6)]
@@ -132,7 +130,7 @@ def test_processes_share_a_folder_and_wait_for_each_other(run_folder: Path, phot
 
     (out / "3_x2.png").unlink()
     shutil.copy(folder / "1.png", folder / "0.png")
-    again = command(*started, *words)
+    again = shared(*words)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("skipped 4 files") == 1 and again.stdout.count("wrote ") == 2
     alone = command(*words[:-4], "--out", tmp_path / "alone", "--device", "cpu")
