@@ -52,12 +52,16 @@ class LineForm:
     Attributes:
         syllables: of each piece, int64 (V,).
         silent: bool (V,), pieces of no syllable that end no line; not more than `SILENT` of them follow each other.
+        marks: bool (V,), pieces after which there is a space.
+        goes_on: bool (V,), pieces that go on a word, which no mark comes before.
         fits: bool (P + 1, V), the pieces that may follow after so many syllables.
         closing: bool (N, V), the pieces that may bring each line to its end.
     """
 
     syllables: Tensor
     silent: Tensor
+    marks: Tensor
+    goes_on: Tensor
     fits: Tensor
     closing: Tensor
 
@@ -70,6 +74,8 @@ class LineForm:
         if before.shape[1] == SILENT:
             stalled = (self.silent[before] & (before != PAD)).all(1, keepdim=True)
             allowed &= ~(stalled & self.silent)
+        if used.shape[1]:
+            allowed &= ~(self.marks[used[:, -1:]] & self.goes_on)
         return logits.masked_fill(~allowed & allowed.any(1, keepdim=True), -float("inf"))
 
 

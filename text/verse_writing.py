@@ -1,5 +1,6 @@
 """From metre and rhyme to the pieces that may follow: what `text.verse` says of words, for a vocabulary."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -34,7 +35,8 @@ class Verse:
         metre = self.metres[number % len(self.metres)]
         wanted = [self._rhyming_with(lines, number) for lines in texts]
         closing = torch.stack([self._closing(word, number) for word in wanted])
-        form = LineForm(*(of.to(device) for of in (self.syllables, self.silent, self._fits(metre), closing)))
+        said = (self.syllables, self.silent, self.marks, self.goes_on, self._fits(metre), closing)
+        form = LineForm(*(table.to(device) for table in said))
 
         def judge(row: int, line: str) -> int:
             word = wanted[row]
@@ -59,6 +61,16 @@ class Verse:
     def silent(self) -> Tensor:
         """Which pieces have no syllable and end no line, bool (V,)."""
         return (self.syllables == 0) & ~self._ends
+
+    @cached_property
+    def marks(self) -> Tensor:
+        """Which pieces may stand at the end of a line, bool (V,)."""
+        return torch.tensor([spelt in MARKS for spelt in self.tokenizer.spelt])
+
+    @cached_property
+    def goes_on(self) -> Tensor:
+        """Which pieces begin with a letter, or an apostrophe and a letter, and no space, bool (V,)."""
+        return torch.tensor([re.match(r"['’]?[^\W\d_]", spelt) is not None for spelt in self.tokenizer.spelt])
 
     @cached_property
     def stress(self) -> list[str]:
@@ -119,10 +131,8 @@ class Verse:
 
     def _fits(self, metre: str) -> Tensor:
         """Which pieces may follow after 0 to P syllables of a metre of P places, bool (P + 1, V)."""
-        ends = self._ends
-        marks = torch.tensor([spelt in MARKS for spelt in self.tokenizer.spelt])
         table = []
         for place in range(len(metre) + 1):
             inside = [place + len(own) <= len(metre) and fits(own, place, metre) for own in self.stress]
-            table.append(torch.tensor(inside) & ~ends if place < len(metre) else ends | marks)
+            table.append(torch.tensor(inside) & ~self._ends if place < len(metre) else self._ends | self.marks)
         return torch.stack(table)

@@ -1,5 +1,7 @@
 """Lines scan as they are read aloud, rhymes are heard, and what is written in a metre scans."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -80,22 +82,23 @@ def test_verse_scans_and_rhymes_as_asked() -> None:
         assert ("--rhyme ABCB" in one.missed) == (shares([stanza], "common", "ABCB")[1] < 1)
 
 
-def test_silent_pieces_do_not_put_a_rhyme_off() -> None:
-    """Of a mark, a word that rhymes and one that does not, in a line of one syllable; two marks are enough."""
-    mark, rhyming, other, end = range(PAD + 1, PAD + 5)
-    syllables = torch.tensor([0] * (PAD + 1) + [0, 1, 1, 0])
-    silent, closing = torch.zeros(PAD + 5, dtype=torch.bool), torch.zeros(1, PAD + 5, dtype=torch.bool)
-    silent[: mark + 1], closing[:, [rhyming, end]] = True, True
-    fits = torch.stack([torch.arange(PAD + 5) < end, torch.arange(PAD + 5) == end])
-    form = LineForm(syllables, silent, fits, closing)
+def test_what_may_follow_in_a_line_of_one_syllable() -> None:
+    """Of a mark, a word, the ending of one, and the end: no ending follows a mark, and two marks are enough."""
+    pieces = mark, word, ending, end = list(range(PAD + 1, PAD + 5))
+    is_piece = [torch.arange(PAD + 5) == piece for piece in range(PAD + 5)]
+    syllables = (is_piece[word] | is_piece[ending]).long()
+    fits, every = torch.stack([~is_piece[end], is_piece[end]]), torch.ones(1, PAD + 5, dtype=torch.bool)
+    form = LineForm(syllables, is_piece[mark], is_piece[mark], is_piece[ending], fits, every)
 
-    def allowed(*used: int) -> list[int]:
+    def allowed(form: LineForm, *used: int) -> list[int]:
         logits = form.applied(torch.zeros(1, PAD + 5), torch.tensor([used]).long(), torch.tensor([0]))
-        return [piece for piece in (mark, rhyming, other, end) if logits[0, piece].isfinite()]
+        return [piece for piece in pieces if logits[0, piece].isfinite()]
 
-    assert allowed() == allowed(PAD, PAD) == allowed(PAD, PAD, mark) == [mark, rhyming]
-    assert allowed(PAD, mark, mark) == [rhyming]
-    assert allowed(mark, rhyming) == [end]
+    assert allowed(form) == allowed(form, PAD, PAD) == [mark, word, ending]
+    assert allowed(form, PAD, mark) == [mark, word] and allowed(form, mark, mark) == [word]
+    assert allowed(form, mark, word) == [end]
+    rhyming = replace(form, closing=is_piece[ending][None])
+    assert allowed(rhyming) == [mark, ending]
 
 
 def test_verse_may_be_an_acrostic_and_of_a_model_of_few_words(model: TextModel) -> None:
