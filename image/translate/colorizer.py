@@ -19,6 +19,7 @@ from image.translate.config import Core, TaskName
 from image.translate.guided import guided
 from image.translate.hints import CELL, pooled
 from image.translate.lab import chroma_at
+from image.translate.spreading import spread
 from image.translate.tasks import GAIN, TASKS
 
 PARTS = (0, 5, 8, 13)  # of SqueezeNet's layers; each part ends at half the resolution of the one before, from 1 / 4 on
@@ -132,7 +133,10 @@ class Colorizer(nn.Module):
         small = _shrunk(source, self.config.longest)
         colours = F.interpolate(colours, scale_factor=CELL, mode="bilinear", align_corners=False)
         height, width = small.shape[2:]
-        chroma = guided(chroma_at(small[:, :1], colours[..., :height, :width]), small[:, :1], luma, RADIUS, SMOOTH)
+        colours = colours[..., :height, :width]
+        if hints.any():
+            colours = torch.stack([spread(*one) for one in zip(colours, small[:, :1], small[:, 1:], strict=True)])
+        chroma = guided(chroma_at(small[:, :1], colours), small[:, :1], luma, RADIUS, SMOOTH)
         if hints.shape[1]:
             chroma = torch.where(hints[:, :1] > 0, chroma_at(luma, hints[:, 1:]), chroma)
         return GAIN * chroma

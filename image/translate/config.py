@@ -169,7 +169,7 @@ class TranslateConfig(OutputConfig):
     quality: int = 95  # 1 to 100, of jpg, webp and avif
     overwrite: bool = False  # write anew what is there; by default it is skipped
     tile: int | None = None  # longest side of what the network gets at once, in pixels; default: 2048
-    hints: InputFile | None = None  # colorize: a picture that is transparent but for dots of colour, which are kept
+    hints: InputFile | None = None  # colorize: a picture that is transparent but for dots of colour, which spread
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,6 +25,7 @@ from image.translate.chroma import chroma, coloured, rounded_luma
 from image.translate.colorizer import Colorizer
 from image.translate.config import EvaluateConfig, TaskName
 from image.translate.data import PairData, load_pairs
+from image.translate.hints import dots
 from image.translate.lab import ab_of
 from image.translate.metrics import colourfulness, middles, psnr, squared_error, tile_features, weave
 from image.translate.models import TranslationModel, load_translation_model
@@ -32,6 +33,7 @@ from image.translate.patches import Album, as_batch
 from image.translate.tasks import TASKS
 
 SHOWN = 24  # pictures on the sheet
+DOTS = 10  # that a colorizer is given of a picture's true colours
 VARIED = ("edges", "inpaint")  # tasks that are measured from sources as training has them, too
 OF_TASK: dict[TaskName, str] = {  # what its figures mean
     "colorize": "Chroma: Cb and Cr of ITU-T T.871. Error of a* and b*: the root of their mean squared distance (CIE "
@@ -57,7 +59,8 @@ class Trial:
         sources: what the model is given, float (N, C, H, W).
         made: what it makes of them.
         mean: the mean colour of what it may have been trained on, (3,).
-        varied: the same from sources as training has them, of `edges` and `inpaint`: sketches, and larger holes.
+        varied: the same from sources as training has them, of `edges` and `inpaint`: sketches, and larger holes; of a
+            colorizer that takes hints, with `DOTS` dots of the true colours.
     """
 
     true: Tensor
@@ -104,12 +107,17 @@ def attempt(model: TranslationModel, data: PairData, side: int, config: Evaluate
     true = middles(data.test, side, config.n)
     batch, task = as_batch(true), TASKS[model.task]
 
-    def trial(vary: bool, varied: Trial | None = None) -> Trial:
-        sources = task.source(batch, Draw(config.seed, rows=len(true)), vary)
+    def trial(vary: bool, varied: Trial | None = None, dotted: bool = False) -> Trial:
+        draw = Draw(config.seed, rows=len(true))
+        sources = task.source(batch, draw, vary)
+        if dotted:
+            sources = torch.cat([sources, dots(ab_of(to_model(batch["picture"])), draw, DOTS)], 1)
         rows = progress_bar(sources.split(1), "translating", unit="img", leave=False, disable=None)
         made = torch.cat([task.picture(source, model.translate(source)) for source in rows])
         return Trial(batch["picture"], sources, made, mean_colour(data.train), varied)
 
+    if isinstance(model.network, Colorizer):
+        return trial(False, trial(False, dotted=True))
     return trial(False, trial(True) if model.task in VARIED else None)
 
 
@@ -141,6 +149,10 @@ def colours(trial: Trial, extractor: Extractor) -> list[Table]:
                 ],
             )
         )
+    if trial.varied is not None:
+        given, without = (_colour_error(made, trial.true) for made in (trial.varied.made, trial.made))
+        error = Metric("error of a* and b* with dots", given, without, "lower", len(trial.true))
+        tables.append(Table(f"Colours with {DOTS} dots of true ones", ("translated", "without dots"), [error]))
     made, true = (float(np.mean([colourfulness(one) for one in _pictures(side)])) for side in (trial.made, trial.true))
     figures = [
         Metric("colourfulness", made, true, "as real", len(trial.true)),

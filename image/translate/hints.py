@@ -3,6 +3,8 @@
 The first channel is 1 where there is one, and the others are its a* and b* there; all three are 0 elsewhere.
 """
 
+from itertools import product
+
 import numpy as np
 import torch
 from einops import rearrange, repeat
@@ -34,6 +36,16 @@ def random_hints(colours: Tensor, draw: Draw) -> Tensor:
     is_shown = (draw.uniform(1, height, width) < share).float()
     cells = torch.cat([is_shown, is_shown * colours], 1)
     return repeat(cells, "n c h w -> n c (h y) (w x)", y=CELL, x=CELL)
+
+
+def dots(colours: Tensor, draw: Draw, count: int) -> Tensor:
+    """So many dots of true colours a* and b* (N, 2, H, W) at random places, of 3 x 3 pixels, as hints (N, 3, H, W)."""
+    height, width = colours.shape[2:]
+    rows, columns = ((draw.uniform(count) * (side - 2)).long() for side in (height, width))
+    mask = torch.zeros(len(colours), 1, height, width, device=colours.device)
+    for y, x in product(range(3), range(3)):
+        mask[torch.arange(len(colours))[:, None], 0, rows + y, columns + x] = 1
+    return torch.cat([mask, mask * colours], 1)
 
 
 def hinted(picture: Picture, size: tuple[int, int]) -> Tensor:

@@ -78,7 +78,7 @@ def _colourful(source: Tensor, target: Tensor, saturation: float) -> Tensor | No
 
 
 def _with_colours(source: Tensor, output: Tensor) -> Tensor:
-    return coloured(((source + 1) * 127.5).round().clamp(0, 255), output / GAIN).to(torch.uint8)
+    return coloured(((source[:, :1] + 1) * 127.5).round().clamp(0, 255), output / GAIN).to(torch.uint8)
 
 
 # --- pictures for line drawings

@@ -27,10 +27,11 @@ from image.translate.data import load_pairs
 from image.translate.evaluation import evaluate
 from image.translate.games import build_colouring_game, class_loss
 from image.translate.guided import guided
-from image.translate.hints import hinted, pooled, random_hints
+from image.translate.hints import dots, hinted, pooled, random_hints
 from image.translate.lab import ab_of, chroma_at
 from image.translate.models import TranslationModel, load_translation_model
 from image.translate.patches import Album, Crops
+from image.translate.spreading import REACH, spread
 from image.translate.train import main
 
 SMALL: dict[str, Any] = {
@@ -173,6 +174,40 @@ def test_colours_follow_the_edges_of_the_luma() -> None:
     torch.testing.assert_close(flat, torch.full((1, 2, 40, 50), 7.0), atol=1e-3, rtol=0)
 
 
+def test_dots_are_of_true_colours_and_as_many_as_asked_for() -> None:
+    colours = torch.randn(5, 2, 40, 30, generator=torch.Generator().manual_seed(0))
+    found = dots(colours, Draw(0, rows=5), 1)
+    assert (found[:, 0].sum((1, 2)) == 9).all() and torch.equal(found[:, 1:], found[:, :1] * colours)
+    assert 9 < dots(colours, Draw(0, rows=5), 4)[:, 0].sum((1, 2)).max() <= 36
+    assert dots(torch.ones(1, 2, 3, 3), Draw(0, rows=1), 1).min() == 1  # the smallest picture there is
+
+
+def test_hints_spread_to_the_edges_of_what_they_belong_to() -> None:
+    """On a dark and a light half, predicted to be without colour, a red dot colours the dark half but not the light."""
+    luma = torch.where(torch.arange(60) < 30, -0.5, 0.5).expand(1, 40, 60)
+    hints = torch.zeros(3, 40, 60)
+    hints[:, 19:21, 9:11] = torch.tensor([1.0, 50, 30])[:, None, None]
+    found = spread(torch.zeros(2, 40, 60), luma, hints)
+    torch.testing.assert_close(found[:, 20, 10], torch.tensor([50.0, 30]), atol=0.1, rtol=0)
+    assert (found[0, :, :26] > 10).all() and (found[0, :, 30:] < 1).all()
+    along = found[0, 20, 10:28]
+    assert (along.diff() <= 0).all()  # the farther, the less
+    # At a distance of d, as far as an even half goes, a hint weighs d^-3 and the prediction 1.
+    far = (22 - 10) / (REACH * 60)
+    assert found[0, 20, 22].item() == pytest.approx(50 / (1 + far**3), rel=0.1)
+
+
+def test_hints_alike_spread_together_and_others_share() -> None:
+    luma, hints = torch.zeros(1, 40, 60), torch.zeros(3, 40, 60)
+    for x, colour in ((10, 40.0), (50, -40.0)):
+        hints[0, 20, x], hints[1, 20, x] = 1, colour
+    found = spread(torch.zeros(2, 40, 60), luma, hints)
+    torch.testing.assert_close(found[0, :, 1:], -found[0, :, 1:].flip(1), atol=1e-3, rtol=0)  # mirrored about x = 30
+    hints[1] = hints[1].abs()
+    both = spread(torch.zeros(2, 40, 60), luma, hints)
+    assert (both[0] >= found[0].abs() - 1e-3).all() and both[0, 20, 30] > 10
+
+
 @pytest.mark.parametrize("longest", [384, 32])
 def test_hints_are_kept_and_so_is_the_luma(longest: int) -> None:
     grey = np.full((40, 60, 1), 120, np.uint8)
@@ -312,5 +347,6 @@ def test_weights_hold_all_that_is_needed(weights: Path, monkeypatch: pytest.Monk
 def test_it_is_evaluated_beside_baselines(weights: Path, folder: Path, tmp_path: Path) -> None:
     evaluation = evaluate(EvaluateConfig(data=str(folder), weights=str(weights), n=8, side=64), tmp_path)
     names = [figure.name for table in evaluation.tables for figure in table.figures]
-    assert names.count("error of a* and b*") == 2 and "colourfulness, share of the true one" in names
+    assert names.count("error of a* and b*") == 2 and "error of a* and b* with dots" in names
+    assert "colourfulness, share of the true one" in names
     assert "its shorter side made 64 pixels" in evaluation.protocol
