@@ -135,13 +135,15 @@ class TextConfig(VocabularyConfig):
     families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
+    perceptual: float = 0.0  # weight of the distance from that picture in SqueezeNet's trained features
     adversarial: float = 1.0  # weight of what the critic says; 0 does without it
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("mismatch", "pixel", "adversarial"):
+        for name in ("mismatch", "pixel", "perceptual", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
-        require(self.pixel + self.adversarial > 0, "pixel", "and --adversarial cannot both be 0")
+        learns = self.pixel + self.perceptual + self.adversarial > 0
+        require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     classifier = find_classifier(config.classifier, data, device)
     extractor = find_extractor(config.extractor, device)
     material = gather(model, data, extractor, config.n, config.seed, config.sampler, config.truncation)
-    note = warning_of(extractor.name, (read_config(folder) | recorded(folder)).get("critic"))
+    note = warning_of(extractor.name, read_config(folder) | recorded(folder))
     tables, classes = measure(model, data, material, extractor.name, classifier, config.seed, note)
     scorer = find_scorer(config, model, data, device)
     if scorer is not None:

@@ -15,6 +15,7 @@ from common.cores.gan import Content, GanGame, pixel_loss
 from common.cores.vae import VAE, vae_game
 from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
+from common.pictures.perceptual import MIN_SIDE, PHASES, load_features, perceptual_loss
 from common.randomness import Draw, mix
 from common.training.beginning import begin_with, critic_beside, has_critic
 from common.training.devices import pick_device
@@ -39,6 +40,7 @@ from image.networks import (
 )
 
 HEAD_START = 16_000  # images from which a new critic learns what trained weights still lack
+PERCEIVED = MIN_SIDE + PHASES  # pixels a side from which on trained features can be compared
 FEW = 10_000  # training pictures below which those that a critic sees are augmented
 SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
 UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
@@ -194,7 +196,7 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         aide_augmentation=None if aide is None else Augmentation(SHIFTED, config.batch),
         latent=network.latent,
         adversarial=config.adversarial,
-        content=_pixel_content(config.pixel) if config.pixel else None,
+        content=_content(config, network) if config.pixel or config.perceptual else None,
         swap=condition.swap if condition is not None and network.pieces else None,
         mismatch=config.mismatch,
         head_start=HEAD_START
@@ -204,12 +206,25 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     ).game()
 
 
-def _pixel_content(weight: float) -> Content:
-    """How far what is made of a description is from the very picture described (without a critic: blurred)."""
+def _content(config: TrainConfig, network: NetworkConfig) -> Content:
+    """How far what is made of a description is from the very picture described (by pixels alone: blurred).
+
+    Raises:
+        UserError: the pictures are too small for trained features, or these cannot be had.
+    """
+    if config.perceptual and min(network.shape) < PERCEIVED:
+        raise UserError(f"--perceptual needs pictures of {PERCEIVED} pixels a side or more; leave it out")
+    features = load_features(config.perceptual, pick_device(config.device))
 
     def content(made: Tensor, batch: Batch, draw: Draw, raw: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        pixel = pixel_loss(made, to_batch_images(batch))
-        return weight * pixel, {"pixel": pixel}
+        real, figures = to_batch_images(batch), dict[str, Tensor]()
+        if config.pixel:
+            figures["pixel"] = pixel_loss(made, real)
+        if features is not None:
+            drawn, true = (side.expand(-1, 3, -1, -1) for side in (made, real))
+            figures["perceptual"] = perceptual_loss(features, drawn, true, None, draw)
+        weighted = [getattr(config, name) * figure for name, figure in figures.items()]
+        return torch.stack(weighted).sum(), figures
 
     return content
 

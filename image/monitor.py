@@ -101,7 +101,7 @@ class ImageMonitor(Monitor):
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
         kind = "vae" if self.config.core in ("vae", "cvae") else "gan"
-        config = {
+        config: dict[str, Any] = {
             "domain": "image",
             "kind": kind,
             "network": self.network.as_json(),
@@ -110,6 +110,8 @@ class ImageMonitor(Monitor):
         }
         if self.config.critic == "aided":
             config["critic"] = "aided"  # whose features judge it no more impartially
+        if self.config.perceptual:
+            config["perceptual"] = self.config.perceptual  # likewise
         if self.tokenizer is not None and self.data.captions is not None:
             learned = {text for texts in self.data.captions[0].texts for text in texts[:NAMES]}
             config["words"] = " ".join(sorted(self.tokenizer.words))
@@ -188,7 +190,7 @@ def _card(config: TrainConfig, data: ImageData, classes: tuple[str, ...], extrac
     asked = f"Classes: {', '.join(classes)}." if classes else "Unconditional: takes no class."
     if config.core == "tgan":
         asked = "Takes a description in words."
-    warning = warning_of(extractor, config.critic)
+    warning = warning_of(extractor, vars(config))
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in facts["figures"].items())
     return f"""# {data.name}, {config.core}
 

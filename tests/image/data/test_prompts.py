@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from common.errors import UserError
+from common.pictures.perceptual import load_squeezenet, perceptual_loss
 from common.randomness import Draw
 from image.config import GenerateConfig, TrainConfig
 from image.data.loading import Captions
@@ -199,10 +200,33 @@ def test_the_generator_s_loss_is_the_weighted_sum(adversarial: float, pixel: flo
     assert list(game.players) == (["critic", "generator"] if adversarial else ["generator"])
 
 
+def test_trained_features_teach_what_pixels_do_not(weights: Path) -> None:
+    squeezenet = load_squeezenet()
+    if squeezenet is None:
+        pytest.skip("needs SqueezeNet's weights")
+    small = load_image_model(str(weights)).config
+    config = TrainConfig(core="tgan", adversarial=0.0, pixel=2.0, perceptual=3.0, latent=8, condition_dropout=0.0)
+    with pytest.raises(UserError, match="--perceptual needs pictures of 25 pixels a side or more"):
+        build_game(config, small)
+    player = build_game(config, replace(small, side=32)).players["generator"]
+    player.network.eval()
+    batch = {"image": torch.randint(256, (4, 3, 32, 32)), "text": torch.full((4, 1, 2), 5)}
+    with torch.no_grad():
+        draw = Draw(0, rows=4)
+        draw.uniform()  # by which one of the descriptions is chosen
+        draw.uniform()  # by which it is hidden, or not
+        fake = player.network(draw.normal(8), batch["text"][:, 0])
+        loss, figures = player.loss(batch, Draw(0, rows=4))
+        wanted = perceptual_loss(squeezenet, fake, batch["image"] / 127.5 - 1, None, draw)
+    assert figures["perceptual"].item() == pytest.approx(wanted.item(), rel=1e-4)
+    assert loss.item() == pytest.approx((2 * figures["pixel"] + 3 * figures["perceptual"]).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"adversarial": 0.0}, "--pixel and --adversarial cannot both be 0"),
+        ({"adversarial": 0.0}, "--pixel and --perceptual and --adversarial cannot all be 0"),
+        ({"perceptual": -1.0}, "--perceptual must be 0 or more"),
         ({"pixel": -1.0}, "--pixel must be 0 or more"),
         ({"adversarial": 0.0, "pixel": 1.0, "augment": ("affine",)}, "--augment means nothing with --adversarial 0"),
         ({"weights": "emoji-text", "net_size": "base"}, "--net-size is that of the --weights"),

@@ -73,7 +73,8 @@ def test_our_own_features_stand_in_but_only_where_nothing_was_asked_for(monkeypa
 
 
 def test_only_who_taught_and_judges_flatters() -> None:
-    assert warning_of("squeezenet@1", "aided") == "the critic was taught by this network's features, so they flatter"
-    assert [
-        warning_of(*case) for case in (("squeezenet@1", "plain"), ("squeezenet@1", None), ("features@1", "aided"))
-    ] == [""] * 3
+    said = "was taught by this network's features, so they flatter"
+    assert warning_of("squeezenet@1", {"critic": "aided", "perceptual": 0.0}) == f"the critic {said}"
+    assert warning_of("squeezenet@1", {"critic": None, "perceptual": 2.0}) == f"it {said}"
+    innocent = [("squeezenet@1", {"critic": "plain"}), ("squeezenet@1", {}), ("features@1", {"critic": "aided"})]
+    assert [warning_of(*case) for case in innocent] == [""] * 3

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from common.cli import parse
 from common.cores.gan import pixel_loss, psnr_loss
 from common.errors import UserError
+from common.pictures.perceptual import perceptual_loss
 from common.pictures.reading import Picture, read_picture
 from common.randomness import Draw
 from image.judges.extractor import load_extractor
@@ -26,7 +27,7 @@ from image.translate.config import Difference, EvaluateConfig, TaskName, TrainCo
 from image.translate.data import load_pairs
 from image.translate.evaluation import Trial, colours, drawings, evaluate, fillings
 from image.translate.exemplars import guessed
-from image.translate.games import build_translation_game, perceptual_loss, translator_config
+from image.translate.games import build_translation_game, translator_config
 from image.translate.inpainter import Inpainter, InpainterConfig
 from image.translate.models import GRID, TranslationModel, load_translation_model
 from image.translate.monitor import TranslationMonitor
