@@ -41,7 +41,7 @@ class SamplingParams:
 
 
 GREEDY = SamplingParams(temperature=0.0)
-SILENT = 2  # pieces of no syllable in a row, as in ," or 'twas; by more, lines would put their rhyme off
+SILENT = 2  # pieces of no syllable in a row, as in - 'twas; by more, lines would put their rhyme off
 SURE = 50.0  # added to the logit of a piece that goes on a word that is wanted
 
 

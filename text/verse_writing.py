@@ -13,7 +13,9 @@ from text.decoding import LineForm
 from text.verse import METRES, VOWELS, MetreName, fits, last_word, partner, rhyme_parts, rhymes, scans, stresses
 from text.words import plain_words
 
-MARKS = (".", ",", ";", ":", "!", "?", '"', '."', '!"', '?"', ',"')  # that may stand at the end of a line
+MARKS = (".", ",", ";", ":", "!", "?")  # that may stand at the end of a line
+LETTERS = "aio"  # that are words
+QUOTE = '"'  # which lines that are written one by one would open and not close
 FEW = 8  # words of the vocabulary, with which one must rhyme to end a line that another is to rhyme with
 
 
@@ -129,10 +131,21 @@ class Verse:
         ends[[END, self.tokenizer.line_break]] = True
         return ends
 
+    @cached_property
+    def _fit(self) -> Tensor:
+        """Which pieces may stand within a line: no quotation marks, and no words that are a letter or have no vowel."""
+        pieces = zip(self.tokenizer.spelt, self.words, self.stress, strict=True)
+        return ~self._ends & torch.tensor(
+            [
+                QUOTE not in spelt and (not word or (bool(stress) and (len(word) > 1 or word in LETTERS)))
+                for spelt, word, stress in pieces
+            ]
+        )
+
     def _fits(self, metre: str) -> Tensor:
         """Which pieces may follow after 0 to P syllables of a metre of P places, bool (P + 1, V)."""
         table = []
         for place in range(len(metre) + 1):
             inside = [place + len(own) <= len(metre) and fits(own, place, metre) for own in self.stress]
-            table.append(torch.tensor(inside) & ~self._ends if place < len(metre) else self._ends | self.marks)
+            table.append(torch.tensor(inside) & self._fit if place < len(metre) else self._ends | self.marks)
         return torch.stack(table)
