@@ -28,10 +28,10 @@ def spread(colours: Tensor, luma: Tensor, hints: Tensor) -> Tensor:
         luma: in [-1, 1].
         hints: as `image.translate.hints` has them.
     """
-    mask, given = hints[0].numpy() > 0, hints[1:].double().numpy()
-    light = (luma[0].double().numpy() + 1) / 2
+    given, (level,), total = (of.double().numpy(force=True) for of in (hints, luma, colours))
+    mask, given, light = given[0] > 0, given[1:], (level + 1) / 2
     smooth, toll = gaussian_filter(light, 2), _toll(light)
-    total, weights = colours.double().numpy().copy(), np.ones_like(light)
+    total, weights = total.copy(), np.ones_like(light)
     for places in _alike(mask, smooth, given):
         apart = _distances(toll, places) + np.abs(smooth - smooth[places].mean()) / LIGHT
         weight = np.maximum(apart, LEAST) ** -POWER
