@@ -132,6 +132,7 @@ def rhyme_parts(word: str) -> frozenset[str]:
         bare = SILENT.sub("", word)
         groups = list(VOWELS.finditer(bare))
         return frozenset({"-" + word[groups[-1].start() :]}) if groups else frozenset()
+    known = tuple(phones for phones in known if re.search("[12]", phones)) or known  # "are" is no rhyme of "her"
     stressed = [re.findall(r"\S*[12](?:\s(?!\S*[12]).*)?$|\S*[012].*$", phones) for phones in known]
     return frozenset(re.sub(r"\d", "", parts[0]) for parts in stressed if parts)
 

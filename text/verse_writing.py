@@ -36,7 +36,8 @@ class Verse:
         """The form of the lines of a number, after the lines so far (N), and how many wishes one of a row misses."""
         metre = self.metres[number % len(self.metres)]
         wanted = [self._rhyming_with(lines, number) for lines in texts]
-        closing = torch.stack([self._closing(word, number) for word in wanted])
+        ends = [[last_word(line) for line in lines] for lines in texts]
+        closing = torch.stack([self._closing(word, before, number) for word, before in zip(wanted, ends, strict=True)])
         said = (self.syllables, self.silent, self.marks, self.goes_on, self._fits(metre), closing)
         form = LineForm(*(table.to(device) for table in said))
 
@@ -109,16 +110,26 @@ class Verse:
         before = partner(self.rhyme, number) if self.rhyme else None
         return None if before is None else last_word(lines[before])
 
-    def _closing(self, word: str | None, number: int) -> Tensor:
-        """Which pieces may end a line that rhymes with a word, or is to be rhymed with, or neither, bool (V,)."""
+    def _closing(self, word: str | None, before: Sequence[str], number: int) -> Tensor:
+        """Which pieces may end a line that rhymes with a word, or is to be rhymed with, or neither, bool (V,).
+
+        Args:
+            before: the words that end the lines so far; none ends a line again, and other letters sound otherwise.
+        """
         everything = torch.ones(len(self.tokenizer), dtype=torch.bool)
         if word is None:
             is_free = self.rhyme.count(self.rhyme[number : number + 1] or "-") < 2
-            return everything if is_free else self._often_rhymed
-        same = torch.tensor([own == word for own in self.words])
-        found = [self.by_sound[part] for part in rhyme_parts(word) if part in self.by_sound]
-        rhyming = torch.stack(found).any(0) & ~same if found else ~everything
+            new = self._often_rhymed & ~self._rhyming(before)
+            return everything if is_free else new if new.any() else self._often_rhymed
+        rhyming = self._rhyming([word]) & torch.tensor([own not in before for own in self.words])
         return rhyming if rhyming.any() else everything
+
+    def _rhyming(self, words: Sequence[str]) -> Tensor:
+        """The pieces that sound like the end of one of some words, these themselves among them, bool (V,)."""
+        found = torch.zeros(len(self.tokenizer), dtype=torch.bool)
+        for part in frozenset[str]().union(*map(rhyme_parts, words)):
+            found |= self.by_sound.get(part, found)
+        return found
 
     @cached_property
     def _often_rhymed(self) -> Tensor:

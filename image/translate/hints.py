@@ -59,7 +59,9 @@ def hinted(picture: Picture, size: tuple[int, int]) -> Tensor:
         (rows, columns), (height, width) = pixels.shape[:2], size
         raise UserError(f"--hints is {columns} x {rows} pixels and the picture {width} x {height}; make them alike")
     mask = pixels[..., -1] > most / 2 if pixels.shape[2] in (2, 4) else np.ones(size, bool)
-    if mask.all() or not mask.any():
+    if not mask.any():
+        raise UserError("--hints has no dots of colour: all of it is transparent")
+    if mask.all():
         raise UserError("--hints must be transparent but for dots of colour")
     colours = np.broadcast_to(pixels[..., : 1 if picture.is_grey else 3], (*size, 3)).astype(np.float32)
     seen = rearrange(torch.from_numpy(mask).float(), "h w -> 1 1 h w")

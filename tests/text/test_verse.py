@@ -12,6 +12,7 @@ from text.decoding import LineForm
 from text.generation import make_texts
 from text.models import TextModel, load_text_model
 from text.verse import METRES, MetreName, partner, rhymes, scans, shares, stresses
+from text.verse_writing import Verse
 
 LINES: list[tuple[MetreName, int, str]] = [
     ("iambic-pentameter", 0, "Shall I compare thee to a summer's day?"),
@@ -55,6 +56,8 @@ def test_the_main_stress_of_a_longer_word_is_on_a_strong_place() -> None:
         ("brillig", "mimsy", False),
         ("o'er", "", False),
         ("quorble", "snorble", True),  # by spelling
+        ("are", "star", True),
+        ("are", "her", False),  # as it is said without stress
     ],
 )
 def test_rhymes_are_heard(first: str, second: str, alike: bool) -> None:
@@ -80,6 +83,17 @@ def test_verse_scans_and_rhymes_as_asked() -> None:
     for one, stanza in zip(texts, stanzas, strict=True):
         assert ("--metre common" in one.missed) == (shares([stanza], "common", "ABCB")[0] < 1)
         assert ("--rhyme ABCB" in one.missed) == (shares([stanza], "common", "ABCB")[1] < 1)
+
+
+def test_other_letters_sound_otherwise_and_no_word_ends_two_lines() -> None:
+    verse = Verse(load_text_model("styles").tokenizer, "common", "ABAB")
+    second, third = (
+        verse.line([lines], len(lines), torch.device("cpu"))[0].closing[0]
+        for lines in (["I go to rest"], ["I go to rest", "and lie awake all night"])
+    )
+    may_end = {word: verse.words.index(word) for word in ("rest", "best", "night", "light", "day")}
+    assert [word for word, piece in may_end.items() if second[piece]] == ["night", "light", "day"]
+    assert [word for word, piece in may_end.items() if third[piece]] == ["best"]
 
 
 def test_what_may_follow_in_a_line_of_one_syllable() -> None:

@@ -224,8 +224,8 @@ def test_hints_are_kept_and_so_is_the_luma(longest: int) -> None:
 
 def test_hints_of_no_use_are_told(weights: Path) -> None:
     opaque, clear = Picture(noise(8, 8, 3)), Picture(np.zeros((8, 8, 4), np.uint8))
-    for hints in (opaque, clear):
-        with pytest.raises(UserError, match="must be transparent but for dots"):
+    for hints, said in ((opaque, "must be transparent but for dots"), (clear, "has no dots of colour")):
+        with pytest.raises(UserError, match=said):
             hinted(hints, (8, 8))
     with pytest.raises(UserError, match="--hints is 8 x 8 pixels and the picture 9 x 8"):
         hinted(clear, (8, 9))
