@@ -52,8 +52,8 @@ class LineForm:
     Attributes:
         syllables: of each piece, int64 (V,).
         silent: bool (V,), pieces of no syllable that end no line; not more than `SILENT` of them follow each other.
-        marks: bool (V,), pieces after which there is a space.
-        goes_on: bool (V,), pieces that go on a word, which no mark comes before.
+        marks: bool (V,), pieces after which a word has to begin anew.
+        goes_on: bool (V,), pieces that go on a word.
         fits: bool (P + 1, V), the pieces that may follow after so many syllables.
         closing: bool (N, V), the pieces that may bring each line to its end.
     """
