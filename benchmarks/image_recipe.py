@@ -1,7 +1,7 @@
 """`python benchmarks/image_recipe.py`: what each part of the default recipe is worth, in equal minutes on `--data`.
 
-Each line is the default recipe with one part taken back, or all of them. Runs that are there already are measured and
-not trained anew, so that lines can be added, and trained on several machines.
+Each line is the default recipe with one part taken back, or all of them, or the default VAE. Runs that are there
+already are measured and not trained anew, so that lines can be added, and trained on several machines.
 """
 
 import json
@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
 from common.config import PrecisionConfig, require
+from common.cores.vae import VAE
 from common.evaluation.metrics import frechet_distance, neighbourhoods
 from common.pictures.sheets import grid, save_picture
 from common.training.devices import pick_device
@@ -30,6 +31,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "batch-64": {"batch": 64},
     "shuffle": {"finish": "shuffle"},
     "unaugmented": {"augment": ()},
+    "vae": {"core": "vae"},
     "before": {"critic": "plain", "batch": 64, "finish": "shuffle", "augment": (), "mirror": False},
 }
 
@@ -70,7 +72,7 @@ def trained(config: RecipeConfig, name: str, out: Path) -> None:
     if config.linear:
         limits["output"] = "linear"
     machine: dict[str, Any] = {"device": config.device, "precision": config.precision, "threads": config.threads}
-    train(TrainConfig(data=config.data, core="gan", **machine, **limits, **RECIPES[name]))
+    train(TrainConfig(data=config.data, **machine, **limits, **{"core": "gan"} | RECIPES[name]))
 
 
 def measured(config: RecipeConfig, name: str, out: Path) -> None:
@@ -81,7 +83,8 @@ def measured(config: RecipeConfig, name: str, out: Path) -> None:
     model, data = load_image_model(str(out), device), load_images(config.data)
     for named in ("squeezenet", "features"):
         extractor = find_extractor(named, device)
-        material = gather(model, data, extractor, config.n, config.seed, "prior")
+        sampler = "mixture" if isinstance(model.network, VAE) else "prior"
+        material = gather(model, data, extractor, config.n, config.seed, sampler)
         save_picture(grid(material.samples[:64]), config.out / f"{name}.png")
         real, fake = material.real_features, material.sample_features
         floor = frechet_distance(real, material.train_features[material.floor])

@@ -19,7 +19,7 @@ def draw(
     text: str | Sequence[str] = (),
     guidance: float = 1.0,
     truncation: float | None = None,
-    sampler: str = "prior",
+    sampler: str | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> "list[Image]":
@@ -35,7 +35,7 @@ def draw(
         guidance: above 1 nearer to the `text`, and less varied.
         truncation: multiplies the latents; below 1 more typical, above 1 more varied; by default 0.7 of GANs, and
             1 of VAEs.
-        sampler: of latents: "prior", or a VAE's "mixture", fitted to the training data's.
+        sampler: of latents: "prior", or a VAE's "mixture", fitted to the training data's; by default that of VAEs.
         seed: of the latents; means the same on every device.
         device: auto, cpu, cuda, cuda:1 or mps.
 

@@ -47,7 +47,7 @@ Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
-Batch = Annotated[int, arg(help_behavior_hint="(default: 64; GANs of 48 pixels or more on a CPU: 16)")]
+Batch = Annotated[int, arg(help_behavior_hint="(default: 64; of pictures of 48 pixels or more on a CPU: 16)")]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
@@ -135,15 +135,26 @@ class TextConfig(VocabularyConfig):
     families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
-    perceptual: float = 0.0  # weight of the distance from that picture in SqueezeNet's trained features
     adversarial: float = 1.0  # weight of what the critic says; 0 does without it
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("mismatch", "pixel", "perceptual", "adversarial"):
+        for name in ("mismatch", "pixel", "adversarial"):
             require(getattr(self, name) >= 0, name, f"must be 0 or more, not {getattr(self, name)}")
-        learns = self.pixel + self.perceptual + self.adversarial > 0
-        require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptualConfig(Checked):
+    """What models read that are to come near to a very picture (--core tgan, vae and cvae)."""
+
+    perceptual: float | None = (
+        None  # weight of the distance from it in SqueezeNet's features; VAEs: 5 from 48 pixels on
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        value = self.perceptual
+        require(value is None or value >= 0, "perceptual", f"must be 0 or more, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +171,9 @@ class CriticConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig, RunConfig, SubjectConfig):
+class TrainConfig(
+    TextConfig, CriticConfig, GanConfig, VaeConfig, PerceptualConfig, AugmentConfig, RunConfig, SubjectConfig
+):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
     cache_size: float = CACHE_SIZE  # GB that decoded pictures may take on the disk; what is more is decoded on demand
@@ -172,8 +185,11 @@ class TrainConfig(TextConfig, CriticConfig, GanConfig, VaeConfig, AugmentConfig,
         super().__post_init__()
         vae = self.core in ("vae", "cvae")
         require_unset(self, self.core, *((CriticConfig, GanConfig, AugmentConfig) if vae else (VaeConfig,)))
-        if self.core != "tgan":
-            require_unset(self, self.core, VocabularyConfig, TextConfig)
+        if self.core == "tgan":
+            learns = self.pixel + (self.perceptual or 0) + self.adversarial > 0
+            require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
+        else:
+            require_unset(self, self.core, VocabularyConfig, TextConfig, *(() if vae else (PerceptualConfig,)))
         require(self.cache_size > 0, "cache_size", f"must be above 0, not {self.cache_size}")
         if self.weights is not None:
             for name in FROM_WEIGHTS:
@@ -211,7 +227,9 @@ class GenerateConfig(OutputConfig):
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
     truncation: float | None = None  # multiplies latents; below 1 more typical, above more varied; GANs 0.7, VAEs 1
-    sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
+    sampler: Sampler | None = (
+        None  # of latents: the prior, or of VAEs (default) a mixture fitted to the training data's
+    )
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
     frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in an animation

@@ -1,5 +1,6 @@
 """From settings to a game: image networks joined with a core."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -13,9 +14,10 @@ from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame, pixel_loss
 from common.cores.vae import VAE, vae_game
+from common.cores.vae import Content as Perceived
 from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
-from common.pictures.perceptual import MIN_SIDE, PHASES, load_features, perceptual_loss
+from common.pictures.perceptual import MIN_SIDE, PHASES, Features, load_features, load_squeezenet, perceptual_loss
 from common.randomness import Draw, mix
 from common.training.beginning import begin_with, critic_beside, has_critic
 from common.training.devices import pick_device
@@ -42,6 +44,8 @@ from image.networks import (
 HEAD_START = 16_000  # images from which a new critic learns what trained weights still lack
 PERCEIVED = MIN_SIDE + PHASES  # pixels a side from which on trained features can be compared
 FEW = 10_000  # training pictures below which those that a critic sees are augmented
+PERCEPTUAL = 5.0  # weight of trained features beside a VAE's nats a value
+MUON_LR = 3e-3  # of VAEs that learn by them
 SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
 UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, flags and shoes are none
 AUGMENTED: tuple[Transformation, ...] = ("translation", "colour", "cutout")  # Zhao et al. 2020: DiffAugment
@@ -72,7 +76,6 @@ def prepare(config: TrainConfig) -> Run:
     network = network_config(config, data.spec, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
     said = begin(game, begun, critic_beside(config.weights, "image")) if begun and config.weights else ""
-    drawn = " --sampler mixture" if config.core.endswith("vae") else ""  # far better than the prior
     return Run(
         "image.train",
         config,
@@ -84,7 +87,7 @@ def prepare(config: TrainConfig) -> Run:
         sheets="sheets",
         training=len(data.train),
         held_out=len(data.test),
-        then=lambda out: f"try: python -m image.generate --weights {out}{asked}{drawn} --out sheet.png",
+        then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
         begun=said,
         milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
@@ -103,19 +106,26 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
     large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
     net = begun.net if begun else config.net
     few = adversarial and len(data.train) < FEW
-    hurried = adversarial and large and pick_device(config.device).type == "cpu"
+    vae = config.core.endswith("vae")
+    perceives = vae and large and config.perceptual != 0 and load_squeezenet() is not None
+    hurried = (adversarial or perceives) and large and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {
         "batch": 16 if hurried else RunConfig.batch,
         "critic": "aided" if large and net == "residual" else "plain",
         "augment": AUGMENTED if few else (),
         "mirror": config.data not in UNMIRRORED,
         "finish": "smooth",
+        "perceptual": PERCEPTUAL if perceives else 0.0,
+        "optimizer": "muon" if perceives else None,
+        "lr": MUON_LR if perceives and config.optimizer != "adam" else None,
     }
     if config.resume:
         chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]
+    if not (vae or config.core == "tgan"):
+        chosen.pop("perceptual", None)
     if begun:
         del chosen["finish"]  # it is theirs
     left = {key: value for key, value in chosen.items() if getattr(config, key) == getattr(TrainConfig, key)}
@@ -181,7 +191,8 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     """
     torch.manual_seed(mix(config.seed, 0))
     if config.core in ("vae", "cvae"):
-        return vae_game(build_vae(network), config, to_batch_images, network.latent)
+        perceived = _perceived(config, network)
+        return vae_game(build_vae(network), config, to_batch_images, network.latent, perceived)
     generator, critic = build_generator(network), build_critic(network)
     aide = build_aide(network, config.aid) if config.critic == "aided" else None
     condition = cast(DroppableCondition | None, generator.condition)
@@ -206,27 +217,58 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     ).game()
 
 
+def _perceived(config: TrainConfig, network: NetworkConfig) -> Perceived | None:
+    """How far what a VAE makes of a picture is from it in trained features: of each value so many nats.
+
+    Raises:
+        UserError: as `_features`.
+    """
+    features, values = _features(config, network), network.channels * math.prod(network.shape)
+    if features is None:
+        return None
+
+    def perceived(made: Tensor, real: Tensor, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        distance = _distance(features, made, real, draw)
+        return (config.perceptual or 0) * values * distance, {"perceptual": distance}
+
+    return perceived
+
+
 def _content(config: TrainConfig, network: NetworkConfig) -> Content:
     """How far what is made of a description is from the very picture described (by pixels alone: blurred).
 
     Raises:
-        UserError: the pictures are too small for trained features, or these cannot be had.
+        UserError: as `_features`.
     """
-    if config.perceptual and min(network.shape) < PERCEIVED:
-        raise UserError(f"--perceptual needs pictures of {PERCEIVED} pixels a side or more; leave it out")
-    features = load_features(config.perceptual, pick_device(config.device))
+    features = _features(config, network)
 
     def content(made: Tensor, batch: Batch, draw: Draw, raw: Any) -> tuple[Tensor, dict[str, Tensor]]:
         real, figures = to_batch_images(batch), dict[str, Tensor]()
         if config.pixel:
             figures["pixel"] = pixel_loss(made, real)
         if features is not None:
-            drawn, true = (side.expand(-1, 3, -1, -1) for side in (made, real))
-            figures["perceptual"] = perceptual_loss(features, drawn, true, None, draw)
+            figures["perceptual"] = _distance(features, made, real, draw)
         weighted = [getattr(config, name) * figure for name, figure in figures.items()]
         return torch.stack(weighted).sum(), figures
 
     return content
+
+
+def _features(config: TrainConfig, network: NetworkConfig) -> Features | None:
+    """What --perceptual compares, or None without it.
+
+    Raises:
+        UserError: the pictures are too small for trained features, or these cannot be had.
+    """
+    if config.perceptual and min(network.shape) < PERCEIVED:
+        raise UserError(f"--perceptual needs pictures of {PERCEIVED} pixels a side or more; leave it out")
+    return load_features(config.perceptual or 0, pick_device(config.device))
+
+
+def _distance(features: Features, made: Tensor, real: Tensor, draw: Draw) -> Tensor:
+    """`perceptual_loss` of pictures (N, 1 or 3, H, W) in [-1, 1]."""
+    drawn, true = (side.expand(-1, 3, -1, -1) for side in (made, real))
+    return perceptual_loss(features, drawn, true, None, draw)
 
 
 def _as_generator(begun: ImageModel) -> NetworkConfig:

@@ -227,8 +227,9 @@ def even_labels(classes: Sequence[int], count: int) -> Tensor | None:
 
 
 def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -> Tensor:
-    usual = 1.0 if isinstance(model.network, VAE) else TRUNCATION
-    return model.latents(count, seed, config.sampler) * (usual if config.truncation is None else config.truncation)
+    sampler, usual = ("mixture", 1.0) if isinstance(model.network, VAE) else ("prior", TRUNCATION)
+    z = model.latents(count, seed, config.sampler or sampler)
+    return z * (usual if config.truncation is None else config.truncation)
 
 
 def _asked(config: GenerateConfig, classes: Sequence[int]) -> int | None:

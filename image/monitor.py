@@ -15,7 +15,7 @@ from common.randomness import mix
 from common.training.collapse import CollapseAlarm
 from common.training.monitor import Monitor, Verdict
 from common.training.runs import in_minutes
-from image.config import TrainConfig, height_and_width
+from image.config import Sampler, TrainConfig, height_and_width
 from image.data.loading import ImageData, at_a_time, in_parts, to_model
 from image.data.prompts import NAMES, PromptTokenizer
 from image.judges.extractor import load_extractor
@@ -64,9 +64,9 @@ class ImageMonitor(Monitor):
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw one row a class or description (or ten rows), from the same latents every time, into `path`.png."""
-        model = self._model(network)
+        model, sampler = self._model(network), self._sampler(network)
         rows = [
-            (name, model.sample(SHOWN, None if asked is None else asked.expand(SHOWN, *asked.shape[1:]), seed=row))
+            (name, model.sample(SHOWN, None if asked is None else asked.expand(SHOWN, *asked.shape[1:]), row, sampler))
             for row, (name, asked) in enumerate(self._asked())
         ]
         save_picture(sheet(rows), path.with_suffix(".png"))
@@ -76,10 +76,9 @@ class ImageMonitor(Monitor):
         count = len(self.real)
         wanted = self.real_labels if self.classes else None  # classes of other shares would be a distance of their own
         asked = wanted if self.tokenizer is None else self.data.train.tensors["text"][self._choice(), 0]
-        samples = self._model(network).sample(count, asked, seed=mix(self.config.seed, 1) % (1 << 32))
+        seed = mix(self.config.seed, 1) % (1 << 32)
+        samples = self._model(network).sample(count, asked, seed, self._sampler(network))
         features = self.extractor.features(in_parts(samples))
-        if isinstance(network, VAE):
-            self._fit_sampler(network)
         around = neighbourhoods(self.real, features)
         distance = frechet_distance(self.real, features)
         figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
@@ -146,8 +145,14 @@ class ImageMonitor(Monitor):
             return [("", None)] * 10
         return [(name, torch.tensor([label])) for label, name in enumerate(self.classes[:ROWS])]
 
+    def _sampler(self, network: nn.Module) -> Sampler:
+        """What latents are drawn by; the mixture of VAEs is fitted to these very weights, with which it is saved."""
+        if not isinstance(network, VAE):
+            return "prior"
+        self._fit_sampler(network)
+        return "mixture"
+
     def _fit_sampler(self, vae: VAE) -> None:
-        """Fit the mixture that may stand in for the prior to these very weights, with which it will be saved."""
         assert vae.sampler is not None
         generator, samples = torch.Generator(self.device).manual_seed(0), []
         for rows in self._choice().split(self.at_a_time):

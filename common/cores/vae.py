@@ -164,10 +164,19 @@ class VAE(nn.Module):
         """The negative log-likelihood -log p(x | z), (N,) nats."""
         return self.likelihood.nll(self.decode(z, condition), x)
 
-    def forward(self, x: Tensor, noise: Tensor, condition: Any = None) -> tuple[Tensor, Tensor]:
-        """The two terms of the ELBO, one-sample -log p(x | z) (N,) and exact divergence (N, D), with noise (N, D)."""
+    def forward(
+        self, x: Tensor, noise: Tensor, condition: Any = None, with_mean: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The two terms of the ELBO, one-sample -log p(x | z) (N,) and exact divergence (N, D), with noise (N, D).
+
+        And, `with_mean`, the mean of the likelihood, which stands for what x comes out as, like x.
+        """
         posterior = self.encode(x, condition)
-        return self.nll(x, posterior.sample(noise), condition), posterior.kl()
+        z = posterior.sample(noise)
+        if not with_mean:
+            return self.nll(x, z, condition), posterior.kl(), None
+        output = self.decode(z, condition)
+        return self.likelihood.nll(output, x), posterior.kl(), self.likelihood.mean(output)
 
     def _embed(self, raw: Any) -> Any:
         if raw is None and self.condition is None:
@@ -177,19 +186,35 @@ class VAE(nn.Module):
         return self.condition(raw)
 
 
-def vae_game(vae: VAE, config: VaeConfig, prepare: Callable[[Batch], Tensor], latent: int | None = None) -> Game:
+Content = Callable[[Tensor, Tensor, Draw], tuple[Tensor, dict[str, Tensor]]]
+
+
+def vae_game(
+    vae: VAE,
+    config: VaeConfig,
+    prepare: Callable[[Batch], Tensor],
+    latent: int | None = None,
+    content: Content | None = None,
+) -> Game:
     """The game of one player, "vae".
 
     Args:
         config: how it is trained.
         prepare: from a batch as it is stored to x as the encoder takes it (uint8 to floats in [-1, 1], say).
         latent: length of the network's z; by default `config.latent`.
+        content: what else x should come out as: (its mean, x, draw) -> nats a datum, a scalar, and figures to log. By
+            nats alone what x looks like is averaged away (Hou et al. 2017).
     """
     length = config.latent if latent is None else latent
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        nll, kl = vae(prepare(batch), draw.normal(length), vae.read(batch))
-        return vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
+        x = prepare(batch)
+        nll, kl, mean = vae(x, draw.normal(length), vae.read(batch), with_mean=content is not None)
+        loss, figures = vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
+        if content is None:
+            return loss, figures
+        more, told = content(mean, x, draw)
+        return loss + more, figures | told
 
     adam = OptimizerConfig(lr=config.lr or DEFAULT_LR)
     player = Player(vae, loss, adam, config.average, config.average_ramp, compile=True)

@@ -32,6 +32,7 @@ LIMITS = ("steps", "examples", "minutes")  # that end a run; one that goes on ha
 GLANCE = 0.5  # seconds that a run waits for its lock, which whoever looks whether it is running holds for a moment
 CHANGED = "bring back the files as they were, or start anew with another --out"  # what to do about changed data
 UNTOLD = {"optimizer": None}  # settings that were as these while they could not be named
+NOTHING_THEN = ("perceptual",)  # settings that were 0, and are none now, where nothing reads them
 FREE_TO_CHANGE = {
     "cache_size",
     "out",
@@ -330,7 +331,8 @@ def plain(settings: RunConfig) -> dict[str, Any]:
 def _check_same(then: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     for name, value in now.items():
         told = then.get(name, UNTOLD.get(name, value))  # runs of old do not tell of newer settings
-        if name in FREE_TO_CHANGE or told == value:
+        was_nothing = name in NOTHING_THEN and (told, value) == (0, None)
+        if name in FREE_TO_CHANGE or told == value or was_nothing:
             continue
         if name == "data_digest":
             room = then.get("cache_size")

@@ -62,7 +62,7 @@ def choose_core(is_labelled: bool, minutes: float, rate: float) -> tuple[Core, s
     told = f"in {minutes:g} minutes a GAN sees some {_rounded(seen):,} images here"
     if seen >= GAN_PAYS:
         return "cgan" if is_labelled else "gan", f"{told}, enough to be sharper than a VAE"
-    blurred = "a VAE's pictures are blurred, but sooner there (draw them by --sampler mixture)"
+    blurred = "a VAE's pictures are blurred, but sooner there"
     return "cvae" if is_labelled else "vae", f"{told} and would hardly show more than blobs; {blurred}"
 
 

@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from common.data.arrays import Arrays
+from common.pictures.perceptual import load_squeezenet, perceptual_loss
+from common.randomness import Draw
 from image.config import TrainConfig
 from image.data.loading import ImageData, ImageSpec
-from image.games import FEW, SMALLEST_AIDED, settled
+from image.games import FEW, SMALLEST_AIDED, build_game, settled
+from image.networks import NetworkConfig
 
 LEFT = ("batch", "critic", "augment", "mirror", "finish")
+LEARNING = ("batch", "perceptual", "optimizer", "lr")
 
 
 def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
@@ -49,7 +53,51 @@ def test_small_pictures_and_the_paper_s_network_have_one_critic() -> None:
 
 def test_a_vae_has_no_critic() -> None:
     found = decided(TrainConfig(data="folder", core="vae"))
-    assert (found["batch"], found["critic"], found["augment"]) == (64, None, None)
+    assert (found["critic"], found["augment"]) == (None, None)
+
+
+@pytest.mark.skipif(load_squeezenet() is None, reason="needs SqueezeNet's weights")
+@pytest.mark.parametrize(
+    ("given", "size", "learning"),
+    [
+        ({}, SMALLEST_AIDED, (16, 5.0, "muon", 3e-3)),
+        ({"perceptual": 2.0, "lr": 1e-4}, SMALLEST_AIDED, (16, 2.0, "muon", 1e-4)),
+        ({"optimizer": "adam"}, SMALLEST_AIDED, (16, 5.0, "adam", None)),
+        ({"perceptual": 0.0}, SMALLEST_AIDED, (64, 0.0, None, None)),
+        ({}, 28, (64, 0.0, None, None)),
+    ],
+)
+def test_a_vae_of_large_pictures_learns_by_trained_features(
+    given: dict[str, Any], size: int, learning: tuple[Any, ...]
+) -> None:
+    found = settled(TrainConfig(data="folder", core="vae", device="cpu", **given), data(size=size), "x")
+    assert tuple(getattr(found, name) for name in LEARNING) == learning
+
+
+def test_trained_features_count_beside_a_vae_s_nats() -> None:
+    squeezenet = load_squeezenet()
+    if squeezenet is None:
+        pytest.skip("needs SqueezeNet's weights")
+    network = NetworkConfig("residual", 32, 1, 4, 8)
+    config = TrainConfig(core="vae", perceptual=3.0, latent=8)
+    player = build_game(config, network).players["vae"]
+    batch, draw = {"image": torch.randint(256, (4, 1, 32, 32))}, Draw(0, rows=4)
+    with torch.no_grad():
+        loss, figures = player.loss(batch, draw)
+        real = batch["image"] / 127.5 - 1
+        made = player.network(real, Draw(0, rows=4).normal(8), with_mean=True)[2]
+        wanted = perceptual_loss(squeezenet, made.expand(-1, 3, -1, -1), real.expand(-1, 3, -1, -1), None, draw)
+    assert figures["perceptual"].item() == pytest.approx(wanted.item(), rel=1e-4)
+    nats = -figures["elbo"] + 3 * 32 * 32 * figures["perceptual"]
+    assert loss.item() == pytest.approx(nats.item(), rel=1e-5)
+
+
+def test_a_vae_of_before_goes_on_without_trained_features(tmp_path: Path) -> None:
+    config = TrainConfig(data="folder", core="vae", out=tmp_path)
+    then = {name: value for name, value in vars(config).items() if name in LEFT}
+    (tmp_path / "run.json").write_text(json.dumps(then | {"perceptual": 0.0}))
+    found = settled(replace(config, resume=True), data(), "x")
+    assert (found.perceptual, found.optimizer, found.lr) == (0.0, None, None)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_samples_of_a_class_are_those_of_its_label(cgan: ImageModel) -> None:
 
 def test_truncation_scales_the_latents(vae: ImageModel) -> None:
     ((_, images),) = make_gallery(vae, GenerateConfig(n=5, truncation=0.25)).rows
-    assert torch.equal(images, vae.decode(0.25 * vae.latents(5)))
+    assert torch.equal(images, vae.decode(0.25 * vae.latents(5, sampler="mixture")))
 
 
 def test_by_default_gans_draw_what_is_typical_and_vaes_all(cgan: ImageModel, vae: ImageModel) -> None:
@@ -218,12 +218,12 @@ def test_by_default_gans_draw_what_is_typical_and_vaes_all(cgan: ImageModel, vae
     labels = torch.tensor([0, 0, 1, 1])
     assert torch.equal(by_default, sample(cgan, 4, labels)) and torch.equal(all_of_it, cgan.sample(4, labels))
     ((_, images),) = make_gallery(vae, GenerateConfig(n=4)).rows
-    assert torch.equal(images, vae.sample(4))
+    assert torch.equal(images, vae.sample(4, sampler="mixture"))
 
 
-def test_the_mixture_is_used_where_asked_for(vae: ImageModel) -> None:
-    ((_, images),) = make_gallery(vae, GenerateConfig(n=5, sampler="mixture")).rows
-    assert torch.equal(images, vae.decode(vae.latents(5, 0, "mixture")))
+def test_the_prior_is_used_where_asked_for(vae: ImageModel) -> None:
+    ((_, images),) = make_gallery(vae, GenerateConfig(n=5, sampler="prior")).rows
+    assert torch.equal(images, vae.decode(vae.latents(5)))
 
 
 # --- interpolation and arithmetic
@@ -292,7 +292,7 @@ def test_arithmetic_of_seeds_ends_its_animation_at_the_result(vae: ImageModel) -
     gallery = make_gallery(vae, config)
     assert [label for label, _ in gallery.rows] == ["1", "- 2", "+ 3", "="]
     assert torch.equal(gallery.frames[0], gallery.rows[0][1]) and torch.equal(gallery.frames[4], gallery.rows[3][1])
-    z = [vae.latents(2, seed) for seed in (1, 2, 3)]
+    z = [vae.latents(2, seed, "mixture") for seed in (1, 2, 3)]
     result = z[0] - z[1] + z[2]
     lengths = [vector.norm(dim=1, keepdim=True) for vector in (*z, result)]
     result = result / lengths[3] * lengths[0] / lengths[1] * lengths[2]

@@ -225,6 +225,7 @@ def test_trained_features_teach_what_pixels_do_not(weights: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
+        ({"core": "gan", "perceptual": 1.0}, "--perceptual means nothing with --core gan"),
         ({"adversarial": 0.0}, "--pixel and --perceptual and --adversarial cannot all be 0"),
         ({"perceptual": -1.0}, "--perceptual must be 0 or more"),
         ({"pixel": -1.0}, "--pixel must be 0 or more"),
