@@ -147,9 +147,7 @@ class TextConfig(VocabularyConfig):
 class PerceptualConfig(Checked):
     """What models read that are to come near to a very picture (--core tgan, vae and cvae)."""
 
-    perceptual: float | None = (
-        None  # weight of the distance from it in SqueezeNet's features; VAEs: 5 from 48 pixels on
-    )
+    perceptual: float | None = None  # weight of distance in SqueezeNet's features; default: VAEs of 48 pixels or more 5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,9 +225,7 @@ class GenerateConfig(OutputConfig):
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
     truncation: float | None = None  # multiplies latents; below 1 more typical, above more varied; GANs 0.7, VAEs 1
-    sampler: Sampler | None = (
-        None  # of latents: the prior, or of VAEs (default) a mixture fitted to the training data's
-    )
+    sampler: Sampler | None = None  # of latents: the prior, or (VAEs: default) a mixture fitted to training data
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1
     frames: int | None = None  # pictures in a strip; default about 10 in a sheet and 24 a step in an animation

@@ -227,8 +227,9 @@ def even_labels(classes: Sequence[int], count: int) -> Tensor | None:
 
 
 def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -> Tensor:
-    sampler, usual = ("mixture", 1.0) if isinstance(model.network, VAE) else ("prior", TRUNCATION)
-    z = model.latents(count, seed, config.sampler or sampler)
+    is_vae = isinstance(model.network, VAE)
+    usual = 1.0 if is_vae else TRUNCATION
+    z = model.latents(count, seed, config.sampler or ("mixture" if is_vae else "prior"))
     return z * (usual if config.truncation is None else config.truncation)
 
 
