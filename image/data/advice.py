@@ -30,7 +30,8 @@ def milestones(core: Core, training: int, size: int) -> list[Milestone]:
     if core in VAES:
         return [Milestone("blurred shapes", *VAE_FIRST), Milestone("as clear as it gets", *VAE_DONE)]
     clear = GAN_CLEAR_SMALL if size <= SMALL else GAN_CLEAR_FEW if training < FEW else GAN_CLEAR
-    return [Milestone("first shapes", GAN_FIRST, GAN_FIRST), Milestone("clear pictures", *clear)]
+    first = "first shapes" if size <= SMALL or core == "tgan" else "first shapes (by --core vae sooner)"
+    return [Milestone(first, GAN_FIRST, GAN_FIRST), Milestone("clear pictures", *clear)]
 
 
 def choose_size(asked: Size | None, sides: Sequence[int]) -> tuple[Size, str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from image.config import Core
 from image.data.advice import (
     GAN_PAYS,
     SIDES,
@@ -46,6 +47,11 @@ def test_the_size_is_one_that_most_pictures_fill(asked: int | None, sides: list[
 def test_a_vae_where_time_is_short(is_labelled: bool, minutes: float, core: str) -> None:
     chosen, why = choose_core(is_labelled, minutes, rate=52)
     assert chosen == core and f"in {minutes} minutes" in why
+
+
+@pytest.mark.parametrize(("core", "size", "told"), [("gan", 64, True), ("gan", 28, False), ("tgan", 64, False)])
+def test_a_gan_of_large_pictures_names_what_shows_something_sooner(core: Core, size: int, told: bool) -> None:
+    assert ("--core vae" in milestones(core, 300, size)[0].what) == told
 
 
 def test_the_border_is_what_a_gan_needs() -> None:
