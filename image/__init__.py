@@ -28,8 +28,8 @@ def draw(
     Args:
         weights: a bundled name, a folder (of weights or of a run), or a Hub id; by default digits-cgan, or emoji-text
             for `text`.
-        n: pictures of each `label` or `text` that is named, or of all classes together; by default 64 in all or
-            somewhat more, so that all classes or descriptions get as many.
+        n: pictures of each `label` or `text` that is named, or of all classes together; by default 4 of each `text`, or
+            64 in all or somewhat more, so that all classes get as many.
         label: one or more classes to draw, by name or number; by default all, evenly.
         text: one or more descriptions to draw, by weights that read such.
         guidance: above 1 nearer to the `text`, and less varied.

@@ -218,7 +218,7 @@ class GenerateConfig(OutputConfig):
     weights: Generator | None = None  # a bundled name, a folder (weights or a run) or a Hub id; default: digits-cgan
     out: str = "samples.png"  # .png, .jpg, .webp: a sheet; .gif, .mp4: an animation; a folder: single pictures
     overwrite: bool = False  # write anew what is there
-    n: int | None = None  # pictures of each --label or --text, or of all (default about 64); strips or columns (8)
+    n: int | None = None  # of each --label, or --text (default 4), or of all (default about 64); strips or columns (8)
     label: tuple[str, ...] = ()  # classes to draw, by name or number; default: all, evenly
     text: tuple[Words, ...] = ()  # descriptions to draw, each in quotes; default weights: emoji-text
     list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing

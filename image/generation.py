@@ -24,6 +24,7 @@ from image.models import ImageModel, load_for
 from image.sheets import WIDEST, by_class, draw_sheet, line_width
 
 SAMPLES, STRIPS = 64, 8  # how many by default, or somewhat more so that all classes get as many
+OF_A_TEXT = 4  # samples of a description by default, which hardly differ where it has one picture
 TRUNCATION = 0.7  # of GANs' latents by default: fewer samples are damaged, and they are less varied
 MOST_STRIPS = 12  # to which there are more by default, so that every class has one
 IN_A_STRIP, A_STEP = 10, 24  # pictures in a strip of a sheet, about, and between two stops of an animation
@@ -126,7 +127,7 @@ def drawings(model: ImageModel, config: GenerateConfig, tokenizer: PromptTokeniz
         raise UserError(f"--weights {model.name} {WITHOUT_TEXT}")
     prompts, refused = _prompts(tokenizer, config.text)
     texts = list(prompts.values())
-    count = config.n or max(1, SAMPLES // len(texts))
+    count = config.n or OF_A_TEXT
     z = torch.cat([_latents(model, config, count, config.seed + row) for row in prompts])
     tokens = repeat(tokenizer.tokens(texts), "texts l -> (texts n) l", n=count)
     images = model.decode(z, tokens, config.guidance)

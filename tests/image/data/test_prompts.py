@@ -100,6 +100,7 @@ def test_descriptions_are_drawn(weights: Path) -> None:
     assert len(gallery.notes) == 1 and "'bogus'" in gallery.notes[0]
     one = make_gallery(model, GenerateConfig(text=("red noise",), n=1)).rows
     assert [label for label, _ in one] == [""] and one[0][1].shape == (1, 3, 16, 16)
+    assert [len(images) for _, images in make_gallery(model, GenerateConfig(text=("red", "blue"))).rows] == [4, 4]
     strong = make_gallery(model, GenerateConfig(text=("red noise",), n=1, guidance=9.0)).rows[0][1]
     assert not torch.equal(strong, one[0][1])
 
