@@ -164,9 +164,7 @@ class VAE(nn.Module):
         """The negative log-likelihood -log p(x | z), (N,) nats."""
         return self.likelihood.nll(self.decode(z, condition), x)
 
-    def forward(
-        self, x: Tensor, noise: Tensor, condition: Any = None, with_mean: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, x: Tensor, noise: Tensor, condition: Any = None, with_mean: bool = False) -> tuple[Tensor, ...]:
         """The two terms of the ELBO, one-sample -log p(x | z) (N,) and exact divergence (N, D), with noise (N, D).
 
         And, `with_mean`, the mean of the likelihood, which stands for what x comes out as, like x.
@@ -174,7 +172,7 @@ class VAE(nn.Module):
         posterior = self.encode(x, condition)
         z = posterior.sample(noise)
         if not with_mean:
-            return self.nll(x, z, condition), posterior.kl(), None
+            return self.nll(x, z, condition), posterior.kl()
         output = self.decode(z, condition)
         return self.likelihood.nll(output, x), posterior.kl(), self.likelihood.mean(output)
 
@@ -209,11 +207,11 @@ def vae_game(
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         x = prepare(batch)
-        nll, kl, mean = vae(x, draw.normal(length), vae.read(batch), with_mean=content is not None)
+        nll, kl, *rest = vae(x, draw.normal(length), vae.read(batch), with_mean=content is not None)
         loss, figures = vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
         if content is None:
             return loss, figures
-        more, told = content(mean, x, draw)
+        more, told = content(rest[0], x, draw)
         return loss + more, figures | told
 
     adam = OptimizerConfig(lr=config.lr or DEFAULT_LR)

@@ -29,8 +29,8 @@ def milestones(core: Core, training: int, size: int) -> list[Milestone]:
         size: their longer side in pixels.
     """
     if core in VAES:
-        first = VAE_FIRST if size <= SMALL else VAE_FIRST_LARGE
-        return [Milestone("blurred shapes", *first), Milestone("as clear as it gets", *VAE_DONE)]
+        shapes = VAE_FIRST if size <= SMALL else VAE_FIRST_LARGE
+        return [Milestone("blurred shapes", *shapes), Milestone("as clear as it gets", *VAE_DONE)]
     clear = GAN_CLEAR_SMALL if size <= SMALL else GAN_CLEAR_FEW if training < FEW else GAN_CLEAR
     first = "first shapes" if size <= SMALL or core == "tgan" else "first shapes (by --core vae sooner)"
     return [Milestone(first, GAN_FIRST, GAN_FIRST), Milestone("clear pictures", *clear)]

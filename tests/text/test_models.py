@@ -172,7 +172,7 @@ def test_a_guess_is_the_style_in_which_a_text_is_likeliest(model: TextModel, dat
     for step in range(30):
         batch = data.train.gather(data.train.indices(0, step, 16))
         optimizer.zero_grad()
-        nats, kl, _ = model.vae(batch["tokens"], torch.zeros(16, 8), batch["label"])
+        nats, kl = model.vae(batch["tokens"], torch.zeros(16, 8), batch["label"])
         (nats.mean() + kl.sum(1).mean()).backward()
         optimizer.step()
     assert model.guess(data.texts(data.test)).tolist() == data.test.tensors["label"].tolist()
