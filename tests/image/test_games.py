@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from common.data.arrays import Arrays
+from common.errors import UserError
 from common.pictures.perceptual import load_squeezenet, perceptual_loss
 from common.randomness import Draw
+from common.training.runs import open_run
 from image.config import TrainConfig
 from image.data.loading import ImageData, ImageSpec
 from image.games import FEW, SMALLEST_AIDED, build_game, settled
@@ -127,6 +129,17 @@ def test_a_run_goes_on_as_it_began_though_its_data_have_grown(tmp_path: Path) ->
     began = {"batch": 8, "critic": "plain", "augment": ["cutout"], "mirror": True, "finish": "smooth"}
     config = record(tmp_path, lambda then: then.update(began))
     assert decided(config, data(FEW)) == began | {"augment": ("cutout",)}
+
+
+def test_a_gan_of_before_that_was_told_of_trained_features_goes_on(tmp_path: Path) -> None:
+    config = TrainConfig(data="folder", core="gan", out=tmp_path)
+    open_run(tmp_path, config)
+    record = tmp_path / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"perceptual": 0.0}))
+    open_run(tmp_path, replace(config, resume=True))
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"perceptual": 1.0}))
+    with pytest.raises(UserError, match=r"was started with --perceptual 1.0, not None"):
+        open_run(tmp_path, replace(config, resume=True))
 
 
 def test_a_run_of_before_goes_on_without_what_was_not_there(tmp_path: Path) -> None:
