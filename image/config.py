@@ -258,7 +258,8 @@ class GenerateConfig(OutputConfig):
             raise UserError(f"--weights {self.source} {WITHOUT_TEXT}")
         encoded = self.reconstruct is not None or self.sampler == "mixture"
         wanted = WeightsName("image", ("vae",) if encoded else GENERATORS, words=describes)
-        wanted.check(f"--weights {self.source}", self.source)
+        flag = f"--sampler {self.sampler}: " if self.sampler == "mixture" else ""
+        wanted.check(f"{flag}--weights {self.source}", self.source)
         if self.list_text:
             return
         require_free(self.out, self.overwrite)

@@ -94,4 +94,5 @@ def carry_out(run: Run) -> None:
     if trainer.accelerator.is_main_process:
         conclude(out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))
         if not run.begun:
-            hint_if_early(run.config, progress.images, progress.seconds, run.examples)
+            shown = [run.milestones[0].least] if run.milestones else []  # after so many something can be seen
+            hint_if_early(run.config, progress.images, progress.seconds, run.examples, *shown)

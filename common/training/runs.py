@@ -105,7 +105,7 @@ def conclude(out: Path, progress: "Progress", what: str, sheets: str, then: str)
     print(then)
 
 
-def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "images") -> None:
+def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "images", early: int = EARLY) -> None:
     """Say on stdout, at the end of a run that saw few examples, that this is early days and how to go on.
 
     Args:
@@ -113,8 +113,9 @@ def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "i
         seen: examples so far.
         seconds: trained so far; --minutes counts them too.
         what: the examples are, in the plural.
+        early: how many are few.
     """
-    if seen >= EARLY:
+    if seen >= early:
         return
     limits = (("steps", settings.steps, settings.batch), ("examples", settings.examples, 1))
     passed = [(name, limit) for name, limit, size in limits if limit is not None and limit * size <= seen]

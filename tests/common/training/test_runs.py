@@ -85,6 +85,8 @@ def test_a_run_of_before_its_limit_was_called_examples_is_resumed(tmp_path: Path
 
 def test_a_run_that_saw_enough_hears_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert hint(RunConfig(examples=EARLY), EARLY, 60.0, capsys) == ""
+    hint_if_early(RunConfig(), 6_000, 60.0, early=6_000)
+    assert capsys.readouterr().out == ""
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
