@@ -47,7 +47,7 @@ Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
 Classifier = Annotated[str, WeightsName("image", ("classifier",))]
 Scorer = Annotated[str, WeightsName("image", ("scorer",))]
 Images = Annotated[int | None, arg(name="images")]
-Batch = Annotated[int, arg(help_behavior_hint="(default: 64; of pictures of 48 pixels or more on a CPU: 16)")]
+Batch = Annotated[int, arg(help_behavior_hint="(default: 64; GANs and VAEs of 48 pixels or more on a CPU: 16)")]
 
 WIDTHS: dict[NetSize, int] = {"debug": 4, "small": 16, "base": 32, "large": 64}  # see `image.networks`
 
@@ -176,6 +176,7 @@ class TrainConfig(
 
     cache_size: float = CACHE_SIZE  # GB that decoded pictures may take on the disk; what is more is decoded on demand
     mirror: bool | None = None  # learn from mirror images too; default: yes, but not of digits, garments and emoji
+    lr: float | None = None  # learning rate; default 5e-4 for GANs, 1e-3 for VAEs and 3e-3 for those by --perceptual
     batch: Batch = 0  # images a step, over all processes together; on few cores small ones learn faster
     examples: Images = None  # stop after so many training images, in whole batches
 

@@ -12,7 +12,17 @@ from common.cores.game import Game
 from common.data.batches import Batches
 from common.training.forecast import Milestone
 from common.training.monitor import Monitor
-from common.training.runs import check_batch, conclude, decided, folder_of, hint_if_early, holding, introduce, open_run
+from common.training.runs import (
+    EARLY,
+    check_batch,
+    conclude,
+    decided,
+    folder_of,
+    hint_if_early,
+    holding,
+    introduce,
+    open_run,
+)
 from common.training.trainer import Trainer
 
 TRIAL = 1.0  # minutes that one lasts, at most
@@ -94,5 +104,5 @@ def carry_out(run: Run) -> None:
     if trainer.accelerator.is_main_process:
         conclude(out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))
         if not run.begun:
-            shown = [run.milestones[0].least] if run.milestones else []  # after so many something can be seen
-            hint_if_early(run.config, progress.images, progress.seconds, run.examples, *shown)
+            early = run.milestones[0].least if run.milestones else EARLY
+            hint_if_early(run.config, progress.images, progress.seconds, run.examples, early)

@@ -113,7 +113,7 @@ def hint_if_early(settings: RunConfig, seen: int, seconds: float, what: str = "i
         seen: examples so far.
         seconds: trained so far; --minutes counts them too.
         what: the examples are, in the plural.
-        early: how many are few.
+        early: examples from which on something can be seen.
     """
     if seen >= early:
         return
