@@ -41,6 +41,7 @@ Features = Literal["squeezenet", "features", "inception"]  # of SqueezeNet, our 
 
 DATA_SETS = ("digits", "fashion-mnist", "mnist", "cifar10", "celeba", "emoji")  # built in
 Data = Annotated[str, ShardsName(DATA_SETS)]
+VAES = ("vae", "cvae")
 GENERATORS = ("gan", "vae")  # kinds of weights that draw
 Generator = Annotated[str, WeightsName("image", GENERATORS)]
 Wordless = Annotated[str, WeightsName("image", GENERATORS, words=False)]
@@ -98,7 +99,7 @@ class SubjectConfig(Checked):
     fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     weights: Generator | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
-    core: Core = "cgan"  # c: conditional on the class (gan or vae where there are none); t: on a description in words
+    core: Core | None = None  # c: by class (if there are any); t: by words; default: cgan, or cvae where time is short
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
@@ -110,9 +111,13 @@ class SubjectConfig(Checked):
         super().__post_init__()
         if self.size is not None:
             height_and_width(self.size)
-        vae = self.core in ("vae", "cvae")
-        require(not (vae and self.net == "dcgan"), "net", "dcgan has no VAE; use --net residual")
+        require(not (self.is_vae and self.net == "dcgan"), "net", "dcgan has no VAE; use --net residual")
         require(self.core != "tgan" or self.net == "residual", "net", "dcgan reads no text; use --net residual")
+
+    @property
+    def is_vae(self) -> bool:
+        """Whether it is a VAE that is trained."""
+        return self.core in VAES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +140,7 @@ class TextConfig(VocabularyConfig):
     families: bool = False  # draw pictures of one family, such as skins of one gesture, less often than those of none
     mismatch: float = 0.5  # weight with which real pictures with another one's description count as false
     pixel: float = 0.0  # weight of the mean absolute difference from the very picture that is described
-    adversarial: float = 1.0  # weight of what the critic says; 0 does without it
+    adversarial: float = 1.0  # weight of what the critic says (tgan; VAEs with --critic: in nats a value); 0: none
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -159,13 +164,28 @@ class PerceptualConfig(Checked):
 class CriticConfig(Checked):
     """Who judges what a GAN draws."""
 
-    critic: Critic | None = None  # aided: by a second one too, on trained features; default: from 48 pixels on
+    critic: Critic | None = (
+        None  # aided: by a second one too, on trained features, default from 48 pixels on; VAEs: none
+    )
     aid: float = 0.5  # aided: weight of what the second one says
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.aid > 0, "aid", f"must be above 0, not {self.aid}; --critic plain does without it")
         require(self.critic != "plain" or self.aid == type(self).aid, "aid", "means nothing with --critic plain")
+
+
+OF_CRITICS = (CriticConfig, GanConfig, AugmentConfig)
+OF_VAES = (VaeConfig, PerceptualConfig)
+OF_WORDS = (VocabularyConfig, TextConfig)
+UNREAD: dict[Core | None, tuple[type, ...]] = {  # settings that a core does not read
+    None: OF_WORDS,
+    "gan": (*OF_WORDS, *OF_VAES),
+    "cgan": (*OF_WORDS, *OF_VAES),
+    "tgan": (VaeConfig,),
+    "vae": (*OF_WORDS, *OF_CRITICS),
+    "cvae": (*OF_WORDS, *OF_CRITICS),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,13 +202,11 @@ class TrainConfig(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        vae = self.core in ("vae", "cvae")
-        require_unset(self, self.core, *((CriticConfig, GanConfig, AugmentConfig) if vae else (VaeConfig,)))
-        if self.core == "tgan":
-            learns = self.pixel + (self.perceptual or 0) + self.adversarial > 0
-            require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
-        else:
-            require_unset(self, self.core, VocabularyConfig, TextConfig, *(() if vae else (PerceptualConfig,)))
+        judged = self.is_vae and self.critic is not None
+        unread = OF_WORDS if judged else UNREAD[self.named_core]
+        require_unset(self, self.named_core or "cgan", *unread, read=("adversarial",) if judged else ())
+        learns = self.pixel + (self.perceptual or 0) + self.adversarial > 0
+        require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
         require(self.cache_size > 0, "cache_size", f"must be above 0, not {self.cache_size}")
         if self.weights is not None:
             for name in FROM_WEIGHTS:
@@ -202,10 +220,27 @@ class TrainConfig(
         # The residual critic compares groups of four, which must not mix real and fake images.
         require(part % 4 == 0, "batch", f"must be a multiple of 4 in each of its --accumulate parts, not {part}")
 
+    @property
+    def named_core(self) -> Core | None:
+        """--core, or the one whose own settings are named; None leaves it to the data, the time and the device."""
+        if self.core is not None:
+            return self.core
+        if self._names(*OF_VAES):
+            return "cvae"
+        return "cgan" if self._names(*OF_CRITICS) or self.net == "dcgan" or self.spectral_norm else None
+
+    def _names(self, *configs: type) -> bool:
+        """Whether anything of these is set."""
+        try:
+            require_unset(self, "", *configs)
+        except UserError:
+            return True
+        return False
+
     def check_inputs(self) -> None:
         super().check_inputs()
         if self.weights is not None:
-            kinds = ("vae",) if self.core in ("vae", "cvae") else GENERATORS
+            kinds = ("vae",) if self.is_vae else GENERATORS
             words = True if self.core == "tgan" else None
             WeightsName("image", kinds, words).check(f"--weights {self.weights}", self.weights)
 

@@ -3,18 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor
 
-from common.config import AugmentConfig, RunConfig, Transformation
+from common.config import AugmentConfig, Optimizer, RunConfig, Transformation
 from common.cores.augment import Augmentation
 from common.cores.conditions import DroppableCondition, dropping
 from common.cores.game import Batch, Game
 from common.cores.gan import Content, GanGame, pixel_loss
 from common.cores.vae import VAE, vae_game
 from common.cores.vae import Content as Perceived
+from common.cores.vaegan import VaeGan
 from common.data.arrays import Arrays, FamilyArrays, MirroredArrays, count_reasons
 from common.errors import UserError
 from common.pictures.perceptual import MIN_SIDE, PHASES, Features, load_features, load_squeezenet, perceptual_loss
@@ -22,9 +23,9 @@ from common.randomness import Draw, mix
 from common.training.beginning import begin_with, critic_beside, has_critic
 from common.training.devices import pick_device
 from common.training.launch import Run
-from common.training.runs import decided, folder_of, recorded
-from image.config import WIDTHS, Core, TrainConfig, height_and_width
-from image.data.advice import milestones
+from common.training.runs import SETTINGS, decided, folder_of, recorded
+from image.config import VAES, WIDTHS, Core, TrainConfig, height_and_width
+from image.data.advice import choose_core, images_within, milestones
 from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
@@ -68,9 +69,8 @@ def prepare(config: TrainConfig) -> Run:
     tokenizer = None
     if config.core == "tgan":
         data, tokenizer = _described(config, data, begun)
-    elif not data.spec.classes:
-        config = replace(config, core=UNLABELLED.get(config.core, config.core))
-    name = f"image-{data.name}-{config.core}"
+    core, why = chosen_core(config, data, begun)
+    config, name = replace(config, core=core), run_name(data, core)
     trained = _as_generator(begun) if begun else None
     config = settled(decided(config, folder_of(config, name)), data, name, trained)
     network = network_config(config, data.spec, tokenizer, trained)
@@ -89,10 +89,41 @@ def prepare(config: TrainConfig) -> Run:
         held_out=len(data.test),
         then=lambda out: f"try: python -m image.generate --weights {out}{asked} --out sheet.png",
         skipped=count_reasons(data.skipped) if data.skipped else "",
+        chosen=why,
         begun=said,
-        milestones=milestones(config.core, len(data.train), max(height_and_width(data.spec.size))),
+        milestones=milestones(core, len(data.train), max(height_and_width(data.spec.size))),
         beside=tokenizer.pieces.files if tokenizer else {},
     )
+
+
+def run_name(data: ImageData, core: Core) -> str:
+    """The folder of a run in runs/ where --out names none."""
+    return f"image-{data.name}-{core}"
+
+
+def chosen_core(config: TrainConfig, data: ImageData, begun: ImageModel | None) -> tuple[Core, str]:
+    """What is trained: what is named, or what suits the run to resume, the trained weights, or data and time; and why.
+
+    The reason is told where data and time decided for a VAE.
+    """
+    is_labelled, named = bool(data.spec.classes), config.named_core or _resumed_core(config, data)
+    if named is None and begun is not None:
+        named = "cvae" if isinstance(begun.network, VAE) else "cgan"
+    large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
+    if named is None and large:
+        core, why = choose_core(is_labelled, images_within(config, pick_device(config.device).type == "cpu"))
+        return core, f"--core {core}: {why}" if core in VAES else ""
+    named = named or "cgan"
+    return (named if is_labelled else UNLABELLED.get(named, named)), ""
+
+
+def _resumed_core(config: TrainConfig, data: ImageData) -> Core | None:
+    """The core of the run that --resume goes on with, the last of several that may be meant; None without one."""
+    folders = {folder_of(config, run_name(data, core)) / SETTINGS for core in get_args(Core)}
+    begun = sorted(
+        (path for path in folders if config.resume and path.is_file()), key=lambda path: path.stat().st_mtime
+    )
+    return recorded(begun[-1].parent)["core"] if begun else None
 
 
 def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfig | None = None) -> TrainConfig:
@@ -102,12 +133,11 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         name: of the folder of the run where --out names none.
         begun: of the trained networks with which the run begins.
     """
-    adversarial = config.core.endswith("gan") and config.adversarial > 0
+    adversarial = config.critic is not None if config.is_vae else config.adversarial > 0
     large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
     net = begun.net if begun else config.net
     few = adversarial and len(data.train) < FEW
-    vae = config.core.endswith("vae")
-    perceives = vae and large and config.perceptual != 0 and load_squeezenet() is not None
+    perceives = config.is_vae and large and config.perceptual != 0 and load_squeezenet() is not None
     hurried = (adversarial or perceives) and large and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {
         "batch": 16 if hurried else RunConfig.batch,
@@ -116,15 +146,15 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         "mirror": config.data not in UNMIRRORED,
         "finish": "smooth",
         "perceptual": PERCEPTUAL if perceives else 0.0,
-        "optimizer": "muon" if perceives else None,
+        "optimizer": None,  # the networks' own; runs that named one go on by it
         "lr": MUON_LR if perceives and config.optimizer != "adam" else None,
     }
     if config.resume:
         chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
-        del chosen["critic"], chosen["augment"]
-    if not (vae or config.core == "tgan"):
+        del chosen["critic"], chosen["augment"]  # and a VAE has none unless it is named
+    if not (config.is_vae or config.core == "tgan"):
         chosen.pop("perceptual", None)
     if begun:
         del chosen["finish"]  # it is theirs
@@ -165,7 +195,7 @@ def network_config(
     of_data: dict[str, Any] = {
         "side": spec.size,
         "channels": spec.channels,
-        "classes": len(spec.classes) if config.core.startswith("c") else 0,
+        "classes": len(spec.classes) if config.core in ("cgan", "cvae") else 0,
         "pieces": len(tokenizer.pieces) if tokenizer else 0,
         "longest": tokenizer.longest if tokenizer else 0,
     }
@@ -190,21 +220,16 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
         UserError: no network has that side.
     """
     torch.manual_seed(mix(config.seed, 0))
-    if config.core in ("vae", "cvae"):
-        perceived = _perceived(config, network)
-        return vae_game(build_vae(network), config, to_batch_images, network.latent, perceived)
-    generator, critic = build_generator(network), build_critic(network)
-    aide = build_aide(network, config.aid) if config.critic == "aided" else None
+    if config.is_vae:
+        return _vae_game(config, network)
+    generator = build_generator(network)
     condition = cast(DroppableCondition | None, generator.condition)
     return GanGame(
         generator,
-        critic if config.adversarial else None,
-        config,
-        to_batch_images,
+        **_critics(config, network),
+        config=config,
+        prepare=to_batch_images,
         read_condition=None if condition is None else dropping(condition, config.condition_dropout),
-        augmentation=Augmentation(config, config.batch) if config.augment else None,
-        aide=aide,
-        aide_augmentation=None if aide is None else Augmentation(SHIFTED, config.batch),
         latent=network.latent,
         adversarial=config.adversarial,
         content=_content(config, network) if config.pixel or config.perceptual else None,
@@ -217,13 +242,45 @@ def build_game(config: TrainConfig, network: NetworkConfig) -> Game:
     ).game()
 
 
+def _vae_game(config: TrainConfig, network: NetworkConfig) -> Game:
+    """The game of a VAE, alone or with critics.
+
+    Raises:
+        UserError: as `_features`.
+    """
+    vae, content = build_vae(network), _perceived(config, network)
+    optimizer: Optimizer = "muon" if config.perceptual else "adam"
+    if config.critic is None:
+        return vae_game(vae, config, to_batch_images, network.latent, content, optimizer)
+    judges = GanGame(vae, **_critics(config, network), config=replace(config, lr=None), prepare=to_batch_images)
+    weight = config.adversarial * _values(network)
+    return VaeGan(vae, config, judges, to_batch_images, network.latent, weight, content, optimizer).game()
+
+
+def _critics(config: TrainConfig, network: NetworkConfig) -> dict[str, Any]:
+    """Who judges what is drawn, and what they see, by the names of `GanGame`; nobody with --adversarial 0."""
+    critic = build_critic(network)
+    aide = build_aide(network, config.aid) if config.critic == "aided" else None
+    return {
+        "critic": critic if config.adversarial else None,
+        "augmentation": Augmentation(config, config.batch) if config.augment else None,
+        "aide": aide,
+        "aide_augmentation": None if aide is None else Augmentation(SHIFTED, config.batch),
+    }
+
+
+def _values(network: NetworkConfig) -> int:
+    """How many values a picture has."""
+    return network.channels * math.prod(network.shape)
+
+
 def _perceived(config: TrainConfig, network: NetworkConfig) -> Perceived | None:
     """How far what a VAE makes of a picture is from it in trained features: of each value so many nats.
 
     Raises:
         UserError: as `_features`.
     """
-    features, values = _features(config, network), network.channels * math.prod(network.shape)
+    features, values = _features(config, network), _values(network)
     if features is None:
         return None
 
@@ -287,10 +344,13 @@ def begin(game: Game, model: ImageModel, critic: Mapping[str, Tensor] | None = N
         UserError: nothing fits.
     """
     product, trained = game.players[game.product].network, model.network
-    if isinstance(trained, ResidualGenerator) and product.condition is None:
-        tensors = without_classes(trained)
-    elif isinstance(trained, VAE) and not isinstance(product, VAE):
+    tensors = trained.state_dict()
+    if isinstance(trained, VAE) and not isinstance(product, VAE):
         tensors = of_decoder(trained)
-    else:
-        tensors = trained.state_dict()
+    if (
+        isinstance(trained, (ResidualGenerator, VAE))
+        and isinstance(product, ResidualGenerator)
+        and product.condition is None
+    ):
+        tensors = without_classes(tensors)
     return begin_with(game, model.name, tensors, critic)

@@ -99,7 +99,7 @@ class ImageMonitor(Monitor):
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""
-        kind = "vae" if self.config.core in ("vae", "cvae") else "gan"
+        kind = "vae" if self.config.is_vae else "gan"
         config: dict[str, Any] = {
             "domain": "image",
             "kind": kind,

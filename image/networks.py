@@ -1,6 +1,7 @@
 """Generators, critics, encoders and decoders of images, for any size of the form start * 2^k (`stages`)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,8 @@ from image.config import MAX_SIDE, MIN_SIDE, Finish, Likelihood, Net, Output, Si
 WIDEST: dict[Net, int] = {"dcgan": 16, "residual": 8}  # the narrow end has at most this many times the width
 JUDGED_MAPS = {1: 128, 2: 256, 6: 512}  # channels of SqueezeNet's maps after fire 3, fire 5 and fire 9
 AIDE_WIDTH = 64
+CLASSES = "condition.embedding.weight"  # the tensor of a conditional generator that knows them
+READ_LATENTS = ("trunk.style.0", "trunk.project")  # the layers of a residual generator that do
 WIDEST_WORDS = 256  # length of a piece of a description, as networks see it, at most
 
 
@@ -213,27 +216,48 @@ class ResidualGenerator(nn.Module):
         return torch.cat([z, embedded * z.shape[1] ** 0.5], 1)
 
 
-def without_classes(generator: ResidualGenerator) -> dict[str, Tensor]:
-    """The tensors of a generator that takes no class and draws what a conditional one does without a label.
+def without_classes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """From the tensors of a residual generator, those of one that takes no class and draws as it does without a label.
 
     What "no label" adds to the two layers that read the latent is constant, so their biases can hold it.
     """
-    tensors = generator.state_dict()
-    if generator.condition is None:
-        return tensors
-    embedded = F.normalize(tensors.pop("condition.embedding.weight")[-1], dim=0) * generator.condition.width**0.5
-    for layer in ("trunk.style.0", "trunk.project"):
-        latent, label = tensors[f"{layer}.weight"].chunk(2, 1)
-        tensors |= {f"{layer}.weight": latent, f"{layer}.bias": tensors[f"{layer}.bias"] + label @ embedded}
-    return tensors
+    rest = dict(tensors)
+    table = rest.pop(CLASSES, None)
+    if table is None:
+        return rest
+    embedded = F.normalize(table[-1], dim=0) * table.shape[1] ** 0.5
+    for layer in READ_LATENTS:
+        latent, label = rest[f"{layer}.weight"].chunk(2, 1)
+        rest |= {f"{layer}.weight": latent, f"{layer}.bias": rest[f"{layer}.bias"] + label @ embedded}
+    return rest
 
 
 def of_decoder(vae: VAE) -> dict[str, Tensor]:
-    """The tensors of a VAE's decoder by the names that a generator gives them; of its outputs, those of the mean."""
+    """The tensors of a generator that draws what the decoder of a VAE does; of its outputs, those of the mean.
+
+    A decoder knows the latents of what it saw, which are not distributed as the prior. The two layers that read a
+    latent take in the mean and covariance of those, as the VAE's sampler was fitted to them, so that the generator does
+    with N(0, I). Its classes are all as long as the decoder's are on average; "no label", of which a VAE knows nothing,
+    is the middle of them.
+    """
     prefix, outputs = "decoder.", ("decoder.trunk.last.1.weight", "decoder.trunk.last.1.bias")
     tensors = vae.state_dict()
     tensors |= {name: tensors[name].chunk(vae.likelihood.per_channel)[0] for name in outputs}
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
+    read = (prefix, "condition.")
+    parts = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(read)}
+    table, length = parts.get(CLASSES), 1.0
+    if table is not None:
+        length = table[:-1].norm(dim=1).mean().item() / table.shape[1] ** 0.5
+        parts[CLASSES] = torch.cat([table[:-1], F.normalize(table[:-1]).mean(0, keepdim=True)])
+    if vae.sampler is not None:
+        mean, factor = vae.sampler.moments()
+        for layer in READ_LATENTS:
+            latent, label = parts[f"{layer}.weight"].split(
+                [len(mean), parts[f"{layer}.weight"].shape[1] - len(mean)], 1
+            )
+            parts[f"{layer}.weight"] = torch.cat([latent @ factor, label * length], 1)
+            parts[f"{layer}.bias"] = parts[f"{layer}.bias"] + latent @ mean
+    return parts
 
 
 class TextGenerator(nn.Module):

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map
 from common.config import GanConfig, Optimizer
 from common.cores.aide import Aide
 from common.cores.augment import Augmentation
-from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.cores.game import Batch, Game, Loss, OptimizerConfig, Player
 from common.cores.schedules import cosine
 from common.randomness import Draw
 
@@ -157,12 +157,7 @@ class GanGame:
         config, players = self.config, dict[str, Player]()
         lr = config.lr or self.default_lr
         if self.critic is not None:
-            judge = nn.ModuleDict({"critic": self.critic})
-            if self.augmentation is not None:
-                judge["augmentation"] = self.augmentation  # its adaptive strength is saved and averaged with the critic
-            if self.aide is not None:
-                judge["aide"] = self.aide
-            players["critic"] = Player(judge, self.critic_loss, OptimizerConfig(config.critic_lr or lr, config.betas))
+            players["critic"] = self.critic_player(self.critic_loss)
         players["generator"] = Player(
             self.generator,
             self.generator_loss,
@@ -174,10 +169,28 @@ class GanGame:
         kept = "critic" if self.keeps_critic and "critic" in players else None
         return Game(players, "generator", kept, critic_from=self.head_start)
 
+    def critic_player(self, loss: Loss) -> Player:
+        """The player that moves all critics and what adapts to them."""
+        judge = nn.ModuleDict({"critic": cast(nn.Module, self.critic)})
+        if self.augmentation is not None:
+            judge["augmentation"] = self.augmentation  # its adaptive strength is saved and averaged with the critic
+        if self.aide is not None:
+            judge["aide"] = self.aide
+        lr = self.config.critic_lr or self.config.lr or self.default_lr
+        return Player(judge, loss, OptimizerConfig(lr, self.config.betas))
+
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The critic's loss: adversarial, plus R1 and R2 (or the interpolation penalty) when their step has come."""
+        """The critic's loss on real images and on what the generator makes."""
         real, raw = self.prepare(batch), self._condition(batch, draw)
-        fake = self._make(draw, raw).detach()
+        return self.judging(real, self._make(draw, raw).detach(), raw, draw)
+
+    def judging(self, real: Tensor, fake: Tensor, raw: Any, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """The critic's loss: adversarial, plus R1 and R2 (or the interpolation penalty) when their step has come.
+
+        Args:
+            real, fake: images (N, ...) in [-1, 1], without gradients.
+            raw: the conditions that both share.
+        """
         penalised = self.config.penalty > 0 and draw.step % self.config.penalty_every == 0
         zero_centred = penalised and self.config.loss != "wasserstein"
         # A penalty needs full precision: its second derivatives are small.
@@ -210,7 +223,7 @@ class GanGame:
         fake = self._make(draw, raw)
         loss, figures = torch.zeros((), device=fake.device), dict[str, Tensor]()
         if self.critic is not None:
-            figures["generator"] = self._fooling(fake, batch, draw, raw)
+            figures["generator"] = self.fooling(fake, batch, draw, raw)
             loss = loss + self.adversarial * figures["generator"]
         if self.content is not None:
             content, more = self.content(fake, batch, draw, raw)
@@ -222,7 +235,7 @@ class GanGame:
         latent = self.config.latent if self.latent is None else self.latent
         return self.generator(draw.normal(latent), raw) if latent else self.generator(raw)
 
-    def _fooling(self, fake: Tensor, batch: Batch, draw: Draw, raw: Any) -> Tensor:
+    def fooling(self, fake: Tensor, batch: Batch, draw: Draw, raw: Any) -> Tensor:
         """The generator's loss against the frozen critic for what it made, (N, ...), of the conditions; a scalar."""
         critic = cast(nn.Module, self.critic)
         real = self.prepare(batch) if self.rule.pairs or self.aide is not None else fake.detach()

@@ -13,9 +13,9 @@ import torch
 from einops import einsum
 from torch import Tensor, nn
 
-from common.config import VaeConfig
+from common.config import Optimizer, VaeConfig
 from common.cores.conditions import Condition
-from common.cores.game import Batch, Game, OptimizerConfig, Player
+from common.cores.game import Batch, Game, Loss, OptimizerConfig, Player
 from common.cores.likelihoods import Likelihood, at_least_float32, bend, normal_log_density
 from common.randomness import Draw
 
@@ -193,6 +193,7 @@ def vae_game(
     prepare: Callable[[Batch], Tensor],
     latent: int | None = None,
     content: Content | None = None,
+    optimizer: Optimizer = "adam",
 ) -> Game:
     """The game of one player, "vae".
 
@@ -202,21 +203,39 @@ def vae_game(
         latent: length of the network's z; by default `config.latent`.
         content: what else x should come out as: (its mean, x, draw) -> nats a datum, a scalar, and figures to log. By
             nats alone what x looks like is averaged away (Hou et al. 2017).
+        optimizer: what it learns by where the run's settings name none.
     """
     length = config.latent if latent is None else latent
 
     def loss(batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        x = prepare(batch)
-        nll, kl, *rest = vae(x, draw.normal(length), vae.read(batch), with_mean=content is not None)
-        loss, figures = vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
-        if content is None:
-            return loss, figures
-        more, told = content(rest[0], x, draw)
-        return loss + more, figures | told
+        return vae_turn(vae, config, prepare(batch), vae.read(batch), draw, length, content)[:2]
 
-    adam = OptimizerConfig(lr=config.lr or DEFAULT_LR)
-    player = Player(vae, loss, adam, config.average, config.average_ramp, compile=True)
-    return Game({"vae": player}, product="vae")
+    return Game({"vae": vae_player(vae, loss, config, optimizer)}, product="vae")
+
+
+def vae_player(vae: VAE, loss: Loss, config: VaeConfig, optimizer: Optimizer = "adam") -> Player:
+    """The player that moves a VAE; it learns by `optimizer` where the run's settings name none."""
+    settings = OptimizerConfig(lr=config.lr or DEFAULT_LR, name=optimizer)
+    return Player(vae, loss, settings, config.average, config.average_ramp, compile=True)
+
+
+def vae_turn(
+    vae: VAE,
+    config: VaeConfig,
+    x: Tensor,
+    raw: Any,
+    draw: Draw,
+    latent: int,
+    content: Content | None = None,
+    with_mean: bool = False,
+) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
+    """The loss of a VAE on x with its raw condition, figures to log, and, if asked for, what x comes out as."""
+    nll, kl, *rest = vae(x, draw.normal(latent), raw, with_mean=with_mean or content is not None)
+    loss, figures = vae_loss(nll, kl, config.beta * warm_up(draw.images, config.beta_warm_up), config.free_bits)
+    if content is not None:
+        more, told = content(rest[0], x, draw)
+        loss, figures = loss + more, figures | told
+    return loss, figures, rest[0] if rest else None
 
 
 # --- evaluation
@@ -318,6 +337,13 @@ class AggregateSampler(nn.Module):
         self.means.copy_(torch.from_numpy(mixture.means_))
         self.factors.copy_(torch.linalg.cholesky(torch.from_numpy(mixture.covariances_)))
         return self
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The mean (D,) of the whole mixture, and a factor (D, D) of its covariance."""
+        mean = self.weights @ self.means
+        apart = self.means - mean
+        within = einsum(self.weights, self.factors, self.factors, "k, k i l, k j l -> i j")
+        return mean, torch.linalg.cholesky(within + einsum(self.weights, apart, apart, "k, k i, k j -> i j"))
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw z, (count, D), with a generator on the sampler's device."""

@@ -45,6 +45,7 @@ class Run:
         training, held_out: how many sources there are of each.
         then: from the folder of the run as a shell takes it, the line that says at the end what to do now.
         skipped: what of the data could not be used, in words, or "".
+        chosen: what was chosen where the user named nothing, and why, in words, or "".
         begun: with what trained weights the networks of a new run begin, in words, or "".
         milestones: what is to be seen of such a run, and after how many examples.
         beside: contents of files that lie beside the weights from the start, such as a vocabulary, by name.
@@ -64,6 +65,7 @@ class Run:
     then: Callable[[str], str]
     sources: str = ""
     skipped: str = ""
+    chosen: str = ""
     begun: str = ""
     milestones: Sequence[Milestone] = ()
     beside: Mapping[str, bytes] = field(default_factory=dict)
@@ -98,8 +100,9 @@ def carry_out(run: Run) -> None:
         introduce(run.program, out, run.sources or run.examples, run.training, run.held_out)
         trainer = Trainer(run.config, out)
         begins_trained = bool(run.begun) and not run.config.resume
-        if begins_trained and trainer.accelerator.is_main_process:
-            print(f"{run.program}: {run.begun}", file=sys.stderr)
+        for told in (run.chosen, run.begun):
+            if told and not run.config.resume and trainer.accelerator.is_main_process:
+                print(f"{run.program}: {told}", file=sys.stderr)
         progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained)
     if trainer.accelerator.is_main_process:
         conclude(out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))

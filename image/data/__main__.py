@@ -65,7 +65,7 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
     )
     run = prepare(train)
     rate = trial(run)
-    core, why = choose_core(bool(data.spec.classes), config.minutes, rate)
+    core, why = choose_core(bool(data.spec.classes), 60 * config.minutes * rate)
     if core != train.core:
         train = replace(train, core=core)
         run = prepare(train)

@@ -1,18 +1,19 @@
 """What to train on a data set, by what users and the bundled weights have shown. Nothing here imports torch."""
 
+import math
 from collections.abc import Sequence
 
 from common.training.forecast import Milestone
-from image.config import Core, Size
+from image.config import VAES, Core, Size, TrainConfig
 
 SIDES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)  # of which networks are, up to the largest that was tried
-VAES = ("vae", "cvae")
 SMALL = 32  # pixels; the side up to which pictures count as small
 FEW = 1_000  # training pictures below which a GAN needs to see fewer images, for want of more to learn
 
 # Training images. Of GANs nothing is to be seen before 30,000, and at 45,000 of 330 drawings there were blobs.
 # Small pictures: from digits-cgan (200,000) to fashion-cgan (450,000). Others: what users found.
 GAN_FIRST, GAN_PAYS = 30_000, 100_000
+SLOW_GAN = 25  # images a second that one of 64 x 64 pixels sees on one core or two
 GAN_CLEAR_SMALL, GAN_CLEAR_FEW, GAN_CLEAR = (200_000, 450_000), (200_000, 400_000), (1_000_000, 2_000_000)
 # VAEs of the same 330 drawings could be read after 3 minutes, and shapes strewn over 330 pictures were blurred spots
 # after 28,000, drawn by the mixture (by the prior still clouds); fashion-vae was trained on 300,000. Of large pictures
@@ -54,19 +55,27 @@ def choose_size(asked: Size | None, sides: Sequence[int]) -> tuple[Size, str]:
     return size, "the largest to which half of the pictures need not be enlarged"
 
 
-def choose_core(is_labelled: bool, minutes: float, rate: float) -> tuple[Core, str]:
+def choose_core(is_labelled: bool, seen: float) -> tuple[Core, str]:
     """A GAN, or a VAE where time is short; and why.
 
     Args:
-        minutes: to train for.
-        rate: images a second of a GAN.
+        seen: training images that a GAN would see.
     """
-    seen = 60 * minutes * rate
-    told = f"in {minutes:g} minutes a GAN sees some {_rounded(seen):,} images here"
     if seen >= GAN_PAYS:
-        return "cgan" if is_labelled else "gan", f"{told}, enough to be sharper than a VAE"
-    blurred = "a VAE's pictures are blurred, but sooner there"
-    return "cvae" if is_labelled else "vae", f"{told} and would hardly show more than blobs; {blurred}"
+        enough = "a GAN sees" + (f" some {_rounded(seen):,} images" if math.isfinite(seen) else " enough")
+        return "cgan" if is_labelled else "gan", f"{enough} in that time, to be sharper than a VAE"
+    few = f"a GAN would see some {_rounded(seen):,} images in that time and hardly show more than blobs"
+    return "cvae" if is_labelled else "vae", f"{few}; a VAE's pictures are blurred, but sooner there"
+
+
+def images_within(config: TrainConfig, is_slow: bool) -> float:
+    """Training images that a GAN of large pictures would see within the limits of a run, where nothing was timed.
+
+    Args:
+        is_slow: whether it would be trained on a CPU.
+    """
+    limits = [config.examples, config.minutes and 60 * config.minutes * (SLOW_GAN if is_slow else math.inf)]
+    return min((limit for limit in limits if limit is not None), default=math.inf)
 
 
 def told_augmentation(augment: Sequence[str] | None, training: int) -> str:

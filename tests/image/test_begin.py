@@ -15,7 +15,7 @@ from image.config import TrainConfig
 from image.data.loading import ImageSpec
 from image.games import begin, build_game, network_config
 from image.models import ImageModel, load_image_model
-from image.networks import NetworkConfig, build_generator, build_vae, without_classes
+from image.networks import NetworkConfig, build_generator, build_vae, of_decoder, without_classes
 from image.train import main
 
 STILL: dict[str, Any] = {"steps": 1, "batch": 8, "lr": 1e-9, "average": 1e-6, "device": "cpu", "precision": "fp32"}
@@ -74,7 +74,7 @@ def test_without_classes_what_was_drawn_without_a_label_is_drawn() -> None:
     plain = build_generator(network(32))
     plain.load_state_dict(tensors)
     torch.testing.assert_close(plain(z), trained.network(z))
-    assert without_classes(plain).keys() == plain.state_dict().keys()
+    assert without_classes(plain.state_dict()).keys() == plain.state_dict().keys()
 
 
 @pytest.mark.parametrize(("likelihood", "classes"), [("logistic", 3), ("gaussian", 0)])
@@ -95,6 +95,36 @@ def test_a_generator_begins_as_the_decoder_of_a_vae(likelihood: str, classes: in
     generator.load_state_dict(tensors)
     expected = vae.likelihood.mean(vae.decode(z, labels))
     torch.testing.assert_close(generator(z, labels).clamp(-1, 1), expected)
+
+
+def test_a_generator_draws_of_the_prior_what_a_vae_does_of_its_latents() -> None:
+    torch.manual_seed(0)
+    config = network(32, output="linear")
+    vae, z = build_vae(config), torch.randn(4, 8)
+    for tensor in vae.parameters():
+        torch.nn.init.normal_(tensor, std=0.1)
+    assert vae.sampler is not None
+    vae.sampler.fit(torch.randn(500, 8) @ torch.randn(8, 8) + torch.randn(8))
+    mean, factor = vae.sampler.moments()
+    generator = build_generator(config)
+    generator.load_state_dict(of_decoder(vae))
+    expected = vae.likelihood.mean(vae.decode(mean + z @ factor.T))
+    torch.testing.assert_close(generator(z).clamp(-1, 1), expected)
+
+
+def test_a_generator_without_classes_begins_with_the_middle_of_a_vae_s() -> None:
+    torch.manual_seed(0)
+    vae = build_vae(network(32, classes=2))
+    assert vae.condition is not None
+    table = vae.condition.embedding.weight.data
+    table[:2] = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(1, 4)
+    tensors, said = begun(ImageModel(vae.eval(), network(32, classes=2), ("a", "b"), "a-vae"), network(32))
+    assert "new" not in said
+    whole = of_decoder(vae)
+    middle = torch.ones(8)  # as long as the latent is on average
+    torch.testing.assert_close(
+        tensors["trunk.project.bias"], whole["trunk.project.bias"] + whole["trunk.project.weight"][:, 8:] @ middle
+    )
 
 
 def test_what_fits_nowhere_is_told() -> None:

@@ -16,11 +16,13 @@ from common.randomness import Draw
 from common.training.runs import open_run
 from image.config import TrainConfig
 from image.data.loading import ImageData, ImageSpec
-from image.games import FEW, SMALLEST_AIDED, build_game, settled
-from image.networks import NetworkConfig
+from image.games import FEW, SMALLEST_AIDED, build_game, chosen_core, settled
+from image.models import ImageModel
+from image.networks import NetworkConfig, build_generator, build_vae
 
 LEFT = ("batch", "critic", "augment", "mirror", "finish")
 LEARNING = ("batch", "perceptual", "optimizer", "lr")
+JUDGED = {"critic": "plain", "adversarial": 5.0}
 
 
 def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
@@ -32,6 +34,52 @@ def data(count: int = 8, size: int = SMALLEST_AIDED) -> ImageData:
 def decided(config: TrainConfig, of: ImageData | None = None) -> dict[str, Any]:
     found = settled(config, of or data(), "x")
     return {name: getattr(found, name) for name in LEFT}
+
+
+def shown(config: TrainConfig, size: int = SMALLEST_AIDED, classes: tuple[str, ...] = ()) -> tuple[str, str]:
+    of = data(size=size)
+    return chosen_core(config, replace(of, spec=replace(of.spec, classes=classes)), None)
+
+
+@pytest.mark.parametrize(
+    ("given", "core"),
+    [
+        ({"minutes": 8.0}, "vae"),
+        ({"minutes": 120.0}, "gan"),
+        ({"examples": 5_000}, "vae"),
+        ({"minutes": 8.0, "core": "gan"}, "gan"),
+        ({"minutes": 8.0, "core": "cgan"}, "gan"),
+        ({"minutes": 8.0, "penalty": 1.0}, "gan"),
+        ({"minutes": 8.0, "net": "dcgan"}, "gan"),
+        ({"minutes": 120.0, "beta": 2.0}, "vae"),
+        ({"minutes": 120.0, "perceptual": 1.0}, "vae"),
+    ],
+)
+def test_what_is_named_or_else_time_decides_the_core(given: dict[str, Any], core: str) -> None:
+    chosen, why = shown(TrainConfig(data="folder", device="cpu", **given))
+    assert chosen == core and bool(why) == (given.keys() <= {"minutes", "examples"} and core == "vae")
+
+
+def test_classes_are_learned_where_there_are_some_and_small_pictures_by_a_gan() -> None:
+    hurried = TrainConfig(data="folder", device="cpu", minutes=8.0)
+    assert shown(hurried, classes=("a", "b"))[0] == "cvae" and shown(hurried, size=28)[0] == "gan"
+    assert shown(hurried, size=28, classes=("a", "b")) == ("cgan", "")
+
+
+def test_trained_weights_go_on_as_what_they_are() -> None:
+    network = NetworkConfig("residual", 16, 1, 4, 8)
+    for built, core in ((build_vae(network), "vae"), (build_generator(network), "gan")):
+        begun = ImageModel(built, network)
+        assert chosen_core(TrainConfig(minutes=8.0), data(), begun) == (core, "")
+
+
+def test_a_run_goes_on_with_its_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(data="folder", device="cpu", minutes=8.0)
+    open_run(Path("runs/image-x-vae"), replace(config, core="vae"), "", {}, "image.train")
+    for named in (None, tmp_path / "runs/image-x-vae"):
+        assert shown(replace(config, minutes=600.0, resume=True, out=named)) == ("vae", "")
+    assert shown(replace(config, minutes=600.0, resume=True, out=tmp_path / "new"))[0] == "gan"
 
 
 def test_few_pictures_are_augmented_and_mirrored() -> None:
@@ -62,8 +110,8 @@ def test_a_vae_has_no_critic() -> None:
 @pytest.mark.parametrize(
     ("given", "size", "learning"),
     [
-        ({}, SMALLEST_AIDED, (16, 5.0, "muon", 3e-3)),
-        ({"perceptual": 2.0, "lr": 1e-4}, SMALLEST_AIDED, (16, 2.0, "muon", 1e-4)),
+        ({}, SMALLEST_AIDED, (16, 5.0, None, 3e-3)),
+        ({"perceptual": 2.0, "lr": 1e-4}, SMALLEST_AIDED, (16, 2.0, None, 1e-4)),
         ({"optimizer": "adam"}, SMALLEST_AIDED, (16, 5.0, "adam", None)),
         ({"perceptual": 0.0}, SMALLEST_AIDED, (64, 0.0, None, None)),
         ({}, 28, (64, 0.0, None, None)),
@@ -92,6 +140,38 @@ def test_trained_features_count_beside_a_vae_s_nats() -> None:
     assert figures["perceptual"].item() == pytest.approx(wanted.item(), rel=1e-4)
     nats = -figures["elbo"] + 3 * 32 * 32 * figures["perceptual"]
     assert loss.item() == pytest.approx(nats.item(), rel=1e-5)
+
+
+def test_a_vae_learns_by_muon_and_its_critics_by_adam() -> None:
+    network = NetworkConfig("residual", 32, 1, 4, 8)
+    config = TrainConfig(core="vae", latent=8, lr=3e-3, **JUDGED)
+    game = build_game(replace(config, perceptual=0.0), network)
+    assert {name: player.optimizer.name for name, player in game.players.items()} == {"critic": "adam", "vae": "adam"}
+    if load_squeezenet() is not None:
+        game = build_game(replace(config, perceptual=3.0), network)
+        settings = {name: (player.optimizer.name, player.optimizer.lr) for name, player in game.players.items()}
+        assert settings == {"critic": ("adam", 5e-4), "vae": ("muon", 3e-3)}
+
+
+def test_what_critics_say_to_a_vae_counts_by_values() -> None:
+    game = build_game(
+        TrainConfig(core="vae", latent=8, perceptual=0.0, **JUDGED), NetworkConfig("residual", 16, 1, 4, 8)
+    )
+    batch, draw = {"image": torch.randint(256, (4, 1, 16, 16))}, Draw(0, rows=4, images=10_000)
+    loss, figures = game.players["vae"].loss(batch, draw)
+    nats = -figures["elbo"] + 5 * 16 * 16 * figures["generator"]
+    assert loss.item() == pytest.approx(nats.item(), rel=1e-5)
+
+
+def test_few_pictures_that_a_vae_s_critics_see_are_augmented() -> None:
+    assert decided(TrainConfig(data="folder", core="vae", **JUDGED))["augment"] == ("translation", "colour", "cutout")
+
+
+@pytest.mark.parametrize("given", [{"adversarial": 2.0}, {"penalty": 1.0}, {"augment": ("colour",)}, {"aid": 1.0}])
+def test_a_vae_without_critics_refuses_their_settings(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="--core vae"):
+        TrainConfig(core="vae", **given)
+    assert TrainConfig(core="vae", critic="aided", **given).critic == "aided"
 
 
 def test_a_vae_of_before_goes_on_without_trained_features(tmp_path: Path) -> None:

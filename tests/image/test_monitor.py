@@ -33,10 +33,10 @@ def data(shapes: Path) -> ImageData:
 
 
 def monitor(data: ImageData, **settings: Any) -> tuple[ImageMonitor, nn.Module]:
-    config = TrainConfig(data="shapes", net_size="debug", latent=8, **settings)
+    config = TrainConfig(**{"data": "shapes", "core": "cgan", "net_size": "debug", "latent": 8} | settings)
     torch.manual_seed(0)
     network = network_config(config, data.spec)
-    product = build_vae(network) if "vae" in config.core else build_generator(network)
+    product = build_vae(network) if config.is_vae else build_generator(network)
     return ImageMonitor(config, data, network, torch.device("cpu")), product.eval()
 
 

@@ -368,6 +368,12 @@ def test_sampler_recovers_two_blobs() -> None:
         torch.testing.assert_close(fitted.T.cov(), given.T.cov(), atol=0.02, rtol=0)
 
 
+def test_a_fitted_sampler_s_moments_are_those_of_what_it_was_fitted_to() -> None:
+    mean, factor = AggregateSampler(2, components=2).fit(blobs()).moments()
+    torch.testing.assert_close(mean, blobs().mean(0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(factor @ factor.T, blobs().T.cov(correction=0), atol=1e-3, rtol=1e-3)
+
+
 def test_sampler_is_the_prior_until_fitted_and_survives_a_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
     prior = AggregateSampler(3).sample(20_000, generator())
     torch.testing.assert_close(prior.mean(0), torch.zeros(3), atol=0.04, rtol=0)

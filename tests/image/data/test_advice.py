@@ -1,13 +1,18 @@
 """What is recommended, by how many pictures there are and how long one has."""
 
+import math
+from typing import Any
+
 import pytest
 
-from image.config import Core
+from image.config import Core, TrainConfig
 from image.data.advice import (
     GAN_PAYS,
     SIDES,
+    SLOW_GAN,
     choose_core,
     choose_size,
+    images_within,
     milestones,
     told_augmentation,
 )
@@ -42,11 +47,30 @@ def test_the_size_is_one_that_most_pictures_fill(asked: int | None, sides: list[
 
 
 @pytest.mark.parametrize(
-    ("is_labelled", "minutes", "core"), [(True, 3, "cvae"), (False, 3, "vae"), (True, 600, "cgan"), (False, 600, "gan")]
+    ("is_labelled", "seen", "core", "told"),
+    [
+        (True, 9_360, "cvae", "9,400 images"), (False, 9_360, "vae", "9,400 images"),
+        (True, 1_872_000, "cgan", "1,900,000 images"), (False, math.inf, "gan", "enough"),
+    ],
+)  # fmt: skip
+def test_a_vae_where_time_is_short(is_labelled: bool, seen: float, core: str, told: str) -> None:
+    chosen, why = choose_core(is_labelled, seen)
+    assert chosen == core and told in why
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_slow", "images"),
+    [
+        ({}, True, math.inf),
+        ({"minutes": 10.0}, True, 600 * SLOW_GAN),
+        ({"minutes": 10.0}, False, math.inf),
+        ({"minutes": 10.0, "examples": 1_000}, True, 1_000),
+        ({"examples": 200_000}, False, 200_000),
+        ({"steps": 5}, True, math.inf),
+    ],
 )
-def test_a_vae_where_time_is_short(is_labelled: bool, minutes: float, core: str) -> None:
-    chosen, why = choose_core(is_labelled, minutes, rate=52)
-    assert chosen == core and f"in {minutes} minutes" in why
+def test_what_a_gan_would_see_follows_from_the_limits(limits: dict[str, Any], is_slow: bool, images: float) -> None:
+    assert images_within(TrainConfig(**limits), is_slow) == images
 
 
 @pytest.mark.parametrize(("core", "size", "told"), [("gan", 64, True), ("gan", 28, False), ("tgan", 64, False)])
@@ -55,8 +79,8 @@ def test_a_gan_of_large_pictures_names_what_shows_something_sooner(core: Core, s
 
 
 def test_the_border_is_what_a_gan_needs() -> None:
-    assert choose_core(False, 1, GAN_PAYS / 60)[0] == "gan"
-    assert choose_core(False, 1, GAN_PAYS / 61)[0] == "vae"
+    assert choose_core(False, GAN_PAYS)[0] == "gan"
+    assert choose_core(False, GAN_PAYS - 1)[0] == "vae"
 
 
 @pytest.mark.parametrize(
