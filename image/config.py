@@ -164,9 +164,7 @@ class PerceptualConfig(Checked):
 class CriticConfig(Checked):
     """Who judges what a GAN draws."""
 
-    critic: Critic | None = (
-        None  # aided: by a second one too, on trained features, default from 48 pixels on; VAEs: none
-    )
+    critic: Critic | None = None  # aided: by a second one too, on trained features; default: GANs from 48 pixels on
     aid: float = 0.5  # aided: weight of what the second one says
 
     def __post_init__(self) -> None:
