@@ -48,7 +48,7 @@ class VaeGan:
         """Critics first, then the VAE, whose average is the product."""
         critic = self.critics.critic_player(self.critic_loss)
         vae = vae_player(self.vae, self.loss, self.config, self.optimizer)
-        return Game({"critic": critic, "vae": vae}, "vae", "critic", critic_from=RAMP)
+        return Game({"critic": critic, "vae": vae}, "vae", "critic")
 
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The critics' loss on real images, and on what the VAE makes of half of them and of the prior."""

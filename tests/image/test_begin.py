@@ -170,6 +170,20 @@ def test_a_run_begins_with_trained_weights(
     assert "took" not in capsys.readouterr().err
 
 
+def test_a_vae_begins_with_its_critics_too_and_a_gan_with_both(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, flags = tmp_path / "first", STILL | {"data": str(shapes), "critic": "plain"}
+    main(TrainConfig(core="cvae", net_size="debug", latent=8, out=first, **flags))
+    critic = len(load_file(first / "critic.safetensors"))
+    for core, taken in (("cvae", len(load_file(first / "model.safetensors"))), ("cgan", None)):
+        capsys.readouterr()
+        main(TrainConfig(core=core, weights=str(first), out=tmp_path / core, **flags))
+        told = capsys.readouterr().err
+        assert f" tensors of first and {critic} of {critic} of its critic\n" in told
+        assert taken is None or f"took {taken} of {taken} tensors" in told
+
+
 def test_a_run_never_ends_with_worse_than_it_began_with(cgan_run: Path, shapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     main(TrainConfig(data=str(shapes), weights=str(cgan_run), out=out, **STILL | {"lr": 1.0, "steps": 2}))
