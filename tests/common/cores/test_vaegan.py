@@ -76,9 +76,4 @@ def test_both_halves_learn_from_them() -> None:
 def test_the_vae_is_the_product_and_the_critics_are_kept() -> None:
     play, _, _ = toy()
     game = play.game()
-    assert (list(game.players), game.product, game.critic, game.critic_from) == (
-        ["critic", "vae"],
-        "vae",
-        "critic",
-        RAMP,
-    )
+    assert (list(game.players), game.product, game.critic) == (["critic", "vae"], "vae", "critic")
