@@ -33,8 +33,8 @@ def draw(
         label: one or more classes to draw, by name or number; by default all, evenly.
         text: one or more descriptions to draw, by weights that read such.
         guidance: above 1 nearer to the `text`, and less varied.
-        truncation: multiplies the latents; below 1 more typical, above 1 more varied; by default 0.7 of GANs, and
-            1 of VAEs.
+        truncation: multiplies the latents; below 1 more typical, above 1 more varied; by default what the
+            weights say, or 0.7 of GANs and 1 of VAEs.
         sampler: of latents: "prior", or a VAE's "mixture", fitted to the training data's; by default that of VAEs.
         seed: of the latents; means the same on every device.
         device: auto, cpu, cuda, cuda:1 or mps.

@@ -258,7 +258,7 @@ class GenerateConfig(OutputConfig):
     list_text: bool = False  # print the descriptions that the weights learned from, and draw nothing
     guidance: float = 1.0  # above 1 nearer to the --text, and less varied
     seed: int = 0  # of the latents; means the same on every device
-    truncation: float | None = None  # multiplies latents; below 1 more typical, above more varied; GANs 0.7, VAEs 1
+    truncation: float | None = None  # multiplies latents; below 1 typical, above varied; GANs 0.7 or so, VAEs 1
     sampler: Sampler | None = None  # of latents: the prior, or (VAEs: default) a mixture fitted to training data
     interpolate: Literal["seeds", "labels"] | None = None  # strips from --seed to --to-seed, or from label to label
     to_seed: int | None = None  # where --interpolate seeds ends; default: --seed + 1

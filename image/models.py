@@ -1,6 +1,7 @@
 """A trained image model as one thing to sample from, whichever core made it."""
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class ImageModel:
         data: name of what it was trained on, and how pictures came to their shape ("fit").
         tokenizer: how descriptions are read; None if the network takes none.
         shared: whether all processes draw the same, each some parts of it.
+        truncation: by which latents are multiplied where nothing is named; None if the weights do not tell.
     """
 
     network: nn.Module
@@ -41,6 +43,7 @@ class ImageModel:
     data: dict[str, Any] | None = None
     tokenizer: PromptTokenizer | None = None
     shared: bool = False
+    truncation: float | None = None
 
     @property
     def device(self) -> torch.device:
@@ -172,9 +175,14 @@ def load_image_model(source: str, device: torch.device | str = "cpu", shared: bo
         stated = from_json(_Stated, config, others=True)
         if stated.network.classes not in (0, len(stated.classes)):
             raise ValueError(f"{len(stated.classes)} 'classes'")
+        if stated.truncation is not None and not 0 < stated.truncation < math.inf:
+            raise ValueError(f"'truncation' {stated.truncation}")
         tokenizer = PromptTokenizer.load(folder, config) if stated.network.pieces else None
     network = placed(load_network(folder, lambda: build(stated.network)), device)
-    return ImageModel(network, stated.network, stated.classes, folder.resolve().name, config["data"], tokenizer, shared)
+    name = folder.resolve().name
+    return ImageModel(
+        network, stated.network, stated.classes, name, config["data"], tokenizer, shared, stated.truncation
+    )
 
 
 @dataclass(frozen=True)
@@ -193,6 +201,7 @@ class _Stated:
     classes: tuple[str, ...]
     data: _StatedData | None
     words: str = ""
+    truncation: float | None = None
 
 
 def load_for(model: ImageModel, data: str) -> ImageData:

@@ -221,6 +221,16 @@ def test_by_default_gans_draw_what_is_typical_and_vaes_all(cgan: ImageModel, vae
     assert torch.equal(images, vae.sample(4, sampler="mixture"))
 
 
+def test_weights_may_tell_how_typical_their_pictures_are_by_default(cgan: ImageModel) -> None:
+    telling = replace(cgan, truncation=0.4)
+    drawn, asked = (
+        torch.cat([images for _, images in make_gallery(telling, GenerateConfig(n=4, truncation=given)).rows])
+        for given in (None, 0.9)
+    )
+    z, labels = cgan.latents(4), torch.tensor([0, 0, 1, 1])
+    assert torch.equal(drawn, cgan.decode(0.4 * z, labels)) and torch.equal(asked, cgan.decode(0.9 * z, labels))
+
+
 def test_the_prior_is_used_where_asked_for(vae: ImageModel) -> None:
     ((_, images),) = make_gallery(vae, GenerateConfig(n=5, sampler="prior")).rows
     assert torch.equal(images, vae.decode(vae.latents(5)))

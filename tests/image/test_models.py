@@ -156,7 +156,16 @@ def damaged(folder: Path, tmp_path: Path, **changes: object) -> str:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"kind": None}, {"network": None}, {"classes": None}, {"network": {"side": 16}}, {"network": 3}, {"kind": "x"}],
+    [
+        {"kind": None},
+        {"network": None},
+        {"classes": None},
+        {"network": {"side": 16}},
+        {"network": 3},
+        {"kind": "x"},
+        {"truncation": 0.0},
+        {"truncation": "much"},
+    ],
 )
 def test_a_config_that_makes_no_sense_is_refused(changes: dict[str, object], cgan_run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
