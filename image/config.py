@@ -238,7 +238,7 @@ class TrainConfig(
     def check_inputs(self) -> None:
         super().check_inputs()
         if self.weights is not None:
-            kinds = ("vae",) if self.is_vae else GENERATORS
+            kinds = ("vae",) if self.named_core in VAES else GENERATORS
             words = True if self.core == "tgan" else None
             WeightsName("image", kinds, words).check(f"--weights {self.weights}", self.weights)
 
