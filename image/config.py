@@ -99,7 +99,7 @@ class SubjectConfig(Checked):
     fit: Fit = "crop"  # how pictures come to that shape; squares: nine parts of each, of photos of scenes
     grey: bool | None = None  # one channel or three; default: one if no picture has colour
     weights: Generator | None = None  # what it begins with, as far as layers fit; a bundled name, a folder or a Hub id
-    core: Core | None = None  # c: by class (if there are any); t: by words; default: cgan, or cvae where time is short
+    core: Core | None = None  # c: by class (if there are any); t: by words; default: cgan; cvae if large in short time
     net: Net = "residual"  # residual: modern, no normalisation; dcgan: the paper's (GANs only)
     net_size: NetSize = "small"  # width of the networks: 4, 16, 32 or 64 channels at full resolution
     output: Output = "tanh"  # end of the residual generator; linear where much is pure black or white (tanh gets stuck)
@@ -181,8 +181,8 @@ UNREAD: dict[Core | None, tuple[type, ...]] = {  # settings that a core does not
     "gan": (*OF_WORDS, *OF_VAES),
     "cgan": (*OF_WORDS, *OF_VAES),
     "tgan": (VaeConfig,),
-    "vae": (*OF_WORDS, *OF_CRITICS),
-    "cvae": (*OF_WORDS, *OF_CRITICS),
+    "vae": OF_WORDS,
+    "cvae": OF_WORDS,
 }
 
 
@@ -200,10 +200,13 @@ class TrainConfig(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        judged = self.is_vae and self.critic is not None
-        unread = OF_WORDS if judged else UNREAD[self.named_core]
-        require_unset(self, self.named_core or "cgan", *unread, read=("adversarial",) if judged else ())
-        learns = self.pixel + (self.perceptual or 0) + self.adversarial > 0
+        core = self.named_core or "cgan"
+        require_unset(self, core, *UNREAD[self.named_core], read=("adversarial",) if core in VAES else ())
+        if core in VAES and self.critic is None:
+            require_unset(self, f"{core} without --critic", *OF_CRITICS)
+            alone = self.adversarial == type(self).adversarial
+            require(alone, "adversarial", f"means nothing with --core {core} without --critic; leave it out")
+        learns = core != "tgan" or self.pixel + (self.perceptual or 0) + self.adversarial > 0
         require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
         require(self.cache_size > 0, "cache_size", f"must be above 0, not {self.cache_size}")
         if self.weights is not None:

@@ -106,9 +106,10 @@ def chosen_core(config: TrainConfig, data: ImageData, begun: ImageModel | None) 
 
     The reason is told where data and time decided for a VAE.
     """
-    is_labelled, named = bool(data.spec.classes), config.named_core or _resumed_core(config, data)
-    if named is None and begun is not None:
-        named = "cvae" if isinstance(begun.network, VAE) else "cgan"
+    is_labelled, named = bool(data.spec.classes), config.core or _resumed_core(config, data)
+    if named is None and begun is not None and (config.named_core is None or config.critic is not None):
+        named = "cvae" if isinstance(begun.network, VAE) else "cgan"  # either may have critics
+    named = named or config.named_core
     large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
     if named is None and large:
         core, why = choose_core(is_labelled, images_within(config, pick_device(config.device).type == "cpu"))

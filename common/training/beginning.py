@@ -41,6 +41,8 @@ def begin_with(game: Game, name: str, tensors: Mapping[str, Tensor], critic: Map
         found, more = load_fitting(game.players[game.critic].network, critic)
         said = f"{said} and {found} of {len(critic)} of its critic"
         new += [layer for layer in more if not layer.startswith("aide.features")]  # which never learn
+    if critic is None and game.critic_from:
+        said = f"{said}; the critic is new and learns alone for {game.critic_from:,} examples"
     if not new:
         return said
     others = f" and {len(new) - SHOWN} layers more" if len(new) > SHOWN else ""

@@ -73,6 +73,13 @@ def test_trained_weights_go_on_as_what_they_are() -> None:
         assert chosen_core(TrainConfig(minutes=8.0), data(), begun) == (core, "")
 
 
+@pytest.mark.parametrize(("given", "core"), [({"critic": "plain"}, "vae"), ({"penalty": 1.0}, "gan")])
+def test_a_critic_alone_makes_no_gan_of_a_vae(given: dict[str, Any], core: str) -> None:
+    network = NetworkConfig("residual", 16, 1, 4, 8)
+    assert chosen_core(TrainConfig(**given), data(), ImageModel(build_vae(network), network))[0] == core
+    assert chosen_core(TrainConfig(**given), data(), None)[0] == "gan"
+
+
 def test_a_run_goes_on_with_its_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = TrainConfig(data="folder", device="cpu", minutes=8.0)
@@ -169,7 +176,7 @@ def test_few_pictures_that_a_vae_s_critics_see_are_augmented() -> None:
 
 @pytest.mark.parametrize("given", [{"adversarial": 2.0}, {"penalty": 1.0}, {"augment": ("colour",)}, {"aid": 1.0}])
 def test_a_vae_without_critics_refuses_their_settings(given: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="--core vae"):
+    with pytest.raises(UserError, match="--core vae without --critic"):
         TrainConfig(core="vae", **given)
     assert TrainConfig(core="vae", critic="aided", **given).critic == "aided"
 
