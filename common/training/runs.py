@@ -173,13 +173,15 @@ def check_folder(out: Path, settings: RunConfig) -> None:
 def holding(out: Path) -> Iterator[None]:
     """Make the folder of a run and keep other processes from training there; the lock goes with the process.
 
+    A new folder in which nothing was put, as the run was refused, goes too.
+
     Raises:
         UserError: another one does already, or the folder cannot be made.
     """
     if rank() > 0:
         yield
         return
-    lock = FileLock(out / LOCK, timeout=GLANCE)
+    lock, is_new = FileLock(out / LOCK, timeout=GLANCE), not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -191,6 +193,8 @@ def holding(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if is_new and [path.name for path in out.iterdir()] == [LOCK]:
+            shutil.rmtree(out)
 
 
 def is_running(out: Path) -> bool:

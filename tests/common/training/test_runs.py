@@ -154,6 +154,15 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
     assert json.loads((out / "run.json").read_text())["steps"] == 1
 
 
+def test_a_refused_run_leaves_no_folder_but_touches_none_that_was_there(tmp_path: Path) -> None:
+    new, old = tmp_path / "runs" / "new", tmp_path / "old"
+    old.mkdir()
+    for out in (new, old):
+        with pytest.raises(UserError, match="holds no run"), holding(out):
+            open_run(out, RunConfig(steps=1, resume=True))
+    assert not new.exists() and old.is_dir()
+
+
 def test_looking_whether_a_run_goes_on_makes_nothing_and_keeps_nobody_out(tmp_path: Path) -> None:
     assert not is_running(tmp_path / "run")
     assert not (tmp_path / "run").exists()
