@@ -107,11 +107,16 @@ def require_unset(config: Any, core: str, *unread: type, read: tuple[str, ...] =
         unread: configs; what these share with every core (`ModelConfig`) is read.
         read: names in them that the core reads nevertheless.
     """
+    name = first_set(config, *unread, read=read)
+    require(name is None, name or "", f"means nothing with --core {core}; leave it out")
+
+
+def first_set(config: Any, *configs: type, read: tuple[str, ...] = ()) -> str | None:
+    """The first setting of `configs`, as `require_unset` takes them, that is not as by default; None if all are."""
     shared = {field.name for field in fields(ModelConfig)} | set(read)
     defaults = {field.name: field.default for field in fields(config)}
-    for name in (field.name for base in unread for field in fields(base) if field.name not in shared):
-        problem = f"means nothing with --core {core}; leave it out"
-        require(getattr(config, name) == defaults[name], name, problem)
+    names = (field.name for base in configs for field in fields(base) if field.name not in shared)
+    return next((name for name in names if getattr(config, name) != defaults[name]), None)
 
 
 @dataclass(frozen=True, kw_only=True)

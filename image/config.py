@@ -17,6 +17,7 @@ from common.config import (
     RunConfig,
     SamplesConfig,
     VaeConfig,
+    first_set,
     require,
     require_seed,
     require_unset,
@@ -226,17 +227,9 @@ class TrainConfig(
         """--core, or the one whose own settings are named; None leaves it to the data, the time and the device."""
         if self.core is not None:
             return self.core
-        if self._names(*OF_VAES):
+        if first_set(self, *OF_VAES):
             return "cvae"
-        return "cgan" if self._names(*OF_CRITICS) or self.net == "dcgan" or self.spectral_norm else None
-
-    def _names(self, *configs: type) -> bool:
-        """Whether anything of these is set."""
-        try:
-            require_unset(self, "", *configs)
-        except UserError:
-            return True
-        return False
+        return "cgan" if first_set(self, *OF_CRITICS) or self.net == "dcgan" or self.spectral_norm else None
 
     def check_inputs(self) -> None:
         super().check_inputs()

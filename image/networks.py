@@ -249,14 +249,13 @@ def of_decoder(vae: VAE) -> dict[str, Tensor]:
     if table is not None:
         length = table[:-1].norm(dim=1).mean().item() / table.shape[1] ** 0.5
         parts[CLASSES] = torch.cat([table[:-1], F.normalize(table[:-1]).mean(0, keepdim=True)])
-    if vae.sampler is not None:
-        mean, factor = vae.sampler.moments()
-        for layer in READ_LATENTS:
-            latent, label = parts[f"{layer}.weight"].split(
-                [len(mean), parts[f"{layer}.weight"].shape[1] - len(mean)], 1
-            )
-            parts[f"{layer}.weight"] = torch.cat([latent @ factor, label * length], 1)
-            parts[f"{layer}.bias"] = parts[f"{layer}.bias"] + latent @ mean
+    assert vae.sampler is not None  # all VAEs of images have one, which is the prior until it is fitted
+    mean, factor = vae.sampler.moments()
+    for layer in READ_LATENTS:
+        weight = parts[f"{layer}.weight"]
+        latent, label = weight[:, : len(mean)], weight[:, len(mean) :]
+        parts[f"{layer}.weight"] = torch.cat([latent @ factor, label * length], 1)
+        parts[f"{layer}.bias"] = parts[f"{layer}.bias"] + latent @ mean
     return parts
 
 

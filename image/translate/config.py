@@ -13,6 +13,7 @@ from common.config import (
     LossName,
     OutputConfig,
     RunConfig,
+    first_set,
     require,
     require_seed,
     require_unset,
@@ -135,17 +136,8 @@ class TrainConfig(PatchConfig, ClassesConfig, RunConfig):
         """What is trained: --core, or what suits the task, the other settings and the run to resume."""
         if self.core is not None:
             return self.core
-        return (
-            "gan" if self.task != "colorize" or self._names_gan() or (self.resume and self._is_older()) else "classes"
-        )
-
-    def _names_gan(self) -> bool:
-        """Whether anything is set that the other core does not read."""
-        try:
-            require_unset(self, "classes", *UNREAD["classes"], read=READ)
-        except UserError:
-            return True
-        return False
+        names_gan = first_set(self, *UNREAD["classes"], read=READ) is not None
+        return "gan" if self.task != "colorize" or names_gan or (self.resume and self._is_older()) else "classes"
 
     def _is_older(self) -> bool:
         """Whether the run to resume was begun before there was a choice."""
