@@ -78,6 +78,8 @@ class ResidualBlock(nn.Module):
         if self.modulation is not None and style is not None:
             h = self.modulation(h, style)
         h = self.second(F.leaky_relu(self._resample(h), 0.2))
+        if self.resampling == "down":  # the same either way round, and here at a quarter of the pixels
+            return self.shortcut(self._resample(x)) + h
         return self._resample(self.shortcut(x)) + h
 
     def _resample(self, x: Tensor) -> Tensor:
