@@ -44,14 +44,21 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """U V^T of a matrix U S V^T, roughly: its singular values come to lie around 1 (Newton-Schulz, in bf16 on GPUs)."""
+    """U V^T of a matrix U S V^T, roughly: its singular values come to lie around 1 (Newton-Schulz, in float32).
+
+    Each iteration multiplies x by a polynomial of x x^T. These all commute, so they are gathered on the smaller side,
+    where a product takes least, and meet the matrix once.
+    """
     a, b, c = COEFFICIENTS
-    x = matrix / matrix.norm().clamp(min=1e-7)
-    x = x.bfloat16() if x.is_cuda else x
+    x = matrix.float() / matrix.norm().clamp(min=1e-7)
     x = x.T if len(x) > x.shape[1] else x
+    gram, one = x @ x.T, torch.eye(min(x.shape), device=x.device)
+    gathered = one
     for _ in range(STEPS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        polynomial = torch.addmm(a * one + b * gram, gram, gram, alpha=c)
+        gathered = polynomial @ gathered
+        gram = polynomial @ gram @ polynomial
+    x = gathered @ x
     return (x.T if x.shape != matrix.shape else x).to(matrix.dtype)
 
 
