@@ -162,6 +162,13 @@ class PerceptualConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SamplerConfig(Checked):
+    """Where a trained VAE draws from."""
+
+    neighbours: bool | None = None  # draw near each training picture, not by a mixture; default: VAEs of few pictures
+
+
+@dataclass(frozen=True, kw_only=True)
 class CriticConfig(Checked):
     """Who judges what a GAN draws."""
 
@@ -175,13 +182,13 @@ class CriticConfig(Checked):
 
 
 OF_CRITICS = (CriticConfig, GanConfig, AugmentConfig)
-OF_VAES = (VaeConfig, PerceptualConfig)
+OF_VAES = (VaeConfig, PerceptualConfig, SamplerConfig)
 OF_WORDS = (VocabularyConfig, TextConfig)
 UNREAD: dict[Core | None, tuple[type, ...]] = {  # settings that a core does not read
     None: OF_WORDS,
     "gan": (*OF_WORDS, *OF_VAES),
     "cgan": (*OF_WORDS, *OF_VAES),
-    "tgan": (VaeConfig,),
+    "tgan": (VaeConfig, SamplerConfig),
     "vae": OF_WORDS,
     "cvae": OF_WORDS,
 }
@@ -189,7 +196,15 @@ UNREAD: dict[Core | None, tuple[type, ...]] = {  # settings that a core does not
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
-    TextConfig, CriticConfig, GanConfig, VaeConfig, PerceptualConfig, AugmentConfig, RunConfig, SubjectConfig
+    TextConfig,
+    CriticConfig,
+    GanConfig,
+    VaeConfig,
+    PerceptualConfig,
+    SamplerConfig,
+    AugmentConfig,
+    RunConfig,
+    SubjectConfig,
 ):
     """Settings of `python -m image.train`; --help lists the last base's first."""
 
@@ -346,7 +361,7 @@ class EvaluateConfig(SamplesConfig):
     data: Data | None = None  # whose held-out pictures are the measure; default: the set that was trained on
     n: int = 10_000  # samples, and as many real pictures (fewer if there are fewer held out)
     seed: int = 0  # of the latents and of the choice of real pictures
-    sampler: Sampler = "prior"  # of latents; VAEs also have a mixture fitted to the training data's
+    sampler: Sampler | None = None  # of latents: the prior, or (VAEs: default) a mixture fitted to training data
     truncation: float = 1.0  # multiplies the latents; below 1 only a part of what is learned is measured
     extractor: Features | None = None  # whose features are compared; default: squeezenet, or else features, our own
     classifier: Classifier | None = None  # judge of labels, a name or folder; default: <data>-classifier if bundled

@@ -54,7 +54,8 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
     data = load_for(model, config.data or trained_on(folder, DATA_SETS))
     classifier = find_classifier(config.classifier, data, device)
     extractor = find_extractor(config.extractor, device)
-    material = gather(model, data, extractor, config.n, config.seed, config.sampler, config.truncation)
+    sampler = config.sampler or model.usual_sampler
+    material = gather(model, data, extractor, config.n, config.seed, sampler, config.truncation)
     note = warning_of(extractor.name, read_config(folder) | recorded(folder))
     tables, classes = measure(model, data, material, extractor.name, classifier, config.seed, note)
     scorer = find_scorer(config, model, data, device)
@@ -67,7 +68,7 @@ def evaluate(config: EvaluateConfig, out: Path) -> Evaluation:
         "source": data.source,
         "n": len(material),
         "seed": config.seed,
-        "sampler": config.sampler,
+        "sampler": sampler,
         "truncation": config.truncation,
         "extractor": extractor.name,
         "classifier": classifier.name if classifier else None,
@@ -145,7 +146,7 @@ def protocol(config: EvaluateConfig, facts: dict[str, Any], material: Material, 
         )
     judge = facts["classifier"] or f"a vote of the {K} nearest of up to {VOTERS:,} training pictures, by `features`"
     return (
-        f"N = {n:,} samples{least} from the {config.sampler}{truncated}, seed {config.seed}{labels}, against {n:,} "
+        f"N = {n:,} samples{least} from the {facts['sampler']}{truncated}, seed {config.seed}{labels}, against {n:,} "
         f"{real}. Real against real: {twin} in the samples' place (for diversity "
         f"and labels, the real pictures themselves). Features: {facts['extractor']}; k = {K}. Nearest training "
         f"pictures are sought among all {len(material.train_features):,}. Labels are judged by {judge}.{told}"

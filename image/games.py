@@ -26,10 +26,10 @@ from common.training.launch import Run
 from common.training.runs import SETTINGS, decided, folder_of, recorded
 from image.config import VAES, WIDTHS, Core, TrainConfig, height_and_width
 from image.data.advice import choose_core, images_within, milestones
-from image.data.loading import ImageData, ImageSpec, described, load_images, to_batch_images
+from image.data.loading import ImageData, described, load_images, to_batch_images
 from image.data.prompts import PromptTokenizer
 from image.models import ImageModel, load_image_model
-from image.monitor import ImageMonitor
+from image.monitor import JUDGED, ImageMonitor
 from image.networks import (
     NetworkConfig,
     ResidualGenerator,
@@ -44,6 +44,7 @@ from image.networks import (
 
 HEAD_START = 16_000  # images from which a new critic learns what trained weights still lack
 PERCEIVED = MIN_SIDE + PHASES  # pixels a side from which on trained features can be compared
+SPARSE = 10  # training pictures to a dimension of the latent below which a mixture of them says little
 FEW = 10_000  # training pictures below which those that a critic sees are augmented
 PERCEPTUAL = 5.0  # weight of trained features beside a VAE's nats a value
 MUON_LR = 3e-3  # of VAEs that learn by them
@@ -52,7 +53,9 @@ UNMIRRORED = ("digits", "mnist", "fashion-mnist", "emoji")  # mirrored writing, 
 AUGMENTED: tuple[Transformation, ...] = ("translation", "colour", "cutout")  # Zhao et al. 2020: DiffAugment
 SHIFTED = AugmentConfig(augment=("translation", "colour"))  # what a second critic sees
 # Of runs that do not tell:
-BEFORE = {"batch": 64, "critic": "plain", "augment": (), "mirror": False, "finish": "shuffle"}
+BEFORE = {
+    "batch": 64, "critic": "plain", "augment": (), "mirror": False, "finish": "shuffle", "neighbours": False,
+}  # fmt: skip
 UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
 
 
@@ -73,7 +76,7 @@ def prepare(config: TrainConfig) -> Run:
     config, name = replace(config, core=core), run_name(data, core)
     trained = _as_generator(begun) if begun else None
     config = settled(decided(config, folder_of(config, name)), data, name, trained)
-    network = network_config(config, data.spec, tokenizer, trained)
+    network = network_config(config, data, tokenizer, trained)
     game, asked = build_game(config, network), ' --text "..."' if tokenizer else ""
     said = begin(game, begun, critic_beside(config.weights, "image")) if begun and config.weights else ""
     return Run(
@@ -148,6 +151,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         "finish": "smooth",
         "perceptual": PERCEPTUAL if perceives else 0.0,
         "optimizer": None,  # the networks' own; runs that named one go on by it
+        "neighbours": len(data.train) < min(SPARSE * (begun or config).latent, JUDGED),
         "lr": MUON_LR if perceives and config.optimizer != "adam" else None,
     }
     if config.resume:
@@ -155,6 +159,8 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]  # and a VAE has none unless it is named
+    if not config.is_vae:
+        del chosen["neighbours"]
     if not (config.is_vae or config.core == "tgan"):
         chosen.pop("perceptual", None)
     if begun:
@@ -183,20 +189,21 @@ def _described(config: TrainConfig, data: ImageData, begun: ImageModel | None) -
 
 def network_config(
     config: TrainConfig,
-    spec: ImageSpec,
+    data: ImageData,
     tokenizer: PromptTokenizer | None = None,
     begun: NetworkConfig | None = None,
 ) -> NetworkConfig:
-    """The networks that a run's settings and its images ask for.
+    """The networks that a run's settings and its data ask for.
 
     Args:
         tokenizer: of descriptions, if these are the condition.
         begun: of the trained networks with which the run begins, in place of the settings.
     """
     of_data: dict[str, Any] = {
-        "side": spec.size,
-        "channels": spec.channels,
-        "classes": len(spec.classes) if config.core in ("cgan", "cvae") else 0,
+        "side": data.spec.size,
+        "channels": data.spec.channels,
+        "points": len(data.train) if config.neighbours else 0,
+        "classes": len(data.spec.classes) if config.core in ("cgan", "cvae") else 0,
         "pieces": len(tokenizer.pieces) if tokenizer else 0,
         "longest": tokenizer.longest if tokenizer else 0,
     }

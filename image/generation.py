@@ -228,9 +228,8 @@ def even_labels(classes: Sequence[int], count: int) -> Tensor | None:
 
 
 def _latents(model: ImageModel, config: GenerateConfig, count: int, seed: int) -> Tensor:
-    is_vae = isinstance(model.network, VAE)
-    usual = model.truncation or (1.0 if is_vae else TRUNCATION)
-    z = model.latents(count, seed, config.sampler or ("mixture" if is_vae else "prior"))
+    usual = model.truncation or (1.0 if isinstance(model.network, VAE) else TRUNCATION)
+    z = model.latents(count, seed, config.sampler or model.usual_sampler)
     return z * (usual if config.truncation is None else config.truncation)
 
 

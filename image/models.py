@@ -61,11 +61,16 @@ class ImageModel:
             raise UserError(f"{self.name} is a GAN, which has no encoder and no --sampler mixture; name a VAE")
         return self.network
 
+    @property
+    def usual_sampler(self) -> Sampler:
+        """What latents are drawn by where nothing is named."""
+        return "mixture" if isinstance(self.network, VAE) else "prior"
+
     def latents(self, count: int, seed: int = 0, sampler: Sampler = "prior") -> Tensor:
         """Draw z, (count, latent), on the CPU, so that a seed means the same on every device.
 
         Args:
-            sampler: the prior N(0, I), or a VAE's mixture (`common.cores.vae.AggregateSampler`).
+            sampler: the prior N(0, I), or a VAE's mixture (`common.cores.samplers`).
 
         Raises:
             UserError: the mixture of a GAN.

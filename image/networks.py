@@ -15,8 +15,9 @@ from common.cores.blocks import ResidualBlock, spectrally_normalised
 from common.cores.cgan import ProjectionHead
 from common.cores.conditions import ClassCondition, TextCondition
 from common.cores.likelihoods import LIKELIHOODS
+from common.cores.samplers import AggregateSampler, NeighbourSampler
 from common.cores.trunk import ResidualFeatures, ResidualTrunk
-from common.cores.vae import VAE, AggregateSampler
+from common.cores.vae import VAE
 from common.errors import UserError
 from common.pictures.perceptual import SqueezeNet, load_squeezenet
 from image.config import MAX_SIDE, MIN_SIDE, Finish, Likelihood, Net, Output, Size, as_size, height_and_width
@@ -45,6 +46,7 @@ class NetworkConfig:
     likelihood: Likelihood = "logistic"  # VAEs only
     output: Output = "tanh"  # residual generator only
     finish: Finish = "shuffle"  # of the residual generator and decoder
+    points: int = 0  # latents near which a VAE draws, one of each training picture; 0: it draws by a mixture
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -122,7 +124,8 @@ def build_vae(config: NetworkConfig) -> VAE:
     """The VAE of `config`, conditional on labels if it has classes."""
     likelihood = LIKELIHOODS[config.likelihood]()
     decoder = ResidualDecoder(config, likelihood.per_channel)
-    condition, sampler = _class_condition(config, config.latent), AggregateSampler(config.latent)
+    latent, condition = config.latent, _class_condition(config, config.latent)
+    sampler = NeighbourSampler(config.points, latent) if config.points else AggregateSampler(latent)
     return VAE(ResidualEncoder(config), decoder, likelihood, condition, sampler)
 
 

@@ -16,7 +16,8 @@ from torch.utils._pytree import tree_map
 from common.cores.cgan import ProjectionHead
 from common.cores.conditions import ClassCondition
 from common.cores.likelihoods import Likelihood
-from common.cores.vae import VAE, AggregateSampler, NormalisedMean, Posterior
+from common.cores.samplers import AggregateSampler
+from common.cores.vae import VAE, NormalisedMean, Posterior
 from common.data.pieces import END, PAD
 
 HIDDEN = 256  # units a layer of the networks of latents

@@ -1,4 +1,4 @@
-"""The variational autoencoder core: posterior, likelihoods, bounds, diagnostics and a sampler (Kingma & Welling 2014).
+"""The variational autoencoder core: posterior, likelihoods, bounds, and diagnostics (Kingma & Welling 2014).
 
 The pieces meet in two quantities, the negative log-likelihood (N,) and the divergence per latent dimension (N, D), so
 a domain whose decoder reads more than a latent (a teacher-forced sequence) overrides `VAE.nll` and keeps the rest.
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from einops import einsum
 from torch import Tensor, nn
 
 from common.config import Optimizer, VaeConfig
 from common.cores.conditions import Condition
 from common.cores.game import Batch, Game, Loss, OptimizerConfig, Player
 from common.cores.likelihoods import Likelihood, at_least_float32, bend, normal_log_density
+from common.cores.samplers import Sampler
 from common.randomness import Draw
 
 DEFAULT_LR = 1e-3
@@ -139,7 +139,7 @@ class VAE(nn.Module):
         decoder: nn.Module,
         likelihood: Likelihood,
         condition: Condition | None = None,
-        sampler: "AggregateSampler | None" = None,
+        sampler: Sampler | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -298,56 +298,3 @@ def mutual_information(posterior: Posterior, z: Tensor) -> float:
     pairs = (posterior.log_prob(chunk[:, None]) for chunk in z.split(rows))  # each (rows, N), q(z_i | x_j)
     aggregate = torch.cat([pair.logsumexp(1) for pair in pairs]) - math.log(count)
     return float((posterior.log_prob(z) - aggregate).mean())
-
-
-class AggregateSampler(nn.Module):
-    """A Gaussian mixture in the place of the prior, fitted to the aggregate posterior (Ghosh et al. 2020).
-
-    It puts samples where the decoder was trained. Its state is buffers, so it is saved like any network; until it is
-    fitted it is the prior N(0, I).
-
-    Args:
-        dimensions: D of the latent.
-        components: of the mixture, each with a full covariance.
-    """
-
-    weights: Tensor
-    means: Tensor
-    factors: Tensor
-
-    def __init__(self, dimensions: int, components: int = 10) -> None:
-        super().__init__()
-        self.register_buffer("weights", torch.full((components,), 1 / components))
-        self.register_buffer("means", torch.zeros(components, dimensions))
-        self.register_buffer("factors", torch.eye(dimensions).repeat(components, 1, 1))  # covariance = factor factor^T
-
-    def fit(self, samples: Tensor, seed: int = 0) -> Self:
-        """Fit by expectation-maximisation to one posterior sample per datum, (N, D), and return itself.
-
-        Posterior means will not do: they lack the posteriors' own variance.
-
-        Raises:
-            ValueError: fewer samples than components, or samples that are not finite.
-        """
-        from sklearn.mixture import GaussianMixture  # here, because it is slow to import and sampling needs none of it
-
-        mixture = GaussianMixture(len(self.weights), reg_covar=1e-4, random_state=seed)
-        mixture.fit(samples.detach().cpu().double().numpy())
-        self.weights.copy_(torch.from_numpy(mixture.weights_))
-        self.means.copy_(torch.from_numpy(mixture.means_))
-        self.factors.copy_(torch.linalg.cholesky(torch.from_numpy(mixture.covariances_)))
-        return self
-
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """The mean (D,) of the whole mixture, and a factor (D, D) of its covariance."""
-        mean = self.weights @ self.means
-        apart = self.means - mean
-        within = einsum(self.weights, self.factors, self.factors, "k, k i l, k j l -> i j")
-        return mean, torch.linalg.cholesky(within + einsum(self.weights, apart, apart, "k, k i, k j -> i j"))
-
-    def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw z, (count, D), with a generator on the sampler's device."""
-        component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
-        noise = torch.randn(count, self.means.shape[1], generator=generator, device=self.means.device)
-        spread = einsum(self.factors, noise, "component i j, n j -> n component i")[torch.arange(count), component]
-        return self.means[component] + spread

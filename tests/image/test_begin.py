@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from common.data.arrays import Arrays
 from common.errors import UserError
 from image.config import TrainConfig
-from image.data.loading import ImageSpec
+from image.data.loading import ImageData, ImageSpec
 from image.games import begin, build_game, network_config
 from image.models import ImageModel, load_image_model
 from image.networks import NetworkConfig, build_generator, build_vae, of_decoder, without_classes
@@ -232,6 +233,8 @@ def test_settings_that_come_with_the_weights_are_refused(name: str) -> None:
 def test_what_belongs_to_the_data_is_theirs() -> None:
     config = TrainConfig(weights="emoji-text", core="cgan")
     trained = network(64, pieces=500, longest=24, output="linear", width=16)
-    found = network_config(config, ImageSpec("48x32", 3, ("a", "b")), None, trained)
+    arrays = Arrays({"image": torch.zeros(2, 3, 48, 32, dtype=torch.uint8)})
+    data = ImageData("some", ImageSpec("48x32", 3, ("a", "b")), arrays, arrays, {}, "", ((), ()))
+    found = network_config(config, data, None, trained)
     assert (found.side, found.channels, found.classes, found.pieces, found.longest) == ("48x32", 3, 2, 0, 0)
     assert (found.width, found.output) == (16, "linear")

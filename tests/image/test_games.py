@@ -14,9 +14,9 @@ from common.errors import UserError
 from common.pictures.perceptual import load_squeezenet, perceptual_loss
 from common.randomness import Draw
 from common.training.runs import open_run
-from image.config import TrainConfig
+from image.config import Core, TrainConfig
 from image.data.loading import ImageData, ImageSpec
-from image.games import FEW, SMALLEST_AIDED, build_game, chosen_core, settled
+from image.games import FEW, SMALLEST_AIDED, build_game, chosen_core, network_config, settled
 from image.models import ImageModel
 from image.networks import NetworkConfig, build_generator, build_vae
 
@@ -96,6 +96,28 @@ def test_few_pictures_are_augmented_and_mirrored() -> None:
         "finish": "smooth",
     }  # fmt: skip
     assert decided(TrainConfig(data="folder", core="gan"), data(FEW))["augment"] == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "neighbours"),
+    [
+        ({"core": "vae"}, 8, True),
+        ({"core": "vae", "latent": 4}, 40, False),
+        ({"core": "vae", "latent": 500}, 2_000, False),
+        ({"core": "vae", "neighbours": False}, 8, False),
+        ({"core": "gan"}, 8, None),
+    ],
+)
+def test_a_vae_of_few_pictures_draws_near_them(given: dict[str, Any], count: int, neighbours: bool | None) -> None:
+    found = settled(TrainConfig(data="folder", device="cpu", **given), data(count), "x")
+    assert found.neighbours is neighbours
+    assert network_config(found, data(count)).points == (count if neighbours else 0)
+
+
+@pytest.mark.parametrize("core", ["gan", "tgan"])
+def test_only_vaes_know_where_their_pictures_lie(core: Core) -> None:
+    with pytest.raises(UserError, match=f"--neighbours means nothing with --core {core}"):
+        TrainConfig(core=core, neighbours=True)
 
 
 @pytest.mark.parametrize("name", ["digits", "emoji", "fashion-mnist"])
@@ -186,7 +208,7 @@ def test_a_vae_of_before_goes_on_without_trained_features(tmp_path: Path) -> Non
     then = {name: value for name, value in vars(config).items() if name in LEFT}
     (tmp_path / "run.json").write_text(json.dumps(then | {"perceptual": 0.0}))
     found = settled(replace(config, resume=True), data(), "x")
-    assert (found.perceptual, found.optimizer, found.lr) == (0.0, None, None)
+    assert (found.perceptual, found.optimizer, found.lr, found.neighbours) == (0.0, None, None, False)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def data(shapes: Path) -> ImageData:
 def monitor(data: ImageData, **settings: Any) -> tuple[ImageMonitor, nn.Module]:
     config = TrainConfig(**{"data": "shapes", "core": "cgan", "net_size": "debug", "latent": 8} | settings)
     torch.manual_seed(0)
-    network = network_config(config, data.spec)
+    network = network_config(config, data)
     product = build_vae(network) if config.is_vae else build_generator(network)
     return ImageMonitor(config, data, network, torch.device("cpu")), product.eval()
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from scipy import stats
 from torch import Tensor, nn
 from torch.autograd import gradcheck
@@ -15,7 +14,6 @@ from common.cores.game import Batch
 from common.cores.likelihoods import LIKELIHOODS, Bernoulli, DiscretisedLogistic, Gaussian
 from common.cores.vae import (
     VAE,
-    AggregateSampler,
     NormalisedMean,
     Posterior,
     VaeConfig,
@@ -347,42 +345,6 @@ def test_active_units_count_the_dimensions_that_move() -> None:
     means = normal(5000, 4) * torch.tensor([1.0, 0.2, 0.05, 0.0], dtype=torch.float64) + 3  # variances 1, .04, .0025, 0
     assert active_units(means) == 2
     assert active_units(means, threshold=0.5) == 1
-
-
-# --- the fitted sampler
-
-
-def blobs() -> Tensor:
-    left = normal(1500, 2) @ torch.tensor([[0.3, 0.2], [0.0, 0.1]], dtype=torch.float64) + torch.tensor([-3.0, 1.0])
-    right = 0.5 * normal(500, 2, seed=1) + torch.tensor([4.0, -2.0])
-    return torch.cat([left, right]).float()
-
-
-def test_sampler_recovers_two_blobs() -> None:
-    data = blobs()
-    samples = AggregateSampler(2, components=2).fit(data).sample(20_000, generator())
-    assert samples.shape == (20_000, 2)
-    for fitted, given in [(samples[samples[:, 0] < 0], data[:1500]), (samples[samples[:, 0] >= 0], data[1500:])]:
-        assert len(fitted) / 20_000 == pytest.approx(len(given) / 2000, abs=0.02)
-        torch.testing.assert_close(fitted.mean(0), given.mean(0), atol=0.03, rtol=0)
-        torch.testing.assert_close(fitted.T.cov(), given.T.cov(), atol=0.02, rtol=0)
-
-
-def test_a_fitted_sampler_s_moments_are_those_of_what_it_was_fitted_to() -> None:
-    mean, factor = AggregateSampler(2, components=2).fit(blobs()).moments()
-    torch.testing.assert_close(mean, blobs().mean(0), atol=1e-3, rtol=0)
-    torch.testing.assert_close(factor @ factor.T, blobs().T.cov(correction=0), atol=1e-3, rtol=1e-3)
-
-
-def test_sampler_is_the_prior_until_fitted_and_survives_a_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    prior = AggregateSampler(3).sample(20_000, generator())
-    torch.testing.assert_close(prior.mean(0), torch.zeros(3), atol=0.04, rtol=0)
-    torch.testing.assert_close(prior.T.cov(), torch.eye(3), atol=0.05, rtol=0)
-    fitted = AggregateSampler(2, components=2).fit(blobs(), seed=1)
-    save_file(fitted.state_dict(), tmp_path / "sampler.safetensors")
-    loaded = AggregateSampler(2, components=2)
-    loaded.load_state_dict(load_file(tmp_path / "sampler.safetensors"))
-    assert torch.equal(loaded.sample(5, generator(7)), fitted.sample(5, generator(7)))
 
 
 # --- the game
