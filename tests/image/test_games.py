@@ -165,7 +165,9 @@ def test_trained_features_count_beside_a_vae_s_nats() -> None:
         loss, figures = player.loss(batch, draw)
         real = batch["image"] / 127.5 - 1
         made = player.network(real, Draw(0, rows=4).normal(8), with_mean=True)[2]
-        wanted = perceptual_loss(squeezenet, made.expand(-1, 3, -1, -1), real.expand(-1, 3, -1, -1), None, draw)
+        wanted = perceptual_loss(
+            squeezenet.unrectified, made.expand(-1, 3, -1, -1), real.expand(-1, 3, -1, -1), None, draw
+        )
     assert figures["perceptual"].item() == pytest.approx(wanted.item(), rel=1e-4)
     nats = -figures["elbo"] + 3 * 32 * 32 * figures["perceptual"]
     assert loss.item() == pytest.approx(nats.item(), rel=1e-5)

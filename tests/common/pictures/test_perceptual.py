@@ -76,6 +76,16 @@ def test_features_pass_gradients_to_pictures_and_keep_their_own_weights(squeezen
     assert not any(parameter.requires_grad for parameter in squeezenet.parameters())
 
 
+def test_signed_features_are_the_others_before_their_last_rectifier(squeezenet: SqueezeNet) -> None:
+    pictures = images(2, 3, 40, 32)
+    signed, rectified = squeezenet.unrectified(pictures), squeezenet(pictures)
+    assert [torch.equal(a.relu(), b) for a, b in zip(signed, rectified, strict=True)] == [True] * 7
+    assert all((layer < 0).any() for layer in signed)
+    whole = torch.nn.Sequential(*squeezenet.slices)  # as torchvision has it
+    normalised = (pictures.flip(1) if squeezenet.flip else pictures) - squeezenet.mean
+    torch.testing.assert_close(whole(normalised / squeezenet.deviation), rectified[-1])
+
+
 def test_no_code_in_the_pickle_is_run(tmp_path: Path) -> None:
     import os
     import pickle
