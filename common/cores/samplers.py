@@ -9,8 +9,8 @@ import torch
 from einops import einsum
 from torch import Tensor, nn
 
-NEIGHBOURS = 5  # of a datum, towards and away from which it is moved
-REACH = 0.5  # how far, as a share of the distance to them
+NEIGHBOURS = 5  # of a datum, along whose differences it is moved
+REACH = 0.7  # how far, as a share of how far these lie around their mean
 
 
 class AggregateSampler(nn.Module):
@@ -64,10 +64,11 @@ class AggregateSampler(nn.Module):
 
 
 class NeighbourSampler(nn.Module):
-    """One Gaussian near each datum, along the ways to its neighbours (Vincent & Bengio 2003: manifold Parzen windows).
+    """One Gaussian at each datum, as wide as its neighbours lie (Vincent & Bengio 2003: manifold Parzen windows).
 
     For few data: a handful of Gaussians, each spanned by a dozen data, means what is half-way between all of these,
-    which in many dimensions is near to none.
+    which in many dimensions is near to none. Neighbours are taken around their own mean and not, as there, around the
+    datum, from which all of them lie towards the middle: away from them is nothing.
 
     Args:
         count: N data that it is fitted to.
@@ -102,11 +103,12 @@ class NeighbourSampler(nn.Module):
         return self.points[rows] + einsum(noise, ways, "n way, n way i -> n i")
 
     def _ways(self, rows: Tensor) -> Tensor:
-        """A factor of the covariance around each of some data, transposed, (N, neighbours, D)."""
+        """A factor of the covariance at each of some data, transposed, (N, neighbours + 1, D)."""
         near = min(NEIGHBOURS, len(self.points) - 1)
         apart = torch.cdist(self.points[rows], self.points).scatter(1, rows[:, None], torch.inf)
         found = apart.topk(near, largest=False).indices
-        return (self.points[found] - self.points[rows, None]) * (REACH / max(near, 1) ** 0.5)
+        around = torch.cat([self.points[found], self.points[rows, None]], 1)
+        return (around - around.mean(1, keepdim=True)) * (REACH / max(near, 1) ** 0.5)
 
 
 Sampler = AggregateSampler | NeighbourSampler
