@@ -28,7 +28,7 @@ def forecast(rate: float, counted: str, milestones: Sequence[Milestone]) -> str:
         counted: what the examples are, in the plural.
     """
     told = [f"{stone.what} in {time_between(stone.least / rate, stone.most / rate)}" for stone in milestones]
-    return f"about {rate:,.{0 if rate >= 10 else 1}f} {counted}/s here: {', '.join(told)}"
+    return f"about {rate:,.{0 if rate >= 10 else 1}f} {counted}/s here" + (f": {', '.join(told)}" if told else "")
 
 
 def time_between(least: float, most: float) -> str:

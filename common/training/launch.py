@@ -103,7 +103,8 @@ def carry_out(run: Run) -> None:
         for told in (run.chosen, run.begun):
             if told and not run.config.resume and trainer.accelerator.is_main_process:
                 print(f"{run.program}: {told}", file=sys.stderr)
-        progress = trainer.fit(run.game, run.batches, run.monitor, run.milestones, begins_trained)
+        milestones = () if run.begun else run.milestones  # which are of networks that know nothing
+        progress = trainer.fit(run.game, run.batches, run.monitor, milestones, begins_trained)
     if trainer.accelerator.is_main_process:
         conclude(out, progress, run.examples, run.sheets, run.then(shlex.quote(str(out))))
         if not run.begun:

@@ -88,7 +88,7 @@ class Trainer:
             game: its networks are moved to the device and trained in place.
             data: one batch is `config.batch` of its rows.
             monitor: the domain's eyes.
-            milestones: what is told once, with when it will be, as soon as the pace is known.
+            milestones: what is told once, with the pace and when each will be, as soon as that is known.
             begins_trained: judge what a new run begins with first, and keep it until something is better.
 
         Raises:
@@ -105,7 +105,7 @@ class Trainer:
             while not self._over():
                 self._step()
                 self._agree()
-                if self._timed() and milestones:
+                if self._timed():
                     self._say(bar, self._outlook(milestones))
                 self._show(bar)
                 if self.progress.step % LOG_EVERY == 0:
@@ -353,7 +353,8 @@ class Trainer:
         config, counted = self.config, flag_of(type(self.config), "examples")
         examples = min((config.steps or math.inf) * config.batch, config.examples or math.inf)
         seconds = min(examples / self.pace, 60 * (config.minutes or math.inf))
-        return f"{forecast(self.pace, counted, milestones)}; this run takes {time_between(seconds, seconds)}"
+        ends = f"; this run takes {time_between(seconds, seconds)}" if math.isfinite(seconds) else ""
+        return forecast(self.pace, counted, milestones) + ends
 
     def _say(self, bar: Bar, text: str) -> None:
         if self.accelerator.is_main_process:

@@ -35,6 +35,7 @@ def test_a_forecast_says_what_is_to_be_seen_when() -> None:
     told = forecast(52, "images", stones)
     assert told == "about 52 images/s here: first shapes in about 10 minutes, clear pictures in about 5 to 11 hours"
     assert forecast(1.26, "texts", stones[:1]).startswith("about 1.3 texts/s here: first shapes in about 7 hours")
+    assert forecast(52, "images", []) == "about 52 images/s here"
 
 
 def fit(config: TinyConfig) -> None:
