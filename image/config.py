@@ -165,7 +165,7 @@ class PerceptualConfig(Checked):
 class SamplerConfig(Checked):
     """Where a trained VAE draws from."""
 
-    neighbours: bool | None = None  # draw near each training picture, not by a mixture; default: VAEs of few pictures
+    neighbours: bool | None = None  # draw near each training picture, not by a mixture; default: --core vae of few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +190,7 @@ UNREAD: dict[Core | None, tuple[type, ...]] = {  # settings that a core does not
     "cgan": (*OF_WORDS, *OF_VAES),
     "tgan": (VaeConfig, SamplerConfig),
     "vae": OF_WORDS,
-    "cvae": OF_WORDS,
+    "cvae": (*OF_WORDS, SamplerConfig),  # which is to draw a class near pictures of others, too
 }
 
 
@@ -242,6 +242,8 @@ class TrainConfig(
         """--core, or the one whose own settings are named; None leaves it to the data, the time and the device."""
         if self.core is not None:
             return self.core
+        if first_set(self, SamplerConfig):
+            return "vae"
         if first_set(self, *OF_VAES):
             return "cvae"
         return "cgan" if first_set(self, *OF_CRITICS) or self.net == "dcgan" or self.spectral_norm else None

@@ -107,18 +107,28 @@ def run_name(data: ImageData, core: Core) -> str:
 def chosen_core(config: TrainConfig, data: ImageData, begun: ImageModel | None) -> tuple[Core, str]:
     """What is trained: what is named, or what suits the run to resume, the trained weights, or data and time; and why.
 
-    The reason is told where data and time decided for a VAE.
+    The reason is told where data or time decided for a VAE.
     """
     is_labelled, named = bool(data.spec.classes), config.core or _resumed_core(config, data)
     if named is None and begun is not None and (config.named_core is None or config.critic is not None):
         named = "cvae" if isinstance(begun.network, VAE) else "cgan"  # either may have critics
     named = named or config.named_core
-    large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
-    if named is None and large:
-        core, why = choose_core(is_labelled, images_within(config, pick_device(config.device).type == "cpu"))
+    if named is None and is_large(data):
+        seen = images_within(config, pick_device(config.device).type == "cpu")
+        core, why = choose_core(is_labelled, seen, not is_labelled and are_few(len(data.train), config.latent))
         return core, f"--core {core}: {why}" if core in VAES else ""
     named = named or "cgan"
     return (named if is_labelled else UNLABELLED.get(named, named)), ""
+
+
+def is_large(data: ImageData) -> bool:
+    """Whether trained features say enough of its pictures."""
+    return min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
+
+
+def are_few(training: int, latent: int) -> bool:
+    """Whether so many training pictures are too few for a mixture of a latent's length to say where they lie."""
+    return training < min(SPARSE * latent, JUDGED)
 
 
 def _resumed_core(config: TrainConfig, data: ImageData) -> Core | None:
@@ -138,7 +148,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         begun: of the trained networks with which the run begins.
     """
     adversarial = config.critic is not None if config.is_vae else config.adversarial > 0
-    large = min(height_and_width(data.spec.size)) >= SMALLEST_AIDED
+    large = is_large(data)
     net = begun.net if begun else config.net
     few = adversarial and len(data.train) < FEW
     perceives = config.is_vae and large and config.perceptual != 0 and load_squeezenet() is not None
@@ -151,7 +161,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         "finish": "smooth",
         "perceptual": PERCEPTUAL if perceives else 0.0,
         "optimizer": None,  # the networks' own; runs that named one go on by it
-        "neighbours": len(data.train) < min(SPARSE * (begun or config).latent, JUDGED),
+        "neighbours": are_few(len(data.train), (begun or config).latent),
         "lr": MUON_LR if perceives and config.optimizer != "adam" else None,
     }
     if config.resume:
@@ -159,7 +169,7 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
         del chosen["critic"], chosen["augment"]  # and a VAE has none unless it is named
-    if not config.is_vae:
+    if config.core != "vae":
         del chosen["neighbours"]
     if not (config.is_vae or config.core == "tgan"):
         chosen.pop("perceptual", None)

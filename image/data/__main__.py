@@ -51,7 +51,7 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
     from common.training.forecast import forecast
     from common.training.launch import trial
     from image.data.advice import choose_core, told_augmentation, told_mirror
-    from image.games import prepare
+    from image.games import are_few, is_large, prepare
 
     train = TrainConfig(
         data=config.data,
@@ -65,7 +65,8 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
     )
     run = prepare(train)
     rate = trial(run)
-    core, why = choose_core(bool(data.spec.classes), 60 * config.minutes * rate)
+    few = is_large(data) and not data.spec.classes and are_few(len(data.train), train.latent)
+    core, why = choose_core(bool(data.spec.classes), 60 * config.minutes * rate, few)
     if core != train.core:
         train = replace(train, core=core)
         run = prepare(train)

@@ -55,17 +55,20 @@ def choose_size(asked: Size | None, sides: Sequence[int]) -> tuple[Size, str]:
     return size, "the largest to which half of the pictures need not be enlarged"
 
 
-def choose_core(is_labelled: bool, seen: float) -> tuple[Core, str]:
-    """A GAN, or a VAE where time is short; and why.
+def choose_core(is_labelled: bool, seen: float, few: bool) -> tuple[Core, str]:
+    """A GAN, or a VAE of few pictures or where time is short; and why.
 
     Args:
         seen: training images that a GAN would see.
+        few: whether a VAE without classes would draw near each training picture.
     """
+    if few:
+        return "vae", "of so few pictures a GAN draws some again and again, and a VAE draws near each"
     if seen >= GAN_PAYS:
         enough = "a GAN sees" + (f" some {_rounded(seen):,} images" if math.isfinite(seen) else " enough")
         return "cgan" if is_labelled else "gan", f"{enough} in that time, to be sharper than a VAE"
-    few = f"a GAN would see some {_rounded(seen):,} images in that time and hardly show more than blobs"
-    return "cvae" if is_labelled else "vae", f"{few}; a VAE's pictures are blurred, but sooner there"
+    short = f"a GAN would see some {_rounded(seen):,} images in that time and hardly show more than blobs"
+    return "cvae" if is_labelled else "vae", f"{short}; a VAE's pictures are blurred, but sooner there"
 
 
 def images_within(config: TrainConfig, is_slow: bool) -> float:

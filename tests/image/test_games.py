@@ -36,8 +36,10 @@ def decided(config: TrainConfig, of: ImageData | None = None) -> dict[str, Any]:
     return {name: getattr(found, name) for name in LEFT}
 
 
-def shown(config: TrainConfig, size: int = SMALLEST_AIDED, classes: tuple[str, ...] = ()) -> tuple[str, str]:
-    of = data(size=size)
+def shown(
+    config: TrainConfig, size: int = SMALLEST_AIDED, classes: tuple[str, ...] = (), count: int = 1_000
+) -> tuple[str, str]:
+    of = data(count, size)
     return chosen_core(config, replace(of, spec=replace(of.spec, classes=classes)), None)
 
 
@@ -58,6 +60,14 @@ def shown(config: TrainConfig, size: int = SMALLEST_AIDED, classes: tuple[str, .
 def test_what_is_named_or_else_time_decides_the_core(given: dict[str, Any], core: str) -> None:
     chosen, why = shown(TrainConfig(data="folder", device="cpu", **given))
     assert chosen == core and bool(why) == (given.keys() <= {"minutes", "examples"} and core == "vae")
+
+
+def test_few_pictures_without_classes_are_a_vae_s_whatever_the_time() -> None:
+    patient = TrainConfig(data="folder", device="cpu", minutes=600.0)
+    assert shown(patient, count=100)[0] == "vae" and "near each" in shown(patient, count=100)[1]
+    assert shown(patient, count=100, classes=("a", "b"))[0] == "cgan"
+    assert shown(patient, size=28, count=100)[0] == "gan"
+    assert shown(replace(patient, core="gan"), count=100)[0] == "gan"
 
 
 def test_classes_are_learned_where_there_are_some_and_small_pictures_by_a_gan() -> None:
@@ -105,6 +115,7 @@ def test_few_pictures_are_augmented_and_mirrored() -> None:
         ({"core": "vae", "latent": 4}, 40, False),
         ({"core": "vae", "latent": 500}, 2_000, False),
         ({"core": "vae", "neighbours": False}, 8, False),
+        ({"core": "cvae"}, 8, None),
         ({"core": "gan"}, 8, None),
     ],
 )
@@ -114,7 +125,7 @@ def test_a_vae_of_few_pictures_draws_near_them(given: dict[str, Any], count: int
     assert network_config(found, data(count)).points == (count if neighbours else 0)
 
 
-@pytest.mark.parametrize("core", ["gan", "tgan"])
+@pytest.mark.parametrize("core", ["gan", "tgan", "cvae"])
 def test_only_vaes_know_where_their_pictures_lie(core: Core) -> None:
     with pytest.raises(UserError, match=f"--neighbours means nothing with --core {core}"):
         TrainConfig(core=core, neighbours=True)

@@ -54,8 +54,12 @@ def test_the_size_is_one_that_most_pictures_fill(asked: int | None, sides: list[
     ],
 )  # fmt: skip
 def test_a_vae_where_time_is_short(is_labelled: bool, seen: float, core: str, told: str) -> None:
-    chosen, why = choose_core(is_labelled, seen)
+    chosen, why = choose_core(is_labelled, seen, few=False)
     assert chosen == core and told in why
+
+
+def test_a_vae_of_few_pictures_whatever_the_time() -> None:
+    assert choose_core(False, math.inf, few=True) == ("vae", choose_core(False, 0, few=True)[1])
 
 
 @pytest.mark.parametrize(
@@ -79,8 +83,8 @@ def test_a_gan_of_large_pictures_names_what_shows_something_sooner(core: Core, s
 
 
 def test_the_border_is_what_a_gan_needs() -> None:
-    assert choose_core(False, GAN_PAYS)[0] == "gan"
-    assert choose_core(False, GAN_PAYS - 1)[0] == "vae"
+    assert choose_core(False, GAN_PAYS, few=False)[0] == "gan"
+    assert choose_core(False, GAN_PAYS - 1, few=False)[0] == "vae"
 
 
 @pytest.mark.parametrize(
