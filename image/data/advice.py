@@ -17,7 +17,7 @@ SLOW_GAN = 25  # images a second that one of 64 x 64 pixels sees on one core or 
 GAN_CLEAR_SMALL, GAN_CLEAR_FEW, GAN_CLEAR = (200_000, 450_000), (200_000, 400_000), (1_000_000, 2_000_000)
 # VAEs of the same 330 drawings could be read after 3 minutes, and shapes strewn over 330 pictures were blurred spots
 # after 28,000, drawn by the mixture (by the prior still clouds); fashion-vae was trained on 300,000. Of large pictures
-# they learn by trained features: such shapes were sharp after 6,000 to 9,000, and dogs smeared dogs after 20,000.
+# they learn by trained features: such shapes were sharp after 6,000 to 9,000, and dogs soft dogs after 20,000.
 VAE_FIRST, VAE_FIRST_LARGE, VAE_DONE = (20_000, 30_000), (6_000, 20_000), (100_000, 300_000)
 
 
