@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import run
 from common.config import PrecisionConfig, require
-from common.cores.vae import VAE
 from common.evaluation.metrics import frechet_distance, neighbourhoods
 from common.pictures.sheets import grid, save_picture
 from common.training.devices import pick_device
@@ -83,8 +82,7 @@ def measured(config: RecipeConfig, name: str, out: Path) -> None:
     model, data = load_image_model(str(out), device), load_images(config.data)
     for named in ("squeezenet", "features"):
         extractor = find_extractor(named, device)
-        sampler = "mixture" if isinstance(model.network, VAE) else "prior"
-        material = gather(model, data, extractor, config.n, config.seed, sampler)
+        material = gather(model, data, extractor, config.n, config.seed, model.usual_sampler)
         save_picture(grid(material.samples[:64]), config.out / f"{name}.png")
         real, fake = material.real_features, material.sample_features
         floor = frechet_distance(real, material.train_features[material.floor])

@@ -127,7 +127,10 @@ def is_large(data: ImageData) -> bool:
 
 
 def are_few(training: int, latent: int) -> bool:
-    """Whether so many training pictures are too few for a mixture of a latent's length to say where they lie."""
+    """Whether so many training pictures are too few for a mixture of a latent's length to say where they lie.
+
+    And few enough for a latent of each, as no look fits more.
+    """
     return training < min(SPARSE * latent, JUDGED)
 
 
@@ -212,7 +215,7 @@ def network_config(
     of_data: dict[str, Any] = {
         "side": data.spec.size,
         "channels": data.spec.channels,
-        "points": len(data.train) if config.neighbours else 0,
+        "points": min(len(data.train), JUDGED) if config.neighbours else 0,
         "classes": len(data.spec.classes) if config.core in ("cgan", "cvae") else 0,
         "pieces": len(tokenizer.pieces) if tokenizer else 0,
         "longest": tokenizer.longest if tokenizer else 0,

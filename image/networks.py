@@ -252,7 +252,7 @@ def of_decoder(vae: VAE) -> dict[str, Tensor]:
     if table is not None:
         length = table[:-1].norm(dim=1).mean().item() / table.shape[1] ** 0.5
         parts[CLASSES] = torch.cat([table[:-1], F.normalize(table[:-1]).mean(0, keepdim=True)])
-    assert vae.sampler is not None  # all VAEs of images have one, which is the prior until it is fitted
+    assert vae.sampler is not None  # all VAEs of images have one, about as the prior until it is fitted
     mean, factor = vae.sampler.moments()
     for layer in READ_LATENTS:
         weight = parts[f"{layer}.weight"]

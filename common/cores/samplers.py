@@ -1,6 +1,6 @@
 """What stands in for a VAE's prior once it is trained: where the latents of the training data really lie.
 
-Its state is buffers, so it is saved like any network; until it is fitted it is the prior N(0, I).
+Its state is buffers, so it is saved like any network; until it is fitted it is the prior N(0, I), or draws of that.
 """
 
 from typing import Self
@@ -67,8 +67,8 @@ class NeighbourSampler(nn.Module):
     """One Gaussian at each datum, as wide as its neighbours lie (Vincent & Bengio 2003: manifold Parzen windows).
 
     For few data: a handful of Gaussians, each spanned by a dozen data, means what is half-way between all of these,
-    which in many dimensions is near to none. Neighbours are taken around their own mean and not, as there, around the
-    datum, from which all of them lie towards the middle: away from them is nothing.
+    which in many dimensions is near to none. A datum and its neighbours are taken around their mean and not, as there,
+    around the datum, from which all the others lie towards the middle: away from them is nothing.
 
     Args:
         count: N data that it is fitted to.

@@ -34,6 +34,7 @@ def begin_with(game: Game, name: str, tensors: Mapping[str, Tensor], critic: Map
         UserError: nothing fits.
     """
     taken, new = load_fitting(game.players[game.product].network, tensors)
+    new = [layer for layer in new if not layer.startswith("sampler")]  # which is fitted at the first look
     if not taken:
         raise UserError(f"--weights {name}: none of their layers fit; choose other weights or leave the flag out")
     said = f"took {taken} of {len(tensors)} tensors of {name}"

@@ -47,17 +47,17 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """U V^T of a matrix U S V^T, roughly: its singular values come to lie around 1 (Newton-Schulz, in float32).
 
     Each iteration multiplies x by a polynomial of x x^T. These all commute, so they are gathered on the smaller side,
-    where a product takes least, and meet the matrix once.
+    where a product takes least, and meet the matrix once. Of squares, which are few, it takes a little longer so.
     """
     a, b, c = COEFFICIENTS
     x = matrix.float() / matrix.norm().clamp(min=1e-7)
     x = x.T if len(x) > x.shape[1] else x
     gram, one = x @ x.T, torch.eye(min(x.shape), device=x.device)
-    gathered = one
-    for _ in range(STEPS):
+    gathered = polynomial = torch.addmm(a * one + b * gram, gram, gram, alpha=c)
+    for _ in range(STEPS - 1):
+        gram = polynomial @ gram @ polynomial
         polynomial = torch.addmm(a * one + b * gram, gram, gram, alpha=c)
         gathered = polynomial @ gathered
-        gram = polynomial @ gram @ polynomial
     x = gathered @ x
     return (x.T if x.shape != matrix.shape else x).to(matrix.dtype)
 

@@ -53,19 +53,19 @@ def recommend(config: DataConfig, data: "ImageData") -> tuple[TrainConfig, str, 
     from image.data.advice import choose_core, told_augmentation, told_mirror
     from image.games import are_few, is_large, prepare
 
+    few = is_large(data) and not data.spec.classes and are_few(len(data.train), TrainConfig.latent)
     train = TrainConfig(
         data=config.data,
         size=data.spec.size,
         fit=config.fit,
         grey=config.grey,
-        core="cgan" if data.spec.classes else "gan",
+        core="cgan" if data.spec.classes else "vae" if few else "gan",
         minutes=config.minutes,
         device=config.device,
         threads=config.threads,
     )
     run = prepare(train)
     rate = trial(run)
-    few = is_large(data) and not data.spec.classes and are_few(len(data.train), train.latent)
     core, why = choose_core(bool(data.spec.classes), 60 * config.minutes * rate, few)
     if core != train.core:
         train = replace(train, core=core)

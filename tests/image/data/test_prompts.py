@@ -218,7 +218,7 @@ def test_trained_features_teach_what_pixels_do_not(weights: Path) -> None:
         draw.uniform()  # by which it is hidden, or not
         fake = player.network(draw.normal(8), batch["text"][:, 0])
         loss, figures = player.loss(batch, Draw(0, rows=4))
-        wanted = perceptual_loss(squeezenet, fake, batch["image"] / 127.5 - 1, None, draw)
+        wanted = perceptual_loss(squeezenet.unrectified, fake, batch["image"] / 127.5 - 1, None, draw)
     assert figures["perceptual"].item() == pytest.approx(wanted.item(), rel=1e-4)
     assert loss.item() == pytest.approx((2 * figures["pixel"] + 3 * figures["perceptual"]).item(), rel=1e-5)
 
