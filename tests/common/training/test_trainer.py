@@ -598,7 +598,9 @@ def test_a_run_is_quiet_where_nobody_looks(tmp_path: Path, capsys: pytest.Captur
     said = capsys.readouterr()
     assert said.out == ""
     assert "\r" not in said.err
-    assert [line.split() for line in said.err.splitlines()] == [
+    pace, *looks = said.err.splitlines()
+    assert pace.startswith("about ") and pace.endswith("this run takes under a minute")
+    assert [line.split() for line in looks] == [
         ["240", "examples", "score", "2", "(best", "so", "far)"],
         ["480", "examples", "score", "1", "(best", "so", "far)"],
     ]
