@@ -81,8 +81,8 @@ class NeighbourSampler(nn.Module):
         super().__init__()
         self.register_buffer("points", torch.randn(count, dimensions))
 
-    def fit(self, samples: Tensor, seed: int = 0) -> Self:
-        """Take one posterior sample per datum, (N, D), and return itself; `seed` is for others."""
+    def fit(self, samples: Tensor) -> Self:
+        """Take one posterior sample per datum, (N, D), and return itself."""
         self.points.copy_(samples)
         return self
 

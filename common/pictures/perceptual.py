@@ -86,7 +86,7 @@ class SqueezeNet(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in [0, 1], H and W of 17 or more -> seven times (N, C, h, w)."""
-        return [found.relu() for found in self.unrectified(images)]
+        return [rectified for _, rectified in self._maps(images)]
 
     def unrectified(self, images: Tensor) -> list[Tensor]:
         """The same before the rectifiers at their ends (Wang et al. 2018, ESRGAN).
@@ -94,6 +94,10 @@ class SqueezeNet(nn.Module):
         Whoever learns by rectified maps, and does not know where an edge is, does best with a little of an edge
         everywhere, of which a lattice grows; of signed ones, edges that may be anywhere cancel.
         """
+        return [signed for signed, _ in self._maps(images)]
+
+    def _maps(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Each map before and after its last rectifier."""
         x = images.flip(1) if self.flip else images
         x = (x - self.mean) / self.deviation
         found = []
@@ -104,8 +108,8 @@ class SqueezeNet(nn.Module):
             if not isinstance(last, nn.ReLU):  # it is a fire
                 squeezed = cast(Any, last).squeeze(x).relu()
                 x = torch.cat([cast(Any, last).expand1x1(squeezed), cast(Any, last).expand3x3(squeezed)], 1)
-            found.append(x)
-            x = x.relu()
+            signed, x = x, x.relu()
+            found.append((signed, x))
         return found
 
 
