@@ -86,6 +86,10 @@ class NeighbourSampler(nn.Module):
         self.points.copy_(samples)
         return self
 
+    def remember(self, samples: Tensor) -> None:
+        """Take posterior samples of some data (M, D) while these are still learned, in the place of the oldest."""
+        self.points.copy_(torch.cat([self.points, samples.to(self.points.dtype)])[len(samples) :])
+
     def moments(self) -> tuple[Tensor, Tensor]:
         """The mean (D,) of all Gaussians, and a factor (D, D) of their covariance."""
         centred = self.points - self.points.mean(0)
@@ -98,13 +102,20 @@ class NeighbourSampler(nn.Module):
         """Draw z, (count, D), with a generator on the sampler's device."""
         device = self.points.device
         rows = torch.randint(len(self.points), (count,), generator=generator, device=device)
-        ways = self._ways(rows)
-        noise = torch.randn(ways.shape[:2], generator=generator, device=device)
-        return self.points[rows] + einsum(noise, ways, "n way, n way i -> n i")
+        return self.near(rows, torch.randn(count, self.ways, generator=generator, device=device))
+
+    @property
+    def ways(self) -> int:
+        """Along how many differences a datum is moved, its own from the mean of its neighbours among them."""
+        return min(NEIGHBOURS, len(self.points) - 1) + 1
+
+    def near(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """Latents (N, D) near the data of some rows (N,), by normal noise (N, ways)."""
+        return self.points[rows] + einsum(noise, self._ways(rows), "n way, n way i -> n i")
 
     def _ways(self, rows: Tensor) -> Tensor:
-        """A factor of the covariance at each of some data, transposed, (N, neighbours + 1, D)."""
-        near = min(NEIGHBOURS, len(self.points) - 1)
+        """A factor of the covariance at each of some data, transposed, (N, ways, D)."""
+        near = self.ways - 1
         apart = torch.cdist(self.points[rows], self.points).scatter(1, rows[:, None], torch.inf)
         found = apart.topk(near, largest=False).indices
         around = torch.cat([self.points[found], self.points[rows, None]], 1)

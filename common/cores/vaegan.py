@@ -1,8 +1,11 @@
 """A VAE whose images critics judge too (Larsen et al. 2016: VAE-GAN).
 
 What a latent leaves open, nats and trained features average: the image is blurred. A critic asks for one of those that
-it may be. It sees what the VAE makes of real images and of the prior's latents, half of each, so that what is drawn
-becomes as sharp as what is encoded, while each image still has a latent of its own: nothing collapses.
+it may be. It sees what the VAE makes of real images and of latents as they will be drawn, half of each, so that what is
+drawn becomes as sharp as what is encoded, while each image still has a latent of its own: nothing collapses.
+
+Those are the prior's; of few data, latents near the last ones that were encoded, which are remembered in the VAE's
+sampler. Each process remembers its own, so that several are not exactly one.
 """
 
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from common.config import Optimizer, VaeConfig
 from common.cores.aide import RAMP
 from common.cores.game import Batch, Game
 from common.cores.gan import GanGame
+from common.cores.samplers import NeighbourSampler
 from common.cores.schedules import linear
 from common.cores.vae import VAE, Content, vae_player, vae_turn
 from common.randomness import Draw
@@ -51,12 +55,14 @@ class VaeGan:
         return Game({"critic": critic, "vae": vae}, "vae", "critic")
 
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        """The critics' loss on real images, and on what the VAE makes of half of them and of the prior."""
+        """The critics' loss on real images, and on what the VAE makes of half of them and of drawn latents."""
         real, raw = self.prepare(batch), self.vae.read(batch)
         half = len(real) // 2
         with torch.no_grad():
             z = self.vae.encode(real, raw).sample(draw.normal(self.latent))
-            made = self._draw(torch.cat([z[:half], draw.normal(self.latent)[half:]]), raw)
+            if isinstance(self.vae.sampler, NeighbourSampler):
+                self.vae.sampler.remember(z)
+            made = self._draw(torch.cat([z[:half], self._drawn(draw)[half:]]), raw)
         return self.critics.judging(real, made, raw, draw)
 
     def loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
@@ -65,9 +71,16 @@ class VaeGan:
         loss, figures, mean = vae_turn(self.vae, self.config, real, raw, draw, self.latent, self.content, True)
         assert mean is not None
         half = len(real) // 2
-        drawn = self._draw(draw.normal(self.latent)[half:], None if raw is None else raw[half:])
+        drawn = self._draw(self._drawn(draw)[half:], None if raw is None else raw[half:])
         fooling = self.critics.fooling(torch.cat([mean[:half], drawn]), batch, draw, raw)
         return loss + linear(0, self.weight, draw.images / RAMP) * fooling, figures | {"generator": fooling}
+
+    def _drawn(self, draw: Draw) -> Tensor:
+        """Latents (N, D) as they will be drawn."""
+        sampler = self.vae.sampler
+        if not isinstance(sampler, NeighbourSampler):
+            return draw.normal(self.latent)
+        return sampler.near(draw.integers(len(sampler.points)), draw.normal(sampler.ways))
 
     def _draw(self, z: Tensor, raw: Tensor | None) -> Tensor:
         return self.vae.likelihood.mean(self.vae.decode(z, raw))

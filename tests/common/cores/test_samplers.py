@@ -70,6 +70,15 @@ def test_its_moments_are_those_of_what_it_draws() -> None:
     torch.testing.assert_close(factor @ factor.T, drawn.T.cov(), atol=0.05, rtol=0.03)
 
 
+def test_it_remembers_the_last_data_that_it_is_told() -> None:
+    sampler, told = NeighbourSampler(4, 2), normal(7, 2).float()
+    for part in told.split(3):
+        sampler.remember(part)
+    assert torch.equal(sampler.points, told[-4:])
+    sampler.remember(told)  # more at once than it holds
+    assert torch.equal(sampler.points, told[-4:])
+
+
 def test_of_one_datum_it_draws_that() -> None:
     sampler = NeighbourSampler(1, 3).fit(torch.ones(1, 3))
     assert torch.equal(sampler.sample(4, generator()), torch.ones(4, 3))

@@ -8,9 +8,10 @@ from common.config import GanConfig, VaeConfig
 from common.cores.aide import RAMP
 from common.cores.gan import LOSSES, GanGame
 from common.cores.likelihoods import LIKELIHOODS
+from common.cores.samplers import NeighbourSampler
 from common.cores.vae import VAE, vae_game
 from common.cores.vaegan import VaeGan
-from common.randomness import Draw
+from common.randomness import Draw, mix
 
 LATENT, WEIGHT = 3, 7.0
 
@@ -32,11 +33,11 @@ class Unconditional(nn.Sequential):
         return super().forward(x)
 
 
-def toy() -> tuple[VaeGan, Judge, dict[str, Tensor]]:
+def toy(sampler: NeighbourSampler | None = None) -> tuple[VaeGan, Judge, dict[str, Tensor]]:
     torch.manual_seed(0)
     encoder = Unconditional(nn.Flatten(), nn.Linear(16, 2 * LATENT))
     decoder = Unconditional(nn.Linear(LATENT, 16), nn.Unflatten(1, (1, 4, 4)))
-    vae, judge = VAE(encoder, decoder, LIKELIHOODS["gaussian"]()), Judge()
+    vae, judge = VAE(encoder, decoder, LIKELIHOODS["gaussian"](), sampler=sampler), Judge()
     critics = GanGame(vae, judge, GanConfig(penalty=0.0), lambda batch: batch["image"])
     game = VaeGan(vae, VaeConfig(latent=LATENT), critics, lambda batch: batch["image"], LATENT, WEIGHT)
     return game, judge, {"image": 0.1 * torch.randn(4, 1, 4, 4)}
@@ -53,6 +54,22 @@ def test_critics_see_what_is_made_of_half_of_the_images_and_of_the_prior() -> No
     torch.testing.assert_close(made, expected)
     sums = judge.seen[0].flatten(1).sum(1).chunk(2)
     torch.testing.assert_close(loss, LOSSES["relativistic"].critic(*sums))
+
+
+def test_of_few_data_they_see_latents_near_the_last_ones_that_were_encoded() -> None:
+    play, judge, batch = toy(sampler := NeighbourSampler(6, LATENT))
+    older, draw = sampler.points.clone(), Draw(0, rows=4)
+    play.critic_loss(batch, Draw(0, rows=4))
+    z = play.vae.encode(batch["image"]).sample(draw.normal(LATENT))
+    torch.testing.assert_close(sampler.points, torch.cat([older[4:], z]))
+    near = sampler.near(draw.integers(6), draw.normal(sampler.ways))
+    expected = play.vae.likelihood.mean(play.vae.decode(torch.cat([z[:2], near[2:]])))
+    torch.testing.assert_close(judge.seen[0].chunk(2)[1], expected)
+    play.loss(batch, later := Draw(0, step=1, rows=4, images=RAMP))
+    later.generator.manual_seed(mix(0, 1, 0))
+    later.normal(LATENT)
+    near = sampler.near(later.integers(6), later.normal(sampler.ways))
+    torch.testing.assert_close(judge.seen[2][-2:], play.vae.likelihood.mean(play.vae.decode(near[2:])))
 
 
 @pytest.mark.parametrize(("images", "share"), [(0, 0.0), (RAMP // 2, 0.5), (RAMP, 1.0), (9 * RAMP, 1.0)])
