@@ -169,10 +169,22 @@ class SamplerConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class JoiningConfig(Checked):
+    """When critics join a VAE."""
+
+    critic_after: int | None = None  # VAEs: images after which critics join; default: 0, or 40,000 where few have them
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        value = self.critic_after
+        require(value is None or value >= 0, "critic_after", f"must be 0 or more, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CriticConfig(Checked):
     """Who judges what a GAN draws."""
 
-    critic: Critic | None = None  # aided: by a second one too, on trained features; default: GANs from 48 pixels on
+    critic: Critic | None = None  # aided: by a second one too, on trained features; default: from 48 pixels on
     aid: float = 0.5  # aided: weight of what the second one says
 
     def __post_init__(self) -> None:
@@ -182,13 +194,13 @@ class CriticConfig(Checked):
 
 
 OF_CRITICS = (CriticConfig, GanConfig, AugmentConfig)
-OF_VAES = (VaeConfig, PerceptualConfig, SamplerConfig)
+OF_VAES = (VaeConfig, PerceptualConfig, SamplerConfig, JoiningConfig)
 OF_WORDS = (VocabularyConfig, TextConfig)
 UNREAD: dict[Core | None, tuple[type, ...]] = {  # settings that a core does not read
     None: OF_WORDS,
     "gan": (*OF_WORDS, *OF_VAES),
     "cgan": (*OF_WORDS, *OF_VAES),
-    "tgan": (VaeConfig, SamplerConfig),
+    "tgan": (VaeConfig, SamplerConfig, JoiningConfig),
     "vae": OF_WORDS,
     "cvae": (*OF_WORDS, SamplerConfig),  # which is to draw a class near pictures of others, too
 }
@@ -202,6 +214,7 @@ class TrainConfig(
     VaeConfig,
     PerceptualConfig,
     SamplerConfig,
+    JoiningConfig,
     AugmentConfig,
     RunConfig,
     SubjectConfig,
@@ -219,9 +232,9 @@ class TrainConfig(
         core = self.named_core or "cgan"
         require_unset(self, core, *UNREAD[self.named_core], read=("adversarial",) if core in VAES else ())
         if core in VAES and self.critic is None:
-            require_unset(self, f"{core} without --critic", *OF_CRITICS)
-            alone = self.adversarial == type(self).adversarial
-            require(alone, "adversarial", f"means nothing with --core {core} without --critic; leave it out")
+            require_unset(self, f"{core} without --critic", *OF_CRITICS, JoiningConfig)
+            alone = self.adversarial in (0, type(self).adversarial)
+            require(alone, "adversarial", f"means nothing with --core {core} without --critic, but 0; leave it out")
         learns = core != "tgan" or self.pixel + (self.perceptual or 0) + self.adversarial > 0
         require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
         require(self.cache_size > 0, "cache_size", f"must be above 0, not {self.cache_size}")

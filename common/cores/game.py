@@ -41,6 +41,7 @@ class Player:
         average: half-life of the moving average of the network's weights, in images; None keeps no average.
         average_ramp: it is at most this share of the images seen, so that the first weights are forgotten (Karras et
             al. 2020).
+        joins: images of the run before which it takes no turn.
         compile: whether `--compile` may compile this network (not one that a gradient penalty differentiates twice).
     """
 
@@ -49,6 +50,7 @@ class Player:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     average: float | None = None
     average_ramp: float = 0.05
+    joins: int = 0
     compile: bool = False
 
 

@@ -9,7 +9,7 @@ sampler. Each process remembers its own, so that several are not exactly one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class VaeGan:
         prepare: the batch as loaded -> real images (N, ...) in [-1, 1].
         latent: length of z.
         weight: nats an image that the critics' word counts, once they have seen `RAMP` images; less before.
+        joins: images of the run after which they begin.
         content: as in `vae_game`.
         optimizer: what the VAE learns by where the run's settings name none.
     """
@@ -45,14 +46,15 @@ class VaeGan:
     prepare: Callable[[Batch], Tensor]
     latent: int
     weight: float
+    joins: int = 0
     content: Content | None = None
     optimizer: Optimizer = "adam"
 
     def game(self) -> Game:
         """Critics first, then the VAE, whose average is the product."""
-        critic = self.critics.critic_player(self.critic_loss)
+        critic = replace(self.critics.critic_player(self.critic_loss), joins=self.joins)
         vae = vae_player(self.vae, self.loss, self.config, self.optimizer)
-        return Game({"critic": critic, "vae": vae}, "vae", "critic")
+        return Game({"critic": critic, "vae": vae}, "vae", "critic", critic_from=self.joins)
 
     def critic_loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """The critics' loss on real images, and on what the VAE makes of half of them and of drawn latents."""
@@ -69,11 +71,15 @@ class VaeGan:
         """The VAE's own loss, and the weighted one against the frozen critics."""
         real, raw = self.prepare(batch), self.vae.read(batch)
         loss, figures, mean = vae_turn(self.vae, self.config, real, raw, draw, self.latent, self.content, True)
+        if draw.images < self.joins:
+            return loss, figures
         assert mean is not None
         half = len(real) // 2
         drawn = self._draw(self._drawn(draw)[half:], None if raw is None else raw[half:])
         fooling = self.critics.fooling(torch.cat([mean[:half], drawn]), batch, draw, raw)
-        return loss + linear(0, self.weight, draw.images / RAMP) * fooling, figures | {"generator": fooling}
+        return loss + linear(0, self.weight, (draw.images - self.joins) / RAMP) * fooling, figures | {
+            "generator": fooling
+        }
 
     def _drawn(self, draw: Draw) -> Tensor:
         """Latents (N, D) as they will be drawn."""

@@ -43,7 +43,8 @@ def begin_with(game: Game, name: str, tensors: Mapping[str, Tensor], critic: Map
         said = f"{said} and {found} of {len(critic)} of its critic"
         new += [layer for layer in more if not layer.startswith("aide.features")]  # which never learn
     if critic is None and game.critic_from:
-        said = f"{said}; the critic is new and learns alone for {game.critic_from:,} examples"
+        does = "joins after" if game.critic and game.players[game.critic].joins else "learns alone for"
+        said = f"{said}; the critic is new and {does} {game.critic_from:,} examples"
     if not new:
         return said
     others = f" and {len(new) - SHOWN} layers more" if len(new) > SHOWN else ""

@@ -171,6 +171,8 @@ class Trainer:
         set_seed(mix(config.seed, progress.step, self.accelerator.process_index) % (1 << 32))  # for dropout alone
         done, lr_scale = self._done(), self._lr_scale()
         for index, learner in enumerate(self.learners.values()):
+            if progress.images < learner.player.joins:
+                continue
             draws = [self._draw(index, part, done) for part in slices]
             self._add(learner.turn(self.game, list(zip(batches, draws, strict=True)), lr_scale))
         progress.step += 1

@@ -21,17 +21,19 @@ GAN_CLEAR_SMALL, GAN_CLEAR_FEW, GAN_CLEAR = (200_000, 450_000), (200_000, 400_00
 VAE_FIRST, VAE_FIRST_LARGE, VAE_DONE = (20_000, 30_000), (6_000, 20_000), (100_000, 300_000)
 
 
-def milestones(core: Core, training: int, size: int) -> list[Milestone]:
+def milestones(core: Core, training: int, size: int, joins: int = 0) -> list[Milestone]:
     """What is to be seen of a run, and after how many training images.
 
     Args:
         core: of the run.
         training: pictures to train on.
         size: their longer side in pixels.
+        joins: after how many of them critics join a VAE; 0: from the start, or none does.
     """
     if core in VAES:
         shapes = VAE_FIRST if size <= SMALL else VAE_FIRST_LARGE
-        return [Milestone("blurred shapes", *shapes), Milestone("as clear as it gets", *VAE_DONE)]
+        joining = [Milestone("critics, who sharpen them at half the pace,", joins, joins)] if joins else []
+        return [Milestone("blurred shapes", *shapes), *joining, Milestone("as clear as it gets", *VAE_DONE)]
     clear = GAN_CLEAR_SMALL if size <= SMALL else GAN_CLEAR_FEW if training < FEW else GAN_CLEAR
     first = "first shapes" if size <= SMALL or core == "tgan" else "first shapes (by --core vae sooner)"
     return [Milestone(first, GAN_FIRST, GAN_FIRST), Milestone("clear pictures", *clear)]

@@ -81,6 +81,22 @@ def test_what_they_say_grows_beside_the_vae_s_own_loss(images: int, share: float
     torch.testing.assert_close(loss, alone + share * WEIGHT * figures["generator"])
 
 
+def test_critics_join_after_so_many_images_and_their_word_grows_from_there() -> None:
+    play, judge, batch = toy()
+    play.joins = 1_000
+    alone = vae_game(play.vae, play.config, play.prepare, LATENT).players["vae"]
+    loss, figures = play.loss(batch, Draw(0, rows=4, images=996))
+    torch.testing.assert_close(loss, alone.loss(batch, Draw(0, rows=4, images=996))[0])
+    assert "generator" not in figures and not judge.seen
+    draw = Draw(0, rows=4, images=1_000 + RAMP // 2)
+    loss, figures = play.loss(batch, draw)
+    own = alone.loss(batch, Draw(0, rows=4, images=draw.images))[0]
+    torch.testing.assert_close(loss, own + 0.5 * WEIGHT * figures["generator"])
+    game = play.game()
+    assert {name: player.joins for name, player in game.players.items()} == {"critic": 1_000, "vae": 0}
+    assert game.critic_from == 1_000
+
+
 def test_both_halves_learn_from_them() -> None:
     play, _, batch = toy()
     _, figures = play.loss(batch, Draw(0, rows=4, images=RAMP))

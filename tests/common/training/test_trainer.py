@@ -79,7 +79,8 @@ def start(root: Path, *words: object) -> "subprocess.Popen[str]":
 def test_a_killed_and_resumed_run_is_the_same_run(root: Path, tmp_path: Path) -> None:
     """14 steps equal 10 steps, kill -9, resumption from the checkpoint after 9, and the rest.
 
-    For a GAN with BatchNorm and spectral norm, one with an adaptive augmentation, and a VAE.
+    For a GAN with BatchNorm and spectral norm, one with an adaptive augmentation, a VAE, and one whose critics join
+    after the kill.
     """
     flags = ["--game", "all", "--steps", 14, "--snapshot", 24, "--warm-up", 50]
     killed = start(root, "tests/common/training/tiny_games.py", *flags, "--kill-at", 10, "--out", tmp_path / "killed")
@@ -94,12 +95,21 @@ def test_a_killed_and_resumed_run_is_the_same_run(root: Path, tmp_path: Path) ->
     play("all", replace(config, out=tmp_path / "killed", resume=True))
     whole, resumed = newest(tmp_path / "whole"), newest(tmp_path / "killed")
     parts = {".".join(name.split(".")[:2]) for name in whole}
-    for player in ("dcgan-critic", "dcgan-generator", "adaptive-critic", "adaptive-generator", "vae-vae"):
+    for player in (
+        "dcgan-critic",
+        "dcgan-generator",
+        "adaptive-critic",
+        "adaptive-generator",
+        "joined-critic",
+        "joined-vae",
+        "vae-vae",
+    ):
         assert {f"{player}.network", f"{player}.optimizer"} <= parts
     assert {"dcgan-generator.average", "adaptive-generator.average", "vae-vae.average"} <= parts
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
     assert whole.keys() == resumed.keys()
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    assert len({tuple(code) for code in whole["joined-vae.network.sampler.points"].tolist()}) == 50
     assert whole["adaptive-critic.network.augmentation.strength"] != 0.5
     assert all(torch.isfinite(value).all() for value in whole.values())
 

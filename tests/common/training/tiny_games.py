@@ -26,7 +26,8 @@ from common.training.runs import decided, open_run
 from common.training.trainer import Trainer
 
 # Real networks of images, as small as they get: between them they have BatchNorm, spectral norm, labels that are
-# dropped, an adaptive augmentation, lazy penalties, averages and a scalar parameter.
+# dropped, an adaptive augmentation, lazy penalties, averages, a scalar parameter, critics that come late and latents
+# that are remembered.
 IMAGE_GAMES: dict[str, dict[str, Any]] = {
     "dcgan": {"core": "cgan", "net": "dcgan", "spectral_norm": True, "loss": "hinge"},
     "adaptive": {
@@ -36,6 +37,7 @@ IMAGE_GAMES: dict[str, dict[str, Any]] = {
         "augment_target": 0.6,
         "augment_images": 300,
     },
+    "joined": {"core": "cvae", "critic": "plain", "critic_after": 80, "perceptual": 0.0},
     "vae": {"core": "cvae", "likelihood": "gaussian", "beta_warm_up": 80, "free_bits": 0.01},
 }
 
@@ -44,7 +46,7 @@ IMAGE_GAMES: dict[str, dict[str, Any]] = {
 class TinyConfig(RunConfig):
     """Settings of a tiny run."""
 
-    game: str = "plain"  # plain; dcgan, adaptive, vae; or all of these three side by side
+    game: str = "plain"  # plain; dcgan, adaptive, joined, vae; or all of these four side by side
     batch: int = 8
     device: str = "cpu"
     precision: Precision = "fp32"  # whatever this machine would choose
@@ -90,8 +92,9 @@ def build(name: str, config: RunConfig, **settings: Any) -> Game:
     from image.networks import NetworkConfig
 
     recipe = TrainConfig(batch=config.batch, seed=config.seed, latent=8, average=50.0, **IMAGE_GAMES[name] | settings)
+    points, normed = len(DATA) if name == "joined" else 0, recipe.spectral_norm
     network = NetworkConfig(
-        recipe.net, 8, 1, 4, 8, classes=3, spectral_norm=recipe.spectral_norm, likelihood=recipe.likelihood
+        recipe.net, 8, 1, 4, 8, classes=3, spectral_norm=normed, likelihood=recipe.likelihood, points=points
     )
     return build_game(recipe, network)
 
