@@ -60,7 +60,10 @@ class ImageMonitor(Monitor):
         self.real_labels = None if labels is None else labels[self._choice()]
         self.extractor, self.real = extractor, extractor.features(self._reference())
         self.voters = None if labels is None else self.classifier.features(self._reference())
-        self.floor = neighbourhoods(*halves(self.real)).coverage
+        real = halves(self.real)
+        self.floor = neighbourhoods(*real).coverage
+        # Samples near each training picture come nearer to all than half of these do; then the figure can't tell more.
+        self.least = frechet_distance(*real) if self.network.points and len(real[0]) > 1 else 0.0
 
     def sheet(self, network: nn.Module, path: Path) -> None:
         """Draw one row a class or description (or ten rows), from the same latents every time, into `path`.png."""
@@ -82,6 +85,7 @@ class ImageMonitor(Monitor):
         around = neighbourhoods(self.real, features)
         distance = frechet_distance(self.real, features)
         figures = {"frechet": distance, "coverage": around.coverage, "recall": around.recall}
+        verdict = Verdict(figures, max(distance, self.least), saturated=distance <= self.least)
         got = self._classes_of(samples)
         histograms: dict[str, list[int]] = {}
         if got is not None and wanted is not None:
@@ -93,9 +97,9 @@ class ImageMonitor(Monitor):
         elif got is not None:
             figures["class_entropy"] = entropy(class_histogram(got, len(self.data.spec.classes)))
         if not self.config.adversarial:
-            return Verdict(figures, distance)  # blurred pictures cover nothing, and nothing collapses
-        warning = self.alarm.update(coverage=around.coverage, floor=self.floor, images=images, **histograms)
-        return Verdict(figures, distance, warning)
+            return verdict  # blurred pictures cover nothing, and nothing collapses
+        verdict.warning = self.alarm.update(coverage=around.coverage, floor=self.floor, images=images, **histograms)
+        return verdict
 
     def describe(self, facts: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The weights folder's config and card."""

@@ -16,11 +16,13 @@ class Verdict:
         figures: what to log.
         score: lower is better; the best one's weights are kept. None keeps the latest.
         warning: shown to the user at once, and logged.
+        saturated: the score cannot get lower, and of equally good weights the latest are kept.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
     score: float | None = None
     warning: str | None = None
+    saturated: bool = False
 
 
 class Monitor:

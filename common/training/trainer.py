@@ -422,7 +422,8 @@ class Trainer:
         progress.monitor = self.monitor.state()
         self._log(verdict.figures, verdict.warning)
         seen = ", ".join(f"{name} {value:.3g}" for name, value in verdict.figures.items())
-        if better := verdict.score is None or progress.best is None or verdict.score < progress.best:
+        new = verdict.score is None or progress.best is None or verdict.score < progress.best
+        if better := new or (verdict.saturated and verdict.score == progress.best):
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
             config, card = self.monitor.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
             save_weights(self.out, product, config, card, self._critic())

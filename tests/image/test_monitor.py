@@ -73,6 +73,16 @@ def test_a_verdict_is_repeatable_and_never_sees_held_out_images(core: str, extra
     assert first.score == first.figures["frechet"] > 0
 
 
+@torch.no_grad()
+def test_near_few_pictures_a_distance_below_their_own_tells_no_more(data: ImageData) -> None:
+    eyes, product = monitor(data, core="vae", neighbours=True)
+    worse = eyes.judge(product, 100)
+    assert worse.score == worse.figures["frechet"] > eyes.least > 0 and not worse.saturated
+    eyes.least = worse.figures["frechet"] + 1
+    assert (eyes.judge(product, 100).score, eyes.judge(product, 100).saturated) == (eyes.least, True)
+    assert monitor(data, core="vae", neighbours=False)[0].least == 0
+
+
 def test_the_data_themselves_would_score_best(data: ImageData) -> None:
     class Replay(nn.Module):
         """Answers with training images of the class."""

@@ -30,7 +30,7 @@ from common.randomness import Draw
 from common.training.checkpoints import Checkpoints
 from common.training.devices import accelerator_for
 from common.training.learner import Learner
-from common.training.monitor import Progress
+from common.training.monitor import Progress, Verdict
 from common.training.runs import check_batch, introduce, open_run
 from common.training.trainer import LOG_EVERY, LOOKS, PATIENCE, Trainer
 from common.weights import load_tensors
@@ -574,6 +574,17 @@ def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     assert progress.best == 0.5
     assert progress.best_images == 56
     assert not same(kept[1], weights(out))
+
+
+def test_of_weights_that_are_as_good_as_a_score_can_tell_the_latest_are_kept(tmp_path: Path) -> None:
+    class Blunt(Glance):
+        def judge(self, network: nn.Module, images: int) -> Verdict:
+            verdict = super().judge(network, images)
+            return replace(verdict, saturated=verdict.score == 1.0)
+
+    config = TinyConfig(steps=5, snapshot=8, out=tmp_path / "run")
+    _, progress = fit(plain_game(), config, Blunt([3.0, 1.0, 2.0, 1.0, 3.0]))
+    assert (progress.best, progress.best_images) == (1.0, 32)
 
 
 def test_a_run_that_gets_no_better_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
