@@ -172,19 +172,18 @@ class SamplerConfig(Checked):
 class JoiningConfig(Checked):
     """When critics join a VAE."""
 
-    critic_after: int | None = None  # VAEs: images after which critics join; default: 0, or 40,000 where few have them
+    critic_after: int = 0  # VAEs with --critic: images of the run after which it joins
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        value = self.critic_after
-        require(value is None or value >= 0, "critic_after", f"must be 0 or more, not {value}")
+        require(self.critic_after >= 0, "critic_after", f"must be 0 or more, not {self.critic_after}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriticConfig(Checked):
     """Who judges what a GAN draws."""
 
-    critic: Critic | None = None  # aided: by a second one too, on trained features; default: from 48 pixels on
+    critic: Critic | None = None  # aided: by a second one too, on trained features; default: GANs from 48 pixels on
     aid: float = 0.5  # aided: weight of what the second one says
 
     def __post_init__(self) -> None:
@@ -233,8 +232,8 @@ class TrainConfig(
         require_unset(self, core, *UNREAD[self.named_core], read=("adversarial",) if core in VAES else ())
         if core in VAES and self.critic is None:
             require_unset(self, f"{core} without --critic", *OF_CRITICS, JoiningConfig)
-            alone = self.adversarial in (0, type(self).adversarial)
-            require(alone, "adversarial", f"means nothing with --core {core} without --critic, but 0; leave it out")
+            alone = self.adversarial == type(self).adversarial
+            require(alone, "adversarial", f"means nothing with --core {core} without --critic; leave it out")
         learns = core != "tgan" or self.pixel + (self.perceptual or 0) + self.adversarial > 0
         require(learns, "pixel", "and --perceptual and --adversarial cannot all be 0")
         require(self.cache_size > 0, "cache_size", f"must be above 0, not {self.cache_size}")

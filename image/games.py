@@ -46,7 +46,6 @@ HEAD_START = 16_000  # images from which a new critic learns what trained weight
 PERCEIVED = MIN_SIDE + PHASES  # pixels a side from which on trained features can be compared
 SPARSE = 10  # training pictures to a dimension of the latent below which a mixture of them says little
 FEW = 10_000  # training pictures below which those that a critic sees are augmented
-JOINED, JOINED_WEIGHT = 40_000, 3.0  # images after which critics join a VAE of few, and what they count
 PERCEPTUAL = 5.0  # weight of trained features beside a VAE's nats a value
 MUON_LR = 3e-3  # of VAEs that learn by them
 SMALLEST_AIDED = 48  # pixels a side from which on trained features say enough
@@ -56,7 +55,6 @@ SHIFTED = AugmentConfig(augment=("translation", "colour"))  # what a second crit
 # Of runs that do not tell:
 BEFORE = {
     "batch": 64, "critic": "plain", "augment": (), "mirror": False, "finish": "shuffle", "neighbours": False,
-    "critic_after": 0,
 }  # fmt: skip
 UNLABELLED: dict[Core, Core] = {"cgan": "gan", "cvae": "vae"}  # the cores of data without classes
 
@@ -96,7 +94,7 @@ def prepare(config: TrainConfig) -> Run:
         skipped=count_reasons(data.skipped) if data.skipped else "",
         chosen=why,
         begun=said,
-        milestones=milestones(core, len(data.train), max(height_and_width(data.spec.size)), config.critic_after or 0),
+        milestones=milestones(core, len(data.train), max(height_and_width(data.spec.size)), config.critic_after),
         beside=tokenizer.pieces.files if tokenizer else {},
     )
 
@@ -152,15 +150,11 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         name: of the folder of the run where --out names none.
         begun: of the trained networks with which the run begins.
     """
+    adversarial = config.critic is not None if config.is_vae else config.adversarial > 0
     large = is_large(data)
     net = begun.net if begun else config.net
-    before = recorded(folder_of(config, name)) if config.resume else None
-    perceives = config.is_vae and large and config.perceptual != 0 and load_squeezenet() is not None
-    sparse = are_few(len(data.train), (begun or config).latent)
-    unasked = config.core == "vae" and config.critic is None and config.adversarial > 0
-    unasked = unasked and (perceives and sparse if before is None else before.get("critic") is not None)
-    adversarial = unasked or config.critic is not None if config.is_vae else config.adversarial > 0
     few = adversarial and len(data.train) < FEW
+    perceives = config.is_vae and large and config.perceptual != 0 and load_squeezenet() is not None
     hurried = (adversarial or perceives) and large and pick_device(config.device).type == "cpu"
     chosen: dict[str, Any] = {
         "batch": 16 if hurried else RunConfig.batch,
@@ -170,19 +164,14 @@ def settled(config: TrainConfig, data: ImageData, name: str, begun: NetworkConfi
         "finish": "smooth",
         "perceptual": PERCEPTUAL if perceives else 0.0,
         "optimizer": None,  # the networks' own; runs that named one go on by it
-        "neighbours": sparse,
-        "adversarial": JOINED_WEIGHT if unasked else config.adversarial,
-        "critic_after": JOINED if unasked else 0,
+        "neighbours": are_few(len(data.train), (begun or config).latent),
         "lr": MUON_LR if perceives and config.optimizer != "adam" else None,
     }
-    if before is not None:
-        chosen = {key: value for key, value in (BEFORE | before).items() if key in chosen}
+    if config.resume:
+        chosen = {key: value for key, value in (BEFORE | recorded(folder_of(config, name))).items() if key in chosen}
         chosen["augment"] = tuple(chosen["augment"] or ())
     if not adversarial:
-        del chosen["critic"], chosen["augment"]  # and a VAE has none unless it is named or knows few pictures
-    if not (adversarial and config.is_vae):
-        del chosen["critic_after"]
-        chosen.pop("adversarial", None)
+        del chosen["critic"], chosen["augment"]  # and a VAE has none unless it is named
     if config.core != "vae":
         del chosen["neighbours"]
     if not (config.is_vae or config.core == "tgan"):
@@ -285,7 +274,7 @@ def _vae_game(config: TrainConfig, network: NetworkConfig) -> Game:
     if config.critic is None:
         return vae_game(vae, config, to_batch_images, network.latent, content, optimizer)
     judges = GanGame(vae, **_critics(config, network), config=replace(config, lr=None), prepare=to_batch_images)
-    weight, joins = config.adversarial * _values(network), config.critic_after or 0
+    weight, joins = config.adversarial * _values(network), config.critic_after
     return VaeGan(vae, config, judges, to_batch_images, network.latent, weight, joins, content, optimizer).game()
 
 

@@ -16,7 +16,7 @@ from common.randomness import Draw
 from common.training.runs import open_run
 from image.config import Core, TrainConfig
 from image.data.loading import ImageData, ImageSpec
-from image.games import FEW, JOINED, JOINED_WEIGHT, SMALLEST_AIDED, build_game, chosen_core, network_config, settled
+from image.games import FEW, SMALLEST_AIDED, build_game, chosen_core, network_config, settled
 from image.models import ImageModel
 from image.networks import NetworkConfig, build_generator, build_vae
 
@@ -141,31 +141,20 @@ def test_small_pictures_and_the_paper_s_network_have_one_critic() -> None:
     assert decided(TrainConfig(core="gan", net="dcgan"))["critic"] == "plain"
 
 
-def joining(config: TrainConfig, count: int = 8) -> tuple[Any, ...]:
-    found = settled(config, data(count), "x")
-    return found.critic, found.adversarial, found.critic_after, found.augment
-
-
 def test_a_vae_has_no_critic_unless_it_is_named() -> None:
-    assert joining(TrainConfig(data="folder", core="vae"), count=1_000) == (None, 1.0, None, None)
-    few = TrainConfig(data="folder", core="vae", adversarial=0.0)
-    assert joining(few) == (None, 0.0, None, None)
-    assert joining(replace(few, adversarial=1.0, perceptual=0.0)) == (None, 1.0, None, None)
-    assert joining(replace(few, adversarial=2.0, critic="plain"))[:3] == ("plain", 2.0, 0)
+    found = decided(TrainConfig(data="folder", core="vae"))
+    assert (found["critic"], found["augment"]) == (None, None)
+    joined = TrainConfig(core="vae", latent=8, perceptual=0.0, critic_after=500, **JUDGED)
+    players = build_game(joined, NetworkConfig("residual", 16, 1, 4, 8)).players
+    assert {name: player.joins for name, player in players.items()} == {"critic": 500, "vae": 0}
 
 
-@pytest.mark.skipif(load_squeezenet() is None, reason="needs SqueezeNet's weights")
-def test_critics_join_a_vae_of_few_pictures_and_stay_when_it_goes_on(tmp_path: Path) -> None:
-    few = TrainConfig(data="folder", core="vae", out=tmp_path)
-    begun = joining(few)
-    assert begun == ("aided", JOINED_WEIGHT, JOINED, ("translation", "colour", "cutout"))
-    players = build_game(settled(few, data(), "x"), NetworkConfig("residual", 48, 3, 4, 8)).players
-    assert {name: player.joins for name, player in players.items()} == {"critic": JOINED, "vae": 0}
-    for then, expected in (({"critic": "aided"}, begun), ({"critic": None}, (None, 1.0, None, None))):
-        told = {"critic_after": JOINED, "adversarial": JOINED_WEIGHT, "augment": begun[3]}
-        (tmp_path / "run.json").write_text(json.dumps(told | then))
-        for count in (8, 1_000):
-            assert joining(replace(few, resume=True), count) == expected
+@pytest.mark.parametrize("core", ["gan", "cgan", "tgan"])
+def test_only_a_vae_s_critics_join_later(core: Core) -> None:
+    with pytest.raises(UserError, match=f"--critic-after means nothing with --core {core}"):
+        TrainConfig(core=core, critic_after=500)
+    with pytest.raises(UserError, match="--core vae without --critic"):
+        TrainConfig(core="vae", critic_after=500)
 
 
 @pytest.mark.skipif(load_squeezenet() is None, reason="needs SqueezeNet's weights")
