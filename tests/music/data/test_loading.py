@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pretty_midi import Instrument, Note, PrettyMIDI
 
@@ -248,6 +248,7 @@ def test_the_tonic_moves_to_c_by_the_nearest_way_and_drums_stay(tonic: int, mode
 MOVES = st.lists(st.integers(-5, 5).filter(bool), min_size=24, max_size=30)
 
 
+@settings(deadline=None)
 @given(MOVES, st.integers(-12, 12), st.data())
 def test_contours_survive_transposition_and_passing_notes(moves: list[int], interval: int, data: st.DataObject) -> None:
     heights = np.clip(64 + np.cumsum([0, *moves]) % 24, 0, 127).tolist()
