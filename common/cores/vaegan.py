@@ -64,7 +64,7 @@ class VaeGan:
             z = self.vae.encode(real, raw).sample(draw.normal(self.latent))
             if isinstance(self.vae.sampler, NeighbourSampler):
                 self.vae.sampler.remember(z)
-            made = self._draw(torch.cat([z[:half], self._drawn(draw)[half:]]), raw)
+            made = self._draw(torch.cat([z[:half], self._latents(draw)[half:]]), raw)
         return self.critics.judging(real, made, raw, draw)
 
     def loss(self, batch: Batch, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
@@ -75,13 +75,12 @@ class VaeGan:
             return loss, figures
         assert mean is not None
         half = len(real) // 2
-        drawn = self._draw(self._drawn(draw)[half:], None if raw is None else raw[half:])
+        drawn = self._draw(self._latents(draw)[half:], None if raw is None else raw[half:])
         fooling = self.critics.fooling(torch.cat([mean[:half], drawn]), batch, draw, raw)
-        return loss + linear(0, self.weight, (draw.images - self.joins) / RAMP) * fooling, figures | {
-            "generator": fooling
-        }
+        weight = linear(0, self.weight, (draw.images - self.joins) / RAMP)
+        return loss + weight * fooling, figures | {"generator": fooling}
 
-    def _drawn(self, draw: Draw) -> Tensor:
+    def _latents(self, draw: Draw) -> Tensor:
         """Latents (N, D) as they will be drawn."""
         sampler = self.vae.sampler
         if not isinstance(sampler, NeighbourSampler):

@@ -70,5 +70,6 @@ class Progress:
     guards: dict[str, list[float]] = field(default_factory=dict)  # of each player, as of the latest snapshot
     best: float | None = None
     best_images: int = 0
+    better_images: int = 0  # when the score last got lower, which of saturated ones is earlier
     figures: dict[str, float] = field(default_factory=dict)  # of the latest verdict
     monitor: dict[str, Any] = field(default_factory=dict)

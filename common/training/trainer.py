@@ -113,7 +113,7 @@ class Trainer:
                 if self._snapshot_due():
                     self._snapshot(bar)
             if self._stale():
-                self._say(bar, f"nothing better since {self.progress.best_images:,} examples, so the run is done")
+                self._say(bar, f"nothing better since {self.progress.better_images:,} examples, so the run is done")
             if self.interrupted:
                 self._say(bar, "stopping: measures and saves what was learned; interrupt again to end at once, without")
             self._finish(bar)
@@ -236,8 +236,8 @@ class Trainer:
     def _stale(self) -> bool:
         """Whether --stop-when-done should end the run: as much again as its best took brought nothing better."""
         progress = self.progress
-        since = progress.images - progress.best_images
-        is_long = since >= max(progress.best_images, LOOKS * self.config.snapshot)
+        since = progress.images - progress.better_images
+        is_long = since >= max(progress.better_images, LOOKS * self.config.snapshot)
         return self.config.stop_when_done and progress.best is not None and is_long
 
     def _timed(self) -> bool:
@@ -423,6 +423,7 @@ class Trainer:
         self._log(verdict.figures, verdict.warning)
         seen = ", ".join(f"{name} {value:.3g}" for name, value in verdict.figures.items())
         new = verdict.score is None or progress.best is None or verdict.score < progress.best
+        progress.better_images = progress.images if new else progress.better_images
         if better := new or (verdict.saturated and verdict.score == progress.best):
             progress.best, progress.best_images, progress.figures = verdict.score, progress.images, verdict.figures
             config, card = self.monitor.describe(asdict(progress) | {"hardware": hardware(self.accelerator)})
@@ -456,6 +457,7 @@ class Trainer:
         self._load_state(tensors)
         if "studio" in facts:  # as checkpoints of before the monitor had its name say it
             facts["monitor"] = facts.pop("studio")
+        facts.setdefault("better_images", facts["best_images"])  # which those of before do not tell
         self.progress = Progress(**facts)
         self.monitor.restore(self.progress.monitor)
         for name, values in self.progress.guards.items():

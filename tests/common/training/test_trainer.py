@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def test_a_killed_and_resumed_run_is_the_same_run(root: Path, tmp_path: Path) ->
     assert killed.returncode == -signal.SIGKILL, said
     paths = Checkpoints(tmp_path / "killed" / "checkpoints").paths()
     assert [path.stem for path in paths] == ["step-000000006", "step-000000009"]
+    assert not any(name.startswith("joined-critic.optimizer") for name in load_tensors(paths[-1]))  # it has yet to join
     assert load_tensors(tmp_path / "killed" / "model.safetensors")  # complete from the first checkpoint on
 
     play("all", replace(config, out=tmp_path / "killed", resume=True))
@@ -576,15 +577,33 @@ def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     assert not same(kept[1], weights(out))
 
 
-def test_of_weights_that_are_as_good_as_a_score_can_tell_the_latest_are_kept(tmp_path: Path) -> None:
-    class Blunt(Glance):
-        def judge(self, network: nn.Module, images: int) -> Verdict:
-            verdict = super().judge(network, images)
-            return replace(verdict, saturated=verdict.score == 1.0)
+class Blunt(Glance):
+    """A monitor whose scores get no lower than 1."""
 
+    def judge(self, network: nn.Module, images: int) -> Verdict:
+        verdict = super().judge(network, images)
+        return replace(verdict, saturated=verdict.score == 1.0)
+
+
+def test_of_weights_that_are_as_good_as_a_score_can_tell_the_latest_are_kept(tmp_path: Path) -> None:
     config = TinyConfig(steps=5, snapshot=8, out=tmp_path / "run")
     _, progress = fit(plain_game(), config, Blunt([3.0, 1.0, 2.0, 1.0, 3.0]))
-    assert (progress.best, progress.best_images) == (1.0, 32)
+    assert (progress.best, progress.best_images, progress.better_images) == (1.0, 32, 16)
+
+
+def test_a_run_whose_score_can_tell_no_more_is_done_all_the_same(tmp_path: Path) -> None:
+    config = TinyConfig(steps=30, snapshot=8, stop_when_done=True, out=tmp_path / "run")
+    _, progress = fit(plain_game(), config, Blunt([3.0] + [1.0] * 29))
+    assert progress.images == progress.best_images == 16 + LOOKS * 8
+
+
+def test_a_checkpoint_that_does_not_tell_when_it_got_better_goes_on(tmp_path: Path) -> None:
+    config = TinyConfig(steps=4, snapshot=8, out=tmp_path / "run")
+    trainer, progress = fit(plain_game(), config, Glance([2.0, 1.0, 3.0, 3.0]))
+    facts = asdict(progress)
+    del facts["better_images"]
+    trainer._restore(trainer._state(), facts)
+    assert trainer.progress == progress and progress.better_images == 16
 
 
 def test_a_run_that_gets_no_better_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
