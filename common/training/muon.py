@@ -24,42 +24,50 @@ class Muon(torch.optim.AdamW):
         """Take a step with the gradients there are; those of matrices are used up. `found_inf` skips it."""
         skipped = vars(self).get("found_inf", torch.zeros(())) > 0
         for group in self.param_groups:
+            alike: dict[tuple[torch.Size, torch.device], list[Tensor]] = {}
             for parameter in group["params"] if group["matrix"] else ():
                 if parameter.grad is not None:
-                    self._move(parameter, group["lr"], group["weight_decay"], skipped)
+                    alike.setdefault((parameter.shape, parameter.device), []).append(parameter)
+            for parameters in alike.values():
+                self._move(parameters, group["lr"], group["weight_decay"], skipped)
+                for parameter in parameters:
                     parameter.grad = None  # so that AdamW leaves it alone
         super().step(closure)
 
-    def _move(self, parameter: Tensor, lr: float, decay: float, skipped: Tensor) -> None:
-        state, gradient = self.state[parameter], parameter.grad
-        assert gradient is not None
-        if not state:
-            state["mean"] = torch.zeros_like(parameter)
-        mean = state["mean"]
+    def _move(self, parameters: list[Tensor], lr: float, decay: float, skipped: Tensor) -> None:
+        """Move matrices of one shape, all at once: most are small, and each operation takes a while to begin."""
+        states = [self.state[parameter] for parameter in parameters]
+        for state, parameter in zip(states, parameters, strict=True):
+            if not state:
+                state["mean"] = torch.zeros_like(parameter)
+        means = [state["mean"] for state in states]
+        mean, old = torch.stack(means), torch.stack(parameters)
+        gradient = torch.stack([parameter.grad for parameter in parameters if parameter.grad is not None])
         later = mean.lerp(gradient, 1 - MOMENTUM)
-        update = orthogonal(gradient.lerp(later, MOMENTUM).flatten(1))  # Nesterov's
-        moved = parameter * (1 - lr * decay) - lr * RMS * max(update.shape) ** 0.5 * update.reshape(parameter.shape)
-        mean.copy_(torch.where(skipped, mean, later))
-        parameter.copy_(torch.where(skipped, parameter, moved))
+        update = orthogonal(gradient.lerp(later, MOMENTUM).flatten(2))  # Nesterov's
+        moved = old * (1 - lr * decay) - lr * RMS * max(update.shape[1:]) ** 0.5 * update.reshape(old.shape)
+        torch._foreach_copy_(means, list(torch.where(skipped, mean, later)))
+        torch._foreach_copy_(parameters, list(torch.where(skipped, old, moved)))
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """U V^T of a matrix U S V^T, roughly: its singular values come to lie around 1 (Newton-Schulz, in float32).
+def orthogonal(matrices: Tensor) -> Tensor:
+    """U V^T of matrices U S V^T, (N, rows, columns), roughly: singular values come to lie around 1 (Newton-Schulz).
 
-    Each iteration multiplies x by a polynomial of x x^T. These all commute, so they are gathered on the smaller side,
-    where a product takes least, and meet the matrix once. Of squares, which are few, it takes a little longer so.
+    In float32. Each iteration multiplies x by a polynomial of x x^T. These all commute, so they are gathered on the
+    smaller side, where a product takes least, and meet the matrix once. Of squares, which are few, it takes a little
+    longer so.
     """
     a, b, c = COEFFICIENTS
-    x = matrix.float() / matrix.norm().clamp(min=1e-7)
-    x = x.T if len(x) > x.shape[1] else x
-    gram, one = x @ x.T, torch.eye(min(x.shape), device=x.device)
-    gathered = polynomial = torch.addmm(a * one + b * gram, gram, gram, alpha=c)
+    x = matrices.float() / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = x.mT if x.shape[1] > x.shape[2] else x
+    gram, one = x @ x.mT, torch.eye(x.shape[1], device=x.device)
+    gathered = polynomial = torch.baddbmm(a * one + b * gram, gram, gram, alpha=c)
     for _ in range(STEPS - 1):
         gram = polynomial @ gram @ polynomial
-        polynomial = torch.addmm(a * one + b * gram, gram, gram, alpha=c)
+        polynomial = torch.baddbmm(a * one + b * gram, gram, gram, alpha=c)
         gathered = polynomial @ gathered
     x = gathered @ x
-    return (x.T if x.shape != matrix.shape else x).to(matrix.dtype)
+    return (x.mT if x.shape != matrices.shape else x).to(matrices.dtype)
 
 
 def matrices(network: nn.Module) -> set[nn.Parameter]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.schema import from_json
@@ -16,6 +16,7 @@ from superres.networks import (
     Conv,
     Generator,
     NetworkConfig,
+    PReLU,
     branched,
     build_generator,
     fuse,
@@ -30,7 +31,7 @@ def small(net: Any, scale: int = 2, depth: int = 2, width: int = 8) -> Generator
     return build_generator(NetworkConfig(net, scale, depth, width, net == "base"))
 
 
-def count(network: torch.nn.Module) -> int:
+def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -63,7 +64,7 @@ def test_sizes_by_hand() -> None:
 def test_a_branched_convolution_is_the_sum_of_its_branches(identity: bool) -> None:
     torch.manual_seed(0)
     conv = BranchedConv(6, 6, identity)
-    torch.nn.init.normal_(conv.direct.bias)
+    nn.init.normal_(conv.direct.bias)
     x = torch.randn(2, 6, 9, 8)
     expanded = F.conv2d(x, conv.expand[:, :, None, None])
     expected = conv.direct(x) + F.conv2d(expanded, conv.squeeze, padding=1) + (x if identity else 0)
@@ -137,6 +138,24 @@ def test_the_usual_radius(net: Any) -> None:
     assert build_generator(NetworkConfig.usual(net, 2)).radius == {"fast": 12, "base": 21}[net]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_slopes_learn_as_torchs_do(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x[0, 0, 0, 0] = 0
+    given = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    found = []
+    for module in (PReLU(8, init=0.1).to(dtype), nn.PReLU(8, init=0.1).to(dtype)):
+        inputs = x.clone().requires_grad_()
+        outputs = module(inputs)
+        outputs.backward(given)
+        with torch.no_grad():
+            assert torch.equal(outputs, module(inputs))
+        assert inputs.grad is not None and module.weight.grad is not None
+        found.append((outputs.detach(), inputs.grad, module.weight.grad))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.parametrize(("depth", "width"), [(2, 8), (2, 12), (5, 8), (4, 13)])
 def test_a_grown_generator_computes_the_same_and_learns_with_all_it_has(depth: int, width: int) -> None:
     network = small("fast", scale=3)
@@ -156,7 +175,7 @@ def test_a_grown_generator_computes_the_same_and_learns_with_all_it_has(depth: i
 def test_a_block_attends_to_what_stands_out_by_either_sign() -> None:
     block = AttentiveBlock(2, fused=True)
     for conv in block.convs:
-        torch.nn.init.dirac_(conv.weight)  # so that f(x) is x where that is positive, else a hundredth of it
+        nn.init.dirac_(conv.weight)  # so that f(x) is x where that is positive, else a hundredth of it
     x = torch.tensor([[3.0, -2.0]]).view(1, 2, 1, 1)
     found, within = block(x)
     expected = [0.5 * (3 + 3) * 3 / 4, 0.5 * (-2 - 0.02) * -0.02 / 1.02]
@@ -178,7 +197,7 @@ def test_branched_again_a_generator_computes_the_same(net: Any) -> None:
 @nets
 def test_with_nothing_found_pixels_are_repeated(net: Any) -> None:
     network = fuse(small(net, 3))
-    torch.nn.init.zeros_(network.last.weight)
+    nn.init.zeros_(network.last.weight)
     x = torch.rand(1, 3, 4, 5)
     assert torch.equal(network(x), F.interpolate(x, scale_factor=3, mode="nearest"))
 

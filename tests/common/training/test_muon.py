@@ -31,11 +31,11 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def test_singular_values_come_to_lie_around_one(shape: tuple[int, int], scale: float) -> None:
     matrix = noise(*shape) * scale
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    found = orthogonal(matrix)
+    found = orthogonal(matrix[None])[0]
     turned = left.T @ found @ right.T
     assert turned.diagonal().min() > 0.6 and turned.diagonal().max() < 1.3
     assert (turned - turned.diagonal().diag()).abs().max() < 1e-3
-    assert not orthogonal(torch.zeros(shape)).any()
+    assert not orthogonal(torch.zeros(1, *shape)).any()
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20)])
@@ -68,6 +68,21 @@ def test_a_convolution_is_a_matrix_of_its_filters(layout: torch.memory_format) -
     muon(flat).step()
     muon(filters).step()
     torch.testing.assert_close(filters.detach().flatten(1), flat.detach())
+
+
+def test_matrices_of_one_shape_move_together_as_each_would_alone() -> None:
+    together, alone = ([nn.Parameter(noise(*shape)) for shape in ((20, 30), (30, 20), (20, 30))] for _ in range(2))
+    optimizers = [
+        Muon([{"params": together, "matrix": True}], LR, weight_decay=DECAY),
+        *(muon(parameter) for parameter in alone),
+    ]
+    for seed in (1, 5):
+        for number, (one, other) in enumerate(zip(together, alone, strict=True)):
+            one.grad, other.grad = (noise(*one.shape, seed=seed + number) * 10**number for _ in range(2))
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_no_matrix_moves_as_by_adamw() -> None:
