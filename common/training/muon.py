@@ -40,14 +40,27 @@ class Muon(torch.optim.AdamW):
         for state, parameter in zip(states, parameters, strict=True):
             if not state:
                 state["mean"] = torch.zeros_like(parameter)
-        means = [state["mean"] for state in states]
-        mean, old = torch.stack(means), torch.stack(parameters)
-        gradient = torch.stack([parameter.grad for parameter in parameters if parameter.grad is not None])
-        later = mean.lerp(gradient, 1 - MOMENTUM)
-        update = orthogonal(gradient.lerp(later, MOMENTUM).flatten(2))  # Nesterov's
-        moved = old * (1 - lr * decay) - lr * RMS * max(update.shape[1:]) ** 0.5 * update.reshape(old.shape)
-        torch._foreach_copy_(means, list(torch.where(skipped, mean, later)))
-        torch._foreach_copy_(parameters, list(torch.where(skipped, old, moved)))
+        means, on = [state["mean"] for state in states], 1 - skipped.float()
+        mean = _stacked(means)
+        gradient = _stacked([parameter.grad for parameter in parameters if parameter.grad is not None])
+        gradient.nan_to_num_(0, 0, 0).mul_(on)
+        mean.lerp_(gradient, (1 - MOMENTUM) * on)
+        update = orthogonal(gradient.lerp_(mean, MOMENTUM).flatten(2))  # Nesterov's
+        step = lr * RMS * max(update.shape[1:]) ** 0.5 * on
+        torch._foreach_copy_(means, _apart(mean))
+        torch._foreach_mul_(parameters, 1 - lr * decay * on)
+        torch._foreach_sub_(parameters, _apart(update.mul_(step).view(mean.shape)))
+
+
+def _stacked(filters: list[Tensor]) -> Tensor:
+    """Matrices (N, rows, ...), of convolutions with the channels last, as they lie in memory: the order of columns is
+    all the same to what is orthogonal."""
+    return torch.stack([one.permute(0, 2, 3, 1) if one.ndim == 4 else one for one in filters])
+
+
+def _apart(stacked: Tensor) -> list[Tensor]:
+    """What was stacked."""
+    return list(stacked.permute(0, 1, 4, 2, 3) if stacked.ndim == 5 else stacked)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -58,15 +71,17 @@ def orthogonal(matrices: Tensor) -> Tensor:
     longer so.
     """
     a, b, c = COEFFICIENTS
-    x = matrices.float() / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = matrices.float()
     x = x.mT if x.shape[1] > x.shape[2] else x
     gram, one = x @ x.mT, torch.eye(x.shape[1], device=x.device)
+    square = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].clamp(min=1e-14)  # of the matrix's norm
+    gram /= square
     gathered = polynomial = torch.baddbmm(a * one + b * gram, gram, gram, alpha=c)
     for _ in range(STEPS - 1):
         gram = polynomial @ gram @ polynomial
         polynomial = torch.baddbmm(a * one + b * gram, gram, gram, alpha=c)
         gathered = polynomial @ gathered
-    x = gathered @ x
+    x = (gathered / square.sqrt()) @ x
     return (x.mT if x.shape != matrices.shape else x).to(matrices.dtype)
 
 
