@@ -24,12 +24,13 @@ from text.decoding import Constraints, LineForm, SamplingParams, draw_ahead, sea
 from text.metrics import fingerprint
 from text.networks import NetworkConfig, SequenceVAE, Writer
 from text.parts import one_after_the_other
-from text.picking import Race, Rank, waves
+from text.picking import FINALISTS, Finalist, Race, Rank, second_look, waves
 from text.wishes import NO_WISHES, Wishes
 from text.words import first_letter, words
 
 CHUNK = 256  # texts that go through the network at a time
 TOGETHER = 64  # texts whose candidates do
+LOOKED_AT = 32  # finalists that do, which are of like length
 GENTLE, STRONG = 2.0, 7.0  # nats by which candidates make words that must occur likelier, from the first to the last
 AMID = (GENTLE + STRONG) / 2  # that of a text without candidates
 
@@ -282,16 +283,37 @@ class TextModel:
         generator: torch.Generator,
         ranking: Callable[[int, str], Rank],
     ) -> list[str]:
-        """The best of the candidates of some texts."""
+        """The best of the candidates of some texts; of lines, which an encoder never read alone, the least broken."""
         log_frequencies = self.tokenizer.log_frequencies.to(self.device)
-        race = Race(len(order.z), log_frequencies, self.tokenizer.decode, ranking)
+        are_lines = order.constraints is not None and order.constraints.last is not None
+        race = Race(len(order.z), log_frequencies, self.tokenizer.decode, ranking, 1 if are_lines else FINALISTS)
         strength = torch.linspace(GENTLE, STRONG, sampling.candidates)
         for wave in waves(sampling.candidates):
             texts = repeat(torch.tensor(rows), "n -> (n candidates)", candidates=len(wave))
             race.start(texts)
             part = order.of(texts).drawn(strength[wave.start : wave.stop].repeat(len(rows)))
             self._written(part, sampling, generator, race)
-        return [race.best[row].text for row in rows]
+        return [one.text for one in self._looked_at([race.finalists[row] for row in rows], order.labels[rows])]
+
+    def _looked_at(self, finalists: list[list[Finalist]], labels: Tensor) -> list[Finalist]:
+        """The best of the finalists of each text with its label (N,), at a second look at those of its least rank."""
+        equals = [[one for one in some if one.rank == some[0].rank] for some in finalists]
+        numbers = torch.tensor([number for number, some in enumerate(equals) for _ in some if len(some) > 1])
+        pieces = [one.pieces for some in equals for one in some if len(some) > 1]
+        looks = iter(self._second_looks(pieces, labels[numbers]).tolist() if pieces else ())
+        return [min(some, key=lambda one: one.broken + next(looks)) if len(some) > 1 else some[0] for some in equals]
+
+    def _second_looks(self, texts: Sequence[Sequence[int]], labels: Tensor) -> Tensor:
+        """`second_look` at the pieces of each text by two latents of its posterior, of the same noise for all, (N,)."""
+        noise = torch.randn(2, self.config.latent, generator=torch.Generator().manual_seed(0)).to(self.device)
+        frequencies, found = self.tokenizer.log_frequencies.to(self.device), torch.empty(len(texts))
+        for rows in torch.tensor([len(pieces) for pieces in texts]).argsort(stable=True).split(LOOKED_AT):
+            tokens = padded([texts[row][: self.config.longest - 1] for row in rows]).to(self.device)
+            condition = self._condition(labels[rows])
+            posterior = self.vae.encode(tokens, condition)
+            nats = [self.vae.nats(tokens, posterior.sample(one.expand_as(posterior.mean)), condition) for one in noise]
+            found[rows] = second_look(torch.stack(nats).mean(0), tokens, frequencies).cpu()
+        return found
 
     def _ranking(
         self, wishes: Wishes, a_line: bool, judge: Callable[[int, str], int] | None

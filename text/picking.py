@@ -1,6 +1,5 @@
 """The best of several candidates for each text: those leave early that can no longer win."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,28 +7,28 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from common.data.pieces import END
+from common.data.pieces import END, PAD
 
 WORST = 3  # pieces of a text that tell whether it is a sentence
+FINALISTS = 3  # candidates of a text at which a second look is taken
+UNLIKELY = 0.05  # what a nat of a whole text counts there, beside how broken it is
 WAVES = (1 / 16, 3 / 16, 3 / 4)  # of the candidates, one after the other: the first ones set the bar for the others
 
 Rank = tuple[float, ...]  # of faults, the gravest first; all 0 if there are none
 
 
 @dataclass(frozen=True)
-class Best:
+class Finalist:
     """A text, with what it is chosen by: the least rank, and then the least broken."""
 
     rank: Rank
     broken: float
     text: str
-
-
-NONE = Best((math.inf,), math.inf, "")  # worse than any text
+    pieces: tuple[int, ...]
 
 
 class Race:
-    """Which candidates are still worth writing, and the best of each text so far.
+    """Which candidates are still worth writing, and the best few of each text so far.
 
     How broken a text is, is the mean over its `WORST` pieces of log p(piece) - log p(piece | z, those before), which
     tells grammatical sentences from others better than means over all do, and to which rare words are no fault (Lau,
@@ -41,6 +40,7 @@ class Race:
         log_frequencies: log p of each piece wherever it stands, (V,).
         decode: a text of its pieces.
         rank: the faults of a text, by the number of the text that is sought.
+        sought: how many finalists of each text.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class Race:
         log_frequencies: Tensor,
         decode: Callable[[list[int]], str],
         rank: Callable[[int, str], Rank],
+        sought: int = 1,
     ) -> None:
-        self.log_frequencies, self.decode, self.rank = log_frequencies, decode, rank
-        self.best = [NONE] * count
+        self.log_frequencies, self.decode, self.rank, self.sought = log_frequencies, decode, rank, sought
+        self.finalists: list[list[Finalist]] = [[] for _ in range(count)]  # the best first
         self.bars = torch.full((count,), torch.inf, device=log_frequencies.device)
         self.texts, self.misfits = torch.empty(0, dtype=torch.int64), torch.empty(0, 0)
 
@@ -81,14 +82,34 @@ class Race:
             self._compare(text, kept, sum(worst) / len(worst))
 
     def _compare(self, number: int, pieces: list[int], broken: float) -> None:
-        before = self.best[number]
-        if not any(before.rank) and broken >= before.broken:
+        before = self.finalists[number]
+        if broken >= self.bars[number]:
             return
         text = self.decode(pieces)
-        found = Best(self.rank(number, text), broken, text)
-        if (found.rank, broken) < (before.rank, before.broken):
-            self.best[number] = found
-            self.bars[number] = math.inf if any(found.rank) else broken
+        same = [one for one in before if one.text == text]
+        if same and same[0].broken <= broken:
+            return
+        before = [one for one in before if one.text != text]
+        found = Finalist(self.rank(number, text), broken, text, tuple(pieces))
+        kept = sorted([*before, found], key=lambda one: (one.rank, one.broken))[: self.sought]
+        self.finalists[number] = kept
+        if len(kept) == self.sought and not any(kept[-1].rank):
+            self.bars[number] = kept[-1].broken
+
+
+def second_look(nats: Tensor, pieces: Tensor, log_frequencies: Tensor) -> Tensor:
+    """How broken texts are to one who read them whole, with what else tells against long and unlikely ones, (N,).
+
+    Args:
+        nats: of each piece (N, K) by the latent that the encoder makes of the text itself.
+        pieces: (N, K), padded.
+        log_frequencies: as in `Race`.
+    """
+    is_padding = pieces == PAD
+    misfits = (nats + log_frequencies[pieces]).masked_fill(is_padding, -torch.inf)
+    found = misfits.topk(min(WORST, misfits.shape[1]), 1).values
+    broken = found.masked_fill(found == -torch.inf, torch.nan).nanmean(1)
+    return broken + UNLIKELY * nats.masked_fill(is_padding, 0).sum(1)
 
 
 def waves(candidates: int) -> list[range]:
