@@ -11,7 +11,7 @@ from common.data.pieces import END, PAD
 
 WORST = 3  # pieces of a text that tell whether it is a sentence
 FINALISTS = 3  # candidates of a text at which a second look is taken
-UNLIKELY = 0.05  # what a nat of a whole text counts there, beside how broken it is
+UNLIKELY = 0.15  # what a nat of a whole text counts there, beside how broken it is
 WAVES = (1 / 16, 3 / 16, 3 / 4)  # of the candidates, one after the other: the first ones set the bar for the others
 
 Rank = tuple[float, ...]  # of faults, the gravest first; all 0 if there are none
