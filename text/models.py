@@ -297,11 +297,19 @@ class TextModel:
 
     def _looked_at(self, finalists: list[list[Finalist]], labels: Tensor) -> list[Finalist]:
         """The best of the finalists of each text with its label (N,), at a second look at those of its least rank."""
-        equals = [[one for one in some if one.rank == some[0].rank] for some in finalists]
-        numbers = torch.tensor([number for number, some in enumerate(equals) for _ in some if len(some) > 1])
-        pieces = [one.pieces for some in equals for one in some if len(some) > 1]
-        looks = iter(self._second_looks(pieces, labels[numbers]).tolist() if pieces else ())
-        return [min(some, key=lambda one: one.broken + next(looks)) if len(some) > 1 else some[0] for some in equals]
+        best = [some[0] for some in finalists]
+        equals = {}
+        for number, some in enumerate(finalists):
+            alike = [one for one in some if one.rank == some[0].rank]
+            if len(alike) > 1:
+                equals[number] = alike
+        if equals:
+            numbers = torch.tensor([number for number, alike in equals.items() for _ in alike])
+            pieces = [one.pieces for alike in equals.values() for one in alike]
+            looks = iter(self._second_looks(pieces, labels[numbers]).tolist())
+            for number, alike in equals.items():
+                best[number] = min(alike, key=lambda one: one.broken + next(looks))
+        return best
 
     def _second_looks(self, texts: Sequence[Sequence[int]], labels: Tensor) -> Tensor:
         """`second_look` at the pieces of each text by two latents of its posterior, of the same noise for all, (N,)."""

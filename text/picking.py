@@ -71,30 +71,39 @@ class Race:
         """Which of some unfinished candidates (N',) may still win, bool (N',)."""
         if self.misfits.shape[1] < WORST:
             return torch.ones_like(going, dtype=torch.bool)
-        return self.misfits[going].topk(WORST).values.mean(1) <= self.bars[self.texts[going]]
+        return mean_of_worst(self.misfits[going]) <= self.bars[self.texts[going]]
 
     def finish(self, rows: Tensor, written: Tensor) -> None:
         """Take candidates that are done, with the pieces of all, (N, K)."""
-        texts, misfits = self.texts[rows].tolist(), self.misfits[rows].tolist()
-        for text, pieces, own in zip(texts, written[rows].tolist(), misfits, strict=True):
-            kept = pieces[: pieces.index(END)] if END in pieces else pieces
-            worst = sorted(own[: len(kept) + 1])[-WORST:]
-            self._compare(text, kept, sum(worst) / len(worst))
+        texts, broken = self.texts[rows].tolist(), mean_of_worst(self.misfits[rows]).tolist()
+        for text, pieces, own in zip(texts, written[rows].tolist(), broken, strict=True):
+            self._compare(text, pieces[: pieces.index(END)] if END in pieces else pieces, own)
 
     def _compare(self, number: int, pieces: list[int], broken: float) -> None:
         before = self.finalists[number]
-        if broken >= self.bars[number]:
+        if self._is_full(before) and broken >= before[-1].broken:
             return
         text = self.decode(pieces)
-        same = [one for one in before if one.text == text]
-        if same and same[0].broken <= broken:
-            return
-        before = [one for one in before if one.text != text]
         found = Finalist(self.rank(number, text), broken, text, tuple(pieces))
-        kept = sorted([*before, found], key=lambda one: (one.rank, one.broken))[: self.sought]
-        self.finalists[number] = kept
-        if len(kept) == self.sought and not any(kept[-1].rank):
+        # Of one text in two cuts of pieces the better stays, which comes last.
+        by_text = {one.text: one for one in sorted([*before, found], key=_order, reverse=True)}
+        kept = self.finalists[number] = sorted(by_text.values(), key=_order)[: self.sought]
+        if self._is_full(kept):
             self.bars[number] = kept[-1].broken
+
+    def _is_full(self, finalists: list[Finalist]) -> bool:
+        """Whether there are as many as are sought, without faults: what is more broken can no longer win."""
+        return len(finalists) == self.sought and not any(finalists[-1].rank)
+
+
+def _order(one: Finalist) -> tuple[Rank, float]:
+    return one.rank, one.broken
+
+
+def mean_of_worst(misfits: Tensor) -> Tensor:
+    """The mean over the `WORST` largest of each row (N, K), of those that are not -inf, (N,)."""
+    found = misfits.topk(min(WORST, misfits.shape[1]), 1).values
+    return found.masked_fill(found == -torch.inf, torch.nan).nanmean(1)
 
 
 def second_look(nats: Tensor, pieces: Tensor, log_frequencies: Tensor) -> Tensor:
@@ -107,9 +116,7 @@ def second_look(nats: Tensor, pieces: Tensor, log_frequencies: Tensor) -> Tensor
     """
     is_padding = pieces == PAD
     misfits = (nats + log_frequencies[pieces]).masked_fill(is_padding, -torch.inf)
-    found = misfits.topk(min(WORST, misfits.shape[1]), 1).values
-    broken = found.masked_fill(found == -torch.inf, torch.nan).nanmean(1)
-    return broken + UNLIKELY * nats.masked_fill(is_padding, 0).sum(1)
+    return mean_of_worst(misfits) + UNLIKELY * nats.masked_fill(is_padding, 0).sum(1)
 
 
 def waves(candidates: int) -> list[range]:

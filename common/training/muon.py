@@ -43,7 +43,7 @@ class Muon(torch.optim.AdamW):
         means, on = [state["mean"] for state in states], 1 - skipped.float()
         mean = _stacked(means)
         gradient = _stacked([parameter.grad for parameter in parameters if parameter.grad is not None])
-        gradient.nan_to_num_(0, 0, 0).mul_(on)
+        gradient.masked_fill_(skipped, 0)  # which would make all that is not finite
         mean.lerp_(gradient, (1 - MOMENTUM) * on)
         update = orthogonal(gradient.lerp_(mean, MOMENTUM).flatten(2))  # Nesterov's
         step = lr * RMS * max(update.shape[1:]) ** 0.5 * on

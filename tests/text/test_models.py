@@ -87,10 +87,8 @@ def test_the_best_of_candidates_has_the_least_bad_places_at_both_looks(model: Te
 
 
 def test_a_second_look_is_by_what_the_encoder_makes_of_a_text(model: TextModel) -> None:
-    pieces, labels = (
-        [model.pieces(text) for text in ("The cat ran", "A grey fox and a dog", "")],
-        torch.tensor([0, 1, 1]),
-    )
+    pieces = [model.pieces(text) for text in ("The cat ran", "A grey fox and a dog", "")]
+    labels = torch.tensor([0, 1, 1])
     with torch.inference_mode():
         looks = model._second_looks(pieces, labels)
         tokens = padded(pieces[1:2])
